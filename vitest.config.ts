@@ -11,7 +11,7 @@ const PAGE = ['test/web/**/*.test.ts'];
 
 /** Tests that make their own load, or whose deadlines assume that no other test shares the cores. */
 const ALONE = [
-  'test/faults/{connections,early-refusals,hostile-media,hostile-worst,instances,memory,memory-limit,slow,stop}.test.ts',
+  'test/faults/{connections,early-refusals,hostile-media,hostile-worst,import-memory,instances,memory,memory-limit,slow,stop}.test.ts',
 ];
 
 /** Tests of the API, which `npm run test:all` also runs on Postgres and S3. */

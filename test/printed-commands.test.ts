@@ -11,6 +11,7 @@ import { type Ended, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
 import { type Receiver, startReceiver } from './harness/receiver.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
+import { zipOf } from './hostile/zip.js';
 import { filesToFix, pageCommands } from './web/page-commands.js';
 
 /*
@@ -69,6 +70,19 @@ beforeAll(async () => {
   await writeFile(join(home, 'token'), api.token);
   await mkdir(join(home, 'fix'));
   for (const [name, bytes] of Object.entries(await filesToFix())) await writeFile(join(home, 'fix', name), bytes);
+  const [[image, picture], [caption, text]] = Object.entries(await pairsOf(1)) as [[string, Buffer], [string, string]];
+  const table = `file_name,text,short\n${image},a red wagon,red\n`;
+  const wagon = [
+    { name: image, bytes: picture },
+    { name: caption, bytes: text },
+    { name: '01.caption', bytes: 'A wagon.' },
+  ];
+  await writeFile(join(home, 'wagons.zip'), zipOf(wagon));
+  for (const folder of ['kohya/10_red wagon', 'hf-export']) {
+    await mkdir(join(home, folder), { recursive: true });
+    await writeFile(join(home, folder, image), picture);
+    await writeFile(join(home, folder, 'metadata.csv'), table);
+  }
   await readHelp();
   if (noBrowser !== undefined) return;
   const browser = await startBrowser();
@@ -235,7 +249,7 @@ describe('every command that is printed', () => {
     const failed: string[] = [];
     for (const [line, where] of lines) {
       const cwd = await temporaryFolder();
-      for (const folder of ['photos', 'edits', 'depth'])
+      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip'])
         await cp(join(home, folder), join(cwd, folder), { recursive: true });
       const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);

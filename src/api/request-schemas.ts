@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ROLES } from '../dataset/pairs/roles.js';
+import { MEDIA_CHOICES } from '../dataset/train/training-dataset.js';
 import {
+  MAX_BATCH_FILES,
   MAX_NAMES_PER_REQUEST,
   MAX_PAGE_SIZE,
   MAX_PIN_NOTE_LENGTH,
@@ -152,6 +154,24 @@ export const pinBody = z
     note: storedText(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
   })
   .nullish();
+
+export const ZIP_FORMS = ['files', 'kohya', 'metadata', 'captions'] as const;
+export type ZipForm = (typeof ZIP_FORMS)[number];
+
+export const exportQuery = revisionQuery.extend({
+  only: z.enum(MEDIA_CHOICES).optional().describe('Only images or only videos, with their captions.'),
+});
+
+export const zipQuery = exportQuery.extend({
+  as: z.enum(ZIP_FORMS).default('files').meta({
+    description:
+      '`files`: as they are. `kohya`: in folders `10_name` of the groups, those of regularisation in `reg`. `metadata`: images and clips, and their captions in `metadata.jsonl`; its size is not known in advance. `captions`: the captions alone.',
+  }),
+});
+
+export const selectionBody = z.strictObject({
+  filenames: z.array(rawName).min(1).max(MAX_BATCH_FILES).describe('Filenames in the dataset.'),
+});
 
 /** Authentication reads the signature of a read link. */
 export const thumbnailQuery = revisionQuery.extend({

@@ -4,6 +4,7 @@ import * as account from './account-schemas.js';
 import * as captioning from './caption-schemas.js';
 import * as duplicates from './duplicate-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
+import * as groups from './group-schemas.js';
 import * as history from './history-schemas.js';
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
 import { linksBody, wireLinkStates } from './pair-schemas.js';
@@ -63,6 +64,7 @@ const NAMED = { 'Content-Disposition': 'The filename, or the name of the dataset
 const RANGES = { ...CACHING, ...LENGTH, ...NAMED, 'Accept-Ranges': 'Always `bytes`.' };
 const RANGE = { ...RANGES, 'Content-Range': 'The range and the size of all: `bytes 0-99/1234`.' };
 const TAR = { description: 'The archive.', types: ['application/x-tar'] };
+const ZIP = { description: 'The archive.', types: ['application/zip'] };
 const EVENTS = { types: ['text/event-stream'] };
 const NOT_MODIFIED = { description: 'The client has these bytes already.', types: [] };
 
@@ -128,6 +130,14 @@ export const ROUTES = {
     'The progress of the last recheck, and what is wrong with stored files',
     { answer: wire.wireRecheck },
   ),
+  'group.save': route(
+    'PUT /:id/groups/:group',
+    'Make or change a group of files, which trainers read a number of times in each epoch',
+    { body: groups.groupBody, answer: groups.wireGroup, errors: ['invalid_name', 'file_not_found'] },
+  ),
+  'group.delete': route('DELETE /:id/groups/:group', 'Delete a group; its files stay, and belong to no group', {
+    answer: groups.wireDeletedGroup,
+  }),
   'links.replace': route('PUT /:id/links', 'Replace the links of a training dataset to its controls and its mask', {
     body: linksBody,
     answer: wireLinkStates,
@@ -231,19 +241,42 @@ export const ROUTES = {
     answer: { ...TAR, headers: LENGTH },
     errors: FILES,
   }),
-  'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive', {
+  'files.zip': route('GET /:id/zip', 'All files as one uncompressed zip archive; supports ranges up to the end', {
     access: 'share',
     isDownload: true,
     link: 'download',
-    query: requests.revisionQuery,
-    answer: { description: 'The archive.', types: ['application/zip'], headers: { ...LENGTH, ...NAMED } },
-    errors: ['revision_not_found', 'bytes_replaced'],
+    query: requests.zipQuery,
+    headers: READ,
+    answer: { ...ZIP, headers: RANGES },
+    otherAnswers: {
+      206: { ...ZIP, description: 'The archive from a byte to its end. Other ranges are ignored.', headers: RANGE },
+      304: NOT_MODIFIED,
+    },
+    errors: ['revision_not_found', 'bytes_replaced', 'range_not_satisfiable'],
+  }),
+  'files.zip-selection': route('POST /:id/zip', 'Up to 20,000 files as one uncompressed zip archive', {
+    access: 'share',
+    isDownload: true,
+    query: requests.zipQuery,
+    body: requests.selectionBody,
+    maxBodyBytes: MAX_BATCH_BODY_BYTES,
+    maxBodyValues: MAX_BATCH_FILES + 1000,
+    answer: { ...ZIP, headers: NAMED },
+    errors: FILES,
   }),
   'files.download-link': route(
     'GET /:id/download-link',
     'A query for reading files, thumbnails and the zip archive without a token',
     { access: 'share', answer: wire.wireDownloadLink },
   ),
+  'captions.csv': route('GET /:id/captions', 'The captions as csv, with the columns `file_name` and `text`', {
+    access: 'share',
+    isDownload: true,
+    link: 'download',
+    query: requests.exportQuery,
+    answer: { description: 'The table.', types: ['text/csv'], headers: NAMED },
+    errors: ['revision_not_found', 'bytes_replaced'],
+  }),
   'captions.read': route('POST /:id/captions', 'The texts of several captions, in the order of the request', {
     access: 'share',
     query: requests.revisionQuery,

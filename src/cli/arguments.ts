@@ -17,6 +17,12 @@ export function parseRole(text: string): Role {
   throw new InvalidArgumentError(`The roles are ${ROLES.join(', ')}.${hint}`);
 }
 
+/** @throws InvalidArgumentError */
+export function notBlank(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be blank.');
+  return text.trim();
+}
+
 /** The option `--concurrency`, the number of files that a command transfers at a time. */
 export function concurrencyOption(help: string): Option {
   return new Option('--concurrency <number>', help).argParser(numberIn({ min: 1, max: 64 }));

@@ -16,11 +16,13 @@ export function remoteCommands(parts: CommandParts): readonly CommandGroup[] {
         login: async () => (await import('./commands/login.js')).addLoginCommand,
         check: async () => (await import('./commands/check.js')).addCheckCommand,
         push: async () => (await import('./commands/push.js')).addPushCommand,
+        import: async () => (await import('./commands/import.js')).addImportCommand,
         pull: async () => (await import('./commands/pull.js')).addPullCommand,
         mount: async () => {
           const { addMountCommand } = await import('./commands/mount.js');
           return (program) => addMountCommand(program, parts);
         },
+        export: async () => (await import('./commands/export.js')).addExportCommand,
         link: async () => (await import('./commands/link.js')).addLinkCommand,
         'train-config mount-config': async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
       },

@@ -1,6 +1,5 @@
-import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
 import type { WireCaption, WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../api/schemas.js';
-import { Calls } from './calls.js';
+import { Calls, slicesOf } from './calls.js';
 import { hasBytes } from './push-file.js';
 import type { CallOptions, RevisionOptions } from './requests.js';
 
@@ -93,10 +92,4 @@ async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCapti
     if (current && (await hasBytes(current, new Blob([text])))) own.set(i, { filename, text, ifMatch: current.etag });
   }
   return own;
-}
-
-function slicesOf<T>(items: readonly T[]): T[][] {
-  const slices: T[][] = [];
-  for (let i = 0; i < items.length; i += MAX_NAMES_PER_REQUEST) slices.push(items.slice(i, i + MAX_NAMES_PER_REQUEST));
-  return slices;
 }

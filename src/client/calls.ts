@@ -1,8 +1,12 @@
 import { PAGE_HEADER } from '../api/base-path.js';
+import type { WireGroupChange } from '../api/group-schemas.js';
+import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import type { ZipForm } from '../api/request-schemas.js';
 import type { WireLinkSlot, WireRole } from '../api/values.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
+import type { MediaChoice } from '../dataset/train/training-dataset.js';
 import type { QueryOf, SentBodyOf } from '../api/routes.js';
-import type { CallOptions, Requests } from './requests.js';
+import type { CallOptions, Requests, RevisionOptions } from './requests.js';
 
 export class Calls {
   protected readonly requests: Requests;
@@ -75,6 +79,83 @@ export class DuplicateCalls extends Calls {
   decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
     return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
   }
+}
+
+/** By default, all files of now as they are. */
+export interface ExportOptions extends RevisionOptions {
+  readonly as?: ZipForm | undefined;
+  readonly only?: MediaChoice | undefined;
+}
+
+/**
+ * Downloads datasets as archives and tables. trainyard only.
+ * @example
+ * const archive = await (await client.exports.zip(dataset.id, { as: 'kohya' })).blob();
+ * const table = await (await client.exports.csv(dataset.id)).text();
+ */
+export class ExportCalls extends Calls {
+  /** All files as a zip archive. The rest from a byte on is answered with 206, unless the archive has another ETag now. */
+  zip(
+    id: string,
+    { as, only, revision, from, etag, signal }: ExportOptions & { from?: number; etag?: string | undefined } = {},
+  ) {
+    const headers: Record<string, string> = from ? { range: `bytes=${from}-`, ...(etag && { 'if-range': etag }) } : {};
+    return this.requests.response('files.zip', { id }, { query: { as, only, revision }, headers, signal });
+  }
+
+  /** Up to 20,000 files as a zip archive. */
+  selection(id: string, filenames: readonly string[], { as, only, revision, signal }: ExportOptions = {}) {
+    const call = { query: { as, only, revision }, body: { filenames: [...filenames] }, signal };
+    return this.requests.response('files.zip-selection', { id }, call);
+  }
+
+  /** The captions as csv, with the columns `file_name` and `text`. */
+  csv(id: string, { only, revision, signal }: Omit<ExportOptions, 'as'> = {}) {
+    return this.requests.response('captions.csv', { id }, { query: { only, revision }, signal });
+  }
+}
+
+/**
+ * Groups of files, which trainers read a number of times in each epoch. A dataset's are in `groups` of its status and manifest, and
+ * each file has the name of its `group`. trainyard only.
+ * @example
+ * await client.groups.save(dataset.id, 'cat', { repeats: 10, add: ['cat_01.jpg', 'cat_02.jpg'] });
+ * await client.groups.save(dataset.id, 'cat', { remove: ['cat_02.jpg'] });
+ */
+export class GroupCalls extends Calls {
+  /** Makes or changes a group. A file is in one group at most, with its captions. A new group needs files. */
+  async save(
+    id: string,
+    name: string,
+    { add = [], remove = [], ...change }: WireGroupChange,
+    options: CallOptions = {},
+  ) {
+    const slices = [
+      ...slicesOf(add).map((slice) => ({ add: slice })),
+      ...slicesOf(remove).map((slice) => ({ remove: slice })),
+    ];
+    const [first = {}, ...rest] = slices;
+    let group = await this.requests.json(
+      'group.save',
+      { id, group: name },
+      { body: { ...change, ...first }, ...options },
+    );
+    for (const slice of rest)
+      group = await this.requests.json('group.save', { id, group: name }, { body: slice, ...options });
+    return group;
+  }
+
+  /** Deletes a group. Its files stay, and belong to no group. */
+  remove(id: string, name: string, options: CallOptions = {}) {
+    return this.requests.remove('group.delete', { id, group: name }, options);
+  }
+}
+
+/** @returns the items in slices for one request each */
+export function slicesOf<T>(items: readonly T[]): T[][] {
+  const slices: T[][] = [];
+  for (let i = 0; i < items.length; i += MAX_NAMES_PER_REQUEST) slices.push(items.slice(i, i + MAX_NAMES_PER_REQUEST));
+  return slices;
 }
 
 /**
@@ -268,7 +349,7 @@ export class WebhookCalls extends Calls {
  * const { summary } = await client.captioning.plan(dataset.id, { preset: 'sentence' });
  * const { run } = await client.captioning.start(dataset.id, { endpoint: 'local', trigger: 'p3nny' });
  * const { proposals } = await client.captioning.proposals(dataset.id, { limit: 100 });
- * await client.captioning.decide(dataset.id, { accept: [{ id: proposals[0].id }] });
+ * await client.captioning.decide(dataset.id, { accept: proposals.map(({ id }) => ({ id })) });
  */
 export class CaptioningCalls extends Calls {
   /** Lists the model servers that the operator has named, and asks each whether it answers. */

@@ -5,6 +5,8 @@ import {
   CaptioningCalls,
   DatasetCalls,
   DuplicateCalls,
+  ExportCalls,
+  GroupCalls,
   HistoryCalls,
   PairCalls,
   RecheckCalls,
@@ -46,6 +48,7 @@ export type {
 } from '../api/caption-schemas.js';
 export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
+export type { WireGroup as Group } from '../api/group-schemas.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
 export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
 export type {
@@ -67,7 +70,7 @@ export type {
   WireDelivery as WebhookDelivery,
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
-export type { NewTokenRights } from './calls.js';
+export type { ExportOptions, NewTokenRights } from './calls.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
@@ -111,6 +114,8 @@ export class TrainyardClient {
   readonly captioning: CaptioningCalls;
   readonly datasets: DatasetCalls;
   readonly duplicates: DuplicateCalls;
+  readonly exports: ExportCalls;
+  readonly groups: GroupCalls;
   readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
   readonly sessions: SessionCalls;
@@ -127,6 +132,8 @@ export class TrainyardClient {
     this.captioning = new CaptioningCalls(this.#requests);
     this.datasets = new DatasetCalls(this.#requests);
     this.duplicates = new DuplicateCalls(this.#requests);
+    this.exports = new ExportCalls(this.#requests);
+    this.groups = new GroupCalls(this.#requests);
     this.pairs = new PairCalls(this.#requests);
     this.rechecks = new RecheckCalls(this.#requests);
     this.sessions = new SessionCalls(this.#requests);

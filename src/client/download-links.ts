@@ -1,3 +1,4 @@
+import type { ZipForm as WireZipForm } from '../api/request-schemas.js';
 import type { WireDownloadLink } from '../api/schemas.js';
 
 /**
@@ -31,9 +32,14 @@ export class DownloadLinks {
     return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, { sha256, revision });
   }
 
-  /** A zip archive of all files. */
-  zip(options: { readonly revision?: number } = {}): string {
+  /** A zip archive of all files, `as` one of the exports; by default, of the files as they are. */
+  zip(options: { readonly revision?: number; readonly as?: WireZipForm } = {}): string {
     return this.#urlOf('/zip', options);
+  }
+
+  /** The captions as csv, with the columns `file_name` and `text`. */
+  captions(options: { readonly revision?: number } = {}): string {
+    return this.#urlOf('/captions', options);
   }
 
   #urlOf(path: string, parameters: UrlParameters): string {
@@ -45,6 +51,7 @@ interface UrlParameters {
   readonly sha256?: string | undefined;
   readonly revision?: number | undefined;
   readonly download?: 'true';
+  readonly as?: WireZipForm | undefined;
 }
 
 interface NamedFile extends Pick<UrlParameters, 'sha256' | 'revision'> {

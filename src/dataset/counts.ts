@@ -7,7 +7,7 @@ import {
   type StoredFile,
   type Upload,
 } from './dataset.js';
-import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
   readonly upload: Upload | Pick<StoredFile['upload'], 'state' | 'sizeBytes' | 'problem'>;
@@ -35,6 +35,7 @@ export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
 export function countsOfStem(group: readonly CountedFile[]): StemCounts {
   const counts = { ...ZERO };
   const mountedNames = new Set<string>();
+  let hasText = false;
   for (const { filename, kind, upload } of group) {
     if (upload.state === 'pending') counts.pending++;
     else if (upload.state === 'received') counts.received++;
@@ -46,11 +47,12 @@ export function countsOfStem(group: readonly CountedFile[]): StemCounts {
       else if (kind === 'video') counts.videos++;
       else counts.captions++;
       if (mediaTypeOf(filename)?.trainable) counts.trainable++;
+      hasText ||= isTextCaption(filename);
       if (mountedNames.has(mountedNameOf(filename))) counts.collisions++;
       mountedNames.add(mountedNameOf(filename));
     }
   }
-  if (counts.captions === 0) counts.uncaptioned = counts.images + counts.videos;
+  if (!hasText) counts.uncaptioned = counts.images + counts.videos;
   return counts;
 }
 

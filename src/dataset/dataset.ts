@@ -1,3 +1,4 @@
+import type { Group } from './groups.js';
 import type { Facts } from './inspect/inspection.js';
 import type { FileKind } from './media.js';
 import type { ErrorProblem, Warning } from './problems.js';
@@ -32,6 +33,8 @@ export interface Dataset {
   /** Controls and mask, in the order of the slots. */
   readonly links: readonly DatasetLink[];
   readonly isLinkedTo: boolean;
+  /** By name. One without files stays while the history may bring them back. */
+  readonly groups: readonly Group[];
   /** 0 if no file was ever stored. */
   readonly revision: number;
   /** Grows with each change to its name, role, links or files, also of pending ones. */
@@ -121,6 +124,8 @@ export interface DatasetFile<U extends Upload = Upload> {
   readonly filename: string;
   readonly kind: FileKind;
   readonly createdAt: Micros;
+  /** The name of its group, the same for all files of its stem. */
+  readonly group?: string;
   readonly upload: U;
 }
 
@@ -163,10 +168,11 @@ export interface DatasetCounts {
   readonly rejected: number;
   readonly images: number;
   readonly videos: number;
+  /** Structured ones (`.json`) included. */
   readonly captions: number;
   /** Images and videos that the trainer reads; for a mask, only images. */
   readonly trainable: number;
-  /** Images and videos without a caption; 0 for a control or mask. */
+  /** Images and videos without a `.txt` caption, which trainers read by default; 0 for a control or mask. */
   readonly uncaptioned: number;
   /** Files that would overwrite another when mounted: `a.JPG` beside `a.jpg`. */
   readonly collisions: number;

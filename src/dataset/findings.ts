@@ -1,6 +1,7 @@
 import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
-import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import type { Facts } from './inspect/inspection.js';
+import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { byFilename } from './names.js';
 import {
@@ -18,7 +19,8 @@ export interface Findings {
   readonly warnings: readonly Warning[];
 }
 
-type NamedFile = Pick<StoredFile, 'filename' | 'kind'>;
+/** `hasAudio` is `undefined` for all but clips, and where it is not known. */
+type NamedFile = Pick<StoredFile, 'filename' | 'kind'> & { readonly hasAudio?: boolean | undefined };
 
 /** Further orphaned captions get no suggestion, since the search is quadratic. */
 const MAX_SUGGESTIONS = 20;
@@ -34,14 +36,22 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
 
 /** In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED. */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
-  const stored: DatasetFile[] = [];
-  const uploads: DatasetFile[] = [];
+  const stored: NamedFile[] = [];
+  const uploads: NamedFile[] = [];
   const ofFiles: Problem[] = [];
   for (const file of files) {
-    (file.upload.state === 'stored' ? stored : uploads).push(file);
+    (file.upload.state === 'stored' ? stored : uploads).push(file.kind === 'video' ? withSound(file) : file);
     ofFiles.push(...uploadFindings(file, now));
   }
   return allFindings(ofFiles, stored, { uploads, role });
+}
+
+function withSound({ filename, kind, upload }: DatasetFile): NamedFile {
+  return { filename, kind, hasAudio: upload.state === 'stored' ? hasAudioIn(upload.facts) : undefined };
+}
+
+export function hasAudioIn(facts: Facts): boolean | undefined {
+  return facts.kind === 'video' ? facts.hasAudio : undefined;
 }
 
 /** Adds what follows from the set of files. @param options.uploads may still become the media of stored captions */
@@ -91,7 +101,8 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
     const media = group.filter((file) => file.kind !== 'caption');
     const captions = group.filter((file) => file.kind === 'caption');
     if (media[0] !== undefined) mediaByStem.set(stem, media[0].filename);
-    if (captions.length === 0) findings.push(...media.map(missingCaption));
+    const text = captions.find(({ filename }) => isTextCaption(filename));
+    if (text === undefined) findings.push(...media.map((file) => missingCaption(file, captions[0])));
     if (media.length === 0 && !uploadedStems.has(stem)) orphans.push(...captions);
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
@@ -134,11 +145,18 @@ function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'):
 function pairedMedia(group: readonly NamedFile[]): NamedFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
-  return one?.kind === 'caption' ? other : one;
+  const [media, caption] = one?.kind === 'caption' ? [other, one] : [one, other];
+  return caption !== undefined && isTextCaption(caption.filename) ? media : undefined;
 }
 
-function missingCaption({ filename }: NamedFile): ErrorProblem {
-  return errorIn(filename, 'MISSING_CAPTION', `${filename} has no caption. Upload ${stemOf(filename)}.txt.`);
+/** @param structured is read by a trainer with another setting (ai-toolkit `caption_ext`), and by default the caption is empty */
+function missingCaption({ filename }: NamedFile, structured: NamedFile | undefined): ErrorProblem {
+  const wanted = `${stemOf(filename)}.txt`;
+  const message =
+    structured === undefined
+      ? `${filename} has no caption. Upload ${wanted}.`
+      : `${filename} has the structured caption ${structured.filename} alone, and trainers read .txt unless they are told otherwise. Upload ${wanted} too; it may be blank if yours reads .json.`;
+  return errorIn(filename, 'MISSING_CAPTION', message);
 }
 
 function sharedStem(media: readonly NamedFile[]): Warning {
@@ -210,7 +228,21 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
     const message = `${plainCount(images, 'image')} and ${plainCount(videos, 'video')} are mixed: a training job for images ignores the videos.`;
     findings.push({ severity: 'warning', code: 'MIXED_MEDIA', message });
   }
-  return findings;
+  return role === 'training' ? [...findings, ...mixedSound(stored)] : findings;
+}
+
+/**
+ * SimpleTuner leaves clips without sound out (`simpletuner/helpers/metadata/backends/discovery.py:590-613`), and so does LTX-2
+ * (`packages/ltx-trainer/src/ltx_trainer/datasets.py:206-220`).
+ */
+function mixedSound(stored: readonly NamedFile[]): Warning[] {
+  const silent = stored.filter(({ hasAudio }) => hasAudio === false).map(({ filename }) => filename);
+  const sounding = stored.filter(({ hasAudio }) => hasAudio === true).length;
+  if (silent.length === 0 || sounding === 0) return [];
+  const counts = `${plainCount(silent.length, 'clip has', 'clips have')} no sound, and ${plainCount(sounding, 'has', 'have')}: ${listedNames(silent)}`;
+  const advice = 'Give each a sound track, which may be silence, or train without sound.';
+  const message = `${counts}. A run that learns sound leaves the clips without it out (LTX; SimpleTuner unless "allow_zero_audio" is set). ${advice}`;
+  return [{ severity: 'warning', code: 'MIXED_SOUND', message }];
 }
 
 function isIgnored({ kind, filename }: NamedFile, role: Role): boolean {

@@ -31,6 +31,7 @@ export const MEDIA = {
   '.wmv': { kind: 'video', format: 'wmv', contentType: 'video/x-ms-wmv', trainable: true },
   '.flv': { kind: 'video', format: 'flv', contentType: 'video/x-flv', trainable: true },
   '.txt': { kind: 'caption', format: 'text', contentType: 'text/plain; charset=utf-8', trainable: false },
+  '.json': { kind: 'caption', format: 'json', contentType: 'application/json', trainable: false },
 } as const satisfies Record<`.${string}`, MediaType>;
 
 type Row = (typeof MEDIA)[keyof typeof MEDIA];
@@ -52,8 +53,27 @@ export function stemOf(filename: string): string {
   return dot > 0 ? filename.slice(0, dot) : filename;
 }
 
+/** Of a whole dataset: of Hugging Face, diffusion-pipe, LTX, sd-scripts, SimpleTuner, OneTrainer and others. */
+const DATASET_FILES =
+  /^(metadata|captions|dataset(_infos?|_dict)?|meta_(cap|clean|lat)|metadata_cache|aspect_ratio_bucket_.*|multidatabackend|concepts|config|state)\.json$/i;
+
+/** Whether a `.json` file describes a whole dataset, and is the caption of no single file. */
+export function isDatasetFile(filename: string): boolean {
+  return DATASET_FILES.test(filename);
+}
+
+/** Read by every trainer. A structured caption (`.json`) is read by those that are told to. */
+export function isTextCaption(filename: string): boolean {
+  return mediaTypeOf(filename)?.format === 'text';
+}
+
+export function isStructuredCaption(filename: string): boolean {
+  return mediaTypeOf(filename)?.format === 'json';
+}
+
 export function mediaTypeOf(filename: string): MediaType | undefined {
   const extension = extensionOf(filename);
+  if (extension === '.json' && isDatasetFile(filename)) return undefined;
   return Object.hasOwn(MEDIA, extension) ? MEDIA[extension as keyof typeof MEDIA] : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { ServiceError } from './errors.js';
-import { MEDIA, mediaTypeOf } from './media.js';
+import { isDatasetFile, MEDIA, mediaTypeOf } from './media.js';
 
 /** In UTF-16 code units. Normalization takes quadratic time, and no form of a valid name is nearly as long. */
 export const MAX_RAW_NAME_LENGTH = 1024;
@@ -31,6 +31,10 @@ export function parseFilename(raw: string): string {
     throw new ServiceError('invalid_name', `The filename ${quote(raw)} ${fault}. Rename the file and upload it again.`);
   }
   const filename = raw.normalize('NFC');
+  if (isDatasetFile(filename)) {
+    const message = `${quote(raw)} describes a whole dataset and is left out: a caption has the name of its image or clip.`;
+    throw new ServiceError('unsupported_type', message);
+  }
   if (mediaTypeOf(filename) === undefined) {
     throw new ServiceError(
       'unsupported_type',
@@ -38,6 +42,21 @@ export function parseFilename(raw: string): string {
     );
   }
   return filename;
+}
+
+const MAX_GROUP_NAME_BYTES = 128;
+
+/** Returns the name of a group trimmed and in NFC; `10_` and it name a folder. @throws ServiceError `invalid_name` */
+export function parseGroupName(raw: string): string {
+  const name = normalizedFilename(raw).trim();
+  const bytes = new TextEncoder().encode(name).length;
+  const fault =
+    filenameFault(name) ??
+    (bytes > MAX_GROUP_NAME_BYTES ? `is ${bytes} bytes long; at most ${MAX_GROUP_NAME_BYTES} fit` : undefined) ??
+    // Windows drops it from a folder's name.
+    (name.endsWith('.') ? 'ends with a dot' : undefined);
+  if (fault === undefined) return name;
+  throw new ServiceError('invalid_name', `The name ${quote(raw)} of the group ${fault}. Choose another name.`);
 }
 
 /** In NFC, unless it is too long for a filename: normalizing that would take a millisecond. */

@@ -1,5 +1,6 @@
 import { MAX_LISTED } from '../api/limits.js';
 import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
+import type { WireGroup } from '../api/group-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
@@ -12,6 +13,7 @@ import type {
   WireUploadedFile,
 } from '../api/schemas.js';
 import {
+  type Dataset,
   liveUntil,
   MICROS_PER_SECOND,
   type Micros,
@@ -20,7 +22,8 @@ import {
   type StoredFile,
 } from '../dataset/dataset.js';
 import { datasetErrorOf } from '../dataset/dataset-error.js';
-import type { Facts } from '../dataset/inspect/inspection.js';
+import { type Group, groupsOf } from '../dataset/groups.js';
+import type { Facts, Sound } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
@@ -84,6 +87,7 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),
     files: view.files.map(fileToWire),
+    ...groupsToWire(view.files, view.dataset),
     ...(view.damagedFiles.length > 0 && { damaged: view.damagedFiles.map(fileToWire) }),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
@@ -124,6 +128,7 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
     ...(view.digest !== undefined && { digest: view.digest }),
     ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
     ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
+    ...groupsToWire(view.files, view.dataset),
     files: view.files.map(fileToWire),
   };
 }
@@ -136,10 +141,21 @@ function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks 
   return Object.fromEntries(links.map((link) => [link.slot, linkToManifest(link)])) as WireManifestLinks;
 }
 
-export function fileToWire({ filename, upload }: StoredFile): WireFile {
+/** Absent without groups. */
+function groupsToWire(files: readonly StoredFile[], { groups }: Pick<Dataset, 'groups'>): { groups?: WireGroup[] } {
+  const found = groupsOf(files, groups);
+  return found.length === 0 ? {} : { groups: found.map(groupToWire) };
+}
+
+export function groupToWire({ name, repeats, isReg, files }: Group & { readonly files: number }): WireGroup {
+  return { name, repeats, is_reg: isReg, files };
+}
+
+export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
   const { finalizedAt, problem, thumbhash, origin } = upload;
   return {
     ...bytesToWire(filename, upload, finalizedAt),
+    ...(group !== undefined && { group }),
     ...(thumbhash !== undefined && { thumbhash }),
     ...(origin !== undefined && { origin }),
     ...(problem !== undefined && { problem: problemToWire(problem) }),
@@ -181,12 +197,22 @@ function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {
 
 function factsToWire(facts: Facts) {
   if (facts.kind !== 'video') return facts;
-  const { durationSeconds, framesPerSecond, hasAudio, ...rest } = facts;
+  const { durationSeconds, framesPerSecond, hasAudio, sound, ...rest } = facts;
   return {
     ...rest,
     ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
     ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
     ...(hasAudio !== undefined && { has_audio: hasAudio }),
+    ...(sound !== undefined && { audio: soundToWire(sound) }),
+  };
+}
+
+function soundToWire({ codec, channels, sampleRate, durationSeconds }: Sound) {
+  return {
+    ...(codec !== undefined && { codec }),
+    ...(sampleRate !== undefined && { sample_rate: sampleRate }),
+    ...(channels !== undefined && { channels }),
+    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
   };
 }
 

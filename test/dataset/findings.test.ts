@@ -111,3 +111,30 @@ describe('a dataset of very many files', () => {
     expect(errors.length + warnings.length).toBeGreaterThanOrEqual(MANY);
   });
 });
+
+describe('sound', () => {
+  const clip = (filename: string, hasAudio?: boolean) => ({ filename, kind: 'video' as const, hasAudio });
+  const soundFindings = (...clips: ReturnType<typeof clip>[]) =>
+    allFindings([], clips).warnings.flatMap(({ code, message }) => (code === 'MIXED_SOUND' ? message : []));
+
+  test('that some clips have and others not is a warning, with the names', () => {
+    expect(soundFindings(clip('a.mp4', true), clip('b.mp4', false), clip('c.mp4', true), clip('d.mp4'))).toEqual([
+      expect.stringMatching(/^1 clip has no sound, and 2 have: b\.mp4\. .*leaves the clips without it out/),
+    ]);
+    expect(soundFindings(clip('a.mp4', true), clip('b.mp4', true))).toEqual([]);
+    expect(soundFindings(clip('a.mp4', false), clip('b.mp4'))).toEqual([]);
+  });
+
+  test('of a stored clip is known by its facts; other roles need none', () => {
+    const stored = (filename: string, hasAudio: boolean): StoredFile => ({
+      ...{ id: filename, datasetId: 'd', filename, kind: 'video', createdAt: 0 },
+      upload: {
+        ...{ state: 'stored', sizeBytes: 1, sha256: '', contentType: 'video/mp4', warnings: [], blobVersion: null },
+        ...{ facts: { kind: 'video', format: 'mp4', hasAudio }, finalizedAt: 0 },
+      },
+    });
+    const files = [stored('a.mp4', true), stored('b.mp4', false)];
+    const codes = (role: 'training' | 'control') => findingsOf(files, 0, role).warnings.map(({ code }) => code);
+    expect([codes('training'), codes('control')]).toEqual([['MIXED_SOUND'], []]);
+  });
+});

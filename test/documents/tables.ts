@@ -11,7 +11,7 @@ import { SETTINGS, type Setting } from '../../src/settings.js';
 /** The headings of the table of routes, each with the first words of the names of its routes. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   datasets: ['dataset', 'links'],
-  files: ['file', 'files', 'upload', 'uploads', 'captions', 'duplicates', 'tar'],
+  files: ['file', 'files', 'upload', 'uploads', 'captions', 'group', 'duplicates', 'tar'],
   captioning: ['caption-endpoint', 'caption-preset', 'caption-run', 'proposal'],
   history: ['revision'],
   account: ['account', 'session', 'token', 'share'],

@@ -75,7 +75,13 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'DELETE /{id}/shares/{share_id}': async ({ id }) => ({ parts: { share_id: await made(`/${id}/shares`) } }),
   'POST /{id}/upload': () => form('c.txt', 'a caption'),
   'POST /{id}/get-upload-endpoint': () => json({ filenameToByteSize: { 'c.txt': 5 } }),
+  'PUT /{id}/groups/{group}': () => json({ repeats: 3, add: ['a.jpg'] }),
+  'DELETE /{id}/groups/{group}': async ({ id }) => {
+    await api.json('PUT', `/${id}/groups/cat`, { add: ['a.jpg'] });
+    return {};
+  },
   'POST /{id}/archive': () => json({ filenames: ['a.jpg', 'a.txt'] }),
+  'POST /{id}/zip': () => json({ filenames: ['a.jpg'] }),
   'POST /{id}/captions': () => json({ filenames: ['a.txt'] }),
   'PUT /{id}/captions': () => json({ captions: [{ filename: 'a.txt', text: 'a blue wagon' }] }),
   'POST /{id}/duplicates': () => json({ filenames: ['a.jpg', 'a.txt'], different: true }),
@@ -147,7 +153,14 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
     { headers: { 'if-none-match': '*' } },
     { withToken: false, query: '?signature=x' },
   ],
-  'GET /{id}/zip': () => [{ withToken: false, query: '?signature=x' }],
+  'GET /{id}/zip': () => [
+    { headers: { range: 'bytes=10-' } },
+    { headers: { range: 'bytes=99999999-' } },
+    { headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?signature=x' },
+  ],
+  'GET /{id}/captions': () => [{ withToken: false, query: '?signature=x' }],
+  'POST /{id}/zip': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   // The dataset waits for a file, so it is not READY.
   'GET /{id}/tar-link': () => [{}],
   'GET /{id}/tar': () => [
@@ -161,6 +174,7 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'GET /{id}/manifest': () => [{ query: '?revision=99' }],
   'GET /{id}/revisions/diff': () => [{ query: '?from=0&to=99' }],
   'POST /{id}/duplicates': () => [json({ filenames: ['a.jpg', 'none.jpg'], different: true })],
+  'PUT /{id}/groups/{group}': () => [json({ add: ['none.jpg'] })],
   'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
   'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   'DELETE /caption-presets/{preset}': () => [{ parts: { preset: 'none' } }],
@@ -259,7 +273,10 @@ async function send(
   { id, webhook }: Dataset & { webhook: object },
   request: Request,
 ) {
-  const parts = { id, filename: 'a.jpg', number: '1', ...webhook, ...request.parts } as Record<string, string>;
+  const parts = { id, filename: 'a.jpg', number: '1', group: 'cat', ...webhook, ...request.parts } as Record<
+    string,
+    string
+  >;
   const disconnect = new AbortController();
   const target = path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
   const token = acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` };

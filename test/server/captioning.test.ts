@@ -131,7 +131,7 @@ describe('endpoints', () => {
 
   test('that do not exist are named', async () => {
     const { status, body } = await api.json('POST', '/caption-endpoints/none/test', {});
-    expect([status, body.error_code]).toEqual([404, 404031]);
+    expect([status, body.error_code]).toEqual([404, 404011]);
     expect(body.error_message).toContain('llama, lm, vllm, ollama, hasty');
   });
 });
@@ -370,9 +370,9 @@ describe('a run', () => {
     expect(await codeOf(`/${control}/caption-runs`, {})).toBe(409006);
     const id = await datasetOf({ a: null });
     expect(await codeOf(`/${id}/caption-runs`, { preset: 'tags', prompt: 'x' })).toBe(422002);
-    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(404033);
-    expect(await codeOf(`/${id}/caption-runs`, { endpoint: 'none' })).toBe(404031);
-    expect(await codeOf(`/${id}/caption-runs/none/stop`, {})).toBe(404032);
+    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(404013);
+    expect(await codeOf(`/${id}/caption-runs`, { endpoint: 'none' })).toBe(404011);
+    expect(await codeOf(`/${id}/caption-runs/none/stop`, {})).toBe(404012);
     const secretOf = async (rights: object) => (await client.tokens.make(rights)).secret;
     const withToken = (token: string) => new TrainyardClient({ baseUrl: server.url, token });
     const reader = withToken(await secretOf({ readOnly: true }));

@@ -21,9 +21,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'PATCH /webhooks/{webhook_id}': { enabled: false },
   'PATCH /{id}': { name: 'renamed' },
   'PUT /{id}/links': { mask: null },
+  'PUT /{id}/groups/{group}': { repeats: 3 },
   'POST /{id}/shares': {},
   'POST /{id}/get-upload-endpoint': { filenameToByteSize: { 'b.txt': 5 } },
   'POST /{id}/archive': NAMES,
+  'POST /{id}/zip': NAMES,
   'POST /{id}/captions': NAMES,
   'POST /{id}/duplicates': { filenames: ['a.txt', 'b.txt'], different: true },
   'PUT /caption-presets/{preset}': { prompt: 'mine' },
@@ -74,6 +76,7 @@ beforeAll(async () => {
   const id = await owner.newDataset('mine');
   const elsewhere = await owner.newDataset('elsewhere');
   await owner.upload(id, 'a.txt', 'a caption');
+  await owner.json('PUT', `/${id}/groups/cat`, { repeats: 2, add: ['a.txt'] });
   reader = withSecret((await make({ read_only: true })).body.secret);
   boundElsewhere = withSecret((await make({ datasets: [elsewhere] })).body.secret);
   readerElsewhere = withSecret((await make({ read_only: true, datasets: [elsewhere] })).body.secret);
@@ -92,6 +95,7 @@ beforeAll(async () => {
     share_id: ((await owner.json('POST', `/${id}/shares`, {})) as Answer<WireNewShare>).body.id,
     webhook_id: webhook.id,
     delivery_id: '0123456789abcdef0123456789abcdef',
+    group: 'cat',
     run_id: '0123456789abcdef0123456789abcdef',
     endpoint: 'none',
     preset: 'none',
@@ -160,10 +164,10 @@ const hasDataset = ({ path }: Operation) => path.startsWith('/{id}');
 const TAKES_CODE = 'POST /session';
 /** A token that only reads signs in too, to a session that only reads. */
 const MAKES_CODE = 'POST /session/codes';
-const READING_POSTS = ['POST /{id}/archive', 'POST /{id}/captions', MAKES_CODE];
+const READING_POSTS = ['POST /{id}/archive', 'POST /{id}/zip', 'POST /{id}/captions', MAKES_CODE];
 const isRead = (operation: Operation) => operation.method === 'GET' || READING_POSTS.includes(nameOf(operation));
 
-const TAKE_LINKS = ['files/{filename}', 'files/{filename}/thumbnail', 'zip', 'tar', 'sha256sums'].map(
+const TAKE_LINKS = ['files/{filename}', 'files/{filename}/thumbnail', 'zip', 'captions', 'tar', 'sha256sums'].map(
   (path) => `GET /{id}/${path}`,
 );
 

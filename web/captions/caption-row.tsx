@@ -7,7 +7,7 @@ import { CaptionField } from './editing/caption-field.js';
 
 /** The caption of a pair, editable beside its image; as high as its parent. */
 export const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datasetId: string; pair: Pair }) {
-  const filename = pair.media[0]?.filename ?? pair.caption?.filename ?? '';
+  const filename = (pair.media[0] ?? pair.files[0])?.filename ?? '';
   return (
     <div className="flex h-full gap-3">
       <Link

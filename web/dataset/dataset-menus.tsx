@@ -1,5 +1,5 @@
 import { Ellipsis, FileArchive, Keyboard, Layers, Pencil, Share2, Sparkles, Trash2 } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { LateCaptionDialog } from '../captioning/caption-with-model.js';
@@ -16,6 +16,7 @@ import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+import { DownloadMenu } from '../download/download-menu.js';
 
 const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
 
@@ -33,7 +34,9 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <AddFilesButton datasetId={dataset.id} />
         <AddFolderButton datasetId={dataset.id} />
       </Menu>
-      <Download dataset={dataset} />
+      <div className="max-md:hidden">
+        <DownloadMenu dataset={dataset} />
+      </div>
       <Menu label="More" icon={<Ellipsis size={18} aria-hidden />}>
         <MoreItems dataset={dataset} onOpen={setDialog} />
       </Menu>
@@ -46,21 +49,6 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
         <DeleteDatasetDialog dataset={dataset} onClose={close} onDeleted={() => navigate('/', { replace: true })} />
       )}
     </div>
-  );
-}
-
-function Download({ dataset: { id, files } }: { dataset: DatasetWithFiles }): ReactNode {
-  const links = useLinks(id);
-  if (links === undefined || files.length === 0) return null;
-  return (
-    <a
-      href={links.zip()}
-      download
-      title="Download all files as a zip archive"
-      className="inline-flex min-h-9 min-w-9 touch items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-md:hidden"
-    >
-      Download
-    </a>
   );
 }
 

@@ -41,7 +41,7 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
     >
       <p className="max-w-prose text-sm text-muted">
         The trainer takes <code>num_frames</code> frames, spread evenly over the whole clip: it skips frames of a long
-        clip and repeats frames of a short one. {frameRatesOf(clips)}
+        clip and repeats frames of a short one. {frameRatesOf(clips)} <SoundOf datasetId={datasetId} clips={clips} />
       </p>
       <div className="grid gap-6 lg:grid-cols-2">
         {seconds.length > 0 && <LengthHistogram title="Length in seconds" unit="s" values={seconds} />}
@@ -81,6 +81,17 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
     </Panel>
   );
 });
+
+/** `3 of 15 clips have sound.` */
+function SoundOf({ datasetId, clips }: { datasetId: string; clips: readonly DatasetFile[] }) {
+  const sounding = clips.filter(({ has_audio }) => has_audio === true).length;
+  if (sounding === 0) return 'None is known to have sound.';
+  return (
+    <Link href={`/datasets/${datasetId}?q=has%3Aaudio`} className="text-link">
+      {numberOf(sounding)} of {countOf(clips.length, 'clip')} {sounding === 1 ? 'has' : 'have'} sound.
+    </Link>
+  );
+}
 
 interface LengthHistogramProps {
   readonly title: string;

@@ -5,6 +5,7 @@ import type { WarningCode } from '../../src/dataset/problems.js';
 import { isPairProblem } from '../../src/dataset/problems.js';
 import { DuplicatesPanel } from '../duplicates/duplicates-panel.js';
 import { useCanWrite } from '../session/account.js';
+import { CaptionFindingsPanel } from './caption-findings-panel.js';
 import { ClipPanel } from './clip-panel.js';
 import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
 import { MissingCaptionsPanel } from './fixes/missing-captions-panel.js';
@@ -68,6 +69,7 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
         areErrors={false}
         isTruncated={isTruncated(warnings)}
       />
+      {role === 'training' && <CaptionFindingsPanel dataset={dataset} />}
       {role === 'training' && <DuplicatesPanel dataset={dataset} />}
       {role === 'training' && <ResolutionPanel datasetId={id} files={files} />}
       <ClipPanel datasetId={id} files={files} />

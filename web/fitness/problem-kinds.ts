@@ -7,6 +7,8 @@ interface Kind {
   readonly title: string;
   /** The filter of the workbench that shows the files of this kind. */
   readonly filter?: PairCategory;
+  /** The search of the workbench that shows them. */
+  readonly search?: string;
   /** What to do about all of them, where the message of each does not say it. */
   readonly advice?: string;
 }
@@ -27,6 +29,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   VIDEO_CORRUPT: { title: 'Damaged clips', advice: CHOOSE_SOUND },
   CAPTION_NOT_UTF8: { title: 'Captions that are not UTF-8', advice: WRITE_AGAIN },
   CAPTION_HAS_NUL: { title: 'Captions with zero bytes', advice: WRITE_AGAIN },
+  CAPTION_NOT_JSON: { title: 'Structured captions that are not JSON', advice: CHOOSE_AGAIN },
   INSPECTION_FAILED: { title: 'Could not be checked', advice: CHOOSE_AGAIN },
   WRONG_SIZE: { title: 'Wrong size', advice: CHOOSE_AGAIN },
   FILE_CHANGED: { title: 'Changed by another upload', advice: CHOOSE_AGAIN },
@@ -67,6 +70,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },
   MIXED_MEDIA: { title: 'Images and clips mixed' },
+  MIXED_SOUND: { title: 'Clips with and without sound', search: 'is:clip -has:audio' },
   EXTRA_CONTROL: { title: 'Controls without an image' },
   EXTRA_MASK: { title: 'Masks without an image' },
   CLIP_CONTROL: { title: 'Clips as controls' },

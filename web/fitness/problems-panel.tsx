@@ -109,9 +109,12 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
         )}
       </LongList>
       {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && <FixLine dataset={dataset} />}
-      {filter !== undefined && group.problems.length > 1 && (
+      {((filter !== undefined && group.problems.length > 1) || group.search !== undefined) && (
         <p className="border-t border-line px-3 py-2 text-sm">
-          <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-link">
+          <Link
+            href={`/datasets/${dataset.id}?${new URLSearchParams(group.search === undefined ? { filter: filter! } : { q: group.search })}`}
+            className="text-link"
+          >
             Show these in the workbench
           </Link>
         </p>

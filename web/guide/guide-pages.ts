@@ -2,6 +2,7 @@
 export const GUIDE_PAGES = [
   { name: 'start', title: 'First dataset' },
   { name: 'page', title: 'The page' },
+  { name: 'importing', title: 'Import' },
   { name: 'datasets', title: 'Datasets' },
   { name: 'inspection', title: 'What is checked' },
   { name: 'pairs', title: 'Controls and masks' },

@@ -1,6 +1,13 @@
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetChange, DatasetFile, DatasetWithFiles, Problem as WireProblem } from '../../src/client/client.js';
+import type {
+  DatasetChange,
+  DatasetFile,
+  DatasetWithFiles,
+  Group,
+  Problem as WireProblem,
+} from '../../src/client/client.js';
 import { allFindings } from '../../src/dataset/findings.js';
+import { groupsOf } from '../../src/dataset/groups.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { byFilename } from '../../src/dataset/names.js';
 import type { Problem } from '../../src/dataset/problems.js';
@@ -22,6 +29,8 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
   const { images, videos, captions } = summary.counts;
   // The counts were read before the files. If a change fell in between, it has an event of its own.
   if (files.length !== images + videos + captions) return undefined;
+  const groups = groupsAfter(known, files);
+  if (groups === undefined) return undefined;
   const findings = allFindings(files.flatMap(warningsOf), files, { role: known.role });
   const problems = [...pairProblemsOf(known.error?.problems), ...findings.errors.map(problemOf)].slice(0, MAX_LISTED);
   const warnings = [...pairProblemsOf(known.warnings), ...findings.warnings.map(problemOf)].slice(0, MAX_LISTED);
@@ -32,10 +41,19 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
     ...(error !== undefined && { error: { code, message, problems } }),
     files,
     warnings,
+    ...(groups.length > 0 && { groups }),
     ...(known.links && { links: known.links }),
     ...(known.linked_from && { linked_from: known.linked_from }),
     ...(files === known.files && summary.status === 'READY' && known.digest && { digest: known.digest }),
   };
+}
+
+/** `undefined` if a file has a group of which the repeats are not known. */
+function groupsAfter({ groups = [] }: DatasetWithFiles, files: readonly DatasetFile[]): Group[] | undefined {
+  const known = groups.map(({ name, repeats, is_reg: isReg }) => ({ name, repeats, isReg }));
+  const after = groupsOf(files, known);
+  if (after.some(({ name }) => !known.some((group) => group.name === name))) return undefined;
+  return after.map(({ isReg, ...group }) => ({ ...group, is_reg: isReg }));
 }
 
 /**

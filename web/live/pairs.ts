@@ -1,6 +1,6 @@
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
-import { stemOf } from '../../src/dataset/media.js';
+import { isStructuredCaption, isTextCaption, stemOf } from '../../src/dataset/media.js';
 import { groupedBy } from '../grouped-by.js';
 
 /** The files that share a stem: media and the caption that the trainer reads for them. */
@@ -11,6 +11,8 @@ export interface Pair {
   /** Usually one file; none for an orphan caption; several if they share a stem and thus a caption. */
   readonly media: readonly DatasetFile[];
   readonly caption: DatasetFile | undefined;
+  /** A caption in JSON, for models that want one. It may stand beside the other. */
+  readonly structured?: DatasetFile | undefined;
   /** Whether a file of this stem was announced and has not arrived, so that the pair may be complete soon. */
   readonly isAwaited: boolean;
   /** Errors and warnings about these files, a recheck's included, except a missing caption. */
@@ -45,7 +47,8 @@ export function pairsOf({ files, damaged = [], warnings, error, awaited }: Findi
       files: group,
       media: group.filter(({ kind }) => kind !== 'caption'),
       // If both `a.txt` and `a.TXT` exist, the service reports a collision, and the trainer reads `a.txt`.
-      caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
+      caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? fileIn(group, isTextCaption),
+      structured: fileIn(group, isStructuredCaption),
       isAwaited: isTruncated || awaitedStems.has(stem),
       problems: withoutRepeats([
         ...group.flatMap(({ problem }) => problem ?? []),
@@ -54,6 +57,10 @@ export function pairsOf({ files, damaged = [], warnings, error, awaited }: Findi
       ]),
     }))
     .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
+}
+
+function fileIn(group: readonly DatasetFile[], isMeant: (filename: string) => boolean): DatasetFile | undefined {
+  return group.find(({ filename }) => isMeant(filename));
 }
 
 /** The warning of a file can also be in the list of its dataset, which has at most a thousand. */

@@ -12,6 +12,21 @@ export function mediaFactsOf({ width, height, duration_seconds, frames_per_secon
     .join(' · ');
 }
 
+/** `aac · 48 kHz · stereo · 1.2 s longer than the picture`, `none`, or nothing if it is not known. */
+export function soundOf({ has_audio, audio = {}, duration_seconds }: DatasetFile): string {
+  if (has_audio !== true) return has_audio === false ? 'none' : '';
+  const { codec, sample_rate, channels } = audio;
+  const more = (audio.duration_seconds ?? 0) - (duration_seconds ?? 0);
+  const isOther = audio.duration_seconds && duration_seconds && Math.abs(more) >= 0.1;
+  const facts = [
+    codec,
+    sample_rate && `${Number((sample_rate / 1000).toFixed(2))} kHz`,
+    channels && (channels === 1 ? 'mono' : channels === 2 ? 'stereo' : `${channels} channels`),
+    isOther && `${lengthOf(Math.abs(more))} ${more > 0 ? 'longer' : 'shorter'} than the picture`,
+  ].filter(Boolean);
+  return facts.length === 0 ? 'yes' : facts.join(' · ');
+}
+
 /** The length of a clip, with a decimal below a minute. */
 function lengthOf(seconds: number): string {
   return seconds < 60 ? `${Number(seconds.toFixed(1))} s` : durationOf(seconds);

@@ -1,6 +1,7 @@
 import type { DatasetFile } from '../../src/client/client.js';
+import { isRefusal } from '../../src/dataset/captioning/refusals.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
-import { tokensOf } from '../captions/editing/tokens.js';
+import { tokensOf } from '../../src/dataset/caption-tokens.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
@@ -43,7 +44,7 @@ export function searchMatcher(query: SearchQuery | undefined, pairs: readonly Pa
       case 'number':
         return compares(numberIn(pair, part.field, source), part.sign, part.value, part.field);
       case 'is':
-        return isKind(pair, part.word, copies);
+        return isKind(pair, part.word, { copies, source });
       case 'by':
         return pair.caption !== undefined && (pair.caption.origin?.by === 'model') === (part.word === 'model');
       case 'has':
@@ -94,13 +95,19 @@ function compares(actual: number | undefined, sign: Sign, value: number, field: 
   return sign.startsWith('<') ? actual < value : actual > value;
 }
 
-function isKind(pair: Pair, word: IsWord, copies: ReadonlySet<string>): boolean {
+function isKind(
+  pair: Pair,
+  word: IsWord,
+  { copies, source }: { copies: ReadonlySet<string>; source: SearchSource },
+): boolean {
   switch (word) {
     case 'image':
     case 'clip':
       return pair.media.some(({ kind }) => kind === (word === 'clip' ? 'video' : 'image'));
     case 'blank':
       return isInCategory(pair, 'blank');
+    case 'refusal':
+      return isRefusal(textIn(pair, source));
     case 'duplicate':
       return copies.has(pair.stem);
   }
@@ -110,6 +117,8 @@ function hasKind(pair: Pair, word: HasWord, { linked, proposed }: SearchSource):
   switch (word) {
     case 'caption':
       return pair.caption !== undefined;
+    case 'audio':
+      return pair.media.some(({ has_audio }) => has_audio === true);
     case 'warning':
       return pair.problems.length > 0;
     case 'proposal':

@@ -16,9 +16,9 @@ export type SearchQuery =
 
 export const NUMBER_FIELDS = ['chars', 'tokens', 'width', 'height', 'ratio', 'seconds'] as const;
 export type NumberField = (typeof NUMBER_FIELDS)[number];
-export const IS_WORDS = ['image', 'clip', 'duplicate', 'blank'] as const;
+export const IS_WORDS = ['image', 'clip', 'duplicate', 'blank', 'refusal'] as const;
 export type IsWord = (typeof IS_WORDS)[number];
-export const HAS_WORDS = ['caption', 'control', 'mask', 'warning', 'proposal'] as const;
+export const HAS_WORDS = ['caption', 'control', 'mask', 'audio', 'warning', 'proposal'] as const;
 export type HasWord = (typeof HAS_WORDS)[number];
 /** Who wrote the caption. */
 export const BY_WORDS = ['model', 'me'] as const;
@@ -224,6 +224,7 @@ export function asksForTexts(query: SearchQuery | undefined): boolean {
     (part) =>
       part.kind === 'tag' ||
       part.kind === 'regex' ||
+      (part.kind === 'is' && part.word === 'refusal') ||
       (part.kind === 'text' && !part.isName) ||
       (part.kind === 'number' && part.field === 'tokens'),
   );

@@ -1,6 +1,6 @@
-import type { Dataset } from '../../src/client/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { installLine, shellWord } from '../../src/command-line.js';
-import type { MediaChoice } from '../../src/dataset/train/training-dataset.js';
+import { type MediaChoice, needsGroupFolders } from '../../src/dataset/train/training-dataset.js';
 
 /** A step on the training machine. */
 export interface MountStep {
@@ -24,12 +24,13 @@ interface MountStepsOptions {
 
 /** The steps that mount a dataset on a machine with Node. */
 export function mountSteps(
-  { id, name }: Pick<Dataset, 'id' | 'name'>,
+  { id, name, groups }: Pick<DatasetWithFiles, 'id' | 'name' | 'groups'>,
   { serviceUrl, root, only, digest }: MountStepsOptions,
 ): readonly MountStep[] {
   const mount = [
     // The command would parse a name that begins with a dash as an option.
     ...['trainyard', 'mount', name.startsWith('-') ? id : name, '--into', root],
+    ...(needsGroupFolders({ groups }) ? ['--layout', 'kohya'] : []),
     ...(only === undefined ? [] : ['--only', only]),
     ...(digest === undefined ? [] : ['--digest', digest]),
   ];

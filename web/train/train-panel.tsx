@@ -1,6 +1,6 @@
 import { type ReactNode, useId, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import type { MediaChoice } from '../../src/dataset/train/training-dataset.js';
+import { type MediaChoice, needsGroupFolders } from '../../src/dataset/train/training-dataset.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useDigest } from '../live/dataset.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
@@ -55,6 +55,11 @@ export function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
       <ol className="flex flex-col gap-4">
         {machine === 'curl' && digest !== undefined && (
           <Step title="1. Mount exactly these files by a link">
+            {needsGroupFolders(dataset) && (
+              <p className="text-sm text-warn">
+                An archive has no folders for groups. Mount with Node.js, or the settings below find no files.
+              </p>
+            )}
             <TarLines key={digest} datasetId={dataset.id} digest={digest} root={root} />
           </Step>
         )}

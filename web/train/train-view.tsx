@@ -1,5 +1,6 @@
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { GroupsPanel } from '../groups/groups-panel.js';
 import { Panel } from '../ui/panel.js';
 import { TrainPanel } from './train-panel.js';
 
@@ -7,6 +8,7 @@ import { TrainPanel } from './train-panel.js';
 export function TrainView({ dataset }: { dataset: DatasetWithFiles }) {
   return (
     <div className="mx-auto flex w-full max-w-6xl flex-col gap-4">
+      {dataset.groups !== undefined && <GroupsPanel datasetId={dataset.id} groups={dataset.groups} />}
       {dataset.status === 'READY' ? (
         <TrainPanel dataset={dataset} />
       ) : (

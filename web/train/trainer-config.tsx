@@ -9,7 +9,11 @@ import {
   type Trainer,
   trainConfigOf,
 } from '../../src/dataset/train/train-config.js';
-import { type MediaChoice, type TrainingDataset, trainingDatasetOf } from '../../src/dataset/train/training-dataset.js';
+import {
+  type MediaChoice,
+  type TrainingDataset,
+  trainingDatasetsOf,
+} from '../../src/dataset/train/training-dataset.js';
 import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import { pairsOf } from '../live/pairs.js';
 import { CopyButton } from '../ui/copy.js';
@@ -31,9 +35,10 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
   const [trainer, setTrainer] = useState<Choice>('ai-toolkit');
   const captions = useCaptionTexts(dataset);
   const config = useMemo(() => {
-    const { name, digest, files, links = {} } = dataset;
+    const { name, digest, files, groups, links = {} } = dataset;
     const folders = LINK_SLOTS.flatMap((slot) => (links[slot] === undefined ? [] : [{ slot, name: links[slot].name }]));
-    return configOrReason(trainer, trainingDatasetOf({ name, root, only, digest, files, captions, links: folders }));
+    const toTrain = { name, root, only, digest, files, groups, captions, links: folders };
+    return configOrReason(trainer, trainingDatasetsOf(toTrain));
   }, [trainer, dataset, root, only, captions]);
   return (
     <div className="flex min-w-0 flex-col gap-2">
@@ -75,10 +80,10 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
 }
 
 /** The settings, or why there are none. */
-function configOrReason(trainer: Choice, dataset: TrainingDataset): TrainConfig | string {
+function configOrReason(trainer: Choice, datasets: readonly TrainingDataset[]): TrainConfig | string {
   try {
-    if (trainer === WHOLE_JOB) return aiToolkitJob([dataset], { name: `${dataset.name}_v1` });
-    return trainConfigOf(trainer, [dataset]);
+    if (trainer === WHOLE_JOB) return aiToolkitJob(datasets, { name: `${datasets[0]?.name}_v1` });
+    return trainConfigOf(trainer, datasets);
   } catch (error) {
     if (error instanceof NothingToTrainOn) return error.message;
     throw error;

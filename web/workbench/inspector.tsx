@@ -1,6 +1,9 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { CaptionField } from '../captions/editing/caption-field.js';
+import { StructuredCaption } from '../captions/structured-caption.js';
+import { DownloadSelection } from '../download/download-menu.js';
+import { GroupField } from '../groups/group-field.js';
 import type { Pair } from '../live/pairs.js';
 import { CaptionBadge, unusedCaptionText } from '../pairs/caption-badge.js';
 import { DownloadLink, FileFacts } from '../pairs/viewer/file-facts.js';
@@ -23,7 +26,7 @@ interface InspectorProps {
 
 /** One pair in words: caption, problems, facts and when its files came; or what can be done with the selected pairs. */
 export function PairInspector(props: InspectorProps) {
-  const { pair, selected, verbs } = props;
+  const { datasetId, pair, selected, verbs } = props;
   const files = selected.flatMap((each) => each.files);
   return (
     <>
@@ -37,6 +40,8 @@ export function PairInspector(props: InspectorProps) {
             </span>
           </p>
           {verbs}
+          <DownloadSelection datasetId={datasetId} files={files} />
+          {selected.length > 1 && <GroupField datasetId={datasetId} files={files} />}
         </section>
       )}
       {selected.length < 2 &&
@@ -66,11 +71,13 @@ function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorP
       ) : (
         caption !== undefined && <p className="text-muted">{unusedCaptionText(caption)}</p>
       )}
+      {hasCaptions && <StructuredCaption key={`${pair.stem} json`} datasetId={datasetId} pair={pair} />}
       {problems.map(({ code, filename, message }) => (
         <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 wrap-anywhere text-warn">
           {message}
         </p>
       ))}
+      <GroupField datasetId={datasetId} files={pair.files} />
       {files.map((file) => (
         <div key={file.filename} className="flex flex-col gap-1">
           <div className="flex items-center gap-1">

@@ -1,6 +1,7 @@
 import type { ComponentProps } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { JobStatus } from '../captions/bulk/job-status.js';
+import { isTextCaption } from '../../src/dataset/media.js';
 import { useJob } from '../captions/bulk/jobs.js';
 import type { CaptionStatistics } from '../captions/caption-statistics.js';
 import { CaptionProgress } from '../captions/caption-progress.js';
@@ -45,7 +46,11 @@ export function TagsPanel(props: TagsPanelProps) {
         </div>
       )}
       {read.error === undefined && read.pairs === undefined && (
-        <CaptionProgress done={read.known} total={dataset.counts.captions} what="captions read" />
+        <CaptionProgress
+          done={read.known}
+          total={dataset.files.filter(({ filename }) => isTextCaption(filename)).length}
+          what="captions read"
+        />
       )}
       {showsJob && job !== undefined && <JobStatus datasetId={dataset.id} job={job} />}
       <p role="status" className="rounded-lg bg-raised p-2 wrap-anywhere empty:hidden">

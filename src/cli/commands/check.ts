@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import { type CaptionFinding, captionFindings, type CaptionText } from '../../dataset/caption-findings.js';
 import type { Role } from '../../dataset/dataset.js';
-import { mediaTypeOf } from '../../dataset/media.js';
+import { isTextCaption, mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { roleOption } from '../arguments.js';
 import { countFixable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
@@ -10,7 +13,7 @@ import { addSettings, ffmpegFrom } from '../settings.js';
 import { EXIT, interruptible } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
-import { counted } from '../terminal/text.js';
+import { counted, printable } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:
@@ -62,11 +65,18 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
     const { role, follow } = options;
     const { paths: named, fixed } = await fixFiles(paths, options, task);
     const report = await inspectPaths(named, { ...task, follow, ...(role && { role }) });
+    const captions = role === undefined || role === 'training' ? await findingsInCaptions(report) : [];
     process.exitCode = checkExitCode(report);
     if (options.json) {
-      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report) });
+      return printJson({
+        fit: process.exitCode === 0,
+        ffmpeg: ffmpeg ?? null,
+        ...fixed,
+        ...reportDocument(report),
+        captions,
+      });
     }
-    printReport(report, { role, all: options.all, decoding: ffmpegSentence(ffmpeg, choice) });
+    printReport(report, { role, captions, all: options.all, decoding: ffmpegSentence(ffmpeg, choice) });
     if (!options.fix) await printFixable(report, signal);
   } finally {
     display.clear();
@@ -83,15 +93,32 @@ function checkExitCode(report: FolderReport): number {
   return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
-function printReport(
-  report: FolderReport,
-  { role, all, decoding }: { role: Role | undefined; all: true | undefined; decoding: string },
-): void {
+/** What the page says of them under "Fit to train?". A file that has become unreadable is left out. */
+async function findingsInCaptions({ inspected }: FolderReport): Promise<readonly CaptionFinding[]> {
+  const texts: CaptionText[] = [];
+  for (const { file, inspection } of inspected) {
+    const { filename, path, sizeBytes } = file;
+    if (!inspection.ok || !isTextCaption(filename) || sizeBytes > MAX_CAPTION_TEXT_BYTES) continue;
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text !== undefined) texts.push({ filename, text });
+  }
+  return captionFindings(texts);
+}
+
+interface ReportOptions {
+  readonly role: Role | undefined;
+  readonly captions: readonly CaptionFinding[];
+  readonly all: true | undefined;
+  readonly decoding: string;
+}
+
+function printReport(report: FolderReport, { role, captions, all, decoding }: ReportOptions): void {
   const paint = painterOf(process.stdout);
   print(totalsOf(report.inspected.map(({ file }) => file)));
   const hasClips = report.inspected.some(({ file }) => mediaTypeOf(file.filename)?.kind === 'video');
   if (hasClips) print(`${decoding.replace(/^every/, 'Every').replace(/^no /, 'No ')}.`);
   for (const line of problemLines(report, paint, { lists: all ? undefined : '--all' })) print(line);
+  for (const { message } of captions) print(paint('yellow', `! ${printable(message)}`));
   for (const line of trainerLines(report, role)) print(line);
   const errors = errorCount(report);
   const unreadable = report.unreadable.length;

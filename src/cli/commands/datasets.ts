@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { type Command, createArgument, Option } from 'commander';
 import type { Dataset, DatasetFile, DatasetWithFiles, Role, Status, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
-import { stemOf } from '../../dataset/media.js';
+import { isStructuredCaption, isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { jsonText } from '../../json-text.js';
 import { numberIn, parseRole, roleOption } from '../arguments.js';
@@ -231,15 +231,20 @@ async function showFiles({ id }: Dataset, { client, options, signal }: Call<{ ca
 }
 
 function isCaption({ filename }: DatasetFile): boolean {
-  return /\.txt$/i.test(filename);
+  return isTextCaption(filename);
+}
+
+function isMedia({ filename }: DatasetFile): boolean {
+  return mediaTypeOf(filename)?.kind !== 'caption';
 }
 
 function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[] {
   // A control or mask needs no caption.
   const none = role === 'control' || role === 'mask' ? '' : 'none';
   const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
-  const stems = new Set(files.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
+  const stems = new Set(files.filter(isMedia).map(({ filename }) => stemOf(filename)));
   const captionText = (file: DatasetFile) => {
+    if (isStructuredCaption(file.filename)) return '';
     const { filename } = isCaption(file) ? file : (captionOf.get(stemOf(file.filename)) ?? { filename: undefined });
     return filename === undefined ? none : (captions.get(filename)?.replace(/\s+/g, ' ') ?? filename);
   };
@@ -258,7 +263,7 @@ function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<stri
 
 /** `1024×768`; `640×360, 4.2 s, 24 fps` */
 function factsOf({ width, height, duration_seconds, frames_per_second, kind, format }: DatasetFile): string {
-  if (kind === 'caption') return 'caption without media';
+  if (kind === 'caption') return format === 'json' ? 'structured caption' : 'caption without media';
   const parts = [
     width === undefined ? format : `${width}×${height}`,
     duration_seconds === undefined ? undefined : `${duration_seconds.toFixed(1)} s`,

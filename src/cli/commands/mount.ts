@@ -98,9 +98,10 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
       new Option('--only <kind>', 'mount only images or only videos, with their captions').choices(MEDIA_CHOICES),
     )
     .addOption(
-      new Option('--layout <trainer>', 'mount the masks beside the images, as this trainer reads them').choices(
-        MOUNT_LAYOUTS,
-      ),
+      new Option(
+        '--layout <trainer>',
+        'onetrainer: masks beside the images; kohya: folders 10_NAME of the groups',
+      ).choices(MOUNT_LAYOUTS),
     )
     .addOption(new Option('--wait', 'wait until the datasets are READY').conflicts('data'))
     .addOption(

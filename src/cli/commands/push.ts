@@ -1,17 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ServiceError } from '../../dataset/errors.js';
-import { parseDatasetName } from '../../dataset/names.js';
+import { type Command, Option } from 'commander';
 import { FIX_HELP, type FixedFiles, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { totalsOf } from '../folder/report.js';
 import { pushPairsOnce } from '../pairs/push-pairs.js';
-import { concurrencyOption, roleOption } from '../arguments.js';
+import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import {
   askedDecisions,
-  blockedError,
   dryRunDocument,
   dryRunExitCode,
   planLines,
@@ -19,10 +16,11 @@ import {
   printEnded,
   pushDocument,
   pushExitCode,
+  unblocked,
 } from '../push/output.js';
-import { planOf, type PushPlan, preparePush } from '../push/plan.js';
+import { planOf, preparePush } from '../push/plan.js';
 import { runPush, waitForEnd } from '../push/run.js';
-import { type PushFlags, type PushTask, pushTaskFrom } from '../push/task.js';
+import { datasetNameFor, type PushFlags, type PushTask, pushTaskFrom } from '../push/task.js';
 import { watchAndPush } from '../push/watch.js';
 import { addRemoteOptions, clientFrom } from '../remote.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
@@ -96,17 +94,12 @@ export function addPushCommand(program: Command): void {
     .action((paths, options) => interruptible((signal) => push(paths, options, signal)));
 }
 
-function notBlank(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('It must not be blank.');
-  return text.trim();
-}
-
 async function push(given: string[], flags: PushFlags, signal: AbortSignal): Promise<void> {
   requireFix(flags, ['inPlace', 'yes']);
   // All changes of one push are one revision of the dataset.
   const newClient = () => clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
   const client = newClient();
-  const name = await datasetNameFor(given, flags.name);
+  const name = await pushedNameFor(given, flags.name);
   requireFitting(given, flags);
   if (flags.watch && !(await isFolder(given[0] ?? ''))) throw new CommandError(EXIT.usage, ONE_FOLDER);
   const display = openProgressDisplay({ isQuiet: flags.json === true });
@@ -148,27 +141,13 @@ async function pushOnce(task: PushTask, fixed: FixedFiles['fixed']): Promise<voi
   else await printEnded(report);
 }
 
-function unblocked(plan: PushPlan): PushPlan {
-  const error = blockedError(plan);
-  if (error !== undefined) throw error;
-  return plan;
-}
-
 /** The folder's name unless another is given. @throws CommandError with 65 if a dataset can't have it */
-async function datasetNameFor(paths: readonly string[], given: string | undefined): Promise<string> {
+async function pushedNameFor(paths: readonly string[], given: string | undefined): Promise<string> {
   const folder = await folderOf(paths);
   if (given === undefined && folder === undefined) {
     throw new CommandError(EXIT.usage, 'the files are in several folders. Name the dataset with --name.');
   }
-  const raw = given ?? basename(folder ?? '');
-  try {
-    return parseDatasetName(raw);
-  } catch (error) {
-    if (!(error instanceof ServiceError) || given !== undefined) throw error;
-    const allowed = raw.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '_').replace(/^[. ]+/, '') || 'my dataset';
-    const message = `The folder's name can't name a dataset. ${error.message} Choose a name with --name, such as --name ${JSON.stringify(allowed)}.`;
-    throw new CommandError(EXIT.dataError, message, { cause: error });
-  }
+  return datasetNameFor(given, basename(folder ?? ''), '--name ');
 }
 
 const ONE_FOLDER = '--watch takes one folder, and no files.';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { TrainyardClient } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
-import { mediaTypeOf } from '../../dataset/media.js';
+import { isTextCaption } from '../../dataset/media.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
 import {
   aiToolkitDatasetOf,
@@ -18,7 +18,7 @@ import {
   MEDIA_CHOICES,
   type MediaChoice,
   type TrainingDataset,
-  trainingDatasetOf,
+  trainingDatasetsOf,
 } from '../../dataset/train/training-dataset.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, undefinedFor } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
@@ -72,7 +72,7 @@ async function printConfig(names: readonly string[], options: Options, signal: A
   const { for: trainer, job } = options;
   const client = clientFrom(options);
   const found = [];
-  for (const name of names) found.push(await readDataset(client, name, options, signal));
+  for (const name of names) found.push(...(await readDataset(client, name, options, signal)));
   const datasets = datasetsToTrain(found);
   const config = configFor(datasets, options);
   if (options.json) {
@@ -89,8 +89,8 @@ async function printConfig(names: readonly string[], options: Options, signal: A
 /** Fields are `undefined` for captions without the bulk API, and for linked datasets that the token may not read. */
 async function readDataset(client: TrainyardClient, nameOrId: string, { into, only }: Options, signal: AbortSignal) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
-  const { files, digest, links = {} } = await client.status(id, { signal });
-  const texts = files.map(({ filename }) => filename).filter((each) => mediaTypeOf(each)?.kind === 'caption');
+  const { files, digest, groups, links = {} } = await client.status(id, { signal });
+  const texts = files.map(({ filename }) => filename).filter(isTextCaption);
   const captions =
     texts.length === 0 ? [] : await client.bulk.captions(id, texts, { signal }).catch(undefinedFor(404, 405));
   const folders: LinkedFolder[] = [];
@@ -101,7 +101,8 @@ async function readDataset(client: TrainyardClient, nameOrId: string, { into, on
     folders.push({ slot, name: link.name, files: linked?.files });
   }
   const root = into === undefined ? PLACEHOLDER : resolve(into);
-  return { role, ...trainingDatasetOf({ name, root, only, digest, files, captions, links: folders }) };
+  const toTrain = { name, root, only, digest, files, groups, captions, links: folders };
+  return trainingDatasetsOf(toTrain).map((dataset) => ({ role, ...dataset }));
 }
 
 function requireFitting({ for: trainer, job, trigger }: Options): void {

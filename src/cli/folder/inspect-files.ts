@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { shellWord } from '../../command-line.js';
 import type { Role } from '../../dataset/dataset.js';
-import { allFindings, type Findings } from '../../dataset/findings.js';
+import { allFindings, type Findings, hasAudioIn } from '../../dataset/findings.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
@@ -18,7 +18,7 @@ import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
-import { type LocalFile, type Notice, notice, readPaths } from './read-folder.js';
+import { type FolderContents, type LocalFile, type Notice, notice, readPaths, withContent } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -35,7 +35,7 @@ export interface FolderReport {
   readonly faults: readonly Notice[];
 }
 
-type FileVersion = Pick<LocalFile, 'path' | 'version'>;
+type FileVersion = Pick<LocalFile, 'path' | 'version' | 'unpack'>;
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
@@ -69,7 +69,13 @@ export class FileInspector {
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await this.#remembered(role, file, () => inspect(file));
+          const inspection = await this.#remembered(role, file, () =>
+            withContent(file, async () => {
+              // Unpacked once for both.
+              if (file.unpack !== undefined) await this.#remembered('sha256', file, () => sha256Of(file.path));
+              return inspect(file);
+            }),
+          );
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
@@ -84,7 +90,7 @@ export class FileInspector {
   }
 
   sha256(file: FileVersion): Promise<string> {
-    return this.#remembered('sha256', file, () => sha256Of(file.path));
+    return this.#remembered('sha256', file, () => withContent(file, () => sha256Of(file.path)));
   }
 
   async #remembered<T>(question: string, { path, version }: FileVersion, compute: () => Promise<T>): Promise<T> {
@@ -106,10 +112,12 @@ export async function inspectPaths(
     inspector: FileInspector;
     display: ProgressDisplay;
     signal: AbortSignal;
+    /** What is there, if it is known already. */
+    contents?: FolderContents | undefined;
   },
 ): Promise<FolderReport> {
   const { role, inspector, display, signal } = options;
-  const contents = await readPaths(paths, { follow: options.follow === true });
+  const contents = options.contents ?? (await readPaths(paths, { follow: options.follow === true }));
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
     const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
@@ -136,7 +144,8 @@ function hintFor([folder = '', ...others]: readonly string[], skipped: readonly 
   if (others.length > 0) return '';
   const kohya = names.find((name) => /^\d+_/.test(name));
   if (kohya !== undefined) {
-    return ` The files are in its folders. To check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
+    const bring = `To bring them with their repeats, run: trainyard import ${shellWord(folder)}`;
+    return ` The files are in its folders. ${bring}\nTo check one, run: trainyard check ${shellWord(join(folder, kohya))}`;
   }
   if (pairFoldersOf(names) === undefined) return '';
   return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
@@ -151,8 +160,9 @@ export function findingsIn(
   const problems = inspected.flatMap<Problem>(({ inspection }) =>
     inspection.ok ? inspection.warnings : [inspection.problem],
   );
-  const namesOf = (isGood: boolean) =>
-    inspected.filter(({ inspection }) => inspection.ok === isGood).map(({ file }) => file.filename);
-  const stored = [...namesOf(true), ...others].map(named);
-  return allFindings(problems, stored, { uploads: namesOf(false).map(named), role });
+  const good = inspected.flatMap(({ file, inspection }) =>
+    inspection.ok ? { ...named(file.filename), hasAudio: hasAudioIn(inspection.facts) } : [],
+  );
+  const rejected = inspected.flatMap(({ file, inspection }) => (inspection.ok ? [] : named(file.filename)));
+  return allFindings(problems, [...good, ...others.map(named)], { uploads: rejected, role });
 }

@@ -1,8 +1,10 @@
 import type { BigIntStats } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
-import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
+import { shellWord } from '../../command-line.js';
+import type { SkipCode } from '../../dataset/import/survey.js';
+import { extensionOf, isDatasetFile, mediaTypeOf } from '../../dataset/media.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
@@ -17,6 +19,22 @@ export interface LocalFile {
   readonly sizeBytes: number;
   /** Changes with each write to the file. */
   readonly version: string;
+  /** Writes an entry of an archive to `path`, where it is while it is used. */
+  readonly unpack?: () => Promise<void>;
+}
+
+/** Runs `use` while the file is at its path. */
+export async function withContent<T>(
+  { path, unpack }: Pick<LocalFile, 'path' | 'unpack'>,
+  use: () => Promise<T>,
+): Promise<T> {
+  if (unpack === undefined) return use();
+  await unpack();
+  try {
+    return await use();
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 /** Contains `ctime`, which also changes with a write that keeps the size and sets the modification time back. */
@@ -26,7 +44,7 @@ export function fileVersionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats)
 
 /** An entry that is left out, and why. */
 export interface Notice {
-  readonly code: 'FOLDER' | 'OTHER_TYPE' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'INVALID_NAME' | 'SAME_NAME' | 'UNREADABLE';
+  readonly code: SkipCode | 'FOLDER' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'SAME_NAME';
   readonly filename: string;
   readonly message: string;
 }
@@ -42,7 +60,7 @@ export interface FolderContents {
 const READS_AT_ONCE = 64;
 
 /** Folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
-const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
+export const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
 
 /** Lists single files, and the top level of folders; links in `paths` are always followed. @throws CommandError with 66 */
 export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
@@ -108,7 +126,11 @@ async function addFile(
     } else if (!stats.isFile()) {
       skipped.push(notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.'));
     } else if (mediaTypeOf(name) === undefined) {
-      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      const extension = extensionOf(name);
+      const advice = extension === '.zip' ? ` To bring its files, run: trainyard import ${shellWord(path)}` : '';
+      const message = isDatasetFile(name)
+        ? 'describes a whole dataset, and is the caption of no single file.'
+        : `is not an image, video or caption${extension && ` (${extension})`}.${advice}`;
       (isNamed ? faults : skipped).push(notice('OTHER_TYPE', name, message));
     } else {
       const filename = parseFilename(name);

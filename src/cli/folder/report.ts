@@ -1,5 +1,5 @@
 import type { Role } from '../../dataset/dataset.js';
-import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import type { Painter } from '../terminal/print.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -80,7 +80,7 @@ export function errorCount({ findings, faults }: FolderReport): number {
 }
 
 export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
-  const captions = inspected.filter(({ file }) => mediaTypeOf(file.filename)?.kind === 'caption');
+  const captions = inspected.filter(({ file }) => isTextCaption(file.filename));
   const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
   return (['image', 'video'] as const).flatMap((kind) => {
     const good = inspected.filter(({ file, inspection }) => {

@@ -2,7 +2,7 @@ import type { WireManifestLinks } from '../../api/pair-schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
 import type { Role } from '../../dataset/dataset.js';
-import { parseDatasetName, parseFilename } from '../../dataset/names.js';
+import { parseDatasetName, parseFilename, parseGroupName } from '../../dataset/names.js';
 import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
@@ -74,7 +74,7 @@ async function readManifest(
     const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
     throw new CommandError(EXIT.unavailable, message, { cause: error });
   });
-  const { dataset_id: datasetId, name, status, digest, files } = manifest;
+  const { dataset_id: datasetId, name, status, digest, files, groups = [] } = manifest;
   if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
     const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
     const expected = wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`;
@@ -84,10 +84,14 @@ async function readManifest(
   const links = manifest.links && linksIn(manifest.links);
   for (const { filename } of files) requireName('filename', filename, parseFilename);
   for (const each of [manifest, ...(links ?? [])]) requireName('name', each.name, parseDatasetName);
+  for (const group of new Set([...groups.map((each) => each.name), ...files.flatMap((file) => file.group ?? [])])) {
+    requireName('group', group, parseGroupName);
+  }
   return {
     ...{ datasetId, name, role, status, digest, links },
     revision: manifest.revision || undefined,
-    files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
+    groups: groups.map(({ name: group, repeats, is_reg: isReg }) => ({ name: group, repeats, isReg })),
+    files: files.map(({ filename, size_bytes: sizeBytes, sha256, group }) => ({ filename, sizeBytes, sha256, group })),
   };
 }
 

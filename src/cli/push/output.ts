@@ -30,9 +30,10 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
   ];
 }
 
-/** Says why nothing is sent, and which options help; `undefined` if nothing prevents the push. */
-export function blockedError({ blockers }: PushPlan): CommandError | undefined {
-  if (blockers.length === 0) return undefined;
+/** @throws CommandError with 65, which says why nothing is sent and which options help */
+export function unblocked(plan: PushPlan): PushPlan {
+  const { blockers } = plan;
+  if (blockers.length === 0) return plan;
   const uncaptioned = blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
   const advice =
     'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';
@@ -43,7 +44,7 @@ export function blockedError({ blockers }: PushPlan): CommandError | undefined {
       ? ['To leave out the files named above and send the others, add --skip-bad.']
       : []),
   ];
-  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
+  throw new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
 }
 
 /** The winners that a person chooses for conflicts; none without a terminal, or with `--json`. */

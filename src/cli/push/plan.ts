@@ -1,9 +1,9 @@
 import { constants, openAsBlob } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import type { DatasetWithFiles, PushFile } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
@@ -21,6 +21,11 @@ export interface PushProblem {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
+}
+
+interface SentFile extends PushFile {
+  /** Frees what `open` has unpacked. */
+  readonly discard?: () => Promise<void>;
 }
 
 /** Local files, the files of a dataset, and what both last had in common. */
@@ -45,7 +50,7 @@ interface ComparedFiles {
 export interface PushPlan extends ComparedFiles {
   /** Its findings describe the dataset after the push. */
   readonly report: FolderReport;
-  readonly files: readonly PushFile[];
+  readonly files: readonly SentFile[];
   readonly toSend: readonly string[];
   readonly sync: SyncPlan;
   readonly generated: readonly string[];
@@ -166,7 +171,7 @@ function filesAfter(
     // A person's unusable caption is fixed, never replaced by a generated one.
     const existing = new Set([...sides.folder.keys(), ...unusable]);
     const captions = errors.filter(isUncaptioned).map(({ filename = '' }) => `${stemOf(filename)}.txt`);
-    const captionStems = new Set([...existing].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
+    const captionStems = new Set([...existing].filter(isTextCaption).map(stemOf));
     generated = [...new Set(captions)].filter((name) => !captionStems.has(stemOf(name)));
     ({ errors, warnings } = findingsIn(inspected, { others: [...kept, ...generated], role }));
   }
@@ -178,14 +183,16 @@ function filesAfter(
   return { inspected, generated, errors: errors.filter(counts), warnings };
 }
 
-function pushFile(file: LocalFile, { inspector }: { inspector: FileInspector }): PushFile {
-  const { filename: name, sizeBytes: size } = file;
-  return { name, size, sha256: () => inspector.sha256(file), open: () => openFile(file) };
+function pushFile(file: LocalFile, { inspector }: { inspector: FileInspector }): SentFile {
+  const { filename: name, sizeBytes: size, path } = file;
+  const sent = { name, size, sha256: () => inspector.sha256(file), open: () => openFile(file) };
+  return file.unpack === undefined ? sent : { ...sent, discard: () => rm(path, { force: true }) };
 }
 
 /** The client's `push` rejects a file whose size has changed. */
-async function openFile({ filename, path }: LocalFile): Promise<Blob> {
+async function openFile({ filename, path, unpack }: LocalFile): Promise<Blob> {
   try {
+    await unpack?.();
     await access(path, constants.R_OK);
     // The blob reads lazily, and fails if the file changes after this.
     return await openAsBlob(path);

@@ -6,6 +6,7 @@ import {
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
+import { mediaTypeOf } from '../../dataset/media.js';
 import { explainMissingRoute } from '../remote.js';
 import { CommonState } from '../sync/common-state.js';
 import { commonChanges, type Hashes, settledBy, storedSince } from '../sync/compare.js';
@@ -92,6 +93,7 @@ async function transfer(
   const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
   if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
+  const discards = new Map(plan.files.flatMap(({ name, discard }) => (discard ? [[name, discard] as const] : [])));
   let start: { ms: number; bytes: number } | undefined;
   const { failed, ...rest } = await client.push(dataset, plan.files, {
     onProgress: (progress) => {
@@ -101,6 +103,9 @@ async function transfer(
       display.update(() => pushLines(progress, start ?? now));
     },
     onFileFinished: ({ name }, outcome, storedSha256) => {
+      void discards
+        .get(name)?.()
+        .catch(() => {});
       const sha256 = plan.sides.folder.get(name);
       if (outcome !== 'stored' || !sha256) return;
       if (storedSha256 === undefined) sent.set(name, sha256);
@@ -140,7 +145,7 @@ function etagsFor({ files, dataset }: PushPlan): Record<string, string | null> {
 /** Removes media before their captions, so that no image lacks its caption in between; then withdraws uploads. */
 async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, dataset: Dataset) {
   const { client, signal } = task;
-  const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
+  const isCaption = (filename: string) => Number(mediaTypeOf(filename)?.kind === 'caption');
   const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
   const ifMatch = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
   const options = isConditional(dataset) ? { ifMatch, signal } : { signal };

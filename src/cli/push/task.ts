@@ -1,8 +1,10 @@
 import { dirname } from 'node:path';
 import type { Dataset, Role, TrainyardClient } from '../../client/client.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { parseDatasetName } from '../../dataset/names.js';
 import type { FixFlags } from '../fix/fix-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
-import { folderOf, isFolder } from '../folder/read-folder.js';
+import { type FolderContents, folderOf, isFolder } from '../folder/read-folder.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
 import { realFolders } from '../sync/common-state.js';
 import type { SyncRules } from '../sync/compare.js';
@@ -39,6 +41,8 @@ export interface PushTools {
 export interface PushTask extends PushTools {
   readonly flags: PushFlags;
   readonly paths: readonly string[];
+  /** Files that were found already, as in an archive. Otherwise the paths are read. */
+  readonly contents?: FolderContents;
   /** Need not exist yet. */
   readonly name: string;
   /** `undefined` leaves an existing dataset's role as it is. */
@@ -48,7 +52,7 @@ export interface PushTask extends PushTools {
   readonly captionText: string | undefined;
   /** If false, one file with problems prevents the whole push. */
   readonly skipsBad: boolean;
-  /** The service, and the real paths of the folders. */
+  /** The service, and the real paths of the folders, or of an archive. */
   readonly pair: { readonly url: string; readonly folders: readonly string[] };
   /** All paths are folders, so that a missing file was removed. */
   readonly isWholeFolder: boolean;
@@ -89,6 +93,19 @@ export async function findOrCreate({ client, name, role, signal }: PushTask): Pr
   });
   requireRole(created, role);
   return created;
+}
+
+/** The given name, or else the one of what is sent. @param flag before a name. @throws CommandError with 65 if it is no name */
+export function datasetNameFor(given: string | undefined, own: string, flag = ''): string {
+  const raw = given ?? own;
+  try {
+    return parseDatasetName(raw);
+  } catch (error) {
+    if (!(error instanceof ServiceError) || given !== undefined) throw error;
+    const allowed = raw.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '_').replace(/^[. ]+/, '') || 'my dataset';
+    const message = `${JSON.stringify(own)} can't name a dataset. ${error.message} Choose another name, such as ${flag}${JSON.stringify(allowed)}.`;
+    throw new CommandError(EXIT.dataError, message, { cause: error });
+  }
 }
 
 /** @throws CommandError with 65 */

@@ -1,6 +1,7 @@
 import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { readRegularFile } from '../../storage/regular-file.js';
+import { type LocalFile, withContent } from '../folder/read-folder.js';
 import { type Painter, painterOf, print, printMessage } from '../terminal/print.js';
 import { choose } from '../terminal/prompts.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -29,7 +30,7 @@ export interface Conflict {
 export async function readConflicts(
   names: readonly string[],
   sides: {
-    readonly folder: ReadonlyMap<string, { readonly sizeBytes: number; readonly path: string }>;
+    readonly folder: ReadonlyMap<string, Pick<LocalFile, 'sizeBytes' | 'path' | 'unpack'>>;
     readonly dataset: ReadonlyMap<string, { readonly sizeBytes: number }>;
     readonly client: TrainyardClient;
     readonly datasetId: string;
@@ -47,7 +48,9 @@ export async function readConflicts(
   const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
   for (const name of captions) {
-    const text = await readRegularFile(folder.get(name)?.path ?? '', { maxBytes: MAX_TEXT_BYTES }).catch(
+    const file = folder.get(name);
+    if (file === undefined) continue;
+    const text = await withContent(file, () => readRegularFile(file.path, { maxBytes: MAX_TEXT_BYTES })).catch(
       () => undefined,
     );
     if (text !== undefined) localTexts.set(name, text.replace(/^\ufeff/, ''));

@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
+import { isFolder } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage, printable } from '../terminal/text.js';
@@ -18,7 +19,10 @@ export async function withLockedFolders<T>(
   const releases: (() => Promise<void>)[] = [];
   try {
     // Sorted, so that two commands can't wait for each other's locks.
-    for (const folder of await realFolders(folders).catch(throwGone)) releases.push(await lock(folder, signal));
+    const real = await realFolders(folders).catch(throwGone);
+    // An archive is locked by its folder.
+    const locked = await Promise.all(real.map(async (path) => ((await isFolder(path)) ? path : dirname(path))));
+    for (const folder of new Set(locked.sort())) releases.push(await lock(folder, signal));
     return await work();
   } finally {
     // The next command removes the lock of an ended process.

@@ -1,13 +1,24 @@
-import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
+import { jsonFaultIn } from '../json-fault.js';
+import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
-import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
+import {
+  formatCount,
+  InspectionError,
+  isInputOutputError,
+  isOutOfMemory,
+  StructureError,
+  shortReason,
+} from './inspection-error.js';
 import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
+
+/** It is parsed as a whole. */
+const MAX_STRUCTURED_BYTES = 1_000_000;
 
 export interface InspectOptions {
   /** Without it, files whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
@@ -79,11 +90,22 @@ async function loaded<T>(module: Promise<T>): Promise<T> {
 }
 
 function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
+  const isStructured = isStructuredCaption(filename);
+  if (isStructured && file.size > MAX_STRUCTURED_BYTES) {
+    const limit = `more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long`;
+    throw new InspectionError('CAPTION_NOT_JSON', `has ${limit}. Upload the caption of this one image or clip.`);
+  }
   const { characters, bom, blank, beginning } = readCaption(file);
   const warnings: Warning[] = [];
   if (bom) {
     const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one. ${FIX_ADVICE}`;
     warnings.push(warningIn(filename, 'CAPTION_BOM', message));
+  }
+  const fault = isStructured ? jsonFaultIn(file.copy(bom ? 3 : 0, file.size).toString()) : undefined;
+  if (fault !== undefined) {
+    const place = `line ${formatCount(fault.line)}, column ${formatCount(fault.column)}`;
+    const message = `is not valid JSON: ${place}: ${fault.message}. Correct it and upload it again.`;
+    throw new InspectionError('CAPTION_NOT_JSON', message);
   }
   if (blank) {
     const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
@@ -91,7 +113,9 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
   }
   const doubt = doubtAbout(beginning);
   if (doubt !== undefined) warnings.push(warningIn(filename, doubt.code, `${shown} ${doubt.message}`));
-  return { ok: true, contentType: MEDIA['.txt'].contentType, facts: { kind: 'caption', characters }, warnings };
+  const { contentType } = MEDIA[isStructured ? '.json' : '.txt'];
+  const facts = { kind: 'caption', ...(isStructured && { format: 'json' as const }), characters } as const;
+  return { ok: true, contentType, facts, warnings };
 }
 
 /** Parsing libraries throw exceptions of any class for bad bytes. */

@@ -22,12 +22,25 @@ export type Facts =
       readonly framesPerSecond?: number;
       readonly codec?: string;
       readonly hasAudio?: boolean;
+      readonly sound?: Sound;
     }
   | {
       readonly kind: 'caption';
+      /** Of a structured caption. */
+      readonly format?: 'json';
       /** Code points, without a byte order mark. */
       readonly characters: number;
     };
+
+/** The first sound track of a clip. Facts that its container does not state are missing. */
+export interface Sound {
+  /** As ffmpeg or mediabunny names it, such as `aac`. */
+  readonly codec?: string;
+  /** In hertz. */
+  readonly sampleRate?: number;
+  readonly channels?: number;
+  readonly durationSeconds?: number;
+}
 
 export type Inspection =
   | {

@@ -16,7 +16,10 @@ const USUAL_FRAMES = 33;
 
 /** What templates insert, for all datasets and for each in `datasets`. A fact that does not apply is `undefined`. */
 export function factsOf(all: readonly TrainingDataset[]) {
-  const datasets = all.map(factsOfOne);
+  const datasets = all.map((dataset, i) => ({
+    ...factsOfOne(dataset),
+    groupNote: all[i - 1]?.name === dataset.name ? undefined : groupNoteOf(dataset),
+  }));
   const filled = datasets.filter(({ images, clips }) => images ?? clips);
   const content = contentFactsOf(all.filter(({ images, clips }) => images.length + clips.length > 0));
   // OneTrainer has one field for all concepts, and few of its models read clips.
@@ -26,6 +29,7 @@ export function factsOf(all: readonly TrainingDataset[]) {
   return {
     ...content,
     datasets,
+    sets: setsOf(all, datasets),
     filled: filled.map((facts, i) => ({ ...facts, isLast: i === filled.length - 1 })),
     firstCache: datasets[0]?.cache,
     hasMask: filled.some(({ mask }) => mask),
@@ -35,6 +39,22 @@ export function factsOf(all: readonly TrainingDataset[]) {
     maskFiles: masks === 0 ? 'there are none' : numbered(masks, 'file is one', 'files are'),
   };
 }
+
+/** The images of each dataset. sd-scripts counts regularisation images against the others of a dataset (`DreamBoothDataset`). */
+function setsOf(all: readonly TrainingDataset[], facts: readonly ReturnType<typeof factsOfOne>[]) {
+  return [...new Set(all.map(({ name }) => name))].map((name) => ({
+    ...contentFactsOf(all.filter((dataset) => dataset.name === name)),
+    name,
+    subsets: facts.filter((each) => each.name === name && each.images !== undefined),
+  }));
+}
+
+function groupNoteOf({ name, root, group }: TrainingDataset): string | undefined {
+  if (group === undefined) return undefined;
+  return `The groups of "${name}" need folders of their own: trainyard mount ${shellWord(name)} --into ${shellWord(root)}${GROUP_LAYOUT}`;
+}
+
+const GROUP_LAYOUT = ' --layout kohya';
 
 export function factsOfOne(dataset: TrainingDataset) {
   return { ...contentFactsOf([dataset]), ...folderFactsOf(dataset) };
@@ -55,6 +75,11 @@ function contentFactsOf(datasets: readonly TrainingDataset[]) {
     isMixed: images.length > 0 && clips.length > 0,
     content: words.filter(Boolean).join(' and '),
     multiLine: multiLineFinding(datasets),
+    structured: numberedIfAny(
+      datasets.reduce((sum, { structured }) => sum + structured, 0),
+      'structured caption (.json) is',
+      'structured captions (.json) are',
+    ),
   };
 }
 
@@ -118,7 +143,8 @@ function multiLineFinding(datasets: readonly TrainingDataset[]): string | undefi
 }
 
 function folderFactsOf(dataset: TrainingDataset) {
-  const { name, root, digest, images, clips, uncaptioned } = dataset;
+  const { name, root, digest, images, clips, uncaptioned, group } = dataset;
+  const inGroup = (path: string) => folderIn(path, group?.groupFolder);
   const rootOf = (kind: string) => (images.length > 0 && clips.length > 0 ? folderIn(root, kind) : root);
   const animated = images.filter(({ warnings }) => warnings?.some(({ code }) => code === 'ANIMATED_IMAGE'));
   const links = linkFactsOf(dataset, images.length > 0 ? rootOf('images') : root);
@@ -126,12 +152,20 @@ function folderFactsOf(dataset: TrainingDataset) {
   const examples = examplesOf(dataset);
   return {
     name,
-    folder: folderIn(root, name),
-    imagesFolder: folderIn(rootOf('images'), name),
-    videosFolder: folderIn(rootOf('videos'), name),
+    /** Unique, also of groups. */
+    label: group === undefined ? name : `${name}-${group.groupFolder.replaceAll('/', '-')}`,
+    isGrouped: group !== undefined,
+    repeats: group?.repeats ?? 1,
+    severalRepeats: group && group.repeats > 1 ? group.repeats : undefined,
+    furtherRepeats: (group?.repeats ?? 1) - 1,
+    isReg: group?.isReg ?? false,
+    layoutOption: group === undefined ? '' : GROUP_LAYOUT,
+    folder: inGroup(folderIn(root, name)),
+    imagesFolder: inGroup(folderIn(rootOf('images'), name)),
+    videosFolder: inGroup(folderIn(rootOf('videos'), name)),
     // Trainers find cached latents by filename, so each state of a dataset has its own folder. ai-toolkit does not list folders that
     // begin with a dot (`ui/src/app/api/datasets/list`).
-    cache: folderIn(folderIn(root, '.cache'), digest === undefined ? name : `${name}-${digest.slice(0, 12)}`),
+    cache: inGroup(folderIn(folderIn(root, '.cache'), digest === undefined ? name : `${name}-${digest.slice(0, 12)}`)),
     shellName: shellWord(name),
     shellRoot: shellWord(root),
     shellImagesRoot: shellWord(rootOf('images')),
@@ -159,7 +193,8 @@ function folderFactsOf(dataset: TrainingDataset) {
   };
 }
 
-function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioningRoot: string) {
+function linkFactsOf({ root, links, images, clips, group }: TrainingDataset, conditioningRoot: string) {
+  const inGroup = (path: string) => folderIn(path, group?.groupFolder);
   const targets = new Map([...images, ...clips].map((file) => [stemOf(file.filename), file]));
   const targetOf = ({ filename }: TrainingFile) => targets.get(stemOf(filename));
   const hasOtherSize = (file: TrainingFile, target = targetOf(file)) =>
@@ -180,12 +215,12 @@ function linkFactsOf({ root, links, images, clips }: TrainingDataset, conditioni
       extra.length > 0 && `${numbered(extra.length, 'file has', 'files have')} no image of the same stem`,
       unequal > 0 && `${numbered(unequal, 'file has', 'files have')} another size`,
     ].filter(Boolean);
-    const linkFolder = folderIn(root, link.name);
+    const linkFolder = inGroup(folderIn(root, link.name));
     return {
       slot: link.slot,
       linkName: link.name,
       linkFolder,
-      conditioningFolder: folderIn(conditioningRoot, link.name),
+      conditioningFolder: inGroup(folderIn(conditioningRoot, link.name)),
       // Every model of ai-toolkit takes `control_path`; its page uses numbered keys.
       key: isOnlyControl ? 'control_path' : `control_path_${i + 1}`,
       // `toolkit/config_modules.py:44-65`
@@ -241,10 +276,11 @@ function numbered(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
-function numberedIfAny(count: number, one: string, many?: string): string | undefined {
+export function numberedIfAny(count: number, one: string, many?: string): string | undefined {
   return count > 0 ? numbered(count, one, many) : undefined;
 }
 
-function folderIn(root: string, name: string): string {
+export function folderIn(root: string, name: string | undefined): string {
+  if (name === undefined) return root;
   return root.endsWith('/') ? root + name : `${root}/${name}`;
 }

@@ -1,4 +1,5 @@
 import { factsOf, factsOfOne } from './facts.js';
+import { ltxFactsOf } from './ltx.js';
 import { filled, type TemplateFacts, withProse } from './template.js';
 import aiToolkit from './templates/ai-toolkit.yaml.template?raw';
 import flux from './templates/ai-toolkit-flux.yaml.template?raw';
@@ -7,6 +8,7 @@ import qwenEdit from './templates/ai-toolkit-qwen-edit.yaml.template?raw';
 import wan from './templates/ai-toolkit-wan22.yaml.template?raw';
 import diffusionPipe from './templates/diffusion-pipe.toml.template?raw';
 import kohya from './templates/kohya.toml.template?raw';
+import ltx from './templates/ltx.json.template?raw';
 import musubi from './templates/musubi.toml.template?raw';
 import oneTrainer from './templates/onetrainer.json.template?raw';
 import simpleTuner from './templates/simpletuner.json.template?raw';
@@ -32,6 +34,7 @@ const FILES = {
   simpletuner: { format: 'json', filename: 'multidatabackend.json', template: simpleTuner },
   musubi: { format: 'toml', filename: 'dataset.toml', template: musubi },
   'diffusion-pipe': { format: 'toml', filename: 'dataset.toml', template: diffusionPipe },
+  ltx: { format: 'json', filename: 'dataset.json', template: ltx },
 } as const satisfies Record<string, TrainerFile>;
 
 export type Trainer = keyof typeof FILES;
@@ -52,7 +55,12 @@ export function trainConfigOf(trainer: Trainer, datasets: readonly TrainingDatas
     throw new NothingToTrainOn('sd-scripts trains on images, and there are none. For clips, use musubi.');
   }
   if (trainer !== 'ai-toolkit' && facts.filled.length === 0) throw new NothingToTrainOn();
-  return configOf(FILES[trainer], facts);
+  if (trainer !== 'ltx') return configOf(FILES[trainer], facts);
+  if (datasets.some(({ captions }) => captions === undefined)) {
+    throw new NothingToTrainOn('The file for LTX has the captions in it, and they could not be read here.');
+  }
+  const frames = facts.clips && { frames: facts.clips.frames };
+  return configOf(FILES.ltx, { ...facts, ...ltxFactsOf(datasets, { resolution: facts.resolution, ...frames }) });
 }
 
 function configOf({ format, filename, template }: TrainerFile, facts: TemplateFacts): TrainConfig {
@@ -92,13 +100,15 @@ export function aiToolkitJob(
 
 /** With the reason for each number. */
 export function aiToolkitDatasetOf(dataset: TrainingDataset) {
-  const { folder, controls, mask, resolutions, reason, clips } = factsOfOne(dataset);
+  const { folder, controls, mask, resolutions, reason, clips, severalRepeats, isReg } = factsOfOne(dataset);
   const small = `${reason}; the trainer does not enlarge files`;
   return {
     folder_path: folder,
     ...Object.fromEntries(controls.map(({ key, linkFolder }) => [key, linkFolder])),
     ...(mask && { mask_path: mask.linkFolder, mask_min_value: 0.1 }),
     caption_ext: 'txt',
+    ...(severalRepeats && { num_repeats: severalRepeats }),
+    ...(isReg && { is_reg: true }),
     cache_latents_to_disk: true,
     resolution: resolutions,
     ...(clips && { num_frames: clips.frames }),

@@ -1,5 +1,6 @@
 import type { LinkSlot } from '../dataset.js';
-import { type FileKind, mediaTypeOf, stemOf } from '../media.js';
+import { type Group, kohyaFolderOf, NEW_GROUP } from '../groups.js';
+import { type FileKind, isStructuredCaption, isTextCaption, mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
 
@@ -32,6 +33,8 @@ export interface TrainingFile {
   readonly height?: number | undefined;
   readonly frames?: number | undefined;
   readonly frames_per_second?: number | undefined;
+  readonly has_audio?: boolean | undefined;
+  readonly group?: string | undefined;
   readonly warnings?: readonly { readonly code: string }[] | undefined;
 }
 
@@ -43,8 +46,11 @@ export interface LinkedFolder {
   readonly files?: readonly TrainingFile[] | undefined;
 }
 
+/** A folder that a trainer reads: of a dataset, or of one of its groups. */
 export interface TrainingDataset {
   readonly name: string;
+  /** `undefined` for a flat folder. */
+  readonly group?: { readonly groupFolder: string } & Pick<Group, 'repeats' | 'isReg'>;
   /** Contains the mounted folders, as the trainer sees it. */
   readonly root: string;
   /** Only of a READY dataset. */
@@ -54,6 +60,8 @@ export interface TrainingDataset {
   readonly clips: readonly TrainingFile[];
   /** Without a caption file. */
   readonly uncaptioned: number;
+  /** With a structured caption, too. */
+  readonly structured: number;
   /** `undefined` if they were not read. */
   readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
   /** Controls, then the mask. */
@@ -68,6 +76,38 @@ export interface DatasetToTrain
   /** Without them, advice about captions of several lines is general. */
   readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
   readonly links?: readonly LinkedFolder[] | undefined;
+  readonly groups?:
+    | readonly { readonly name: string; readonly repeats: number; readonly is_reg: boolean }[]
+    | undefined;
+}
+
+/** Whether trainers need a folder for each group, as the layout `kohya` of a mount has them. */
+export function needsGroupFolders({ groups = [] }: Pick<DatasetToTrain, 'groups'>): boolean {
+  return groups.some(({ repeats, is_reg }) => repeats > 1 || is_reg);
+}
+
+/** A folder for each group with repeats, or one for all. */
+export function trainingDatasetsOf(dataset: DatasetToTrain): TrainingDataset[] {
+  if (!needsGroupFolders(dataset)) return [trainingDatasetOf(dataset)];
+  const { name, files, captions, links = [] } = dataset;
+  const groups = (dataset.groups ?? []).map((group) => ({ ...group, isReg: group.is_reg }));
+  const folderOf = kohyaFolderOf(name, groups);
+  // Captions may come without their group.
+  const grouped = files.toSorted((a, b) => Number(a.group !== undefined) - Number(b.group !== undefined));
+  const folders = new Map(grouped.map(({ filename, group }) => [stemOf(filename), folderOf(group)]));
+  const parts = [...new Set(folders.values())].sort().map((groupFolder) => {
+    const isIn = ({ filename }: { filename: string }) =>
+      (folders.get(stemOf(filename)) ?? folderOf(undefined)) === groupFolder;
+    const { repeats, isReg } = groups.find((group) => folderOf(group.name) === groupFolder) ?? NEW_GROUP;
+    const part = trainingDatasetOf({
+      ...dataset,
+      files: files.filter(isIn),
+      captions: captions?.filter(isIn),
+      links: links.map((link) => ({ ...link, files: link.files?.filter(isIn) })),
+    });
+    return { ...part, group: { groupFolder, repeats, isReg } };
+  });
+  return parts.filter(({ images, clips }) => images.length + clips.length > 0);
 }
 
 export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
@@ -76,7 +116,9 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
   const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
   const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
   const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
-  const stems = new Set(ofKind('caption').map(({ filename }) => stemOf(filename)));
+  const stems = new Set(
+    chosen.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),
+  );
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),
@@ -84,8 +126,9 @@ export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
     images,
     clips,
     uncaptioned: [...images, ...clips].filter(({ filename }) => !stems.has(stemOf(filename))).length,
+    structured: chosen.filter(({ filename }) => isStructuredCaption(filename)).length,
     captions: captions?.flatMap(({ filename, text }) =>
-      text !== null && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
+      text !== null && isTextCaption(filename) && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
     ),
     links,
   };

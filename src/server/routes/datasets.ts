@@ -1,11 +1,14 @@
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import type { WireRecheck } from '../../api/schemas.js';
+import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { DatasetKey, DatasetService } from '../../service/datasets.js';
+import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
+import { type DatasetKey, type DatasetService, datasetNotFound } from '../../service/datasets.js';
 import type { DatasetView } from '../../service/dataset-view.js';
 import type { HistoryService } from '../../service/history/history-service.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
 import type { PairService } from '../../service/pair-service.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
 import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
@@ -14,6 +17,7 @@ import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
 import {
   datasetToWire,
+  groupToWire,
   linksToWire,
   listedToWire,
   manifestToWire,
@@ -119,6 +123,31 @@ export function pairHandlers({
       return linkStatesOf(view);
     },
     'links.read': async ({ key, request }) => linkStatesOf(await datasets.view(key, scopeOf(request))),
+  };
+}
+
+interface GroupServices {
+  readonly catalog: Catalog;
+  readonly now: () => Micros;
+}
+
+export function groupHandlers({ catalog, now }: GroupServices): Handlers<'group.save' | 'group.delete'> {
+  return {
+    'group.save': async ({ key, params, body, request }) => {
+      const { repeats, is_reg: isReg, add = [], remove = [] } = body;
+      const name = parseGroupName(params.group);
+      const files = { add: add.map(normalizedFilename), remove: remove.map(normalizedFilename) };
+      const group = await catalog.groups.save(key, { name, repeats, isReg, ...files }, now());
+      if (group === undefined) throw datasetNotFound(key.id);
+      request.audited = { group: name, repeats: group.repeats, added: add.length, removed: remove.length };
+      return groupToWire(group);
+    },
+    'group.delete': async ({ key, params, request }) => {
+      const name = normalizedFilename(params.group).trim();
+      if (!(await catalog.groups.remove(key, name, now()))) throw datasetNotFound(key.id);
+      request.audited = { group: name };
+      return { name, deleted: true };
+    },
   };
 }
 

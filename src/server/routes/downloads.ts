@@ -1,11 +1,13 @@
+import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
+import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
 import type { Downloads } from '../../service/download/downloads.js';
+import { captionsCsv, zipExport } from '../../service/download/exports.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
-import { zipOf } from '../../service/download/zip.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
@@ -16,6 +18,8 @@ import { listJson, type SendJson } from './text-lists.js';
 
 /** Files can be replaced at any time, so caches revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
+
+const ZIP = 'application/zip';
 
 /** With the SHA-256 in its URL, a response never changes. */
 const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
@@ -32,8 +36,8 @@ export interface DownloadServices {
 
 type DownloadRoute =
   | `file.${'read' | 'thumbnail'}`
-  | `files.${'list' | 'archive' | 'zip' | 'download-link'}`
-  | 'captions.read';
+  | `files.${'list' | 'archive' | 'zip' | 'zip-selection' | 'download-link'}`
+  | `captions.${'csv' | 'read'}`;
 
 export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
   const { datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now } = services;
@@ -77,17 +81,31 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.open());
     },
-    'files.zip': async ({ key, query: { revision }, accountId, request, reply }) => {
-      const { name, files } = await downloads.all({ ...key, revision });
-      filesInFlight.admit(accountId, files.length, reply.raw);
-      const zip = zipOf(files, (file) => downloads.archived(accountId, file));
-      const filename = revision === undefined ? `${name}.zip` : `${name} (revision ${revision}).zip`;
-      reply.headers({
-        'cache-control': CACHE_CONTROL,
-        'content-disposition': contentDisposition(filename),
-        'content-length': zip.sizeBytes,
-      });
-      return reply.type('application/zip').send(request.method === 'HEAD' ? noBytes() : zip.body);
+    'files.zip': async ({ key, query: { as, only, revision }, accountId, request, reply }) => {
+      const dataset = await downloads.chosen({ ...key, revision }, { only });
+      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const { etag, sizeBytes, open } = zipExport(dataset, as, { accountId, downloads });
+      const name = `${exportNameOf(dataset, as, revision)}.zip`;
+      reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
+      if (sizeBytes === undefined) return reply.type(ZIP).send(request.method === 'HEAD' ? noBytes() : open());
+      // CRCs are at the end, so that a range within would cost as much.
+      const content = { name, etag, sizeBytes, contentType: ZIP, endsWhole: true };
+      return sendBytes(request, reply, { ...content, open: (range) => open(range?.start) });
+    },
+    'files.zip-selection': async ({ key, query: { as, only, revision }, body: { filenames }, accountId, reply }) => {
+      const dataset = await downloads.chosen({ ...key, revision }, { only, filenames });
+      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const name = `${exportNameOf(dataset, as, revision)} (selection).zip`;
+      reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
+      return reply.type(ZIP).send(zipExport(dataset, as, { accountId, downloads }).open());
+    },
+    'captions.csv': async ({ key, query: { only, revision }, accountId, request, reply }) => {
+      const dataset = await downloads.chosen({ ...key, revision }, { only });
+      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const name = `${exportNameOf(dataset, 'captions', revision)}.csv`;
+      reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
+      const rows = () => Readable.from(captionsCsv(dataset, { accountId, downloads }), { objectMode: false });
+      return reply.type('text/csv; charset=utf-8').send(request.method === 'HEAD' ? noBytes() : rows());
     },
     'captions.read': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.captions({ ...key, revision: query.revision }, body.filenames);
@@ -115,6 +133,11 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       return sendJson(reply, json());
     },
   };
+}
+
+/** `railway captions (revision 3)` */
+function exportNameOf({ name }: { name: string }, form: ZipForm, revision: number | undefined): string {
+  return `${name}${form === 'files' ? '' : ` ${form}`}${revision === undefined ? '' : ` (revision ${revision})`}`;
 }
 
 function cacheControlOf({ upload }: StoredFile, requestedSha256: string | undefined): string {

@@ -150,7 +150,7 @@ function parseCaptions(captions: readonly CaptionWrite[]): CaptionWrite[] {
         detail: [{ path: `captions.${i}.${path}`, message }],
       });
     if (mediaTypeOf(filename)?.kind !== 'caption')
-      throw fault('filename', 'it is not a caption; its name must end in .txt');
+      throw fault('filename', 'it is not a caption; its name must end in .txt or .json');
     if (names.has(filename)) throw fault('filename', 'the request has it twice');
     names.add(filename);
     if (/\p{Surrogate}/u.test(text)) throw fault('text', 'its text is not valid Unicode');

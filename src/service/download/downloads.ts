@@ -5,9 +5,11 @@ import { promisify } from 'node:util';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
+import type { Group } from '../../dataset/groups.js';
 import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
+import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
@@ -31,13 +33,21 @@ export interface DatasetSource extends DatasetKey {
 }
 
 /** What a download holds of a file until its client has read it: facts and warnings may take kilobytes. */
-export interface HashedFile extends Pick<StoredFile, 'id' | 'datasetId' | 'filename' | 'kind'> {
+export interface HashedFile extends Pick<StoredFile, 'id' | 'datasetId' | 'filename' | 'kind' | 'group'> {
   readonly upload: Pick<StoredFile['upload'], 'sizeBytes' | 'sha256' | 'finalizedAt' | 'blobVersion'>;
 }
 
-export function hashedFileOf({ id, datasetId, filename, kind, upload }: StoredFile): HashedFile {
+export function hashedFileOf({ id, datasetId, filename, kind, group, upload }: StoredFile): HashedFile {
   const { sizeBytes, sha256, finalizedAt, blobVersion } = upload;
-  return { id, datasetId, filename, kind, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
+  const named = { id, datasetId, filename, kind, ...(group !== undefined && { group }) };
+  return { ...named, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
+}
+
+/** Stored files of a dataset, by name. */
+export interface ExportedDataset {
+  readonly name: string;
+  readonly groups: readonly Group[];
+  readonly files: readonly HashedFile[];
 }
 
 export class Downloads {
@@ -85,20 +95,35 @@ export class Downloads {
   }
 
   /** All stored files of a dataset, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async all(key: DatasetSource): Promise<{ name: string; files: HashedFile[] }> {
+  async all(key: DatasetSource): Promise<ExportedDataset> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, accountId, revision: number } = key;
-    const { name } = await findRecord(catalog, key);
+    const { name, groups } = await findRecord(catalog, key);
     if (number === undefined) {
       const files = await catalog.readMany(accountId, () => catalog.files(datasetId));
       // A dataset that is deleted meanwhile is not an empty one.
       await findRecord(catalog, key);
-      return { name, files: storedFilesIn(files).map(hashedFileOf) };
+      return { name, groups, files: storedFilesIn(files).map(hashedFileOf) };
     }
     const read = () => catalog.revisions.versions({ datasetId, from: number, to: number });
     const { kept, files } = await catalog.readMany(accountId, read);
     if (!kept.has(number)) throw await revisionNotFound(catalog, datasetId, number);
-    return { name, files: filesIn(files, number).map(hashedFileOf) };
+    return { name, groups, files: filesIn(files, number).map(hashedFileOf) };
+  }
+
+  /** Those of `all` that are chosen. @throws ServiceError as `all`; `file_not_found` */
+  async chosen(
+    key: DatasetSource,
+    { only, filenames }: { only?: MediaChoice | undefined; filenames?: readonly string[] | undefined },
+  ): Promise<ExportedDataset> {
+    const { files: all, ...dataset } = await this.all(key);
+    const files = chosenFiles(all, only);
+    if (filenames === undefined) return { ...dataset, files };
+    const names = new Set(filenames.map(normalizedFilename));
+    const present = new Set(all.map(({ filename }) => filename));
+    const missing = [...names].find((name) => !present.has(name));
+    if (missing !== undefined) throw fileNotFound(missing);
+    return { ...dataset, files: files.filter(({ filename }) => names.has(filename)) };
   }
 
   /** Up to `limit` files by name, after `after`. @throws ServiceError `dataset_not_found` */
@@ -123,7 +148,9 @@ export class Downloads {
     );
     const other = files.find(({ kind }) => kind !== 'caption');
     if (other !== undefined) {
-      throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt files only.`, { detail });
+      throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt and .json files only.`, {
+        detail,
+      });
     }
     return files;
   }

@@ -67,3 +67,12 @@ async function* checkSize({ id, filename, upload }: ArchivedFile, open: () => Pr
   const message = `${filename} (${id}) no longer has ${upload.sizeBytes} bytes in the store.`;
   throw new ServiceError('bytes_replaced', message);
 }
+
+/** Leaves out the first bytes of a stream. */
+export async function* withoutStart(parts: AsyncIterable<Buffer>, skippedBytes: number): AsyncGenerator<Buffer> {
+  let left = skippedBytes;
+  for await (const part of parts) {
+    if (left < part.length) yield part.subarray(left);
+    left = Math.max(0, left - part.length);
+  }
+}

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
-import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, readAhead, withoutStart } from './read-ahead.js';
 
 /** An archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
@@ -51,14 +51,6 @@ async function* partsOf<F extends ArchivedFile>(
     yield Buffer.concat([...chunks, padding]);
   }
   yield END;
-}
-
-async function* withoutStart(parts: AsyncIterable<Buffer>, skippedBytes: number): AsyncGenerator<Buffer> {
-  let left = skippedBytes;
-  for await (const part of parts) {
-    if (left < part.length) yield part.subarray(left);
-    left = Math.max(0, left - part.length);
-  }
 }
 
 function paddingOf(sizeBytes: number): number {

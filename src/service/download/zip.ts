@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Micros } from '../../dataset/dataset.js';
-import { type ArchivedFile, type Chunks, readAhead } from './read-ahead.js';
+import { type ArchivedFile, type Chunks, readAhead, withoutStart } from './read-ahead.js';
 
 /*
  * Written by hand, because no library streams this archive, states its exact size in advance, and keeps up: yazl 3.3.1 states a
@@ -30,11 +30,26 @@ const ATTRIBUTES = 0o100644 * 0x10000;
 
 const HEADERS_PER_CHUNK = 500;
 
+/** CRC-32 of files by id, whose bytes never change: a stream that begins in the middle needs those of earlier files. */
+const MAX_KNOWN_CRCS = 40_000;
+const knownCrcs = new Map<string, number>();
+
+/** A last file that is made as it is sent, so that its size is not known before. */
+export interface MadeFile extends Omit<ArchivedFile, 'upload'> {
+  readonly upload: Pick<ArchivedFile['upload'], 'finalizedAt'>;
+  readonly maxBytes: number;
+  readonly open: () => Chunks;
+}
+
 interface Entry {
-  readonly file: ArchivedFile;
+  readonly file: Pick<ArchivedFile, 'filename'> & { readonly upload: { readonly finalizedAt: Micros } };
   readonly sizeBytes: number;
   readonly offset: number;
-  crc: number;
+  /** The offset of the next entry. */
+  readonly end: number;
+  readonly crc: number;
+  /** Whether its sizes take eight bytes. */
+  readonly isLarge: boolean;
 }
 
 /**
@@ -42,42 +57,109 @@ interface Entry {
  * on file size.
  *
  * @param read opens a file; if it fails, the stream is destroyed before `sizeBytes` are sent
+ * @returns `open` starts the stream at the byte `from`; files that end before it are read only if their CRC-32 is not known.
+ * With a `last` file, `sizeBytes` is not known, and the stream starts at 0
  */
 export function zipOf<F extends ArchivedFile>(
   files: readonly F[],
   read: (file: F) => Promise<Chunks>,
-): { sizeBytes: number; body: Readable } {
+  last?: MadeFile,
+): { sizeBytes: number | undefined; open: (from?: number) => Readable } {
   const entries: Entry[] = [];
   let [offset, directoryBytes] = [0, 0];
   for (const file of files) {
-    const entry = { file, sizeBytes: file.upload.sizeBytes, offset, crc: 0 };
+    const { sizeBytes } = file.upload;
+    const entry = entryAt(offset, { file, sizeBytes, crc: 0, isLarge: sizeBytes >= FULL_32 });
     entries.push(entry);
-    offset += localHeaderOf(entry).length + entry.sizeBytes + descriptorOf(entry).length;
+    offset = entry.end;
     directoryBytes += centralHeaderOf(entry).length;
   }
-  const end = endOf(entries.length, { directoryBytes, directoryAt: offset });
-  const body = Readable.from(partsOf({ files, entries, end }, read), { objectMode: false });
-  return { sizeBytes: offset + directoryBytes + end.length, body };
+  const sizeBytes = offset + directoryBytes + endOf(entries.length, { directoryBytes, directoryAt: offset }).length;
+  const open = (from = 0) => {
+    const first = entries.findIndex(({ end }) => end > from);
+    const start = first === -1 ? entries.length : first;
+    const parts = partsOf({ files, entries, start, last }, read);
+    return Readable.from(withoutStart(parts, from - (entries[start]?.offset ?? offset)), { objectMode: false });
+  };
+  return { sizeBytes: last === undefined ? sizeBytes : undefined, open };
 }
 
 async function* partsOf<F extends ArchivedFile>(
-  { files, entries, end }: { files: readonly F[]; entries: readonly Entry[]; end: Buffer },
+  {
+    files,
+    entries,
+    start,
+    last,
+  }: { files: readonly F[]; entries: readonly Entry[]; start: number; last: MadeFile | undefined },
   read: (file: F) => Promise<Chunks>,
 ): AsyncGenerator<Buffer> {
-  let i = 0;
-  for await (const { bytes } of readAhead(files, read)) {
+  const written: Entry[] = [];
+  let i = start;
+  for await (const { file, bytes } of readAhead(files.slice(start), read)) {
     const entry = entries[i++]!;
-    yield localHeaderOf(entry);
-    for await (const chunk of bytes) {
-      entry.crc = crc32(chunk, entry.crc);
-      yield chunk;
-    }
-    yield descriptorOf(entry);
+    const { crc } = yield* sentEntry(entry, bytes);
+    knowCrc(file.id, crc);
+    written.push({ ...entry, crc });
   }
+  if (last !== undefined) {
+    const made = { file: last, isLarge: last.maxBytes >= FULL_32 };
+    const offset = entries.at(-1)?.end ?? 0;
+    const sent = yield* sentEntry(entryAt(offset, { ...made, sizeBytes: 0, crc: 0 }), last.open());
+    written.push(entryAt(offset, { ...made, ...sent }));
+  }
+  yield* directoryOf([...(await withCrcs(files.slice(0, start), entries, read)), ...written]);
+}
+
+/** Sends a file with its headers. @returns the size and the CRC-32 of its bytes */
+async function* sentEntry(entry: Entry, bytes: Chunks): AsyncGenerator<Buffer, { sizeBytes: number; crc: number }> {
+  yield localHeaderOf(entry);
+  let [crc, sizeBytes] = [0, 0];
+  for await (const chunk of bytes) {
+    crc = crc32(chunk, crc);
+    sizeBytes += chunk.length;
+    yield chunk;
+  }
+  yield descriptorOf({ ...entry, crc, sizeBytes });
+  return { crc, sizeBytes };
+}
+
+/** The entries of files that are not sent. */
+async function withCrcs<F extends ArchivedFile>(
+  files: readonly F[],
+  entries: readonly Entry[],
+  read: (file: F) => Promise<Chunks>,
+): Promise<Entry[]> {
+  const unknown = files.filter(({ id }) => !knownCrcs.has(id));
+  const crcs = new Map(files.map(({ id }) => [id, knownCrcs.get(id) ?? 0]));
+  for await (const { file, bytes } of readAhead(unknown, read)) {
+    let crc = 0;
+    for await (const chunk of bytes) crc = crc32(chunk, crc);
+    knowCrc(file.id, crc);
+    crcs.set(file.id, crc);
+  }
+  return files.map(({ id }, i) => ({ ...entries[i]!, crc: crcs.get(id)! }));
+}
+
+function knowCrc(id: string, crc: number): void {
+  knownCrcs.set(id, crc);
+  const [oldest] = knownCrcs.keys();
+  if (knownCrcs.size > MAX_KNOWN_CRCS && oldest !== undefined) knownCrcs.delete(oldest);
+}
+
+function* directoryOf(entries: readonly Entry[]): Generator<Buffer> {
+  const directoryAt = entries.at(-1)?.end ?? 0;
+  let directoryBytes = 0;
   for (let from = 0; from < entries.length; from += HEADERS_PER_CHUNK) {
-    yield Buffer.concat(entries.slice(from, from + HEADERS_PER_CHUNK).map(centralHeaderOf));
+    const headers = Buffer.concat(entries.slice(from, from + HEADERS_PER_CHUNK).map(centralHeaderOf));
+    directoryBytes += headers.length;
+    yield headers;
   }
-  yield end;
+  yield endOf(entries.length, { directoryBytes, directoryAt });
+}
+
+function entryAt(offset: number, file: Omit<Entry, 'offset' | 'end'>): Entry {
+  const entry = { ...file, offset, end: 0 };
+  return { ...entry, end: offset + localHeaderOf(entry).length + file.sizeBytes + descriptorOf(entry).length };
 }
 
 const u16 = (...values: readonly number[]) => Buffer.from(Uint16Array.from(values).buffer);
@@ -86,9 +168,9 @@ const u64 = (...values: readonly number[]) => Buffer.from(BigUint64Array.from(va
 
 /** The local header (4.3.7). CRC and sizes follow in the descriptor (4.4.4). */
 function localHeaderOf(entry: Entry): Buffer {
-  const size = isLarge(entry) ? FULL_32 : 0;
+  const size = entry.isLarge ? FULL_32 : 0;
   // The extra field makes the sizes in the descriptor eight bytes wide (4.3.9.2).
-  const extra = extraOf(isLarge(entry) ? [0, 0] : []);
+  const extra = extraOf(entry.isLarge ? [0, 0] : []);
   const name = Buffer.from(entry.file.filename);
   const lengths = u16(name.length, extra.length);
   return Buffer.concat([u32(0x04034b50), commonOf(entry), u32(0, size, size), lengths, name, extra]);
@@ -96,17 +178,17 @@ function localHeaderOf(entry: Entry): Buffer {
 
 /** The data descriptor (4.3.9). */
 function descriptorOf(entry: Entry): Buffer {
-  const { crc, sizeBytes } = entry;
-  const sizes = isLarge(entry) ? u64(sizeBytes, sizeBytes) : u32(sizeBytes, sizeBytes);
+  const { crc, sizeBytes, isLarge } = entry;
+  const sizes = isLarge ? u64(sizeBytes, sizeBytes) : u32(sizeBytes, sizeBytes);
   return Buffer.concat([u32(0x08074b50, crc), sizes]);
 }
 
 /** The header in the central directory (4.3.12). */
 function centralHeaderOf(entry: Entry): Buffer {
-  const { crc, offset, sizeBytes } = entry;
-  const size = Math.min(sizeBytes, FULL_32);
+  const { crc, offset, sizeBytes, isLarge } = entry;
+  const size = isLarge ? FULL_32 : sizeBytes;
   // Only the numbers that do not fit into four bytes, in this order (4.5.3).
-  const extra = extraOf([...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])]);
+  const extra = extraOf([...(isLarge ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])]);
   const name = Buffer.from(entry.file.filename);
   return Buffer.concat([
     ...[u32(0x02014b50), u16(MADE_BY), commonOf(entry), u32(crc, size, size)],
@@ -115,8 +197,8 @@ function centralHeaderOf(entry: Entry): Buffer {
 }
 
 /** Version, flags, method and time. */
-function commonOf({ file, sizeBytes, offset }: Entry): Buffer {
-  const isZip64 = sizeBytes >= FULL_32 || offset >= FULL_32;
+function commonOf({ file, isLarge, offset }: Entry): Buffer {
+  const isZip64 = isLarge || offset >= FULL_32;
   const { time, date } = dosTimeOf(file.upload.finalizedAt);
   return u16(isZip64 ? VERSION_ZIP64 : VERSION, FLAGS, STORED, time, date);
 }
@@ -141,10 +223,6 @@ function endOf(
     ...[u64(count, count, directoryBytes, directoryAt)],
     ...[u32(0x07064b50, 0), u64(directoryAt + directoryBytes), u32(1), end],
   ]);
-}
-
-function isLarge({ sizeBytes }: Entry): boolean {
-  return sizeBytes >= FULL_32;
 }
 
 /** MS-DOS time (4.4.6): steps of two seconds, from 1980 on, here in UTC. */

@@ -83,9 +83,9 @@ async function manifestIn(
 }
 
 function toMount({ dataset, revision, status, digest, files, links }: RevisionManifest): MountManifest {
-  const { id: datasetId, name, role } = dataset;
+  const { id: datasetId, name, role, groups } = dataset;
   return {
-    ...{ datasetId, name, role, status, digest },
+    ...{ datasetId, name, role, status, digest, groups },
     revision: revision || undefined,
     links: links?.map((link) => ({
       slot: link.slot,
@@ -96,7 +96,7 @@ function toMount({ dataset, revision, status, digest, files, links }: RevisionMa
     })),
     files: files.map((stored): CatalogFile => {
       const { sizeBytes, sha256 } = stored.upload;
-      return { filename: stored.filename, sizeBytes, sha256, stored };
+      return { filename: stored.filename, sizeBytes, sha256, group: stored.group, stored };
     }),
   };
 }

@@ -1,5 +1,6 @@
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../../dataset/digest.js';
+import { kohyaFolderOf } from '../../dataset/groups.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import { chosenFiles, type MediaChoice, oneTrainerMaskOf } from '../../dataset/train/training-dataset.js';
@@ -36,7 +37,7 @@ interface PlannedFile extends PlacedFile {
 export interface FolderPlan extends FolderChoices {
   readonly dataset: MountableDataset;
   readonly source: MountSource;
-  /** In a layout also the files of the mask. */
+  /** With the layout `onetrainer` also the files of the mask. */
   readonly files: readonly PlannedFile[];
 }
 
@@ -46,7 +47,7 @@ const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'n
 /**
  * Reads the manifest of a dataset, and of its linked datasets in exactly the states that it names.
  *
- * @returns the folders, the dataset's own first: one for each dataset, or in a layout one for all
+ * @returns the folders, the dataset's own first: one for each dataset, or with the layout `onetrainer` one for all
  * @throws DatasetChanged if a state is no longer there; MountError; the errors of the source; the signal's reason
  */
 export async function readFolderPlans(
@@ -65,6 +66,7 @@ export async function readFolderPlans(
     linked.push({ dataset: found, source: linkedSource, files: plannedFiles(found, linkedSource) });
   }
   if (layout === undefined) return [{ dataset, source, only, files }, ...linked];
+  if (layout === 'kohya') return [{ dataset, source, only, files }, ...linked].map(inGroupFolders);
   const mask = linked.find((_, i) => dataset.links[i]?.slot === 'mask');
   return [{ dataset, source, only, layout, files: [...files, ...maskFiles(mask, dataset.name, files)] }];
 }
@@ -161,6 +163,18 @@ function plannedFiles({ role, files }: MountableDataset, source: MountSource, on
 
 function isCaption({ filename }: MountFile): boolean {
   return mediaTypeOf(filename)?.kind === 'caption';
+}
+
+/** In folders of the groups of the first plan: those of linked datasets have the same, since trainers match folder by folder. */
+function inGroupFolders(plan: FolderPlan, _: number, [own]: readonly FolderPlan[]): FolderPlan {
+  const { name, groups } = own!.dataset;
+  const folderOf = kohyaFolderOf(name, groups);
+  const folders = new Map(own!.files.map(({ filename, group }) => [stemOf(filename), folderOf(group)]));
+  const files = plan.files.map((file) => {
+    const folder = folders.get(stemOf(file.filename)) ?? folderOf(undefined);
+    return { ...file, mountedName: `${folder}/${file.mountedName}` };
+  });
+  return { ...plan, layout: 'kohya', files };
 }
 
 /** The masks of mounted images, under the names by which OneTrainer finds them. */

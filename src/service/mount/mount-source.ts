@@ -1,10 +1,12 @@
 import type { LinkSlot, Role } from '../../dataset/dataset.js';
+import type { Group } from '../../dataset/groups.js';
 
 export interface MountFile {
   readonly filename: string;
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+  readonly group?: string | undefined;
 }
 
 /** A file with its name in the mounted folder. */
@@ -32,6 +34,7 @@ export interface MountManifest {
   readonly status: string;
   /** Covers the files and the digests of links; `undefined` unless READY. */
   readonly digest: string | undefined;
+  readonly groups: readonly Group[];
   readonly files: readonly MountFile[];
   /** In the order of `LINK_SLOTS`; `undefined` if no READY states are kept from the time of the revision. */
   readonly links: readonly MountLink[] | undefined;

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { access, constants, readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../dataset/errors.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
@@ -13,6 +13,7 @@ import { type FolderChoices, type FolderPlan, readFolderPlans, recordOf } from '
 import { DatasetChanged, MountError, type MountSource, type WantedState } from './mount-source.js';
 import {
   type FolderState,
+  foldersOf,
   folderStateOf,
   foreignChangesIn,
   type MountPaths,
@@ -170,10 +171,12 @@ function isCurrent(existing: FolderState, plan: FolderPlan): boolean {
   const wanted = recordOf(plan, () => 0);
   // A dataset that has become a control has lost its captions.
   const partsOf = ({ name, digest, only, layout, mounted_with, files }: typeof wanted) => {
-    return [name, digest, only, layout, mounted_with, files.length];
+    // The groups of a layout change without the digest.
+    const names = layout === undefined ? files.length : files.map((file) => file.mounted_name);
+    return [name, digest, only, layout, mounted_with, names];
   };
   const isSame = isDeepStrictEqual(partsOf(record), partsOf(wanted));
-  return isSame && changed.length + removed.length === 0 && added.every((name) => name.startsWith('.'));
+  return isSame && changed.length + removed.length === 0 && added.every((name) => basename(name).startsWith('.'));
 }
 
 /** @throws MountError `occupied`, `changed` if files would be lost that neither trainyard nor the trainer wrote */
@@ -218,7 +221,9 @@ async function stageAll(
   for (const { plan, paths } of placements) {
     const { staging } = paths;
     await bringAll(plan, staging, options);
-    if ((await readdir(staging)).length <= plan.files.length) {
+    const names = plan.files.map(({ mountedName }) => mountedName);
+    const written = await readdir(staging, { recursive: true });
+    if (written.length <= names.length + foldersOf(names).length) {
       throw caseConflict(`Names of two files of "${plan.dataset.name}"`, options.root);
     }
     await writeRecord(staging, {
@@ -227,7 +232,6 @@ async function stageAll(
       mounted_at: new Date().toISOString(),
       ...recordOf(plan, ({ mountedName }) => lstatSync(join(staging, mountedName)).mtimeMs),
     });
-    const names = plan.files.map(({ mountedName }) => mountedName);
     await flushFolder(staging, names);
   }
 }

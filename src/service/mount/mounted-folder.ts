@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
+import { makeFolders } from '../../storage/make-folders.js';
 import { sha256Of } from './bring-files.js';
 import { MountError } from './mount-source.js';
 
@@ -22,8 +23,8 @@ const TRAINER_FILES =
 
 const RECORD_FORMAT = 1;
 
-/** Trainers that read the files of linked datasets beside the target's. */
-export const MOUNT_LAYOUTS = ['onetrainer'] as const;
+/** `onetrainer`: the files of the mask beside the target's. `kohya`: in folders of groups, such as `10_name`. */
+export const MOUNT_LAYOUTS = ['onetrainer', 'kohya'] as const;
 export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
 
 /** The content of `.mount.json`. */
@@ -36,7 +37,7 @@ export interface MountRecord {
   /** Covers all files of the dataset and its linked datasets, even if one kind of media is mounted. */
   readonly digest: string;
   readonly only?: MediaChoice;
-  /** Missing unless the folder has files of linked datasets. */
+  /** Missing if the folder is flat, and has the files of its own dataset alone. */
   readonly layout?: MountLayout;
   /** All datasets of one moment, itself first; missing without links. */
   readonly mounted_with?: readonly {
@@ -97,12 +98,39 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
     else if (isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256)) continue;
     else changed.push(file.mounted_name);
   }
-  return { state: 'mounted', record, changed, removed, added: addedTo(record, names) };
+  return { state: 'mounted', record, changed, removed, added: addedTo(record, await namesIn(folder, record)) };
 }
 
 function addedTo(record: MountRecord, names: readonly string[]): string[] {
-  const own = new Set([RECORD_NAME, NEW_RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
-  return names.filter((name) => !own.has(name) && !TRAINER_FILES.test(name));
+  const mounted = mountedNamesIn(record);
+  const own = new Set([RECORD_NAME, NEW_RECORD_NAME, ...mounted, ...foldersOf(mounted)]);
+  return names.filter((name) => !own.has(name) && !TRAINER_FILES.test(basename(name)));
+}
+
+function mountedNamesIn({ files }: Pick<MountRecord, 'files'>): string[] {
+  return files.map((file) => file.mounted_name);
+}
+
+/** The folders of groups in which files are, each after its parent. */
+export function foldersOf(mountedNames: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const name of mountedNames) {
+    for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) folders.add(name.slice(0, at));
+  }
+  return [...folders];
+}
+
+/** The names in a folder and in the folders of its groups, as `10_name/photo.jpg`. */
+async function namesIn(folder: string, record: Pick<MountRecord, 'files'>): Promise<string[]> {
+  const names = await readdir(folder);
+  for (const group of foldersOf(mountedNamesIn(record))) {
+    const inGroup = await readdir(join(folder, group)).catch((error) => {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+      throw error;
+    });
+    names.push(...inGroup.map((name) => `${group}/${name}`));
+  }
+  return names;
 }
 
 /** Changes by neither a mount nor a trainer, for a person. */
@@ -146,13 +174,15 @@ export async function openStaging(
       throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
     });
   }
-  const names = await readdir(staging);
+  const names = await namesIn(staging, earlier ?? record);
   const added = earlier ? addedTo(earlier, names) : [];
   if (added.length > 0) throw inTheWay(staging, `it has files that trainyard did not write: ${listOf(added)}`);
-  const kept = new Set([RECORD_NAME, ...(isResumable ? record.files.map((file) => file.mounted_name) : [])]);
+  const mounted = mountedNamesIn(record);
+  const kept = new Set([RECORD_NAME, ...(isResumable ? [...mounted, ...foldersOf(mounted)] : [])]);
   for (const name of names) {
-    if (!kept.has(name)) await rm(join(staging, name), { recursive: true });
+    if (!kept.has(name)) await rm(join(staging, name), { recursive: true, force: true });
   }
+  for (const group of foldersOf(mounted)) await makeFolders(join(staging, group));
   await writeRecord(staging, record);
 }
 
@@ -163,7 +193,7 @@ function inTheWay(path: string, why: string): MountError {
 /** Files of others stay, and the folder with them. */
 export async function removeStaging({ staging }: MountPaths): Promise<void> {
   const record = await readRecord(staging);
-  if (record && addedTo(record, await readdir(staging)).length === 0) await removeFolder(staging);
+  if (record && addedTo(record, await namesIn(staging, record)).length === 0) await removeFolder(staging);
 }
 
 /** The record goes last, so that after a kill the next mount knows the folder as its own. */

@@ -23,6 +23,7 @@ import {
   type FileChange,
   type Transition,
 } from './file-changes.js';
+import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
@@ -66,6 +67,7 @@ export class Catalog {
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
   readonly links: Links;
+  readonly groups: Groups;
   readonly hashes: PerceptualHashes;
   readonly trash: Trash;
   readonly limits: AccountLimits;
@@ -85,6 +87,7 @@ export class Catalog {
     this.#changeOptions = { blobGrace, captionGrace, limits, changes, notification: notifyInstances };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
     this.links = new Links(db, this.#changeOptions);
+    this.groups = new Groups(db, this.#changeOptions);
     this.hashes = new PerceptualHashes(db, this.#changeOptions);
   }
 

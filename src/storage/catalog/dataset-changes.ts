@@ -31,7 +31,14 @@ export async function addDataset(
 ): Promise<Dataset> {
   const row = {
     ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
-    ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0, announced: null },
+    ...{
+      ...countsOfStem([]),
+      pending_until: null,
+      linked: LINKED.none,
+      version: 0,
+      announced: null,
+      file_groups: null,
+    },
     ...{ revision: 0, revision_group: null, revision_since: null },
   };
   const statements = [

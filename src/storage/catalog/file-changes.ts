@@ -206,8 +206,9 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
   let { lastActivity: _, pendingUntil: __, ...counts }: OwnCounts = countsInRow(row);
   for (const stem of stems) {
     const old = groups.get(stem) ?? [];
-    const next = transition(old, stem);
-    if (next === undefined) return undefined;
+    const changed = transition(old, stem);
+    if (changed === undefined) return undefined;
+    const next = withGroup(changed, old);
     before.push(...old);
     after.push(...next);
     counts = recount(counts, old, next);
@@ -221,6 +222,13 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
     written: after.filter((file) => known.get(file.id) !== file),
     added: { files: usedAfter.files - usedBefore.files, bytes: usedAfter.bytes - usedBefore.bytes },
   };
+}
+
+/** A file that comes to a stem is in the group of the stem, so that the bytes of a file can be replaced. */
+function withGroup(files: StemGroup, before: StemGroup): StemGroup {
+  const { group } = before.find((file) => file.group !== undefined) ?? {};
+  if (group === undefined) return files;
+  return files.map((file) => (file.group !== undefined || before.includes(file) ? file : { ...file, group }));
 }
 
 /** The statements that write files, history and trash, and the columns of the dataset. */

@@ -13,6 +13,7 @@ import {
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
+import type { Group } from '../../dataset/groups.js';
 import type { VersionedFile } from '../../dataset/history/revision-states.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
@@ -34,7 +35,12 @@ export function datasetRecordOf(row: DatasetRow): DatasetRecord {
   const role = row.role as Role;
   const counts = countsInRole(countsInRow(row), role);
   const isLinkedTo = linked === LINKED.to;
-  return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo, revision, version };
+  const groups = groupsInRow(row);
+  return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo, groups, revision, version };
+}
+
+export function groupsInRow({ file_groups: groups }: DatasetRow): readonly Group[] {
+  return groups === null ? [] : JSON.parse(groups);
 }
 
 export function unlinkedDatasetOf(row: DatasetRow): Dataset {
@@ -55,7 +61,8 @@ export const LINKED = { none: 0, from: 1, to: 2 } as const;
 /** The columns of a stored file, without its state. */
 export const STORED_COLUMNS = [
   ...(['id', 'dataset_id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256'] as const),
-  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash', 'origin'] as const),
+  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash'] as const),
+  ...(['group_name', 'origin'] as const),
 ];
 
 export const STORED = sql.raw(STORED_COLUMNS.join(', '));
@@ -93,12 +100,18 @@ export function filesOf(rows: readonly FileRow[]): DatasetFile[] {
 
 function readFile(row: FileRow, read: ReadJson): DatasetFile {
   const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: uploadOf(row, read) };
+  const upload = uploadOf(row, read);
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, ...groupIn(row), upload };
 }
 
 function storedFileOf(row: StoredRow, read: ReadJson = readJson): StoredFile {
   const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row, read) };
+  const upload = storedUploadOf(row, read);
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, ...groupIn(row), upload };
+}
+
+function groupIn({ group_name: group }: Pick<FileRow, 'group_name'>): { group?: string } {
+  return group === null ? {} : { group };
 }
 
 export function storedFilesOf(rows: readonly StoredRow[]): StoredFile[] {
@@ -151,7 +164,7 @@ function givenOf({ condition, author }: FileRow) {
   };
 }
 
-function bytesOf(row: Omit<StoredRow, 'added_in' | 'thumbhash' | 'origin'>, read: ReadJson) {
+function bytesOf(row: Omit<StoredRow, 'added_in' | 'thumbhash' | 'group_name' | 'origin'>, read: ReadJson) {
   return {
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),
@@ -176,7 +189,7 @@ export const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
   (column): column is keyof UploadColumns | 'state' => !(CONSTANT_COLUMNS as readonly string[]).includes(column),
 );
 
-type UploadColumns = Omit<FileRow, (typeof CONSTANT_COLUMNS)[number] | 'state'>;
+type UploadColumns = Omit<FileRow, (typeof CONSTANT_COLUMNS)[number] | 'state' | 'group_name'>;
 
 const NO_UPLOAD = {
   ...Object.fromEntries(UPLOAD_COLUMNS.filter((column) => column !== 'state').map((column) => [column, null])),
@@ -193,6 +206,7 @@ export function fileColumns(file: DatasetFile): FileRow {
     state: file.upload.state,
     created_at: file.createdAt,
     ...uploadColumns(file.upload),
+    group_name: file.group ?? null,
   };
 }
 

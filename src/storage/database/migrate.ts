@@ -83,11 +83,13 @@ const COLUMNS_BEFORE: Partial<Record<keyof Schema, Record<string, string>>> = {
     lease_token: 'arriving_by',
     live_until: 'alive_until',
     thumbhash: 'null',
+    group_name: 'null',
     origin: 'null',
     received_at: "case when state = 'received' then settled_at end",
     finalized_at: "case when state in ('stored', 'rejected') then settled_at end",
   },
-  past_file: { finalized_at: 'settled_at', thumbhash: 'null', origin: 'null' },
+  past_file: { finalized_at: 'settled_at', thumbhash: 'null', group_name: 'null', origin: 'null' },
+  dataset: { file_groups: 'null' },
   // Computed together when they are needed.
   revision: { digest: 'null', ready_as: 'null' },
 };
@@ -115,7 +117,10 @@ const UPGRADES: readonly { readonly from: string; readonly statements: () => Raw
   {
     from: '0.2.0',
     statements: () => [
-      ...['file', 'past_file'].map((name) => sql.raw(`alter table ${name} add column origin text`)),
+      ...['file', 'past_file'].flatMap((name) =>
+        ['group_name', 'origin'].map((column) => sql.raw(`alter table ${name} add column ${column} text`)),
+      ),
+      sql`alter table dataset add column file_groups text`,
       ...CAPTION_TABLES.map(createTable),
       ...CAPTION_TABLES.flatMap(createIndexes),
       HASH_MEDIA,

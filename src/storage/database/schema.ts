@@ -88,6 +88,8 @@ export const TABLES = {
     version: count,
     /** `FAILED`, or `READY` and its digest; null if nothing was announced. */
     announced: textOrNull,
+    /** Its `Group`s as a JSON array; null without any. */
+    file_groups: textOrNull,
   }),
   file: table({
     id: text,
@@ -125,6 +127,8 @@ export const TABLES = {
     added_in: count,
     /** A placeholder, Base64; null unless the row is a stored image that can be decoded, and its job has run. */
     thumbhash: textOrNull,
+    /** One of the `file_groups` of its dataset. */
+    group_name: textOrNull,
     /** A `CaptionOrigin`; null unless the row is a stored caption that a person or a model has written. */
     origin: textOrNull,
   }),
@@ -148,6 +152,7 @@ export const TABLES = {
       /** The revision that replaced or removed it. */
       removed_in: integer,
       thumbhash: textOrNull,
+      group_name: textOrNull,
       origin: textOrNull,
     },
     ['id', 'added_in'],

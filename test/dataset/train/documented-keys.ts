@@ -31,6 +31,7 @@ export const KOHYA: Record<string, DocumentedKey> = {
   'datasets.[].batch_size': key('library/config_util.py:236', isCount),
   'datasets.[].subsets.[].image_dir': key('library/config_util.py:215', isAbsolute),
   'datasets.[].subsets.[].num_repeats': key('library/config_util.py:187', isCount),
+  'datasets.[].subsets.[].is_reg': key('library/config_util.py:216', isOneOf(true)),
   'datasets.[].subsets.[].conditioning_data_dir': key('library/config_util.py:231', isAbsolute),
   'datasets.[].subsets.[].enable_wildcard': key('library/config_util.py:194', isFlag),
 };
@@ -77,6 +78,8 @@ export const ONETRAINER: Record<string, DocumentedKey> = {
     isOneOf('STANDARD', 'VALIDATION', 'PRIOR_PREDICTION'),
   ),
   '[].include_subdirectories': key('modules/util/config/ConceptConfig.py:192', isFlag),
+  '[].balancing': key('modules/util/config/ConceptConfig.py, default_values', isCount),
+  '[].balancing_strategy': key('modules/util/enum/BalancingStrategy.py', isOneOf('REPEATS', 'SAMPLES')),
   '[].text.prompt_source': key(
     'modules/util/config/ConceptConfig.py:109; DataLoaderText2ImageMixin.py:108-112',
     isOneOf('sample', 'concept', 'filename'),
@@ -98,12 +101,20 @@ export const SIMPLETUNER: Record<string, DocumentedKey> = {
   '[].resolution_type': key('documentation/DATALOADER.md:356', isOneOf('pixel_area')),
   '[].minimum_image_size': key('documentation/DATALOADER.md:361', isCount),
   '[].crop': key('documentation/DATALOADER.md:348', isFlag),
-  '[].repeats': key('documentation/DATALOADER.md:672', isOneOf(0)),
+  '[].repeats': key('documentation/DATALOADER.md:672', (value) => value === 0 || isCount(value)),
+  '[].is_regularisation_data': key('documentation/DATALOADER.md, "is_regularisation_data"', isOneOf(true)),
   '[].cache_dir_vae': key('documentation/DATALOADER.md:72,491', isAbsolute),
   '[].video.num_frames': key('documentation/DATALOADER.md:515', isFrameCount),
   '[].video.min_frames': key('documentation/DATALOADER.md:517', isFrameCount),
   '[].default': key('documentation/DATALOADER.md:63', isOneOf(true)),
   '[].cache_dir': key('documentation/DATALOADER.md:68', isAbsolute),
+};
+
+/** Lightricks/LTX-2 400fd310, in `packages/ltx-trainer`. */
+export const LTX: Record<string, DocumentedKey> = {
+  '[].caption': key('scripts/process_dataset.py:49', (value) => typeof value === 'string'),
+  '[].video': key('scripts/process_dataset.py:49; process_videos.py:1229-1250', isAbsolute),
+  '[].reference_video': key('docs/dataset-preparation.md, "IC-LoRA Reference Video Preprocessing"', isAbsolute),
 };
 
 /** `config.process[0].datasets` of an ai-toolkit job. */
@@ -117,6 +128,8 @@ export const AI_TOOLKIT_BLOCK: Record<string, DocumentedKey> = {
   'datasets.[].mask_min_value': key('toolkit/config_modules.py:997; ui/src/app/jobs/new/jobConfig.ts:9', isOneOf(0.1)),
   'datasets.[].caption_ext': key('config/examples/train_lora_flux_24gb.yaml:35', isOneOf('txt')),
   'datasets.[].resolution.[]': key('config/examples/train_lora_flux_24gb.yaml:39', isCount),
+  'datasets.[].num_repeats': key('toolkit/config_modules.py, DatasetConfig; toolkit/data_loader.py', isCount),
+  'datasets.[].is_reg': key('toolkit/config_modules.py, DatasetConfig', isOneOf(true)),
   'datasets.[].num_frames': key('config/examples/train_lora_wan22_14b_24gb.yaml:34', isFrameCount),
   'datasets.[].cache_latents_to_disk': key('config/examples/train_lora_flux_24gb.yaml:38', isFlag),
 };

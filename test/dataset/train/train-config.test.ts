@@ -7,6 +7,7 @@ import {
   type DatasetToTrain,
   type TrainingFile,
   trainingDatasetOf,
+  trainingDatasetsOf,
 } from '../../../src/dataset/train/training-dataset.js';
 import {
   AI_TOOLKIT_BLOCK,
@@ -14,6 +15,7 @@ import {
   DIFFUSION_PIPE,
   type DocumentedKey,
   KOHYA,
+  LTX,
   MUSUBI,
   ONETRAINER,
   SIMPLETUNER,
@@ -66,6 +68,24 @@ const UNCAPTIONED = trainingDatasetOf({
   captions: ONE_LINE,
 });
 
+/** Two groups, one of regularisation images, and a file without a group. */
+const GROUPED = trainingDatasetsOf({
+  name: 'rail way',
+  root: '/data',
+  digest: DIGEST,
+  captions: ONE_LINE,
+  groups: [
+    { name: "cat's", repeats: 10, is_reg: false },
+    { name: 'class', repeats: 1, is_reg: true },
+  ],
+  links: [link('control_1', [image('1.jpg'), image('2.jpg'), image('3.jpg')])],
+  files: withCaptions([
+    { ...image('1.jpg'), group: "cat's" },
+    { ...image('2.jpg'), group: 'class' },
+    { ...image('3.jpg') },
+  ]),
+});
+
 const PARSERS: Record<TrainConfig['format'], (text: string) => unknown> = {
   yaml: parseYaml,
   toml: parseToml,
@@ -96,13 +116,14 @@ const DOCUMENTED = {
   simpletuner: SIMPLETUNER,
   musubi: MUSUBI,
   'diffusion-pipe': DIFFUSION_PIPE,
+  ltx: LTX,
 } as const;
 
 describe.each(TRAINERS)('the settings for %s', (trainer) => {
   test('have documented keys and values only, and between them all that are documented here', () => {
     const withImages = [IMAGES, MIXED, UNCAPTIONED, ONE_CONTROL, THREE_CONTROLS];
     const all = trainer === 'kohya' ? withImages : [...withImages, CLIPS, CLIPS_WITH_CONTROL];
-    const configs = all.map((one) => trainConfigOf(trainer, [one]));
+    const configs = [...all.map((one) => trainConfigOf(trainer, [one])), trainConfigOf(trainer, GROUPED)];
     const documents = configs.map(parsed);
     expect(documents.flatMap((document) => faultsIn(document, DOCUMENTED[trainer]))).toEqual([]);
     const used = new Set(documents.flatMap((document) => leavesOf(document).map(([path]) => path)));
@@ -127,7 +148,7 @@ describe.each(TRAINERS)('the settings for %s', (trainer) => {
     const config = trainConfigOf(trainer, [mixed]);
     const values = leavesOf(parsed(config)).map(([, value]) => value);
     const parent = `${root.replace(/\/$/, '')}${trainer === 'simpletuner' ? '/images' : ''}`;
-    expect(values).toContain(`${parent}/${name}`);
+    expect(values).toContain(`${parent}/${name}${trainer === 'ltx' ? '/3.mp4' : ''}`);
     expect(faultsIn(parsed(config), DOCUMENTED[trainer])).toEqual([]);
     expect(config.text).not.toContain('\u0085');
   });
@@ -241,6 +262,127 @@ describe('advice about these very datasets', () => {
     expect(advice('onetrainer', IMAGES)).toContain('beside it, if "Masked Training" is on; there are none.');
     expect(advice('onetrainer', dataset([image('1.jpg'), image('1-masklabel.png')]))).toContain('1 file is one');
     expect(advice('onetrainer', MIXED)).toContain('1 clip is read by its HunyuanVideo models alone');
+  });
+
+  test.each(['ai-toolkit', 'musubi'] as const)('%s: structured captions beside the others', (trainer) => {
+    const files = [image('1.jpg'), { filename: '1.json' }];
+    const captions = [...ONE_LINE, { filename: '1.json', text: '{"a": 1}' }];
+    const structured = dataset(files, { captions });
+    expect([structured.uncaptioned, structured.captions]).toEqual([0, [{ stem: '1', text: 'a red wagon\n' }]]);
+    expect(advice(trainer, structured)).toContain('1 structured caption (.json) is there');
+    expect(advice(trainer, IMAGES)).not.toContain('structured');
+    expect(trainingDatasetOf({ name: 'a', root: '/', files, captions }).uncaptioned).toBe(1);
+  });
+
+  test('LTX: a row for each file, with the control that every row has, and buckets that its rules allow', () => {
+    const rowsOf = (one: typeof IMAGES) => JSON.parse(trainConfigOf('ltx', [one]).text);
+    expect(rowsOf(CLIPS_WITH_CONTROL)).toEqual([
+      {
+        caption: 'a red wagon',
+        video: '/data/rail way/1.mp4',
+        reference_video: '/data/rail way control_1/1.mp4',
+      },
+    ]);
+    // 50 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
+    expect(advice('ltx', CLIPS)).toContain('--resolution-buckets "672x384x49"');
+    expect(advice('ltx', MIXED)).toContain('--resolution-buckets "672x384x81;512x512x1"');
+    const lacking = dataset([clip('1.mp4', 50), clip('2.mp4', 50)], {
+      links: [link('control_1', [clip('1.mp4', 50)])],
+    });
+    expect(Object.keys(rowsOf(lacking)[0])).toEqual(['caption', 'video']);
+    expect(advice('ltx', lacking)).toContain('reference_video is left out');
+    expect(advice('ltx', lacking)).toContain('1 file has no text here');
+    expect(advice('ltx', dataset([image('1.webp'), image('2.png')]))).toContain('1 image is left out');
+    expect(() => trainConfigOf('ltx', [dataset([image('1.jpg')], { captions: undefined })])).toThrow('not be read');
+  });
+
+  test('LTX: sound that some clips have, that all have, and that none has', () => {
+    const with_ = (...sounds: boolean[]) =>
+      dataset(sounds.map((has_audio, i) => ({ ...clip(`${i + 1}.mp4`, 50), has_audio })));
+    expect(advice('ltx', with_(true, false))).toContain('1 clip has no sound.');
+    expect(advice('ltx', with_(true, true))).not.toMatch(/no sound|skip-audio/);
+    expect(advice('ltx', with_(false, false))).toMatch(/" --skip-audio/);
+  });
+
+  test.each([
+    [
+      'ai-toolkit',
+      'datasets',
+      [
+        { folder_path: "10_cat's", num_repeats: 10, control_path: "/data/rail way control_1/10_cat's" },
+        { folder_path: '1_rail way', control_path: '/data/rail way control_1/1_rail way' },
+        { folder_path: 'reg/1_class', is_reg: true },
+      ],
+    ],
+    [
+      'onetrainer',
+      '',
+      [
+        { path: "10_cat's", balancing: 10, balancing_strategy: 'REPEATS', type: 'STANDARD' },
+        { path: '1_rail way', type: 'STANDARD' },
+        { path: 'reg/1_class', type: 'PRIOR_PREDICTION' },
+      ],
+    ],
+    [
+      'simpletuner',
+      '',
+      [
+        { id: "rail way-10_cat's-images", instance_data_dir: "10_cat's", repeats: 9 },
+        { id: 'rail way-1_rail way-images', instance_data_dir: '1_rail way', repeats: 0 },
+        { id: 'rail way-reg-1_class-images', instance_data_dir: 'reg/1_class', is_regularisation_data: true },
+      ],
+    ],
+    [
+      'musubi',
+      'datasets',
+      [
+        { image_directory: "10_cat's", num_repeats: 10 },
+        { image_directory: '1_rail way', num_repeats: 1 },
+        { image_directory: 'reg/1_class', num_repeats: 1 },
+      ],
+    ],
+    [
+      'diffusion-pipe',
+      'directory',
+      [
+        { path: "10_cat's", num_repeats: 10 },
+        { path: '1_rail way', num_repeats: 1 },
+        { path: 'reg/1_class', num_repeats: 1 },
+      ],
+    ],
+  ] as const)('%s: groups in folders of their own, with repeats', (trainer, list, expected) => {
+    const config = trainConfigOf(trainer, GROUPED);
+    const document = parsed(config) as Record<string, Record<string, unknown>[]>;
+    const entries = (list === '' ? document : document[list]) as unknown as Record<string, unknown>[];
+    const byFolder = (folder: string) =>
+      entries.filter((entry) => Object.values(entry).includes(`/data/rail way/${folder}`));
+    for (const { ...keys } of expected) {
+      const [[name = '', folder] = []] = Object.entries(keys).filter(([key]) => /path|dir/.test(key));
+      expect(byFolder(String(folder))).toEqual([
+        expect.objectContaining({ ...keys, [name]: `/data/rail way/${folder}` }),
+      ]);
+    }
+    expect(
+      [config.text, ...config.notes].join(' ').split("trainyard mount 'rail way' --into /data --layout kohya"),
+    ).toHaveLength(2);
+  });
+
+  test('kohya: groups are subsets of one dataset, in which regularisation images count against the others', () => {
+    const { datasets } = parseToml(trainConfigOf('kohya', GROUPED).text) as unknown as {
+      datasets: { subsets: object[] }[];
+    };
+    expect(datasets).toHaveLength(1);
+    expect(datasets[0]?.subsets).toEqual([
+      { image_dir: "/data/rail way/10_cat's", num_repeats: 10 },
+      { image_dir: '/data/rail way/1_rail way', num_repeats: 1 },
+      { image_dir: '/data/rail way/reg/1_class', num_repeats: 1, is_reg: true },
+    ]);
+  });
+
+  test('groups without repeats are one flat folder', () => {
+    const plain = { name: 'rail', root: '/data', files: [{ ...image('1.jpg'), group: 'a' }] };
+    expect(trainingDatasetsOf({ ...plain, groups: [{ name: 'a', repeats: 1, is_reg: false }] })).toHaveLength(1);
+    expect(trainingDatasetsOf({ ...plain, files: [], groups: [{ name: 'a', repeats: 2, is_reg: false }] })).toEqual([]);
   });
 
   test('kohya has nothing to train on in clips', () => {

@@ -181,6 +181,21 @@ export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
     const act = () => api.json('POST', `/${id}/duplicates`, { filenames: ['a.jpg', 'b.jpg'], different });
     return { act, read: (now) => alikeGroups(now, id), after: different ? 0 : 1 };
   }),
+  'a group of files': eachOf(
+    ['PUT /{id}/groups/{group}'],
+    (first, i) => datasetWith(first, [`${i}.txt`, 'other.txt']),
+    async (id, { api, round, i }) => ({
+      act: () => api.json('PUT', `/${id}/groups/g`, { repeats: round + 2, add: [`${i}.txt`, 'other.txt'] }),
+      read: async (now) => (await now.status(id)).body.groups,
+      after: [{ name: 'g', repeats: round + 2, is_reg: false, files: 2 }],
+    }),
+  ),
+  'the deletion of a group': each(['DELETE /{id}/groups/{group}'], async ({ api, i }) => {
+    const id = await datasetWith(api, [`${i}.txt`]);
+    must(await api.json('PUT', `/${id}/groups/g`, { add: [`${i}.txt`] }));
+    const act = () => api.request('DELETE', `/${id}/groups/g`);
+    return { act, read: async (now) => (await now.status(id)).body.groups ?? ABSENT, after: ABSENT };
+  }),
   'a bulk change of captions': alone([], async (api, round) => {
     const id = await api.newDataset();
     const names = captionNames(MAX_NAMES);

@@ -35,7 +35,7 @@ function fileOf(filename: string, sizeBytes: number): StoredFile {
 }
 
 /** Writes an archive to a sparse file, and checks its size against the stated one. */
-async function written({ sizeBytes, body }: ReturnType<typeof zipOf>): Promise<string> {
+async function written({ sizeBytes, open: start }: ReturnType<typeof zipOf>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'archive.zip');
@@ -46,7 +46,7 @@ async function written({ sizeBytes, body }: ReturnType<typeof zipOf>): Promise<s
     await file.write(Buffer.concat(unwritten), 0, bytes - writtenBytes, writtenBytes);
     unwritten = [];
   };
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of start() as AsyncIterable<Buffer>) {
     const isHole = chunk.buffer === ZEROS.buffer;
     if (isHole && unwritten.length > 0) await write();
     else if (!isHole) unwritten.push(chunk);
@@ -116,10 +116,12 @@ test.each([
   ['fewer of a large file', MIB, MIB + 1],
 ])('a file with %s bytes than recorded destroys the stream before its end', async (_, actual, known) => {
   const files = [fileOf('a.txt', 3), fileOf('b.txt', known), fileOf('c.txt', 3)];
-  const { body, sizeBytes } = zipOf(files, (file) => read(file === files[1] ? fileOf('b.txt', actual) : file));
+  const { open: start, sizeBytes = 0 } = zipOf(files, (file) =>
+    read(file === files[1] ? fileOf('b.txt', actual) : file),
+  );
   let bytes = 0;
   const all = (async () => {
-    for await (const chunk of body) bytes += chunk.length;
+    for await (const chunk of start()) bytes += chunk.length;
   })();
   const message = expect.stringContaining(`b.txt (b.txt) no longer has ${known} bytes`);
   await expect(all).rejects.toMatchObject({ code: 'bytes_replaced', message });
@@ -129,13 +131,13 @@ test.each([
 test('a client that disconnects within a file releases it and what was read ahead', async () => {
   const opened: Readable[] = [];
   const files = [fileOf('a.txt', 3), fileOf('b.mp4', 1024 * MIB), fileOf('c.mp4', 1024 * MIB)];
-  const { body } = zipOf(files, async (file) => {
+  const { open: start } = zipOf(files, async (file) => {
     const stream = await read(file);
     opened.push(stream);
     return stream;
   });
   let bytes = 0;
-  for await (const chunk of body) {
+  for await (const chunk of start()) {
     bytes += chunk.length;
     if (bytes > 20 * MIB) break;
   }

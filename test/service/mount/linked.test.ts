@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
@@ -271,5 +271,55 @@ test.each(SOURCES.slice(0, IS_ALL ? undefined : 1))(
       isChanging = false;
       await changes;
     }
+  },
+);
+
+const filesBelow = async (folder: string) =>
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((each) => each.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+
+test.each(SOURCES)(
+  'kohya has folders of the groups, of the same names for controls and masks, from a %s',
+  async (kind, sourceArgs) => {
+    const { target, names } = await edit(`groups ${kind}`);
+    const group = (name: string, body: object) =>
+      api.request('PUT', `/${target}/groups/${encodeURIComponent(name)}`, jsonOf(body));
+    await group('cat woman', { repeats: 10, add: ['0.jpg', '1.jpg'] });
+    await group('class', { is_reg: true, add: ['2.jpg'] });
+    const root = await newRoot();
+    const mount = (...more: string[]) =>
+      run(['mount', names[0]!, '--into', root, '--layout', 'kohya', ...sourceArgs(), ...more]);
+    const filesIn = async (name: string) =>
+      (await filesBelow(join(root, name))).filter((path) => !path.startsWith('.')).sort();
+    expect((await mount()).code).toBe(0);
+    const rest = `1_${names[0]}`;
+    expect(await filesIn(names[2]!)).toEqual(
+      [
+        ...[0, 1].map((i) => `10_cat woman/${i}.png`),
+        ...[3, 4, 5].map((i) => `${rest}/${i}.png`),
+        'reg/1_class/2.png',
+      ].sort(),
+    );
+    expect((await filesIn(names[0]!)).filter((path) => path.startsWith('10_cat woman/'))).toEqual(
+      [0, 1].flatMap((i) => [`10_cat woman/${i}.jpg`, `10_cat woman/${i}.txt`]),
+    );
+    const outcomes = async (...more: string[]) =>
+      (await mount('--json', ...more))
+        .json()
+        .mounts.map(({ outcome, error }: { outcome?: string; error?: object }) => outcome ?? error);
+    // What a trainer writes there changes nothing, and what a person adds does.
+    await writeFile(join(root, names[0]!, '10_cat woman', '0_sdxl.npz'), '');
+    expect(await outcomes()).toEqual(['unchanged']);
+    await group('cat woman', { repeats: 12 });
+    expect(await outcomes()).toEqual(['mounted']);
+    expect(await filesIn(names[0]!)).toContain('12_cat woman/0.jpg');
+    expect(await filesIn(names[0]!)).not.toContain('10_cat woman/0.jpg');
+    await writeFile(join(root, names[0]!, '12_cat woman', 'mine.txt'), '');
+    await group('cat woman', { repeats: 13 });
+    expect((await mount()).stderr).toContain('added: "12_cat woman/mine.txt"');
+    expect(await outcomes('--replace')).toEqual(['mounted']);
+    expect((await run(['mount', names[0]!, '--into', root, ...sourceArgs()])).code).toBe(0);
+    expect(await filesIn(names[0]!)).toHaveLength(2 * PAIRS);
   },
 );

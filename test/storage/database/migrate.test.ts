@@ -100,7 +100,7 @@ function renamed(row: Row): Row {
 /** Rows without the column and the jobs of 0.2.0. */
 function withoutNew(table: string, rows: readonly Row[]): Row[] {
   if (table === 'job') return rows.filter(({ kind }) => kind !== 'hash-images');
-  return rows.map(({ thumbhash, origin, ...row }) => row);
+  return rows.map(({ thumbhash, group_name, file_groups, origin, ...row }) => row);
 }
 
 /** Rows as both drivers read them, sorted. */

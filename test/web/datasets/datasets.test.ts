@@ -107,7 +107,8 @@ describeInBrowser('the page of all datasets', (site) => {
     await uploadPair(api, id, 'a');
     const { page } = await open(`/datasets/${id}`);
     const download = page.waitForEvent('download');
-    await page.getByRole('link', { name: 'Download' }).click();
+    await page.getByRole('button', { name: 'Download' }).click();
+    await page.getByRole('link', { name: 'All files' }).click();
     expect((await download).suggestedFilename()).toBe('whole.zip');
     expect((await download).url()).not.toContain(api.token);
     const folder = await temporaryFolder();

@@ -119,7 +119,7 @@ describe('a search', () => {
     expect(faultOf('a ()')).toEqual(['There is nothing in these parentheses.', '()']);
     expect(faultOf('OR a')).toEqual(['OR stands between two words.', 'OR']);
     expect(faultOf('chars:many a')).toEqual(['After chars: stands a number, such as >200.', 'chars:many']);
-    expect(faultOf('is:cat')).toEqual(['is: knows image, clip, duplicate, blank.', 'is:cat']);
+    expect(faultOf('is:cat')).toEqual(['is: knows image, clip, duplicate, blank, refusal.', 'is:cat']);
     expect(faultOf('a tags:b')?.[1]).toBe('tags:b');
     expect(faultOf('"tags:b" tag: -')).toBeUndefined();
     // Any text is read, or described.

@@ -4,7 +4,6 @@ import type { KnownFiles } from '../../../web/upload/add-files/compare-files.js'
 import {
   choiceOf,
   droppedFoldersOf,
-  firstChoicesOf,
   type FolderChoice,
   withChoice,
 } from '../../../web/upload/add-files/dropped-folders.js';
@@ -88,11 +87,14 @@ describe('the tree of dropped folders', () => {
     expect(folders.map(({ kohya }) => kohya?.repeats)).toEqual([undefined, 2, 10, undefined]);
   });
 
-  test("makes a dataset of each of several folders of kohya's, unless they are added to one that exists", async () => {
-    const folders = droppedFoldersOf(await droppedAt('img/10_cat/1.jpg', 'img/5_dog/1.jpg'));
-    expect([...firstChoicesOf(folders, true).values()]).toEqual(['own', 'own']);
-    expect(firstChoicesOf(folders, false).size).toBe(0);
-    expect(firstChoicesOf(folders.slice(1), true).size).toBe(0);
+  test("keeps the repeats of kohya's folders, in one dataset or in one of their own", async () => {
+    const paths = ['img/10_cat/1.jpg', 'img/5_dog/2.jpg', 'img/3.jpg'];
+    expect((await planOf(paths)).groups.get('')).toEqual([
+      { name: 'cat', repeats: 10, is_reg: false, files: ['1.jpg'] },
+      { name: 'dog', repeats: 5, is_reg: false, files: ['2.jpg'] },
+    ]);
+    const { groups } = await planOf(paths, { folders: new Map([['img/5_dog', 'own']]) });
+    expect([groups.get('')?.length, groups.get('img/5_dog')]).toMatchObject([1, [{ name: 'dog', files: ['2.jpg'] }]]);
   });
 
   test('a choice for a folder is one for all in it, which can be changed after that', async () => {

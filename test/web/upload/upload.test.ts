@@ -142,7 +142,7 @@ describeInBrowser('adding files', (site) => {
     expect(await site.api.text(id, 'extra_IMG_1.txt')).toBe('the second');
   });
 
-  test("folders of kohya's become a dataset each, under a name that can be changed, or are skipped", async () => {
+  test("folders of kohya's keep their repeats, or become datasets under names that can be changed, or are skipped", async () => {
     const { api, open } = await site.newAccount();
     await api.newDataset('cat');
     const { page } = await open();
@@ -160,7 +160,13 @@ describeInBrowser('adding files', (site) => {
     await page.getByRole('link', { name: 'cat' }).waitFor();
     await page.locator(FOLDER).setInputFiles(folder);
     const dialog = page.getByRole('dialog', { name: 'New dataset' });
-    await dialog.getByText('num_repeats = 10').waitFor();
+    await dialog.getByText('10 repeats, kept as the group “cat”').waitFor();
+    for (const path of ['10_cat', '5_dog']) {
+      await dialog
+        .getByRole('group', { name: `What to do with img/${path}` })
+        .getByText('Own dataset')
+        .click();
+    }
     const nameOf = (path: string) => dialog.getByLabel(`Name of the dataset from img/${path}`);
     await expect.poll(() => nameOf('10_cat').inputValue()).toBe('cat 2');
     await nameOf('10_cat').fill('cat');
@@ -170,6 +176,9 @@ describeInBrowser('adding files', (site) => {
     await dialog.getByRole('button', { name: 'Create 2 datasets, upload 4 files' }).click();
     await dockOf(page).getByText('4 files uploaded').waitFor();
     await page.getByRole('link', { name: 'dog' }).first().waitFor();
-    expect((await api.list()).body.datasets.map(({ name }) => name).sort()).toEqual(['cat', 'cats', 'dog']);
+    const { datasets } = (await api.list()).body;
+    expect(datasets.map(({ name }) => name).sort()).toEqual(['cat', 'cats', 'dog']);
+    const { groups } = (await api.status(datasets.find(({ name }) => name === 'cats')!.id)).body;
+    expect(groups).toEqual([{ name: 'cat', repeats: 10, is_reg: false, files: 2 }]);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { chordOf, KEY_TABLE, type KeyRow, keyNameOf, keyText, withKey } from '../../../web/keys.js';
-import { tokensOf } from '../../../web/captions/editing/tokens.js';
+import { tokensOf } from '../../../src/dataset/caption-tokens.js';
 
 const NO_MODIFIERS = { ctrlKey: false, metaKey: false, altKey: false, shiftKey: false };
 

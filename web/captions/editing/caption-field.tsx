@@ -12,7 +12,7 @@ import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
-import { tokensOf } from './tokens.js';
+import { tokensOf } from '../../../src/dataset/caption-tokens.js';
 import { type Caption, useCaption } from './use-caption.js';
 import { useCompletion } from './use-completion.js';
 

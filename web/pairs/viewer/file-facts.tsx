@@ -5,7 +5,7 @@ import { dateOf, momentOf } from '../../ui/ago.js';
 import { CopyButton } from '../../ui/copy.js';
 import { numberOf, sizeOf } from '../../ui/format.js';
 import { formatOf } from '../media.js';
-import { mediaFactsOf } from '../media-facts.js';
+import { mediaFactsOf, soundOf } from '../media-facts.js';
 
 export function DownloadLink({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
@@ -27,7 +27,7 @@ export function FileFacts({ file }: { file: DatasetFile }) {
     Type: formatOf(file) + (file.codec === undefined ? '' : ` (${file.codec})`),
     Dimensions: mediaFactsOf(file),
     Frames: file.frames === undefined ? '' : numberOf(file.frames),
-    Audio: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
+    Sound: soundOf(file),
     Size: sizeOf(file.size_bytes),
     Uploaded: momentOf(dateOf(file.uploaded_at)),
   };

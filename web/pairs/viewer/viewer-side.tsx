@@ -1,6 +1,7 @@
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { CaptionField } from '../../captions/editing/caption-field.js';
+import { StructuredCaption } from '../../captions/structured-caption.js';
 import type { Pair } from '../../live/pairs.js';
 import { useIsShared } from '../../session/client.js';
 import { CaptionBadge, unusedCaptionText } from '../caption-badge.js';
@@ -49,6 +50,7 @@ export function ViewerSide({ datasetId, pair, file, hasCaptions, areFactsShown, 
       ) : (
         caption !== undefined && <p className="text-sm text-muted">{unusedCaptionText(caption)}</p>
       )}
+      {hasCaptions && <StructuredCaption key={`${pair.stem} json`} datasetId={datasetId} pair={pair} />}
       {problems.map(({ code, filename, message }) => (
         <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 text-sm wrap-anywhere text-warn">
           {message}

@@ -120,7 +120,7 @@ export function Viewer(props: ViewerProps) {
 }
 
 function fileOf(pair: Pair | undefined, filename?: string): DatasetFile | undefined {
-  return pair?.media.find((file) => file.filename === filename) ?? pair?.media[0] ?? pair?.caption;
+  return pair?.media.find((file) => file.filename === filename) ?? pair?.media[0] ?? pair?.files[0];
 }
 
 function isTrained({ filename }: DatasetFile): boolean {

@@ -2,6 +2,7 @@ import { createContext, type ReactNode, useCallback, useContext, useState } from
 import { useQueueClient } from '../queue/page-queue.js';
 import { AddUpload } from './add-upload.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
+import { withEntriesOfArchives } from './dropped-archives.js';
 import { AddPairs } from './pairs/add-pairs.js';
 import { droppedPairsOf } from './pairs/dropped-pairs.js';
 import { Preparing, usePrepared } from './preparing.js';
@@ -52,8 +53,10 @@ interface AddingProps extends Omit<Addition, 'key'> {
 
 /** Adds files to a dataset or to a new one, and a folder of pairs to several. */
 function Adding({ files, datasetId, onDone }: AddingProps) {
-  const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await files) ?? null);
-  const flat = <AddUpload files={files} datasetId={datasetId} onDone={onDone} />;
+  // The promise starts with the first render, and stays the same for all.
+  const [listed] = useState(() => files.then(withEntriesOfArchives));
+  const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await listed) ?? null);
+  const flat = <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
   if (dropped === undefined && error === null) return <Preparing error={null} onRetry={() => {}} onCancel={onDone} />;
   return dropped ? <AddPairs dropped={dropped} datasetId={datasetId} flat={flat} onDone={onDone} /> : flat;
 }

@@ -1,8 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useEffectEvent } from 'react';
+import { type ReactNode, useEffect, useEffectEvent, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Dataset, TrainyardClient } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
+import { type ImportedGroup, groupsToSave } from '../../../src/dataset/import/entry-paths.js';
+import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { parseDatasetName } from '../../../src/dataset/names.js';
 import { putDataset } from '../../live/datasets.js';
 import { NameField } from '../../new-dataset/name-field.js';
@@ -15,6 +17,7 @@ import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
+import { CaptionChoices } from './import-choices.js';
 import { FolderList } from './folder-list.js';
 import { NameChoices } from './name-choices.js';
 import type { PlannedUpload } from './plan-upload.js';
@@ -33,24 +36,37 @@ interface AddUploadProps {
 /** Uploads files into a dataset or a new one. Asks first if something is to be decided. */
 export function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
   const client = useClient();
-  const { prepared, error, retry } = usePrepared((signal) => prepareUpload(client, files, datasetId, signal));
+  const [choices, setChoices] = useState<ImportChoices>({});
+  const { prepared, error, retry } = usePrepared(
+    (signal) => prepareUpload(client, files, { datasetId, choices, signal }),
+    choices,
+  );
   if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
-  return <PreparedAddition prepared={prepared} onDone={onDone} />;
+  return (
+    <PreparedAddition
+      prepared={prepared}
+      captions={<CaptionChoices prepared={prepared} choices={choices} onChange={setChoices} />}
+      onDone={onDone}
+    />
+  );
 }
 
 interface PreparedProps {
   readonly prepared: PreparedUpload;
+  /** The choices among captions of several sources. */
+  readonly captions: ReactNode;
   readonly onDone: () => void;
 }
 
-function PreparedAddition({ prepared, onDone }: PreparedProps) {
-  const { dataset, rejected, hidden, folders } = prepared;
+function PreparedAddition({ prepared, captions, onDone }: PreparedProps) {
+  const { dataset, rejected, hidden, folders, isArchive, tables, severalSources } = prepared;
   const chosen = useUploadChoices(prepared);
   const { plan } = chosen;
-  const isPlain = dataset !== undefined && folders.length < 2 && rejected.length === 0;
+  const isChosen = isArchive || tables.length + severalSources > 0;
+  const isPlain = dataset !== undefined && !isListed(folders) && rejected.length === 0 && !isChosen;
   const isAtOnce = isPlain && plan.main.length > 0 && plan.overwriting.length + plan.clashing.length === 0;
   const uploadAtOnce = useEffectEvent(() => {
-    if (dataset !== undefined) uploadQueue.add(dataset, plan.main, { hidden });
+    if (dataset !== undefined) uploadQueue.add(dataset, plan.main, { hidden, groups: groupsFor(dataset, plan) });
     onDone();
   });
   useEffect(() => {
@@ -58,10 +74,11 @@ function PreparedAddition({ prepared, onDone }: PreparedProps) {
   }, [isAtOnce]);
   if (isAtOnce) return null;
   if (prepared.candidates.length === plan.unchanged) return <NothingToUpload prepared={prepared} onDone={onDone} />;
-  return <AddDialog prepared={prepared} chosen={chosen} onDone={onDone} />;
+  return <AddDialog prepared={prepared} captions={captions} chosen={chosen} onDone={onDone} />;
 }
 
-function NothingToUpload({ prepared: { rejected, hidden, candidates }, onDone }: PreparedProps) {
+function NothingToUpload({ prepared, onDone }: Omit<PreparedProps, 'captions'>) {
+  const { rejected, hidden, candidates } = prepared;
   const unchanged = candidates.length;
   return (
     <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl">
@@ -78,7 +95,7 @@ interface AddDialogProps extends PreparedProps {
   readonly chosen: ReturnType<typeof useUploadChoices>;
 }
 
-function AddDialog({ prepared, chosen, onDone }: AddDialogProps) {
+function AddDialog({ prepared, captions, chosen, onDone }: AddDialogProps) {
   const { dataset, rejected, hidden, folders } = prepared;
   const { plan, choices, clash, existing, role, makesMain, nameOf } = chosen;
   const requesting = useRequesting();
@@ -106,7 +123,7 @@ function AddDialog({ prepared, chosen, onDone }: AddDialogProps) {
           />
         )}
         {dataset === undefined && <RoleChoice role={role} onChange={chosen.setRole} />}
-        {folders.length > 1 && (
+        {isListed(folders) && (
           <FolderList
             folders={folders}
             choices={choices}
@@ -115,6 +132,7 @@ function AddDialog({ prepared, chosen, onDone }: AddDialogProps) {
             onName={chosen.setName}
           />
         )}
+        {captions}
         <NameChoices
           plan={plan}
           clash={clash}
@@ -137,14 +155,15 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
   return async () => {
     const { plan, makesMain, nameOf, role } = chosen;
     const toMake = [
-      ...(makesMain ? [{ name: nameOf(MAIN).name, files: plan.main }] : []),
-      ...[...plan.own].map(([path, files]) => ({ name: nameOf(path).name, files })),
+      ...(makesMain ? [{ name: nameOf(MAIN).name, files: plan.main, folder: '' }] : []),
+      ...[...plan.own].map(([folder, files]) => ({ name: nameOf(folder).name, files, folder })),
     ];
     const made = await makeDatasets(client, toMake, role);
     for (const each of made) putDataset(queries, each.dataset);
-    const additions = [...(dataset === undefined ? [] : [{ dataset, files: plan.main }]), ...made];
-    for (const [index, each] of additions.entries()) {
-      if (each.files.length > 0) uploadQueue.add(each.dataset, each.files, { hidden: index === 0 ? hidden : 0 });
+    const additions = [...(dataset === undefined ? [] : [{ dataset, files: plan.main, folder: '' }]), ...made];
+    for (const [index, { files, folder, ...each }] of additions.entries()) {
+      const groups = groupsFor(each.dataset, plan, folder);
+      if (files.length > 0) uploadQueue.add(each.dataset, files, { hidden: index === 0 ? hidden : 0, groups });
     }
     onDone();
     if (dataset !== undefined) return;
@@ -153,18 +172,28 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
   };
 }
 
+/** Whether a folder asks for a decision, or says the repeats of its files. */
+function isListed(folders: PreparedUpload['folders']): boolean {
+  return folders.length > 1 || folders.some(({ kohya }) => kohya !== undefined);
+}
+
+function groupsFor(dataset: Dataset, { groups }: PlannedUpload, folder = ''): ImportedGroup[] {
+  return groupsToSave(groups.get(folder) ?? [], dataset);
+}
+
 interface DatasetToMake {
   readonly name: string;
+  readonly folder: string;
   readonly files: readonly QueuedFile[];
 }
 
 /** After a failure, none of the datasets is left. @throws TrainyardError, such as `name_taken` */
 async function makeDatasets(client: TrainyardClient, toMake: readonly DatasetToMake[], role: Role) {
-  const made: { dataset: Dataset; files: readonly QueuedFile[] }[] = [];
+  const made: { dataset: Dataset; files: readonly QueuedFile[]; folder: string }[] = [];
   try {
-    for (const { name, files } of toMake) {
+    for (const { name, ...rest } of toMake) {
       const parsed = name.trim() === '' ? undefined : parseDatasetName(name);
-      made.push({ dataset: await client.create(parsed, { role }), files });
+      made.push({ dataset: await client.create(parsed, { role }), ...rest });
     }
     return made;
   } catch (error) {

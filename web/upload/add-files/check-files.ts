@@ -1,5 +1,4 @@
-import { mediaTypeOf } from '../../../src/dataset/media.js';
-import { parseFilename } from '../../../src/dataset/names.js';
+import { type ImportEntry, type ImportSurvey, surveyEntries } from '../../../src/dataset/import/survey.js';
 import { groupedBy } from '../../grouped-by.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { QueuedFile } from '../queue/queued-file.js';
@@ -27,37 +26,60 @@ export interface RejectedFile {
   readonly reason: string;
 }
 
-/** The check yields to the page after this many files. */
-const FILES_PER_TASK = 250;
-
-const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
+/** What was found among dropped files. */
+export interface FoundCandidates
+  extends Omit<CheckedFiles, 'files'>,
+    Pick<ImportSurvey<never>, 'tables' | 'captionSources' | 'severalSources'> {
+  readonly candidates: readonly Candidate[];
+}
 
 /**
  * Applies the service's own rules, so that it rejects the files that the service would reject, and no others. The files are as for
  * an empty dataset.
+ *
+ * @param options as of `surveyEntries`
  */
 export async function readCandidates(
   dropped: readonly DroppedFile[],
-): Promise<Omit<CheckedFiles, 'files'> & { readonly candidates: readonly Candidate[] }> {
-  const candidates: Candidate[] = [];
-  const rejected: RejectedFile[] = [];
-  let hidden = 0;
-  for (const [index, { path, file, replaces }] of dropped.entries()) {
-    if (index % FILES_PER_TASK === FILES_PER_TASK - 1) await new Promise((resolve) => setTimeout(resolve));
-    if (isHiddenPath(path)) {
-      hidden++;
-      continue;
-    }
-    try {
-      const name = parseName(path, file);
-      const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
-      const queued = { ...queuedFileOf(name, file!), ...(replaces && { replaces }) };
-      candidates.push({ folder, file: queued, modified: file!.lastModified });
-    } catch (error) {
-      rejected.push({ path, reason: messageOf(error) });
-    }
-  }
-  return { candidates, rejected, hidden };
+  options: Parameters<typeof surveyEntries>[1] = {},
+): Promise<FoundCandidates> {
+  const { files, skipped, ...survey } = await surveyEntries(dropped.map(entryOf), options);
+  return {
+    ...survey,
+    candidates: files.map(({ folder, file: { name, content }, modified }) => {
+      const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
+      return { folder, file, modified };
+    }),
+    rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
+    hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,
+  };
+}
+
+function entryOf(dropped: DroppedFile): ImportEntry & { readonly dropped: DroppedFile } {
+  const { path, file, packed, fault } = dropped;
+  if (packed !== undefined) return { ...packed, path, dropped };
+  return {
+    path,
+    sizeBytes: file?.size ?? 0,
+    modified: file?.lastModified ?? 0,
+    fault: fault ?? (file === undefined ? 'Your browser could not read it.' : undefined),
+    text: async () => (await file?.text()) ?? '',
+    dropped,
+  };
+}
+
+function queuedEntry(name: string, { file, packed, replaces }: DroppedFile): QueuedFile {
+  if (packed === undefined) return { ...queuedFileOf(name, file!), ...(replaces && { replaces }) };
+  const open = () =>
+    packed.unpacked().catch((error) => {
+      throw new Error(`${name} can't be unpacked: ${messageOf(error)}.`);
+    });
+  return { name, size: packed.sizeBytes, etag: null, open };
+}
+
+function queuedText(name: string, text: string): QueuedFile {
+  const blob = new Blob([text]);
+  return { name, size: blob.size, etag: null, open: async () => blob };
 }
 
 /** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
@@ -79,21 +101,6 @@ export async function checkFiles(dropped: readonly DroppedFile[]): Promise<Check
     ],
     hidden,
   };
-}
-
-/** @throws Error with the reason why the file can't be in a dataset */
-function parseName(path: string, file: File | undefined): string {
-  const name = parseFilename(path.slice(path.lastIndexOf('/') + 1));
-  if (file === undefined) throw new Error('Your browser could not read it.');
-  if (file.size === 0 && mediaTypeOf(name)?.kind !== 'caption') {
-    throw new Error('It is empty. Copy it again from its source.');
-  }
-  return name;
-}
-
-/** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
-export function isHiddenPath(path: string): boolean {
-  return path.split('/').some((part) => part.startsWith('.') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
 function collisionMessage(name: string, count: number): string {

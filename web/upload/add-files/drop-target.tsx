@@ -57,7 +57,7 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
               ? 'Drop to create a dataset'
               : 'Drop to add to this dataset'}
         </p>
-        {canWrite && <p className="text-sm text-muted">Images, clips, captions, or folders with them</p>}
+        {canWrite && <p className="text-sm text-muted">Images, clips, captions, or folders and zips with them</p>}
       </div>
     </div>
   );

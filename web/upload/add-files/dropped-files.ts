@@ -1,12 +1,17 @@
 import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
+import { topFolderOf } from '../../../src/dataset/import/entry-paths.js';
+import type { PackedEntry } from '../../../src/dataset/import/zip-archive.js';
 import type { ReplacedEntry } from '../queue/replace-entry.js';
 
 /** A file that the user dropped or picked. */
 export interface DroppedFile {
   /** Within the dropped folder, such as `dogs/puppies/rex.jpg`; for a single file, its name. */
   readonly path: string;
-  /** `undefined` if the browser could not read it. */
+  /** `undefined` if the browser could not read it, and for an entry of an archive. */
   readonly file: File | undefined;
+  readonly packed?: PackedEntry;
+  /** Why it can't be read, as a sentence. */
+  readonly fault?: string;
   /** The entry of another name whose place it takes. */
   readonly replaces?: ReplacedEntry;
 }
@@ -54,13 +59,11 @@ export function acceptedFor(filename: string): string {
   return ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
 }
 
-const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt' };
+const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt,.json' };
 
 /** The name of the top folder that all files share; `''` if they share none. */
 export function commonFolderOf(files: readonly DroppedFile[]): string {
-  const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));
-  const [folder = ''] = folders;
-  return folders.size === 1 ? folder : '';
+  return topFolderOf(files.map(({ path }) => path));
 }
 
 async function filesIn(entry: FileSystemEntry): Promise<DroppedFile[]> {

@@ -1,3 +1,4 @@
+import { type KohyaFolder, kohyaOf, lastPartOf } from '../../../src/dataset/import/entry-paths.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
 import { groupedBy } from '../../grouped-by.js';
 import type { Candidate } from './check-files.js';
@@ -13,12 +14,6 @@ export interface DroppedFolder {
   readonly counts: Readonly<Record<FileKind, number>>;
   /** What kohya's `10_cat` says; `undefined` for another name. */
   readonly kohya: KohyaFolder | undefined;
-}
-
-/** How often a trainer of kohya's repeats the images of a folder, and what they show. */
-export interface KohyaFolder {
-  readonly repeats: number;
-  readonly name: string;
 }
 
 /** What happens to the files of a folder. */
@@ -39,12 +34,6 @@ export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolde
     for (const { file } of byFolder.get(path) ?? []) counts[mediaTypeOf(file.name)!.kind]++;
     return { path, name: path.slice(start), depth: around.length, counts, kohya: kohyaOf(path) };
   });
-}
-
-/** The choices before the user has made any: each of several folders of kohya's becomes a dataset, since each has its repeats. */
-export function firstChoicesOf(folders: readonly DroppedFolder[], isNewDataset: boolean): ChosenFolders {
-  const kohya = folders.filter((folder) => folder.kohya !== undefined);
-  return new Map(isNewDataset && kohya.length > 1 ? kohya.map(({ path }) => [path, 'own' as const]) : []);
 }
 
 /** A choice for a folder is one for all in it, each of which can be changed after that. */
@@ -68,19 +57,9 @@ export function destinationOf(path: string, choices: ChosenFolders): { readonly 
   return 'main';
 }
 
-/** Reads a name such as `10_cat`. */
-export function kohyaOf(path: string): KohyaFolder | undefined {
-  const [, repeats, name] = /^(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
-  return repeats === undefined || name === undefined ? undefined : { repeats: Number(repeats), name };
-}
-
 /** The name that a dataset of the folder gets: its own, without the repeats of kohya's. */
 export function datasetNameOf(path: string): string {
   return kohyaOf(path)?.name ?? lastPartOf(path);
-}
-
-export function lastPartOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** The folders that a folder is in, from the inside out. */

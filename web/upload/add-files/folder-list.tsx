@@ -1,6 +1,6 @@
 import { Folder } from 'lucide-react';
 import { useId } from 'react';
-import { countOf, numberOf } from '../../ui/format.js';
+import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices } from '../../ui/panel.js';
 import { choiceOf, type DroppedFolder, type FolderChoice, type ChosenFolders } from './dropped-folders.js';
@@ -72,8 +72,7 @@ function FolderFacts({ folder: { path, name, counts, kohya } }: { folder: Droppe
         <p className="text-muted">{parts.filter(Boolean).join(', ')}</p>
         {kohya !== undefined && (
           <p className="text-muted">
-            A folder of kohya's: {numberOf(kohya.repeats)} repeats. Set <code>num_repeats = {kohya.repeats}</code> in
-            the trainer's settings.
+            {countOf(kohya.repeats, 'repeat')}, kept as the group “{kohya.name}”
           </p>
         )}
       </div>

@@ -1,5 +1,6 @@
+import { type KohyaGroup, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
+import { freeStemFor, groupsClash, type NestedGroup, nestedGroupsOf } from '../../../src/dataset/import/flatten.js';
 import { mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
-import { parseFilename } from '../../../src/dataset/names.js';
 import { groupedBy } from '../../grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { Candidate } from './check-files.js';
@@ -24,6 +25,8 @@ export interface PlannedUpload {
   readonly main: readonly QueuedFile[];
   /** Files of folders that become datasets of their own, by the path of the folder. */
   readonly own: ReadonlyMap<string, readonly QueuedFile[]>;
+  /** The repeats of kohya's folders, by the path in `own`; `''` for `main`. */
+  readonly groups: ReadonlyMap<string, readonly KohyaGroup[]>;
   /** Names that stand more than once among the dropped files. */
   readonly clashing: readonly string[];
   /** Names that the dataset has with other bytes. */
@@ -57,6 +60,7 @@ export function planUpload(
   return {
     main: main.files,
     own: new Map([...own].map(([path, { files }]) => [path, files])),
+    groups: new Map([['', main] as const, ...own].map(([path, { placed }]) => [path, kohyaGroupsOf(placed)])),
     clashing: all.flatMap(({ clashing }) => clashing),
     overwriting: main.overwriting,
     renamed: all.flatMap(({ renamed }) => renamed),
@@ -64,12 +68,13 @@ export function planUpload(
   };
 }
 
-/** The files of one folder that have one stem: a picture with its caption. They keep one stem, or the pair would be lost. */
-type Group = readonly [Candidate, ...Candidate[]];
+type Group = NestedGroup<Candidate>;
 
 /** The part of a plan that concerns one dataset. */
 class DatasetPlan {
   readonly files: QueuedFile[] = [];
+  /** The names of all that the dataset will have of the dropped files, with their folders. */
+  readonly placed: { folder: string; name: string }[] = [];
   readonly clashing: string[] = [];
   readonly overwriting: string[] = [];
   readonly renamed: { from: string; to: string }[] = [];
@@ -86,10 +91,10 @@ class DatasetPlan {
 
   add(candidates: readonly Candidate[]): this {
     for (const { file } of candidates) this.#stems.add(stemOf(file.name));
-    for (const groups of groupedBy(groupsOf(candidates), ([{ file }]) => stemOf(file.name)).values()) {
+    for (const groups of groupedBy(nestedGroupsOf(candidates), ([{ file }]) => stemOf(file.name)).values()) {
       const kept: Group[] = [];
       const clashing = groups.filter((group, index) => {
-        const isClashing = groups.some((other, at) => at !== index && clash(group, other));
+        const isClashing = groups.some((other, at) => at !== index && groupsClash(group, other));
         if (!isClashing) kept.push(group);
         return isClashing;
       });
@@ -104,7 +109,7 @@ class DatasetPlan {
     switch (this.#choices.clash) {
       case 'both':
         for (const [index, group] of groups.entries()) {
-          const isFree = groups.slice(0, index).every((other) => !clash(group, other));
+          const isFree = groups.slice(0, index).every((other) => !groupsClash(group, other));
           if (isFree) this.#addGroups([group]);
           else this.#rename(group);
         }
@@ -129,65 +134,25 @@ class DatasetPlan {
         continue;
       }
       this.unchanged += group.length - changed.length;
-      for (const { file } of changed) {
-        if (names.has(file.name) && this.#choices.existing === 'keep') continue;
-        this.files.push({ ...file, etag: etagOf(file.name) });
+      for (const { folder, file } of group) {
+        const isUnchanged = unchanged.has(file);
+        if (!isUnchanged && names.has(file.name) && this.#choices.existing === 'keep') continue;
+        this.placed.push({ folder, name: file.name });
+        if (!isUnchanged) this.files.push({ ...file, etag: etagOf(file.name) });
       }
     }
   }
 
   #rename(group: Group): void {
-    const stem = this.#freeStem(group);
+    const stem = freeStemFor(group, this.#stems);
     this.#stems.add(stem);
-    for (const { file } of group) {
+    for (const { folder, file } of group) {
       const to = stem + file.name.slice(stemOf(file.name).length);
+      this.placed.push({ folder, name: to });
       this.renamed.push({ from: file.name, to });
       this.files.push({ ...file, name: to, etag: null });
     }
   }
-
-  /** `extra_IMG_4003`, or with more folders of its path; without a folder, or if all are taken, `IMG_4003_2`. */
-  #freeStem([{ folder, file }, ...others]: Group): string {
-    const stem = stemOf(file.name);
-    const endings = [file, ...others.map((each) => each.file)].map(({ name }) => name.slice(stem.length));
-    const parts = folder === '' ? [] : folder.split('/');
-    const prefixed = parts.map((_, index) => [...parts.slice(-1 - index), stem].join('_'));
-    const isUsable = (name: string) => !this.#stems.has(name) && endings.every((end) => isFilename(name + end));
-    const found = prefixed.find(isUsable);
-    if (found !== undefined) return found;
-    for (let count = 2; ; count++) {
-      const numbered = `${stem}_${count}`;
-      if (!this.#stems.has(numbered)) return numbered;
-    }
-  }
-}
-
-/** By folder and stem, the outer folders first. Two spellings of one name in a folder are two groups. */
-function groupsOf(candidates: readonly Candidate[]): Group[] {
-  const groups: [Candidate, ...Candidate[]][] = [];
-  const last = new Map<string, [Candidate, ...Candidate[]]>();
-  const depthOf = ({ folder }: Candidate) => folder.split('/').length;
-  for (const candidate of candidates.toSorted((a, b) => depthOf(a) - depthOf(b))) {
-    const key = `${candidate.folder}\n${stemOf(candidate.file.name)}`;
-    const group = last.get(key);
-    if (group?.every(({ file }) => file.name !== candidate.file.name) === true) group.push(candidate);
-    else {
-      const next: [Candidate, ...Candidate[]] = [candidate];
-      last.set(key, next);
-      groups.push(next);
-    }
-  }
-  return groups;
-}
-
-/** Whether two groups of one stem can't both be in a dataset: they share a name, or would share a caption. */
-function clash(a: Group, b: Group): boolean {
-  const names = new Set(a.map(({ file }) => file.name));
-  return b.some(({ file }) => names.has(file.name)) || (hasMedia(a) && hasMedia(b));
-}
-
-function hasMedia(group: Group): boolean {
-  return group.some(({ file }) => mediaTypeOf(file.name)?.kind !== 'caption');
 }
 
 /** The name that stands for a pair: its picture's. */
@@ -197,12 +162,4 @@ function representativeOf(group: Group): string {
 
 function ageOf(group: Group): number {
   return Math.max(...group.map(({ modified }) => modified));
-}
-
-function isFilename(name: string): boolean {
-  try {
-    return parseFilename(name) === name;
-  } catch {
-    return false;
-  }
 }

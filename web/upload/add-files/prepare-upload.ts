@@ -1,40 +1,43 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
-import { type Candidate, readCandidates, type RejectedFile } from './check-files.js';
+import type { ImportChoices } from '../../../src/dataset/import/survey.js';
+import { stemOf } from '../../../src/dataset/media.js';
+import { type FoundCandidates, readCandidates } from './check-files.js';
 import { type KnownFiles, knownFilesOf } from './compare-files.js';
 import { type DroppedFolder, droppedFoldersOf } from './dropped-folders.js';
 import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 
 /** Dropped files, checked and compared with the dataset that they are added to. */
-export interface PreparedUpload {
+export interface PreparedUpload extends FoundCandidates {
   /** `undefined` for a new one. */
   readonly dataset: DatasetWithFiles | undefined;
-  readonly candidates: readonly Candidate[];
-  readonly rejected: readonly RejectedFile[];
-  /** Number of files that an operating system made. */
-  readonly hidden: number;
   readonly known: KnownFiles;
   readonly folders: readonly DroppedFolder[];
   /** The folder that all files share; `''` if they share none. */
   readonly commonFolder: string;
+  /** The files of an archive are shown before they are added. */
+  readonly isArchive: boolean;
 }
 
 /** Checks the files, and compares them with the dataset, unless it is a new one. */
 export async function prepareUpload(
   client: TrainyardClient,
-  dropped: Promise<readonly DroppedFile[]>,
-  datasetId: string | undefined,
-  signal: AbortSignal,
+  files: Promise<readonly DroppedFile[]>,
+  { datasetId, choices, signal }: { datasetId: string | undefined; choices: ImportChoices; signal: AbortSignal },
 ): Promise<PreparedUpload> {
-  const [dataset, checked] = await Promise.all([
+  const [dropped, dataset] = await Promise.all([
+    files,
     datasetId === undefined ? undefined : client.status(datasetId, { signal }),
-    dropped.then(readCandidates),
   ]);
-  const files = checked.candidates.map(({ file }) => file);
+  const isArchive = dropped.some(({ packed }) => packed !== undefined);
+  // An archive may have texts that are no captions. Files that a person has chosen are what they are.
+  const knownStems = isArchive ? new Set(dataset?.files.map(({ filename }) => stemOf(filename))) : undefined;
+  const found = await readCandidates(dropped, { choices, knownStems });
   return {
-    ...checked,
+    ...found,
     dataset,
-    known: await knownFilesOf(client, dataset, { files, signal }),
-    folders: droppedFoldersOf(checked.candidates),
-    commonFolder: commonFolderOf(await dropped),
+    known: await knownFilesOf(client, dataset, { files: found.candidates.map(({ file }) => file), signal }),
+    folders: droppedFoldersOf(found.candidates),
+    commonFolder: commonFolderOf(dropped),
+    isArchive,
   };
 }

@@ -1,15 +1,16 @@
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { messageOf } from '../../ui/format.js';
 
-/** Prepares an upload once for each mounted component. `prepared` is `undefined` until then. */
-export function usePrepared<T>(prepare: (signal: AbortSignal) => Promise<T>) {
+/** Prepares an upload once for each mounted component, and again for other choices. `prepared` is `undefined` until then. */
+export function usePrepared<T>(prepare: (signal: AbortSignal) => Promise<T>, choices: unknown = null) {
   const { data, error, refetch } = useQuery({
-    queryKey: ['prepared-upload', useId()],
+    queryKey: ['prepared-upload', useId(), choices],
     queryFn: ({ signal }) => prepare(signal),
     gcTime: 0,
+    placeholderData: keepPreviousData,
     structuralSharing: false,
   });
   return { prepared: data, error, retry: () => void refetch() };

@@ -3,15 +3,15 @@ import type { Dataset } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
 import { useDatasets } from '../../live/datasets.js';
 import { datasetNameErrorOf } from '../../new-dataset/name-field.js';
-import { datasetNameOf, firstChoicesOf, type FolderChoice, withChoice } from './dropped-folders.js';
+import { type ChosenFolders, datasetNameOf, type FolderChoice, withChoice } from './dropped-folders.js';
 import { type ClashChoice, type ExistingChoice, planUpload } from './plan-upload.js';
 import type { PreparedUpload } from './prepare-upload.js';
 import { suggestName } from './suggest-name.js';
 
 /** What the user has chosen for an upload, and the plan that follows from it. */
-export function useUploadChoices({ dataset, candidates, known, folders, commonFolder }: PreparedUpload) {
+export function useUploadChoices({ dataset, candidates, known, commonFolder }: PreparedUpload) {
   const { data: datasets } = useDatasets();
-  const [choices, setChoices] = useState(() => firstChoicesOf(folders, dataset === undefined));
+  const [choices, setChoices] = useState<ChosenFolders>(new Map());
   const [clash, setClash] = useState<ClashChoice>('both');
   const [existing, setExisting] = useState<ExistingChoice>('replace');
   const [role, setRole] = useState<Role>('training');

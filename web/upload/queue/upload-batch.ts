@@ -1,4 +1,5 @@
 import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
+import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
 import {
   type UploadAttempt,
   type FailedAttempt,
@@ -33,8 +34,10 @@ export interface UploadFailure {
   readonly remedy: Remedy;
 }
 
-interface BatchOptions {
+export interface BatchOptions {
   readonly hidden: number;
+  /** What is saved once the files are sent. */
+  readonly groups?: readonly ImportedGroup[];
   readonly onChange: () => void;
   readonly onUploaded: (file: QueuedFile) => void;
 }
@@ -57,6 +60,7 @@ export class UploadBatch {
   readonly #unwithdrawn = new Set<QueuedFile>();
   /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
   readonly #conflicts = new Map<QueuedFile, string>();
+  #groups: ImportedGroup[];
   #wasReserving = false;
   readonly #onChange: () => void;
   readonly #onUploaded: (file: QueuedFile) => void;
@@ -64,8 +68,9 @@ export class UploadBatch {
   constructor(
     dataset: { readonly id: string; readonly name: string },
     files: readonly QueuedFile[],
-    { hidden, onChange, onUploaded }: BatchOptions,
+    { hidden, groups = [], onChange, onUploaded }: BatchOptions,
   ) {
+    this.#groups = [...groups];
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
     this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0, etag: file.etag }]));
@@ -131,6 +136,7 @@ export class UploadBatch {
         this.#unwithdrawn.clear();
         // A failed file may have been queued again meanwhile.
       } while (this.#remaining.size > 0);
+      await this.#saveGroups(client, signal);
       this.#enter({ state: this.#replacing.size > 0 ? 'replacing' : 'done' });
     } finally {
       this.inFlight = [];
@@ -238,6 +244,16 @@ export class UploadBatch {
         if (inFlight.length > 0) this.#enter({ state: 'sending' });
       },
     });
+  }
+
+  /** The groups of the files that were sent, which need not be stored yet. */
+  async #saveGroups(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    const failed = new Set([...this.#failures.keys()].map(({ name }) => name));
+    for (let [next] = this.#groups; next !== undefined; [next] = this.#groups) {
+      const add = next.change.add.filter((name) => !failed.has(name));
+      if (add.length > 0) await client.groups.save(this.dataset.id, next.name, { ...next.change, add }, { signal });
+      this.#groups.shift();
+    }
   }
 
   #finishFile(file: QueuedFile, outcome: PushOutcome): void {

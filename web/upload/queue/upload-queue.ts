@@ -3,7 +3,7 @@ import { checkSession, isUnauthorized } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
 import type { QueuedFile } from './queued-file.js';
 import { Speed } from './speed.js';
-import { UploadBatch, type UploadFailure } from './upload-batch.js';
+import { type BatchOptions, UploadBatch, type UploadFailure } from './upload-batch.js';
 import { snapshotOf, type UploadsSnapshot } from './uploads-snapshot.js';
 import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 
@@ -33,11 +33,15 @@ export class UploadQueue {
   }
 
   /** Appends a batch, and removes batches that ended without a message. */
-  add(dataset: { id: string; name: string }, files: readonly QueuedFile[], { hidden }: { hidden: number }): void {
+  add(
+    dataset: { id: string; name: string },
+    files: readonly QueuedFile[],
+    options: Pick<BatchOptions, 'hidden' | 'groups'>,
+  ): void {
     const onUploaded = ({ name }: QueuedFile) => {
       for (const other of this.#batches) if (other.dataset.id === dataset.id) other.dismissNamed(name);
     };
-    const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon, onUploaded });
+    const batch = new UploadBatch(dataset, files, { ...options, onChange: this.#publishSoon, onUploaded });
     const isShown = ({ hasEnded, failures, conflicts }: UploadBatch) =>
       !hasEnded || failures.length + conflicts.length > 0;
     this.#batches = [...this.#batches.filter(isShown), batch];

@@ -1,6 +1,6 @@
-import { CustomSource, Input, type InputVideoTrack, MATROSKA, MP4, QTFF, WEBM } from 'mediabunny';
+import { CustomSource, Input, type InputAudioTrack, type InputVideoTrack, MATROSKA, MP4, QTFF, WEBM } from 'mediabunny';
 import type { FileBytes } from '../byte-source.js';
-import type { Facts } from '../inspection.js';
+import type { Facts, Sound } from '../inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory } from '../inspection-error.js';
 
 export type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
@@ -28,12 +28,14 @@ export async function readWithMediabunny(file: FileBytes): Promise<ClipFacts> {
   const input = new Input({ source, formats: [MP4, QTFF, MATROSKA, WEBM] });
   try {
     const video = await input.getPrimaryVideoTrack();
-    const hasAudio = (await input.getPrimaryAudioTrack()) !== null;
-    if (video === null && hasAudio) {
+    const audio = await input.getPrimaryAudioTrack();
+    if (video === null && audio !== null) {
       const message = 'has no video track, so there is nothing to train on. Upload a file that has one.';
       throw new InspectionError('NOT_A_VIDEO', message);
     }
-    return video === null ? {} : { ...(await factsOf(video)), hasAudio };
+    if (video === null) return {};
+    const sound = audio === null ? undefined : await soundOf(audio);
+    return { ...(await factsOf(video)), hasAudio: audio !== null, ...(sound && { sound }) };
   } catch (error) {
     if (error instanceof InspectionError || isInputOutputError(error) || isOutOfMemory(error)) throw error;
     return {};
@@ -51,6 +53,17 @@ async function factsOf(video: InputVideoTrack): Promise<ClipFacts> {
     ...(width > 0 && height > 0 && { width, height }),
     ...(packetCount > 0 && { frames: packetCount }),
     ...(averagePacketRate > 0 && Number.isFinite(averagePacketRate) && { framesPerSecond: rounded(averagePacketRate) }),
+    ...(seconds > 0 && Number.isFinite(seconds) && { durationSeconds: rounded(seconds) }),
+  };
+}
+
+async function soundOf(audio: InputAudioTrack): Promise<Sound> {
+  const { codec, sampleRate, numberOfChannels: channels } = audio;
+  const seconds = await audio.computeDuration();
+  return {
+    ...(codec !== null && { codec }),
+    ...(sampleRate > 0 && { sampleRate }),
+    ...(channels > 0 && { channels }),
     ...(seconds > 0 && Number.isFinite(seconds) && { durationSeconds: rounded(seconds) }),
   };
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { Facts } from '../../../dataset/inspect/inspection.js';
+import type { Facts, Sound } from '../../../dataset/inspect/inspection.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type LimitName, setPriorityOf, spawnLimited, watchProcess } from '../limited-process.js';
 import { type Ffmpeg, ffprobeOf } from './ffmpeg.js';
@@ -30,6 +30,7 @@ const DEMUXERS: Record<VideoFormat, string> = {
   flv: 'flv',
 };
 
+const SOUND_FIELDS = 'codec_name,sample_rate,channels,duration';
 const STREAM_FIELDS = 'index,codec_name,width,height,nb_frames,nb_read_frames,r_frame_rate,avg_frame_rate,duration';
 
 /** The first video track. */
@@ -68,17 +69,16 @@ export interface ProbeOptions {
  */
 export async function probeClip(
   ffmpeg: Ffmpeg,
-  { path, format }: { readonly path: string; readonly format: VideoFormat },
+  file: { readonly path: string; readonly format: VideoFormat },
   options: ProbeOptions,
 ): Promise<Probe> {
   const { ended, exitCode, output, messages } = await runClipProgram(
     ffprobeOf(ffmpeg.path),
     [
-      ...['-hide_banner', '-v', 'level+info', '-of', 'json', '-select_streams', 'V:0'],
-      ...['-show_entries', `stream=${STREAM_FIELDS}:stream_side_data=rotation:format=duration`],
+      ...['-select_streams', 'V:0', '-show_entries'],
+      `stream=${STREAM_FIELDS}:stream_tags=DURATION:stream_side_data=rotation:format=duration`,
       ...(options.decodes ? ['-count_frames', '-err_detect', 'explode+crccheck'] : []),
-      ...inputOptions(format),
-      `file:${path}`,
+      ...inputArguments(file),
     ],
     options,
   );
@@ -88,10 +88,12 @@ export async function probeClip(
   });
   const decodersOfOthers = new Set(others.flatMap(({ names }) => names));
   const hasAudio = others.some(({ kind }) => kind === 'Audio');
+  const video = exitCode === 0 ? videoIn(JSON.parse(output.toString()), messages, hasAudio) : undefined;
+  const sound = video !== undefined && hasAudio ? await probeSound(ffmpeg, file, options) : undefined;
   return {
     ended,
     hasAudio,
-    video: exitCode === 0 ? videoIn(JSON.parse(output.toString()), messages, hasAudio) : undefined,
+    video: video && { ...video, facts: { ...video.facts, ...(sound && { sound }) } },
     complaints: messages.flatMap((line) => {
       const [, component = '', text] = COMPLAINT.exec(line) ?? [];
       const isAboutVideo = text !== undefined && !decodersOfOthers.has(component) && !ABOUT_METADATA.test(text);
@@ -109,6 +111,31 @@ export function inputOptions(format: VideoFormat): string[] {
   ];
 }
 
+function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
+  return ['-hide_banner', '-v', 'level+info', '-of', 'json', ...inputOptions(format), `file:${path}`];
+}
+
+/** A run of its own, since ffprobe decodes every stream that it shows. `undefined` if it is ended. */
+async function probeSound(
+  ffmpeg: Ffmpeg,
+  file: { readonly path: string; readonly format: VideoFormat },
+  options: ProbeOptions,
+): Promise<Sound | undefined> {
+  const fields = ['-select_streams', 'a:0', '-show_entries', `stream=${SOUND_FIELDS}:stream_tags=DURATION`];
+  const args = [...fields, ...inputArguments(file)];
+  const { exitCode, output } = await runClipProgram(ffprobeOf(ffmpeg.path), args, options);
+  const stream = exitCode === 0 ? (JSON.parse(output.toString()) as Described).streams?.[0] : undefined;
+  if (stream === undefined) return undefined;
+  const [sampleRate, channels] = [numberIn(stream.sample_rate), numberIn(stream.channels)];
+  const seconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
+  return {
+    ...codecOf(stream.codec_name),
+    ...(sampleRate > 0 && { sampleRate }),
+    ...(channels > 0 && { channels }),
+    ...(seconds > 0 && { durationSeconds: rounded(seconds) }),
+  };
+}
+
 /** Tags may hold megabytes and are printed as `[info]`, as is what a decoder conceals in a picture. */
 const LEFT_OUT = /\[(?:info|warning)\](?! +Stream #| Unsupported codec| concealing )/;
 
@@ -124,6 +151,7 @@ const ABOUT_METADATA = /metadata|\bAMF/i;
 interface Described {
   readonly streams?: readonly (Readonly<Record<string, string | number | undefined>> & {
     readonly side_data_list?: readonly { readonly rotation?: number }[];
+    readonly tags?: { readonly DURATION?: string };
   })[];
   readonly format?: { readonly duration?: string };
 }
@@ -136,7 +164,9 @@ function videoIn({ streams, format }: Described, messages: readonly string[], ha
   const listedFrames = numberIn(stream.nb_frames) || undefined;
   const framesPerSecond = ratio(stream.avg_frame_rate) || ratio(stream.r_frame_rate);
   const declaredSeconds = numberIn(format?.duration);
-  const seconds = numberIn(stream.duration) || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
+  // The duration of the file is that of its sound, if that is longer.
+  const ownSeconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
+  const seconds = ownSeconds || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
   const isTurned = stream.side_data_list?.some(({ rotation = 0 }) => Math.abs(rotation) % 180 === 90) === true;
   const facts = {
     ...(width > 0 && height > 0 && (isTurned ? { width: height, height: width } : { width, height })),
@@ -161,6 +191,12 @@ function codecOf(name: string | number | undefined): { codec?: string } {
 function numberIn(value: string | number | undefined): number {
   const number = Number(value ?? 0);
   return Number.isFinite(number) && number > 0 ? number : 0;
+}
+
+/** `00:00:02.051000000`, as Matroska states the length of a track; 0 without it. */
+function secondsIn(text: string | undefined): number {
+  const [hours, minutes, seconds] = (text ?? '').split(':').map(Number);
+  return numberIn((hours ?? 0) * 3600 + (minutes ?? 0) * 60 + (seconds ?? 0));
 }
 
 /** `30000/1001`; 0 for `0/0`. */

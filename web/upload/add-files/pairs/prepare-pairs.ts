@@ -1,11 +1,12 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
 import type { LinkSlot } from '../../../../src/dataset/dataset.js';
+import { isHiddenPath } from '../../../../src/dataset/import/entry-paths.js';
 import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
 import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
 import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-faults.js';
 import { groupedBy } from '../../../grouped-by.js';
-import { checkFiles, isHiddenPath, type RejectedFile } from '../check-files.js';
+import { checkFiles, type RejectedFile } from '../check-files.js';
 import { type ComparedFiles, compareFiles } from '../compare-files.js';
 import { type DroppedPairs, type DroppedPart, hasPart } from './dropped-pairs.js';
 

@@ -1,0 +1,166 @@
+import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type Command, Option } from 'commander';
+import type { ZipForm } from '../../api/request-schemas.js';
+import { hasErrno } from '../../dataset/errors.js';
+import { parseDatasetName } from '../../dataset/names.js';
+import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
+import { revisionArgument } from '../arguments.js';
+import { type Call, onDataset } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import type { Output } from '../terminal/print.js';
+import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
+import { formatBytes, printable } from '../terminal/text.js';
+
+const CSV = 'captions-csv';
+
+const FORMS = {
+  zip: 'files',
+  kohya: 'kohya',
+  metadata: 'metadata',
+  'captions-zip': 'captions',
+} as const satisfies Record<string, ZipForm>;
+
+interface Options {
+  readonly as: keyof typeof FORMS | typeof CSV;
+  readonly to?: string;
+  readonly only?: MediaChoice;
+  readonly revision?: number;
+}
+
+/** Reads the export from a byte on, unless it is now another one than that with the ETag. */
+type OpenExport = (from: number, etag?: string) => Promise<Response>;
+
+const HELP = `
+zip           images, clips and captions, as they are
+kohya         in folders 10_NAME with the repeats of the groups, as sd-scripts reads them; files without a group are in
+              1_DATASET, and groups of regularisation images in the folder reg
+metadata      images and clips, and metadata.jsonl with their captions, as Hugging Face reads it
+captions-zip  the captions alone
+captions-csv  the captions alone, as a table with the columns file_name and text
+
+Run again after ctrl-C or a lost connection, the same command continues; metadata and captions-csv, whose sizes are not known in
+advance, begin anew.
+
+Examples:
+  $ trainyard export railway                                railway.zip in this folder
+  $ trainyard export railway --as kohya --to kohya.zip
+  $ trainyard export railway --as captions-csv --to - | head
+  $ trainyard export railway --only videos --revision 12 --to clips.zip`;
+
+/** `trainyard export` */
+export function addExportCommand(program: Command): void {
+  const command = program
+    .command('export')
+    .description('Download a dataset as an archive, READY or not.')
+    .argument('<name>', 'name or ID of a dataset')
+    .addOption(new Option('--as <form>', 'the form').choices([...Object.keys(FORMS), CSV]).default('zip'))
+    .option('--to <path>', 'a new file, a folder, or - for standard output (default: this folder)')
+    .addOption(new Option('--only <kind>', 'only images or only videos, with their captions').choices(MEDIA_CHOICES))
+    .addOption(new Option('--revision <number>', 'an earlier revision').argParser(revisionArgument));
+  onDataset(command, HELP, exportDataset);
+}
+
+async function exportDataset(
+  { id, name }: { id: string; name: string },
+  { client, options, signal }: Call<Options>,
+): Promise<Output | undefined> {
+  const { as, to, only, revision } = options;
+  const query = { only, revision };
+  const openAt: OpenExport = (from, etag) =>
+    as === CSV
+      ? client.exports.csv(id, { ...query, signal })
+      : client.exports.zip(id, { ...query, as: FORMS[as], from, etag, signal });
+  if (to === '-') {
+    await pipeline(bodyOf(await openAt(0)), process.stdout, { signal, end: false });
+    return undefined;
+  }
+  const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
+  const display = openProgressDisplay({ isQuiet: options.json === true });
+  try {
+    const bytes = await download(path, openAt, {
+      signal,
+      onBytes: (done, total) => display.update(() => [lineOf(done, total)]),
+    });
+    return {
+      lines: [`${printable(path)}: ${formatBytes(bytes)}`],
+      document: { dataset_id: id, name, as, path, bytes },
+    };
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR')) throw error;
+    throw new CommandError(EXIT.cannotCreate, `${path} can't be written: ${(error as Error).message}`, {
+      cause: error,
+    });
+  } finally {
+    display.clear();
+  }
+}
+
+/** @throws CommandError with 73 if the file exists */
+function pathFor(to: string | undefined, filename: string): string {
+  const isFolder = to !== undefined && (to.endsWith('/') || lstatSync(to, { throwIfNoEntry: false })?.isDirectory());
+  const path = to === undefined ? filename : isFolder ? join(to, filename) : to;
+  if (!existsSync(path)) return path;
+  throw new CommandError(EXIT.cannotCreate, `${path} exists already. Remove it, or name another file with --to.`);
+}
+
+/** Writes beside the file, under a name with the ETag, so that a later run continues the same archive. @returns the size */
+async function download(
+  path: string,
+  openAt: OpenExport,
+  { signal, onBytes }: { signal: AbortSignal; onBytes: (done: number, total: number | undefined) => void },
+): Promise<number> {
+  const first = await openAt(0);
+  // Only an archive of a known size has one.
+  const etag = first.headers.get('etag') ?? undefined;
+  const total = etag === undefined ? undefined : Number(first.headers.get('content-length'));
+  const partial = join(
+    dirname(path),
+    `.${basename(path)}.${/^"([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`,
+  );
+  const output = await open(partial, 'a');
+  let size = (await output.stat()).size;
+  const receive = async () => {
+    const begun = size;
+    if (begun > 0) await first.body?.cancel().catch(() => {});
+    const response = begun === 0 ? first : await openAt(begun, etag);
+    if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
+    try {
+      for await (const chunk of bodyOf(response)) {
+        await output.write(chunk);
+        size += chunk.length;
+        onBytes(size, total);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      // A broken connection is a TypeError of fetch.
+      if (!(error instanceof TypeError) || total === undefined || size === begun) throw error;
+    }
+  };
+  try {
+    if (total === undefined) await receive();
+    else while (size !== total) await receive();
+    await output.sync();
+    renameSync(partial, path);
+    return size;
+  } catch (error) {
+    if (etag === undefined) rmSync(partial, { force: true });
+    throw error;
+  } finally {
+    await output.close();
+  }
+}
+
+const CHANGED = 'the dataset was changed while it was downloaded. Try again.';
+
+function lineOf(done: number, total: number | undefined): string {
+  if (total === undefined) return formatBytes(done);
+  return `${bar(done, total)} ${percent(done, total)}  ${formatBytes(done)} of ${formatBytes(total)}`;
+}
+
+/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
+async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
+  yield* response.body ?? [];
+}

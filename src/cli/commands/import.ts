@@ -1,0 +1,227 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { groupsToSave, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
+import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
+import { stemOf } from '../../dataset/media.js';
+import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
+import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
+import { FileInspector } from '../folder/inspect-files.js';
+import { totalsOf } from '../folder/report.js';
+import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
+import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
+import {
+  askedDecisions,
+  dryRunDocument,
+  dryRunExitCode,
+  planLines,
+  printDryRun,
+  printEnded,
+  pushDocument,
+  pushExitCode,
+  unblocked,
+} from '../push/output.js';
+import { planOf, type PushPlan, preparePush } from '../push/plan.js';
+import { type PushReport, runPush, waitForEnd } from '../push/run.js';
+import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
+import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
+import { openProgressDisplay } from '../terminal/progress.js';
+import { canAsk, confirms } from '../terminal/prompts.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
+
+const HELP = `
+SOURCE is a zip, or a folder with all that is in it: flat, nested, kohya's folders ("10_red wagon"), or files with a table of
+captions: metadata.jsonl or .csv (Hugging Face), another .jsonl (musubi), captions.json (diffusion-pipe). Captions may also end in
+.caption, .cap or .tags. Names of files in folders become flat; where two would be the same, the folder is put before the name.
+
+The command first shows what comes in, what is left out and why, which columns of a table it reads, and what changes. On a
+terminal it asks before it writes. A file that the dataset has with other bytes is a conflict, as in "push". Run again after ctrl-C,
+it sends only what is missing. All of it is one revision, which "trainyard undo" takes back.
+
+Examples:
+  $ trainyard import wagons.zip                          becomes the dataset "wagons"
+  $ trainyard import kohya --dry-run                     shows what would come in, and changes nothing
+  $ trainyard import hf-export --caption-column short    takes captions from this column of a table
+  $ trainyard import wagons.zip said --captions .caption sentences of .caption files before tags of .txt files
+  $ trainyard import wagons.zip photos --ours            in conflicts, replaces the dataset's version
+
+Exit codes are those of "push": 0 the dataset is READY, 1 it is FAILED, 65 nothing was sent because of errors, 66 no files found,
+69 or 75 the service is unavailable, 73 there are conflicts, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
+
+type ImportFlags = Omit<PushFlags, 'name'> & ImportChoices;
+
+/** `trainyard import` */
+export function addImportCommand(program: Command): void {
+  const command = program
+    .command('import')
+    .description('Bring a zip or a folder of another program into a dataset.')
+    .argument('<source>', 'a zip, or a folder')
+    .argument('[name]', 'name or ID of the dataset (default: the name of the source)')
+    .addOption(roleOption('the role of a new dataset: training (default), control or mask'))
+    .option('--dry-run', 'show what would be done, and change nothing')
+    .option('--yes', 'do not ask on a terminal')
+    .option('--captions <source>', 'take captions from this extension or table first, such as .caption', notBlank)
+    .option('--file-column <name>', 'the column of a table that names the files', notBlank)
+    .option('--caption-column <name>', 'the column of a table that has the captions', notBlank)
+    .addOption(new Option('--ours', "in conflicts, replace the dataset's version").conflicts('theirs'))
+    .addOption(new Option('--theirs', "in conflicts, keep the dataset's version"))
+    .option('--follow', 'follow links that lead out of the folder')
+    .option('--skip-bad', 'leave out files with errors, and media without a caption')
+    .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
+    .option('--trigger <word>', 'use this word as the caption of media that have none', notBlank)
+    .option('--caption-all <text>', 'use this text as the caption of media that have none', notBlank)
+    .addOption(concurrencyOption('files sent at a time, 1 to 64 (default: 4)'))
+    .option('--no-wait', 'do not wait for READY after the last file');
+  addRemoteOptions(command)
+    .addHelpText('after', HELP)
+    .action((source, name, options) =>
+      interruptible((signal) => importSource(source, name, { flags: options, signal })),
+    );
+}
+
+async function importSource(
+  source: string,
+  given: string | undefined,
+  { flags, signal }: { flags: ImportFlags; signal: AbortSignal },
+): Promise<void> {
+  // All changes of one import are one revision of the dataset.
+  const client = clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
+  const display = openProgressDisplay({ isQuiet: flags.json === true });
+  const tools = { client, inspector: new FileInspector(), display, signal };
+  const temporary = await mkdtemp(join(tmpdir(), 'trainyard-import-'));
+  try {
+    const entries = await readSource(source, { temporary, follow: flags.follow === true, signal });
+    const name = importNameFor(source, given);
+    const { task, preview } = await prepareImport(entries, { source, name, flags, tools, temporary });
+    if (!flags.dryRun) return await runImport(task, preview);
+    const plan = await planImport(task, preview);
+    process.exitCode = dryRunExitCode(plan);
+    if (flags.json) printJson({ ...previewDocument(preview, plan), ...dryRunDocument(plan) });
+    else await printDryRun(plan);
+  } finally {
+    display.clear();
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** `wagons` for `wagons.zip` and for a folder `10_wagons`. */
+function importNameFor(source: string, given: string | undefined): string {
+  const name = basename(resolve(source)).replace(/\.zip$/i, '');
+  return datasetNameFor(given, kohyaOf(name)?.name ?? name);
+}
+
+interface ImportTask {
+  readonly source: string;
+  readonly name: string;
+  readonly flags: ImportFlags;
+  readonly tools: PushTools;
+  readonly temporary: string;
+}
+
+/** @throws CommandError with 64 for a choice that the source does not have, 65 for pairs, 66 without files */
+async function prepareImport(
+  entries: readonly SourceEntry[],
+  { source, name, flags, tools, temporary }: ImportTask,
+): Promise<{ task: PushTask; preview: ImportPreview }> {
+  requireNoPairs(entries, source);
+  const { client, signal } = tools;
+  const found = await client.find(name, { signal });
+  const known = found === undefined ? [] : (await client.status(found.id, { signal })).files;
+  const knownStems = new Set(known.map(({ filename }) => stemOf(filename)));
+  const survey = await surveyEntries(entries, { choices: flags, knownStems });
+  requireChoices(survey, { source, flags });
+  const { placed, contents } = await importContents(survey, temporary);
+  const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
+  const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
+  const task: PushTask = {
+    ...base,
+    contents,
+    // What the source does not have stays in the dataset.
+    isWholeFolder: false,
+    pair: { ...base.pair, folders: [await realpath(source)] },
+  };
+  return { task, preview: { survey, placed, groups } };
+}
+
+/** @throws CommandError with 64 for a choice that the source does not have */
+function requireChoices(
+  { captionSources, tables }: ImportSurvey<SourceEntry>,
+  { source, flags }: Pick<ImportTask, 'source' | 'flags'>,
+): void {
+  const columns = [...new Set(tables.flatMap((table) => table.columns))];
+  const sources = captionSources.map(({ name }) => name);
+  const choices = [
+    ['captions', flags.captions, sources],
+    ['column', flags.fileColumn, columns],
+    ['column', flags.captionColumn, columns],
+  ] as const;
+  for (const [what, chosen, known] of choices) {
+    if (chosen === undefined || known.includes(chosen)) continue;
+    const has = known.length === 0 ? 'none' : known.map(printable).join(', ');
+    throw new CommandError(EXIT.usage, `${printable(source)} has no ${what} ${printable(chosen)}. It has: ${has}.`);
+  }
+}
+
+function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
+  const root = topFolderOf(entries.map(({ path }) => path));
+  const start = root === '' ? 0 : root.length + 1;
+  const folders = new Set(
+    entries.map(({ path }) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
+  );
+  if (pairFoldersOf([...folders]) === undefined) return;
+  const message = `${printable(source)} has folders of targets, controls or masks, which become linked datasets. Unpack it if it is a zip, and run: trainyard push FOLDER --pairs`;
+  throw new CommandError(EXIT.dataError, message);
+}
+
+/** Compares with the dataset, and shows what an import would do. @throws CommandError with 65 if errors prevent it */
+async function planImport(task: PushTask, preview: ImportPreview): Promise<PushPlan> {
+  const plan = await preparePush(task);
+  if (!task.flags.json) {
+    print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
+    for (const line of [...previewLines(preview), ...planLines(plan, painterOf(process.stdout))]) print(line);
+  }
+  return unblocked(plan);
+}
+
+async function runImport(task: PushTask, preview: ImportPreview): Promise<void> {
+  const { flags } = task;
+  const sent = await withLockedFolders(task.pair.folders, task, async () => {
+    const plan = await planImport(task, preview);
+    await requireConsent(plan);
+    const decisions = await askedDecisions(plan);
+    const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
+    await saveGroups(report, preview);
+    return report;
+  });
+  const report = await waitForEnd(sent);
+  process.exitCode = pushExitCode(report);
+  if (flags.json) printJson({ ...previewDocument(preview, report.plan), ...pushDocument(report) });
+  else await printEnded(report);
+}
+
+/** Keeps the repeats of the files that are in the dataset now, or soon. */
+async function saveGroups({ plan, dataset, result }: PushReport, { groups }: ImportPreview): Promise<void> {
+  const { client, signal } = plan.task;
+  const sent = new Set([...result.stored, ...result.unchanged]);
+  for (const { name, change } of groupsToSave(groups, dataset)) {
+    const add = change.add.filter((filename) => sent.has(filename));
+    if (add.length === 0) continue;
+    await client.groups.save(dataset.id, name, { ...change, add }, { signal }).catch(explainMissingRoute);
+  }
+}
+
+/** Asks on a terminal, unless nothing is to be written. @throws CommandError with 65 if the answer is no */
+async function requireConsent({ task, dataset, files, toSend }: PushPlan): Promise<void> {
+  if (toSend.length === 0 || task.flags.yes || task.flags.json || !canAsk()) return;
+  const sent = new Set(toSend);
+  const bytes = files.reduce((sum, { name, size }) => sum + (sent.has(name) ? size : 0), 0);
+  const into = `${dataset === undefined ? 'the new dataset ' : ''}"${printable(task.name)}"`;
+  const question = `Import ${counted(toSend.length, 'file')}, ${formatBytes(bytes)}, into ${into}?`;
+  if (await confirms(question, task.signal)) return;
+  throw new CommandError(EXIT.dataError, 'nothing was imported.');
+}

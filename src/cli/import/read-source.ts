@@ -1,0 +1,152 @@
+import { createWriteStream, openAsBlob } from 'node:fs';
+import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { basename, join, resolve, sep } from 'node:path';
+import { Writable } from 'node:stream';
+import { lastPartOf } from '../../dataset/import/entry-paths.js';
+import { flattened } from '../../dataset/import/flatten.js';
+import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
+import { byFilename } from '../../dataset/names.js';
+import {
+  fileVersionOf,
+  type FolderContents,
+  isFolder,
+  type LocalFile,
+  TRAINER_FOLDERS,
+} from '../folder/read-folder.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { errorMessage, printable } from '../terminal/text.js';
+
+/** An entry of a folder or an archive, with how it becomes a local file. */
+export interface SourceEntry extends ImportEntry {
+  readonly local: Pick<LocalFile, 'path' | 'version' | 'unpack'>;
+}
+
+/**
+ * Lists a folder with all in it, or a zip.
+ *
+ * @param options.temporary a folder for entries of an archive while they are used
+ * @throws CommandError with 66, or with 65 for a file that is no zip; ServiceError for a damaged one
+ */
+export async function readSource(
+  source: string,
+  { temporary, follow, signal }: { temporary: string; follow: boolean; signal: AbortSignal },
+): Promise<SourceEntry[]> {
+  if (!(await isFolder(source))) return readZip(source, temporary);
+  const path = resolve(source);
+  const entries: SourceEntry[] = [];
+  const walk = { root: follow ? '/' : join(await realpath(path), sep), signal, entries };
+  // With the name of the folder, which may be kohya's.
+  await addFolder({ path, name: basename(path) }, walk);
+  return entries;
+}
+
+async function readZip(source: string, temporary: string): Promise<SourceEntry[]> {
+  if (/\.(tar|tgz|gz|7z|rar|xz|zst)$/i.test(source)) {
+    const message = `${printable(source)} is neither a folder nor a zip. Unpack it, and import the folder.`;
+    throw new CommandError(EXIT.dataError, message);
+  }
+  const archive = fileVersionOf(await stat(source, { bigint: true }));
+  const blob = await openAsBlob(source).catch((error) => {
+    throw new CommandError(EXIT.noInput, `${printable(source)} can't be read: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  });
+  const { openZip } = await import('../../dataset/import/zip-archive.js');
+  const entries = await openZip(blob, printable(basename(source)));
+  return entries.map((entry, index) => {
+    const path = join(temporary, String(index));
+    const unpack = () => entry.unpackTo(Writable.toWeb(createWriteStream(path)));
+    return { ...entry, local: { path, version: `${archive}:${index}`, unpack } };
+  });
+}
+
+interface Walk {
+  /** Links may not lead out of it. */
+  readonly root: string;
+  readonly signal: AbortSignal;
+  readonly entries: SourceEntry[];
+}
+
+async function addFolder({ path, name }: { path: string; name: string }, walk: Walk): Promise<void> {
+  const { root, signal, entries } = walk;
+  signal.throwIfAborted();
+  const found = await readdir(path, { withFileTypes: true }).catch((error) => {
+    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
+  });
+  for (const each of found.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const place = { path: join(path, each.name), name: `${name}/${each.name}` };
+    const isHidden = each.name.startsWith('.');
+    if (each.isDirectory() && !isHidden && !TRAINER_FOLDERS.has(each.name)) {
+      await addFolder(place, walk);
+      continue;
+    }
+    const fault = each.isDirectory() && !isHidden ? 'It is a cache of a trainer.' : undefined;
+    entries.push(await folderEntry(place, { fault, link: each.isSymbolicLink() ? root : undefined }));
+  }
+}
+
+async function folderEntry(
+  { path, name }: { path: string; name: string },
+  { fault, link }: { fault: string | undefined; link: string | undefined },
+): Promise<SourceEntry> {
+  const entry = { path: name, sizeBytes: 0, modified: 0, fault, text: () => readFile(path, 'utf8') };
+  try {
+    const stats = await stat(path, { bigint: true });
+    const isOutside = link !== undefined && !(await realpath(path)).startsWith(link);
+    const kind = isOutside
+      ? 'It is a link that leads out of the folder. To follow such links, add --follow.'
+      : stats.isFile()
+        ? undefined
+        : 'It is not a file.';
+    return {
+      ...entry,
+      fault: fault ?? kind,
+      sizeBytes: Number(stats.size),
+      modified: Number(stats.mtimeMs),
+      local: { path, version: fileVersionOf(stats) },
+    };
+  } catch (error) {
+    return { ...entry, fault: `It can't be read: ${errorMessage(error)}.`, local: { path, version: '' } };
+  }
+}
+
+/** A file of the import under its name in the dataset. */
+export interface PlacedImport {
+  readonly name: string;
+  readonly found: FoundFile<SourceEntry>;
+}
+
+/** Names the files, and writes the captions of tables as files, so that they can be pushed. */
+export async function importContents(
+  { files, skipped }: ImportSurvey<SourceEntry>,
+  temporary: string,
+): Promise<{ placed: PlacedImport[]; contents: FolderContents }> {
+  const placed = flattened(files).map(({ nested, name }) => ({ name, found: nested }));
+  const local: LocalFile[] = [];
+  for (const [index, { name, found }] of placed.entries()) {
+    const { content, sizeBytes } = found.file;
+    const named = { filename: name, sizeBytes };
+    if ('entry' in content) local.push({ ...named, ...content.entry.local });
+    else {
+      const path = join(temporary, `text-${index}`);
+      await writeFile(path, content.text);
+      local.push({ ...named, path, version: content.text });
+    }
+  }
+  const notices = skipped.map(({ code, path, reason }) => ({
+    code,
+    filename: path,
+    message: `${printable(path)}: ${reason}`,
+  }));
+  return {
+    placed,
+    contents: { files: local.sort(byFilename), skipped: notices.sort(byFilename), faults: [], unreadable: [] },
+  };
+}
+
+/** The files whose name is not that of their entry, as `evening/1.jpg becomes evening_1.jpg`. */
+export function renamedIn(placed: readonly PlacedImport[]): { from: string; to: string }[] {
+  return placed.flatMap(({ name, found: { file } }) =>
+    'text' in file.content || lastPartOf(file.path).normalize('NFC') === name ? [] : [{ from: file.path, to: name }],
+  );
+}

@@ -1,0 +1,185 @@
+import { extensionOf, isDatasetFile } from '../media.js';
+import { lastPartOf } from './entry-paths.js';
+
+/** Names of columns, as Hugging Face, musubi, LTX and others write them. The first one that has the most values is taken. */
+const FILE_COLUMNS = [
+  'file_name',
+  'image',
+  'video',
+  'image_path',
+  'video_path',
+  'media_path',
+  'filename',
+  'file',
+  'path',
+  'media',
+];
+const CAPTION_COLUMNS = [
+  'text',
+  'caption',
+  'prompt',
+  'captions',
+  'description',
+  'long_caption',
+  'short_caption',
+  'tags',
+];
+
+/** A document that names files and their captions. */
+export interface CaptionTable {
+  readonly path: string;
+  readonly columns: readonly string[];
+  readonly fileColumn: string;
+  readonly captionColumn: string;
+  readonly rows: readonly { readonly file: string; readonly caption: string }[];
+  /** Rows that have several captions, of which the first is taken. */
+  readonly severalCaptions: number;
+  /** Sentences about lines that can't be read. */
+  readonly faults: readonly string[];
+}
+
+/** Columns to take in tables that have them. */
+export interface ColumnChoices {
+  readonly fileColumn?: string | undefined;
+  readonly captionColumn?: string | undefined;
+}
+
+type Row = ReadonlyMap<string, string | readonly string[]>;
+
+/** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and a `.json` of a whole dataset. */
+export function isTablePath(path: string): boolean {
+  const name = lastPartOf(path);
+  return ['.jsonl', '.csv', '.tsv'].includes(extensionOf(name)) || isDatasetFile(name);
+}
+
+/**
+ * Reads JSON Lines, CSV, or a JSON document: a list of objects, or an object whose keys are names of files.
+ *
+ * @returns why it is no table of captions, as the end of a sentence, if it is none
+ */
+export function readCaptionTable(path: string, text: string, choices: ColumnChoices = {}): CaptionTable | string {
+  const { rows, faults } = rowsOf(path, text.replace(/^\ufeff/, ''));
+  const columns = [...new Set(rows.slice(0, 1000).flatMap((row) => [...row.keys()]))];
+  if (rows.length === 0) return faults[0] === undefined ? 'has no rows.' : `has no rows: ${faults[0]}`;
+  const listed = `Its columns are ${columns.slice(0, 20).join(', ')}.`;
+  const fileColumn = columnOf(rows, columns, choices.fileColumn, FILE_COLUMNS);
+  if (fileColumn === undefined) return `has no column with the names of files. ${listed}`;
+  const others = columns.filter((column) => column !== fileColumn);
+  const captionColumn = columnOf(rows, others, choices.captionColumn, CAPTION_COLUMNS);
+  if (captionColumn === undefined) return `has no column with captions. ${listed}`;
+  let severalCaptions = 0;
+  const named = rows.flatMap((row) => {
+    const [file = ''] = [row.get(fileColumn) ?? ''].flat();
+    const captions = [row.get(captionColumn) ?? ''].flat();
+    if (captions.length > 1) severalCaptions++;
+    return file === '' ? [] : [{ file, caption: captions[0] ?? '' }];
+  });
+  return { path, columns, fileColumn, captionColumn, rows: named, severalCaptions, faults };
+}
+
+function columnOf(
+  rows: readonly Row[],
+  columns: readonly string[],
+  chosen: string | undefined,
+  known: readonly string[],
+): string | undefined {
+  if (chosen !== undefined && columns.includes(chosen)) return chosen;
+  const valuesIn = (column: string) => rows.reduce((sum, row) => sum + Number((row.get(column) ?? '').length > 0), 0);
+  const candidates = known.flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? []);
+  const counted = candidates.map((column) => ({ column, values: valuesIn(column) }));
+  return counted.reduce<(typeof counted)[0] | undefined>(
+    (best, each) => (each.values > (best?.values ?? 0) ? each : best),
+    undefined,
+  )?.column;
+}
+
+function rowsOf(path: string, text: string): { rows: Row[]; faults: string[] } {
+  switch (extensionOf(path)) {
+    case '.jsonl':
+      return rowsOfLines(text);
+    case '.json':
+      return rowsOfDocument(text);
+    default:
+      return rowsOfCsv(text);
+  }
+}
+
+function rowsOfLines(text: string): { rows: Row[]; faults: string[] } {
+  const rows: Row[] = [];
+  const faults: string[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const row = rowOf(parsed(line));
+    if (row === undefined) faults.push(`Line ${index + 1} is not a JSON object.`);
+    else rows.push(row);
+  }
+  return { rows, faults };
+}
+
+function rowsOfDocument(text: string): { rows: Row[]; faults: string[] } {
+  const document = parsed(text);
+  if (typeof document !== 'object' || document === null) return { rows: [], faults: ['It is not JSON.'] };
+  const rows = Array.isArray(document)
+    ? document.map(rowOf)
+    : Object.entries(document).map(([file, value]) => {
+        const own = rowOf(value) ?? new Map([['caption', cellOf(value)]]);
+        return new Map([['file', file], ...own]);
+      });
+  return { rows: rows.filter((row) => row !== undefined), faults: [] };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function rowOf(value: unknown): Row | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return new Map(Object.entries(value).map(([column, each]) => [column, cellOf(each)]));
+}
+
+function cellOf(value: unknown): string | readonly string[] {
+  if (Array.isArray(value)) return value.filter((each) => typeof each === 'string');
+  return typeof value === 'string' ? value : '';
+}
+
+/** RFC 4180, with the delimiter that the first line has most: a comma, a semicolon or a tab. */
+function rowsOfCsv(text: string): { rows: Row[]; faults: string[] } {
+  const [first = ''] = text.split('\n', 1);
+  const delimiter = [',', ';', '\t'].reduce((a, b) => (first.split(b).length > first.split(a).length ? b : a));
+  const [header = [], ...records] = recordsOf(text, delimiter);
+  const faults: string[] = [];
+  const rows = records.flatMap((cells, index) => {
+    if (cells.length === 1 && cells[0] === '') return [];
+    if (cells.length > header.length) {
+      faults.push(`Row ${index + 2} has ${cells.length} cells, and the header ${header.length}.`);
+      return [];
+    }
+    return [new Map(cells.map((cell, at) => [header[at]?.trim() ?? '', cell]))];
+  });
+  return { rows, faults };
+}
+
+function recordsOf(text: string, delimiter: string): string[][] {
+  const quoted = /"([^"]*(?:""[^"]*)*)"/y;
+  const plain = new RegExp(`[^${delimiter}\r\n]*`, 'y');
+  const records: string[][] = [];
+  let cells: string[] = [];
+  for (let at = 0; at <= text.length; ) {
+    quoted.lastIndex = at;
+    const found = quoted.exec(text);
+    plain.lastIndex = found === null ? at : quoted.lastIndex;
+    // A quote that does not end, and text behind one that does, stay as they are.
+    cells.push((found?.[1]?.replaceAll('""', '"') ?? '') + (plain.exec(text)?.[0] ?? ''));
+    at = plain.lastIndex;
+    if (text[at] !== delimiter) {
+      records.push(cells);
+      cells = [];
+    }
+    at += text.startsWith('\r\n', at) ? 2 : 1;
+  }
+  return records;
+}

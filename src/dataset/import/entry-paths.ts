@@ -1,0 +1,111 @@
+import { stemOf } from '../media.js';
+import { parseGroupName } from '../names.js';
+
+const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
+
+/** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
+export function isHiddenPath(path: string): boolean {
+  return path
+    .split('/')
+    .some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
+}
+
+/** The top folder that all paths share; `''` if they share none. */
+export function topFolderOf(paths: readonly string[]): string {
+  const folders = new Set(paths.map((path) => path.slice(0, Math.max(0, path.indexOf('/')))));
+  const [folder = ''] = folders;
+  return folders.size === 1 ? folder : '';
+}
+
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+export function lastPartOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** How often a trainer of kohya's repeats the images of a folder, and what they show. */
+export interface KohyaFolder {
+  readonly repeats: number;
+  readonly name: string;
+}
+
+/** Reads the name of a folder such as `10_cat` (https://github.com/kohya-ss/sd-scripts/blob/main/docs/train_README-en.md). */
+export function kohyaOf(path: string): KohyaFolder | undefined {
+  const [, repeats, name] = /^(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
+  if (name === undefined || Number(repeats) === 0) return undefined;
+  try {
+    return { repeats: Number(repeats), name: parseGroupName(name) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Images that only regularize, from kohya's folder `reg` beside `img`. */
+const REGULARIZATION = /^(reg|regularization|regularisation|class)([ _-]?images?)?$/i;
+
+export interface KohyaGroup extends KohyaFolder {
+  readonly is_reg: boolean;
+  readonly files: readonly string[];
+}
+
+/**
+ * The files of kohya's folders, with the repeats that the names of the folders say. Of two folders of one name, such as `10_dog` and
+ * `reg/1_dog`, one keeps its number in the name: the one that regularizes, or the later one.
+ */
+export function kohyaGroupsOf(files: readonly { readonly folder: string; readonly name: string }[]): KohyaGroup[] {
+  const byPath = new Map<string, string[]>();
+  for (const { folder, name } of files) {
+    const parts = folder.split('/');
+    const depth = parts.findLastIndex((part) => kohyaOf(part) !== undefined) + 1;
+    const path = parts.slice(0, depth).join('/');
+    const members = byPath.get(path);
+    if (members !== undefined) members.push(name);
+    else if (depth > 0) byPath.set(path, [name]);
+  }
+  const isReg = (path: string) =>
+    parentOf(path)
+      .split('/')
+      .some((part) => REGULARIZATION.test(part));
+  const taken = new Set<string>();
+  return [...byPath]
+    .sort(([a], [b]) => Number(isReg(a)) - Number(isReg(b)))
+    .map(([path, members]) => {
+      const { repeats, name: own } = kohyaOf(path)!;
+      const name = [own, lastPartOf(path)].find((each) => !taken.has(each)) ?? path.replaceAll('/', '_');
+      taken.add(name);
+      return { name, repeats, is_reg: isReg(path), files: members };
+    });
+}
+
+/** A change of a group of a dataset, for `client.groups.save`. */
+export interface ImportedGroup {
+  readonly name: string;
+  readonly change: { readonly add: string[]; readonly repeats?: number; readonly is_reg?: boolean };
+}
+
+/**
+ * What to save after an import. A file that has a group keeps it, and a group that the dataset has keeps its repeats. An export puts
+ * files without a group in `1_NAME` with the name of the dataset.
+ */
+export function groupsToSave(
+  groups: readonly KohyaGroup[],
+  dataset: {
+    readonly name: string;
+    readonly files?: readonly { readonly filename: string; readonly group?: string | undefined }[];
+    readonly groups?: readonly { readonly name: string }[] | undefined;
+  },
+): ImportedGroup[] {
+  const grouped = new Set(
+    dataset.files?.flatMap(({ filename, group }) => (group === undefined ? [] : stemOf(filename))),
+  );
+  const known = new Set(dataset.groups?.map(({ name }) => name));
+  return groups
+    .filter(({ name, repeats, is_reg }) => name !== dataset.name || repeats > 1 || is_reg)
+    .map(({ name, repeats, is_reg, files }) => {
+      const add = files.filter((filename) => !grouped.has(stemOf(filename)));
+      return { name, change: known.has(name) ? { add } : { add, repeats, is_reg } };
+    })
+    .filter(({ change }) => change.add.length > 0);
+}

@@ -1,0 +1,159 @@
+// The part that reads; the whole library is twice as large.
+import { type Entry, type FileEntry, type Reader, ZipReader } from '@zip.js/zip.js/lib/zip-core-reader.js';
+import { ServiceError } from '../errors.js';
+import type { ImportEntry } from './survey.js';
+
+/** Twice the files of the largest dataset, each with its twin in `__MACOSX`. */
+const MAX_ENTRIES = 80_000;
+
+/** The list of entries is in memory as a whole. */
+const MAX_LIST_BYTES = 64 * 1024 * 1024;
+
+const MAX_PATH_LENGTH = 2048;
+
+/** Images and clips are compressed themselves. Only below this size may they unpack to many times of what is stored. */
+const MAX_DENSE_BYTES = 64 * 1024 * 1024;
+const MAX_RATIO = 100;
+
+/** A whole archive may not unpack to more, unless it is packed as images and clips are. */
+const MAX_DENSE_ARCHIVE_BYTES = 4 * 1024 * 1024 * 1024;
+
+/** https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.4.5 */
+const METHODS: Readonly<Record<number, string>> = { 0: 'stored', 8: 'deflated' };
+const LOCAL_HEADER_BYTES = 30;
+
+/** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
+const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
+
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+/** A file of an archive. It is read when its bytes are asked for. */
+export interface PackedEntry extends ImportEntry {
+  /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
+  readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
+  readonly unpacked: () => Promise<Blob>;
+}
+
+/**
+ * Lists the files of a zip without unpacking them. What an entry says of itself and can't be is its `fault`.
+ *
+ * @throws ServiceError `invalid_content` if it is no zip, is damaged, or is beyond a limit
+ */
+export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> {
+  const zip = new ZipReader(readerOf(blob), {
+    useWebWorkers: false,
+    checkCrc32: true,
+    // Names are checked here, for each file alone.
+    filenameValidation: 'tolerant',
+  });
+  const entries: Entry[] = [];
+  try {
+    for await (const entry of zip.getEntriesGenerator()) {
+      if (entries.length === MAX_ENTRIES) {
+        throw new Error(`it has more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
+      }
+      entries.push(entry);
+    }
+    const bytes = entries.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
+    if (bytes > MAX_DENSE_ARCHIVE_BYTES && bytes > blob.size * MAX_RATIO) {
+      throw new Error(
+        `it would unpack to ${bytes} bytes from ${blob.size}, as only an archive made to fill disks does`,
+      );
+    }
+  } catch (error) {
+    const reason = (error as Error).message.replace(/\.$/, '');
+    const message = `${name} can't be read as a zip: ${reason}. If it is incomplete, copy or download it again.`;
+    throw new ServiceError('invalid_content', message, { cause: error });
+  }
+  const overlapping = overlappingIn(entries);
+  const last = new Map(entries.map((entry) => [pathOf(entry), entry]));
+  return entries
+    .filter((entry): entry is FileEntry => !entry.directory)
+    .map((entry) =>
+      packedEntry(
+        entry,
+        faultOf(entry) ??
+          (overlapping.has(entry) ? 'It shares its bytes with another file of the archive.' : undefined) ??
+          (last.get(pathOf(entry)) === entry ? undefined : 'The archive has a later file of this name.'),
+      ),
+    );
+}
+
+function readerOf(blob: Blob): Reader<Blob> {
+  const bytesIn = (offset: number, size: number) => blob.slice(offset, offset + size);
+  const reader = {
+    size: blob.size,
+    init: () => {},
+    readUint8Array: async (offset: number, length: number) => {
+      if (length > MAX_LIST_BYTES) throw new Error('its list of entries is too long');
+      return new Uint8Array(await bytesIn(offset, length).arrayBuffer());
+    },
+    createReadable: ({ offset = 0, size = blob.size } = {}) => bytesIn(offset, size).stream(),
+  };
+  return reader as unknown as Reader<Blob>;
+}
+
+function packedEntry(entry: FileEntry, fault: string | undefined): PackedEntry {
+  const unpackTo = async (sink: WritableStream<Uint8Array>) => {
+    try {
+      await entry.getData(sink);
+    } catch (error) {
+      // The sink fails with errors of the system.
+      if (!(error instanceof Error) || 'errno' in error) throw error;
+      throw new Error(`the archive is damaged there (${error.message})`, { cause: error });
+    }
+  };
+  const unpacked = async () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const blob = new Response(readable).blob();
+    // It fails with the stream, and a browser does not say why.
+    blob.catch(() => {});
+    await unpackTo(writable);
+    return blob;
+  };
+  return {
+    path: pathOf(entry),
+    sizeBytes: entry.uncompressedSize,
+    modified: entry.lastModDate.getTime(),
+    fault,
+    unpackTo,
+    unpacked,
+    text: async () => {
+      if (entry.uncompressedSize > MAX_TEXT_BYTES) throw new Error('it is too large for a text');
+      return (await unpacked()).text();
+    },
+  };
+}
+
+/** Programs of Windows may write backslashes (APPNOTE 4.4.17.1 demands slashes). */
+function pathOf({ filename }: Entry): string {
+  return filename.replaceAll('\\', '/').replace(/^(\.\/)+/, '');
+}
+
+function faultOf(entry: FileEntry): string | undefined {
+  const { encrypted, compressionMethod, uncompressedSize, compressedSize, unixMode = 0 } = entry;
+  const path = pathOf(entry);
+  if (path.length > MAX_PATH_LENGTH) return 'Its path is too long.';
+  if (/^\/|^[a-z]:/i.test(path) || path.split('/').includes('..')) return 'Its path leads out of the archive.';
+  if ((unixMode & TYPE_MASK) === LINK_TYPE) return 'It is a link and not a file.';
+  if (encrypted) return 'It is encrypted. Unpack the archive with its password, and add the folder.';
+  if (METHODS[compressionMethod] === undefined) {
+    return `It is packed with a method that is not supported (${compressionMethod}). Unpack the archive, and add the folder.`;
+  }
+  if (uncompressedSize > MAX_DENSE_BYTES && uncompressedSize > compressedSize * MAX_RATIO) {
+    return `It would unpack to ${uncompressedSize} bytes from ${compressedSize}: no image, clip or caption does that.`;
+  }
+  return undefined;
+}
+
+/** The entries whose bytes lie in those of another one, by which a small archive unpacks to any size. */
+function overlappingIn(entries: readonly Entry[]): ReadonlySet<Entry> {
+  const overlapping = new Set<Entry>();
+  let previous: Entry | undefined;
+  for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
+    const end = previous === undefined ? 0 : previous.offset + LOCAL_HEADER_BYTES + previous.compressedSize;
+    if (entry.offset < end) overlapping.add(entry);
+    if (entry.offset + LOCAL_HEADER_BYTES + entry.compressedSize > end) previous = entry;
+  }
+  return overlapping;
+}

@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { readdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { startCommand, trainyard } from '../harness/command.js';
+import { folderWith, pairsOf } from '../harness/folder.js';
+import { startProxy } from '../harness/proxy.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
+import { needTerminal, openTerminal } from '../harness/terminal.js';
+import { type ZipEntry, zipOf } from '../hostile/zip.js';
+
+const server = await startServer({ 'caption-grace-seconds': 0 });
+afterAll(() => discardServer(server));
+const api = await server.api();
+
+let names = 0;
+const newName = () => `from ${++names}`;
+
+const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+const run = (args: readonly string[], url = server.url) => trainyard(args, { env: envFor(url) });
+const importing = (...args: string[]) => run(['import', ...args]);
+
+/** A zip of that name with these files. */
+async function zipWith(
+  files: Record<string, Buffer | string> | readonly ZipEntry[],
+  name = newName(),
+): Promise<string> {
+  const entries = Array.isArray(files)
+    ? (files as readonly ZipEntry[])
+    : Object.entries(files).map(([path, bytes]) => ({ name: path, bytes }));
+  const folder = await folderWith({ [`${name}.zip`]: zipOf(entries) });
+  return join(folder, `${name}.zip`);
+}
+
+async function below(folder: string, files: Promise<Record<string, Buffer | string>>) {
+  return Object.fromEntries(Object.entries(await files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
+}
+
+async function datasetNamed(name: string) {
+  const found = (await api.list()).body.datasets.find((dataset) => dataset.name === name);
+  return found && (await api.status(found.id)).body;
+}
+
+const namesIn = async (name: string) => (await datasetNamed(name))?.files.map(({ filename }) => filename);
+const textOf = async (name: string, filename: string) =>
+  (await api.raw('GET', `/${(await datasetNamed(name))!.id}/files/${encodeURIComponent(filename)}`)).text();
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
+
+describe('import', () => {
+  test('brings a zip into a dataset of its name as one revision, which undo takes back', async () => {
+    const name = newName();
+    const pairs = await pairsOf(3);
+    const zip = await zipWith({ ...(await below('wagons', pairsOf(3))), '__MACOSX/wagons/._01.jpg': 'x' }, name);
+    const first = await importing(zip);
+    expect([first.code, first.stdout]).toEqual([
+      0,
+      expect.stringContaining(`Sent 3 images and 3 captions to "${name}".`),
+    ]);
+    expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system made it, or hides it.');
+    const { files, id } = (await datasetNamed(name))!;
+    expect(files.map(({ filename, sha256: hash }) => [filename, hash])).toEqual(
+      Object.entries(pairs).map(([filename, bytes]) => [filename, sha256(bytes)]),
+    );
+    const { revisions } = (await run(['log', name, '--json'])).json();
+    expect(revisions).toHaveLength(1);
+    const again = await importing(zip, '--json');
+    expect(again.json()).toMatchObject({ sent: [], unchanged: { length: 6 }, dataset: { id, status: 'READY' } });
+    expect((await run(['undo', name, String(revisions[0].number)])).code).toBe(0);
+    expect(await namesIn(name)).toEqual([]);
+  });
+
+  test('shows a table, renamed files, repeats and what is skipped before it writes', async () => {
+    const image = (seed: number) => media.jpeg({ seed });
+    const zip = await zipWith({
+      'k/10_red wagon/1.jpg': await image(1),
+      'k/10_red wagon/1.txt': 'red, wagon',
+      'k/10_red wagon/1.caption': 'A red wagon.',
+      'k/night/1.jpg': await image(2),
+      'k/night/2.jpg': await image(3),
+      'k/night/metadata.csv': 'file_name,text,short\n1.jpg,"dark, at night",dark\n2.jpg,late,x\n3.jpg,gone,y\n',
+      'k/notes.psd': 'x',
+    });
+    const name = newName();
+    const dry = await importing(zip, name, '--dry-run');
+    expect(dry.code).toBe(0);
+    for (const line of [
+      'k/night/metadata.csv: 2 captions; files from "file_name", captions from "text"; not used: short.',
+      '1 file has several captions: those of .txt are taken first. To change that, add --captions .caption',
+      'k/night/1.jpg becomes night_1.jpg',
+      'Group "red wagon": 2 files, 10 repeats.',
+      '- k/notes.psd: ',
+      '- k/10_red wagon/1.caption: The caption of 1 comes from 1.txt.',
+      '- k/night/metadata.csv: 3.jpg is not among the images and clips.',
+      `Would send 6 files, `,
+    ]) {
+      expect(dry.stdout).toContain(line);
+    }
+    expect(await datasetNamed(name)).toBeUndefined();
+    const { code, json } = await importing(zip, name, '--captions', '.caption', '--caption-column', 'short', '--json');
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({
+      tables: [{ path: 'k/night/metadata.csv', caption_column: 'short', captions: 2 }],
+      groups: [{ name: 'red wagon', repeats: 10, is_reg: false }],
+      renamed: [
+        { from: 'k/10_red wagon/1.caption', to: '1.txt' },
+        { from: 'k/night/1.jpg', to: 'night_1.jpg' },
+      ],
+      dataset: { status: 'READY' },
+    });
+    expect((await datasetNamed(name))?.groups).toEqual([{ name: 'red wagon', repeats: 10, is_reg: false, files: 2 }]);
+    const texts = await Promise.all(['1.txt', 'night_1.txt', '2.txt'].map((each) => textOf(name, each)));
+    expect(texts).toEqual(['A red wagon.', 'dark', 'x']);
+    expect((await importing(zip, name, '--captions', '.cap')).code).toBe(64);
+  });
+
+  test('leaves captions that differ from those of the dataset alone until a person decides', async () => {
+    const name = newName();
+    const zip = await zipWith(await pairsOf(2), name);
+    const id = await api.newDataset(name);
+    const pairs = await pairsOf(1);
+    for (const [filename, bytes] of Object.entries(pairs)) await api.upload(id, filename, bytes);
+    await api.upload(id, '01.txt', 'my own words');
+    await api.upload(id, 'mine.jpg', await media.jpeg({ seed: 9 }));
+    await api.upload(id, 'mine.txt', 'mine');
+    const dry = await importing(zip, '--dry-run', '--json');
+    expect([dry.code, dry.json().conflicts]).toMatchObject([73, [{ filename: '01.txt' }]]);
+    const stopped = await importing(zip);
+    expect([stopped.code, stopped.stdout]).toEqual([73, expect.stringContaining('my own words')]);
+    expect(await textOf(name, '01.txt')).toBe('my own words');
+    expect(await namesIn(name)).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', 'mine.jpg', 'mine.txt']);
+    expect((await importing(zip, '--theirs')).code).toBe(0);
+    expect(await textOf(name, '01.txt')).toBe('my own words');
+    expect((await importing(zip, '--ours')).code).toBe(0);
+    expect(await textOf(name, '01.txt')).toBe('wagon 1');
+    // What was edited after an import is newer than the archive.
+    await api.upload(id, '02.txt', 'edited');
+    expect((await importing(zip, '--json')).json()).toMatchObject({
+      kept: { changed_in_dataset: ['02.txt'] },
+      conflicts: [],
+    });
+  });
+
+  test('brings a folder with folders in it, and follows no link out of it', async () => {
+    const folder = await folderWith({ ...(await pairsOf(1)), ...(await below('more/evening', pairsOf(2))) }, newName());
+    await symlink('/etc/hostname', join(folder, 'out.txt'));
+    const { code, json } = await importing(folder, '--json');
+    expect([code, json().sent]).toEqual([
+      0,
+      ['01.jpg', '01.txt', '02.jpg', '02.txt', 'evening_01.jpg', 'evening_01.txt'],
+    ]);
+    expect(json().skipped).toMatchObject([{ code: 'UNREADABLE', message: expect.stringContaining('leads out') }]);
+    // Of the folder itself, a lock alone is written, and removed.
+    expect(await readdir(folder)).toEqual(['01.jpg', '01.txt', 'more', 'out.txt']);
+  });
+
+  test('brings what the service gives as a zip, with the same digest', async () => {
+    const first = newName();
+    await importing(
+      await zipWith({ ...(await pairsOf(3)), 'é.jpg': await media.jpeg({ seed: 8 }), 'é.txt': 'é' }, first),
+    );
+    const { id, digest } = (await datasetNamed(first))!;
+    const bytes = Buffer.from(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer());
+    const folder = await folderWith({ 'again.zip': bytes });
+    const { json } = await importing(join(folder, 'again.zip'), newName(), '--json');
+    expect(json().dataset).toMatchObject({ status: 'READY', digest });
+  });
+
+  test('sends the rest of an archive that has damaged and hostile entries, and names them', async () => {
+    const [good, bad] = [await media.jpeg({ seed: 1 }), await media.jpeg({ seed: 2 })];
+    const zip = await zipWith([
+      { name: 'a.jpg', bytes: good },
+      { name: 'a.txt', bytes: 'red' },
+      { name: '../../b.jpg', bytes: bad },
+      { name: 'c.jpg', bytes: bad, crc: 1 },
+      { name: 'd.txt', bytes: Buffer.alloc(30_000_000), size: 10 },
+      { name: 'e.jpg', bytes: bad, flags: 1 },
+    ]);
+    const name = newName();
+    const { code, stdout } = await importing(zip, name, '--skip-bad');
+    expect([code, await namesIn(name)]).toEqual([74, ['a.jpg', 'a.txt']]);
+    expect(stdout).toMatch(/c\.jpg can't be read: the archive is damaged there \(.*\)\./);
+    expect(stdout).toContain('../../b.jpg: Its path leads out of the archive.');
+    expect(stdout).toContain('e.jpg: It is encrypted.');
+    expect((await run(['status', name])).code).toBe(0);
+  });
+
+  test('ends with words for what is no archive, has no files, or makes pairs', async () => {
+    const folder = await folderWith({ 'page.zip': '<html>', 'a.tar': 'x', 'bomb.zip': '' });
+    const many = Array.from({ length: 70 }, (_, i) => ({ name: `${i}.jpg`, size: 63 * 1024 * 1024 }));
+    await writeFile(join(folder, 'bomb.zip'), zipOf(many));
+    const endings = [
+      [join(folder, 'page.zip'), 65, "page.zip can't be read as a zip"],
+      [join(folder, 'bomb.zip'), 65, 'made to fill disks'],
+      [join(folder, 'a.tar'), 65, 'Unpack it, and import the folder.'],
+      [join(folder, 'none.zip'), 66, 'there is no such file or folder'],
+      [await zipWith({ 'README.txt': 'x' }), 66, 'no image, video or caption found'],
+      [await zipWith({ 'w/target/1.jpg': 'x', 'w/control/1.jpg': 'x' }), 65, 'push FOLDER --pairs'],
+    ] as const;
+    for (const [source, code, words] of endings) {
+      expect(await importing(source, newName())).toMatchObject({ code, stderr: expect.stringContaining(words) });
+    }
+    const odd = await zipWith(await pairsOf(1), 'wagons (2)');
+    expect(await importing(odd)).toMatchObject({ code: 65, stderr: expect.stringContaining('such as "wagons _2_"') });
+  });
+
+  test('asks on a terminal', async (context) => {
+    needTerminal(context);
+    const terminal = await openTerminal(envFor(server.url));
+    const name = newName();
+    const zip = await zipWith(await pairsOf(1), name);
+    await terminal.trainyard(`import '${zip}'`);
+    await terminal.waitFor(/Import 2 files, .* into the new dataset "from \d+"\? \[y\/N\]/);
+    await terminal.answer('n');
+    expect(await terminal.waitFor(/ended with/)).toMatch(/nothing was imported\.[\s\S]*ended with 65/);
+    expect(await datasetNamed(name)).toBeUndefined();
+    await terminal.trainyard(`import '${zip}' --yes`);
+    expect(await terminal.waitFor(/ended with/)).toMatch(/READY[\s\S]*ended with 0/);
+  });
+
+  test('interrupted, sends only what is missing the next time, and leaves nothing behind', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const zip = await zipWith(await pairsOf(4));
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 3 ? { holdAfterBytes: 1 } : undefined,
+    );
+    const TMPDIR = dirname(await folderWith({}));
+    const env = { ...envFor(proxy.url), TMPDIR };
+    const name = newName();
+    const running = startCommand(['import', zip, name, '--concurrency', '1'], { env });
+    await eventually(() => (proxy.requests('PUT', '').length === 4 && proxy.seen.at(-1)!.bytes > 0 ? true : undefined));
+    running.process.kill('SIGINT');
+    expect(await running.ended).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining('3 of 8 files are in'),
+    });
+    expect((await readdir(TMPDIR)).filter((each) => each.startsWith('trainyard'))).toEqual([]);
+    proxy.rule();
+    const before = proxy.requests('PUT', '').length;
+    expect(await trainyard(['import', zip, name], { env })).toMatchObject({ code: 0 });
+    expect(proxy.requests('PUT', '')).toHaveLength(before + 5);
+    expect(readFileSync(zip).length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+import { kohyaGroupsOf, kohyaOf } from '../../../src/dataset/import/entry-paths.js';
+import { flattened } from '../../../src/dataset/import/flatten.js';
+import { type ImportChoices, type ImportEntry, surveyEntries } from '../../../src/dataset/import/survey.js';
+
+const entryOf = (path: string, text: string): ImportEntry => ({
+  path,
+  sizeBytes: Buffer.byteLength(text),
+  modified: 0,
+  text: async () => text,
+});
+
+/** By name in the dataset, the path of the entry, or the text from a table; and what is skipped. */
+async function imported(
+  files: Record<string, string>,
+  { knownStems, ...choices }: ImportChoices & { knownStems?: ReadonlySet<string> } = {},
+) {
+  const entries = Object.entries(files).map(([path, text]) => entryOf(path, text));
+  const survey = await surveyEntries(entries, { choices, knownStems: knownStems ?? new Set() });
+  const placed = flattened(survey.files).map(({ nested: { folder, file }, name }) => {
+    return { folder, name, from: 'text' in file.content ? `“${file.content.text}”` : file.path };
+  });
+  return {
+    ...survey,
+    files: Object.fromEntries(placed.map(({ name, from }) => [name, from])),
+    skipped: Object.fromEntries(survey.skipped.map(({ code, path, reason }) => [`${code} ${path}`, reason])),
+    groups: kohyaGroupsOf(placed),
+  };
+}
+
+describe('shapes', () => {
+  test('of one folder and of nested folders become flat, with the folder before a name that is taken', async () => {
+    const { files, skipped } = await imported({
+      'w/1.jpg': 'a',
+      'w/1.txt': 'red',
+      'w/night/1.jpg': 'b',
+      'w/night/1.caption': 'dark',
+      'w/night/2.jpg': 'c',
+    });
+    expect(files).toEqual({
+      '1.jpg': 'w/1.jpg',
+      '1.txt': 'w/1.txt',
+      'night_1.jpg': 'w/night/1.jpg',
+      'night_1.txt': 'w/night/1.caption',
+      '2.jpg': 'w/night/2.jpg',
+    });
+    expect(skipped).toEqual({});
+  });
+
+  test('of kohya keep their repeats, and what only regularizes', async () => {
+    const { groups } = await imported({
+      'k/img/10_red wagon/1.jpg': 'a',
+      'k/img/10_red wagon/1.caption': 'red',
+      'k/img/3_dog/more/2.jpg': 'b',
+      'k/reg/1_dog/3.jpg': 'c',
+      'k/4.jpg': 'd',
+    });
+    expect(groups).toEqual([
+      { name: 'red wagon', repeats: 10, is_reg: false, files: ['1.jpg', '1.txt'] },
+      { name: 'dog', repeats: 3, is_reg: false, files: ['2.jpg'] },
+      { name: '1_dog', repeats: 1, is_reg: true, files: ['3.jpg'] },
+    ]);
+    // Trainers leave out a folder with no repeats.
+    expect([kohyaOf('a/0_dog'), kohyaOf('2024_'), kohyaOf('dog')]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('say why each entry is skipped', async () => {
+    const { files, skipped } = await imported({
+      '__MACOSX/w/._1.jpg': 'x',
+      'w/.DS_Store': 'x',
+      'w/Thumbs.db': 'x',
+      'w/1.jpg': 'a',
+      'w/README.txt': 'Made with …',
+      'w/raw.psd': 'x',
+      'w/2.png': '',
+      'w/a\tb.jpg': 'x',
+      'w/config.jsonl': '{"resolution": 512}',
+    });
+    expect(files).toEqual({ '1.jpg': 'w/1.jpg' });
+    expect(skipped).toEqual({
+      'HIDDEN __MACOSX/w/._1.jpg': 'An operating system made it, or hides it.',
+      'HIDDEN w/.DS_Store': 'An operating system made it, or hides it.',
+      'HIDDEN w/Thumbs.db': 'An operating system made it, or hides it.',
+      'NO_MEDIA w/README.txt': 'There is no image or clip of this name.',
+      'OTHER_TYPE w/raw.psd': expect.stringContaining('is not an image, video or caption'),
+      'EMPTY w/2.png': 'It is empty. Copy it again from its source.',
+      'INVALID_NAME w/a\tb.jpg': expect.stringContaining('contains a control character'),
+      'NO_TABLE w/config.jsonl': 'It has no column with the names of files. Its columns are resolution.',
+    });
+  });
+
+  test('of captions alone come in if the dataset has their pictures', async () => {
+    const { files } = await imported({ '1.txt': 'red', '2.txt': 'blue' }, { knownStems: new Set(['1']) });
+    expect(files).toEqual({ '1.txt': '1.txt' });
+  });
+});
+
+describe('captions in several files', () => {
+  const TWO = { '1.jpg': 'a', '1.txt': 'tags', '1.caption': 'A sentence.', '2.jpg': 'b', '2.caption': 'Another.' };
+
+  test('come from .txt first, and from others where there is none', async () => {
+    const { files, captionSources, severalSources, skipped } = await imported(TWO);
+    expect(files).toMatchObject({ '1.txt': '1.txt', '2.txt': '2.caption' });
+    expect([captionSources, severalSources]).toEqual([
+      [
+        { name: '.txt', captions: 1 },
+        { name: '.caption', captions: 2 },
+      ],
+      1,
+    ]);
+    expect(skipped).toEqual({ 'OTHER_CAPTION 1.caption': 'The caption of 1 comes from 1.txt.' });
+  });
+
+  test('of Ideogram, which are JSON, stand beside the others', async () => {
+    const { files, skipped } = await imported({ '1.jpg': 'a', '1.json': '{}', '1.txt': 'red', 'other.json': '{}' });
+    expect(files).toEqual({ '1.jpg': '1.jpg', '1.json': '1.json', '1.txt': '1.txt' });
+    expect(skipped).toEqual({ 'NO_MEDIA other.json': 'There is no image or clip of this name.' });
+  });
+
+  test('come from the one that is chosen', async () => {
+    expect((await imported(TWO, { captions: '.caption' })).files).toMatchObject({ '1.txt': '1.caption' });
+    const table = { ...TWO, 'metadata.csv': 'file_name,text\n1.jpg,from the table\n' };
+    expect((await imported(table)).files).toMatchObject({ '1.txt': '1.txt' });
+    const chosen = await imported(table, { captions: 'metadata.csv' });
+    expect(chosen.files).toMatchObject({ '1.txt': '“from the table”', '2.txt': '2.caption' });
+  });
+});
+
+describe('tables of captions', () => {
+  const MEDIA = { 'w/train/1.jpg': 'a', 'w/train/2.mp4': 'b', 'w/other/2.mp4': 'c' };
+
+  test.each([
+    [
+      'w/train/metadata.jsonl',
+      '{"file_name":"1.jpg","text":"red"}\n\n{"file_name":"2.mp4","text":"blue"}\n',
+      'file_name',
+      'text',
+    ],
+    ['w/metadata.csv', '\ufefffile_name;Prompt\r\ntrain/1.jpg;red\r\n"train/2.mp4";"blue"', 'file_name', 'Prompt'],
+    [
+      'w/clips.jsonl',
+      '{"video":"/data/train/2.mp4","caption":"blue"}\n{"video":"D:\\\\x\\\\1.jpg","caption":"red"}',
+      'video',
+      'caption',
+    ],
+    ['w/train/captions.json', '{"1.jpg":["red","crimson"],"2.mp4":"blue"}', 'file', 'caption'],
+    ['w/meta_cap.json', '{"train/1":{"caption":"red","tags":"r"},"train/2":{"caption":"blue"}}', 'file', 'caption'],
+    [
+      'w/metadata.json',
+      '[{"image":"train/1.jpg","text":"red"},{"image":"train/2.mp4","text":"blue"}]',
+      'image',
+      'text',
+    ],
+  ])('%s', async (path, text, fileColumn, captionColumn) => {
+    const { files, tables, skipped } = await imported({ ...MEDIA, [path]: text });
+    expect(files).toMatchObject({ '1.txt': '“red”', '2.txt': '“blue”', '2.mp4': 'w/train/2.mp4' });
+    expect(files).toHaveProperty(['other_2.mp4'], 'w/other/2.mp4');
+    expect(tables).toMatchObject([{ path, fileColumn, captionColumn, used: 2 }]);
+    expect(skipped).toEqual({});
+  });
+
+  test('have columns that can be chosen, and say what can not be used', async () => {
+    const csv = 'id,file_name,text,short\n7,1.jpg,"A ""red"" wagon,\nat night",red\n8,9.jpg,x,y\n9,1.jpg,a,b,c\n';
+    const { files, tables, skipped } = await imported({ '1.jpg': 'a', 'metadata.csv': csv });
+    expect(files['1.txt']).toBe('“A "red" wagon,\nat night”');
+    expect(tables[0]).toMatchObject({ columns: ['id', 'file_name', 'text', 'short'], used: 1 });
+    expect(Object.keys(skipped)).toEqual(['TABLE_ROW metadata.csv']);
+    const chosen = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'short' });
+    expect(chosen.files['1.txt']).toBe('“red”');
+    // A choice for another table.
+    const other = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
+    expect(other.tables[0]).toMatchObject({ captionColumn: 'text' });
+  });
+
+  test('that are damaged cost only their lines', async () => {
+    const { files, skipped } = await imported({
+      '1.jpg': 'a',
+      'metadata.jsonl': '{"file_name":"1.jpg","text":"red"}\n{"file_name":"2.j',
+      'captions.json': '{"1.jpg": ',
+    });
+    expect(files['1.txt']).toBe('“red”');
+    expect(skipped).toEqual({
+      'TABLE_ROW metadata.jsonl': 'Line 2 is not a JSON object.',
+      'NO_TABLE captions.json': 'It has no rows: It is not JSON.',
+    });
+  });
+});

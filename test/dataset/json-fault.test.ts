@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { jsonFaultIn } from '../../src/dataset/json-fault.js';
+
+const shown = (text: string) => {
+  const fault = jsonFaultIn(text);
+  return fault && `${fault.line}:${fault.column} ${fault.message}`;
+};
+
+describe('a fault of JSON', () => {
+  test.each([
+    ['', '1:1 there is no value'],
+    ['  \n', '2:1 there is no value'],
+    ['{"a": 1,}', '1:9 here stands } in place of a name in double quotes'],
+    ['[1, 2,\n]', '2:1 here stands ] in place of a value'],
+    ["{'a': 1}", "1:2 here stands ' in place of a name in double quotes or }"],
+    ['{"a" 1}', '1:6 here stands 1 in place of a colon'],
+    ['{"a": NaN}', '1:7 here stands NaN in place of a value'],
+    ['{"a": True}', '1:7 here stands True in place of a value'],
+    ['{"a": 01}', '1:7 here stands 01 in place of a value'],
+    ['{"a": 1} {', '1:10 here stands { in place of the end'],
+    ['```json\n{}\n```', '1:1 here stands ` in place of a value'],
+    ['{"a": 1 "b": 2}', '1:9 here stands " in place of , or }'],
+    ['[1 2]', '1:4 here stands 2 in place of , or ]'],
+    ['[1}', '1:3 here stands } in place of , or ]'],
+    [
+      '{\r\n"a": "x\r\ny"}',
+      '2:6 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
+    [
+      '{"a": "C:\\path"}',
+      '1:7 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
+    [
+      '{"a": "x\ty"}',
+      '1:7 this text is not closed in its line, or has a \\ that begins no escape (a line break is \\n, a backslash \\\\)',
+    ],
+    ['{\n "a": [\n  1', '3:4 the text ends, and the [ in line 2 is never closed'],
+    ['["🚂", x]', '1:7 here stands x in place of a value'],
+  ])('%j is named with its place', (text, expected) => {
+    expect(shown(text)).toBe(expected);
+  });
+
+  test('is found exactly where JSON.parse finds one, whatever bytes were changed', () => {
+    const changed = fc.tuple(
+      fc.json(),
+      fc.nat(),
+      fc.constantFrom('', '"', '\\', '{', ']', ',', ':', '0', 'é', '\n', 't'),
+    );
+    fc.assert(
+      fc.property(changed, ([json, seed, sign]) => {
+        const at = seed % (json.length + 1);
+        const text = json.slice(0, at) + sign + json.slice(at + 1);
+        const isJson = (() => {
+          try {
+            JSON.parse(text);
+            return true;
+          } catch {
+            return false;
+          }
+        })();
+        expect(jsonFaultIn(text) === undefined).toBe(isJson);
+      }),
+      { seed: 40, numRuns: 2000 },
+    );
+  });
+
+  test('is placed at the sign that was inserted between two others', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.nat(), (value, seed) => {
+        const text = JSON.stringify(value, null, 2);
+        const gaps = [...text.matchAll(/"(?:[^"\\]|\\.)*"|[^\s"[\]{},:]+|[[\]{},:]/g)].map(({ index }) => index);
+        const at = gaps[seed % gaps.length]!;
+        const before = text.slice(0, at).split('\n');
+        expect(jsonFaultIn(`${text.slice(0, at)}@${text.slice(at)}`)).toMatchObject({
+          line: before.length,
+          column: [...before.at(-1)!].length + 1,
+        });
+      }),
+      { seed: 41, numRuns: 500 },
+    );
+  });
+
+  test('of a deep or long text takes no stack and little time', () => {
+    expect(shown('['.repeat(500_000))).toMatch(/^1:500001 the text ends/);
+    expect(shown(`"${'\\n'.repeat(400_000)}`)).toMatch(/^1:1 this text is not closed/);
+  });
+});

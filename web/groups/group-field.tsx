@@ -1,0 +1,67 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+import type { DatasetFile } from '../../src/client/client.js';
+import { refetchDatasetSoon, useDataset } from '../live/dataset.js';
+import { useCanWrite } from '../session/account.js';
+import { useClient, useIsShared } from '../session/client.js';
+import { messageOf } from '../ui/format.js';
+
+interface GroupFieldProps {
+  readonly datasetId: string;
+  readonly files: readonly DatasetFile[];
+}
+
+/** The group of one or several pairs: a known or a new name, or none. Its repeats are changed in the view Train. */
+export function GroupField({ datasetId, files }: GroupFieldProps) {
+  const id = useId();
+  const client = useClient();
+  const queries = useQueryClient();
+  const isReadOnly = !useCanWrite();
+  const { groups = [] } = useDataset(datasetId).data ?? {};
+  const [error, setError] = useState('');
+  const before = new Set(files.map(({ group = '' }) => group));
+  const [name = ''] = before.size === 1 ? before : [];
+  const repeats = groups.find((group) => group.name === name)?.repeats;
+  const save = async (next: string) => {
+    if (next === name) return;
+    const namesOf = (some: readonly DatasetFile[]) => some.map(({ filename }) => filename);
+    const removals = () =>
+      [...before]
+        .filter(Boolean)
+        .map((group) =>
+          client.groups.save(datasetId, group, { remove: namesOf(files.filter((file) => file.group === group)) }),
+        );
+    const saving = next === '' ? Promise.all(removals()) : client.groups.save(datasetId, next, { add: namesOf(files) });
+    setError(await saving.then(() => '', messageOf));
+    refetchDatasetSoon(queries, datasetId);
+  };
+  if (useIsShared()) return null;
+  return (
+    <div className="flex w-full flex-col gap-1">
+      <label htmlFor={id} className="font-medium">
+        Group {repeats !== undefined && <span className="font-normal text-muted">· {repeats} ×</span>}
+      </label>
+      <input
+        // For other files, and once the group is another.
+        key={JSON.stringify([name, files.map(({ filename }) => filename)])}
+        id={id}
+        list={`${id}-names`}
+        defaultValue={name}
+        disabled={isReadOnly}
+        placeholder={before.size > 1 ? 'Several groups' : 'None'}
+        autoComplete="off"
+        onKeyDown={({ key, currentTarget }) => key === 'Enter' && currentTarget.blur()}
+        onBlur={({ target }) => void save(target.value.trim())}
+        className="min-h-9 touch rounded-lg border border-line bg-page px-3"
+      />
+      <datalist id={`${id}-names`}>
+        {groups.map((group) => (
+          <option key={group.name} value={group.name} />
+        ))}
+      </datalist>
+      <p role="alert" className="text-bad wrap-anywhere empty:hidden">
+        {error}
+      </p>
+    </div>
+  );
+}
