@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8575,
+  cli: 8570,
   server: 3955,
   client: 1865,
   api: 1985,
   service: 9530,
   storage: 8700,
-  dataset: 8520,
+  dataset: 8515,
   '.': 1105,
 };
 

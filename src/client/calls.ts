@@ -349,7 +349,7 @@ export class WebhookCalls extends Calls {
  * const { summary } = await client.captioning.plan(dataset.id, { preset: 'sentence' });
  * const { run } = await client.captioning.start(dataset.id, { endpoint: 'local', trigger: 'p3nny' });
  * const { proposals } = await client.captioning.proposals(dataset.id, { limit: 100 });
- * await client.captioning.decide(dataset.id, { accept: [{ id: proposals[0].id }] });
+ * await client.captioning.decide(dataset.id, { accept: proposals.map(({ id }) => ({ id })) });
  */
 export class CaptioningCalls extends Calls {
   /** Lists the model servers that the operator has named, and asks each whether it answers. */

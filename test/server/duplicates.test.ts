@@ -145,7 +145,9 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a data fo
       await earlier.stop();
       const db = new DatabaseSync(join(earlier.dataFolder, 'catalog.sqlite'));
       db.exec(`
-        drop table perceptual_hash; drop table different_files; delete from job where kind = 'hash-images';
+        drop table perceptual_hash; drop table different_files;
+        drop table caption_proposal; drop table caption_run; drop table caption_preset;
+        alter table file drop column origin; alter table past_file drop column origin; delete from job where kind = 'hash-images';
         alter table file drop column thumbhash; alter table past_file drop column thumbhash;
         update schema_version set version = '0.1.0'`);
       db.close();

@@ -4,7 +4,7 @@ import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outc
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
 import type { Author, StoredFile, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { stemOf } from '../../dataset/media.js';
+import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { CurrentFile } from '../../dataset/write-condition.js';
@@ -175,9 +175,8 @@ export class CaptioningService {
   async #filesOf(key: DatasetKey, { files: which, filenames }: Pick<RunRequest, 'files' | 'filenames'>) {
     const { catalog } = this.#dependencies;
     const stored = storedFilesIn(await catalog.readMany(key.accountId, () => catalog.files(key.id)));
-    const captions = new Map(
-      stored.filter(({ kind }) => kind === 'caption').map((file) => [stemOf(file.filename), file]),
-    );
+    const texts = stored.filter(({ filename }) => isTextCaption(filename));
+    const captions = new Map(texts.map((file) => [stemOf(file.filename), file]));
     const named = filenames && new Set(filenames.map(normalizedFilename));
     const media = stored.filter(({ kind, filename }) => kind !== 'caption' && (named?.has(filename) ?? true));
     const counts = { withoutCaption: 0, byModel: 0, byPerson: 0, others: 0 };
