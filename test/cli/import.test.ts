@@ -155,16 +155,27 @@ describe('import', () => {
     expect(await readdir(folder)).toEqual(['01.jpg', '01.txt', 'more', 'out.txt']);
   });
 
-  test('brings what the service gives as a zip, with the same digest', async () => {
-    const first = newName();
-    await importing(
-      await zipWith({ ...(await pairsOf(3)), 'é.jpg': await media.jpeg({ seed: 8 }), 'é.txt': 'é' }, first),
-    );
-    const { id, digest } = (await datasetNamed(first))!;
-    const bytes = Buffer.from(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer());
-    const folder = await folderWith({ 'again.zip': bytes });
-    const { json } = await importing(join(folder, 'again.zip'), newName(), '--json');
-    expect(json().dataset).toMatchObject({ status: 'READY', digest });
+  test('brings what export gives, with the same digest and the same repeats', async () => {
+    const name = newName();
+    const pair = async (seed: number, path: string) => ({
+      [`${path}.jpg`]: await media.jpeg({ seed }),
+      [`${path}.txt`]: `wagon ${seed}`,
+    });
+    const files = { ...(await pair(1, '10_red wagon/é')), ...(await pair(2, 'reg/1_dog/b')), ...(await pair(3, 'c')) };
+    await importing(await zipWith(files, name));
+    const { digest, groups } = (await datasetNamed(name))!;
+    expect(groups).toEqual([
+      { name: 'dog', repeats: 1, is_reg: true, files: 2 },
+      { name: 'red wagon', repeats: 10, is_reg: false, files: 2 },
+    ]);
+    for (const form of ['zip', 'kohya', 'metadata']) {
+      const zip = join(await folderWith({}), 'again.zip');
+      expect(await run(['export', name, '--as', form, '--to', zip])).toMatchObject({ code: 0 });
+      expect((await run(['rm', name, '--yes'])).code).toBe(0);
+      expect(await importing(zip, name), form).toMatchObject({ code: 0 });
+      expect(await datasetNamed(name), form).toMatchObject({ digest, ...(form === 'kohya' && { groups }) });
+      await importing(await zipWith(files, name));
+    }
   });
 
   test('sends the rest of an archive that has damaged and hostile entries, and names them', async () => {

@@ -85,12 +85,12 @@ function columnOf(
 ): string | undefined {
   if (chosen !== undefined && columns.includes(chosen)) return chosen;
   const valuesIn = (column: string) => rows.reduce((sum, row) => sum + Number((row.get(column) ?? '').length > 0), 0);
-  const candidates = known.flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? []);
-  const counted = candidates.map((column) => ({ column, values: valuesIn(column) }));
-  return counted.reduce<(typeof counted)[0] | undefined>(
-    (best, each) => (each.values > (best?.values ?? 0) ? each : best),
-    undefined,
-  )?.column;
+  const candidates = known
+    .flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? [])
+    .map((column) => ({ column, values: valuesIn(column) }))
+    .filter(({ values }) => values > 0);
+  // The sort is stable: of two, the first known one.
+  return candidates.sort((a, b) => b.values - a.values)[0]?.column;
 }
 
 function rowsOf(path: string, text: string): { rows: Row[]; faults: string[] } {

@@ -46,12 +46,13 @@ describe('openZip', () => {
     ['..\\a.jpg', 'Its path leads out of the archive.'],
     ['/etc/a.jpg', 'Its path leads out of the archive.'],
     ['C:\\a.jpg', 'Its path leads out of the archive.'],
-    [`${'n'.repeat(3000)}.jpg`, 'Its path is too long.'],
   ])('does not read %s', async (name, fault) => {
     expect(Object.values(await contentsOf(zipOf([{ name }, { name: 'ok.txt', bytes: 'ok' }])))).toEqual([fault, 'ok']);
   });
 
   test('says which entries can not be read, and reads the others', async () => {
+    const long = Object.values(await contentsOf(zipOf([{ name: `${'n'.repeat(3000)}.jpg` }])));
+    expect(long).toEqual(['Its path is too long.']);
     expect(await entryOf({ flags: 1 })).toMatch(/^It is encrypted\./);
     expect(await entryOf({ method: 14 })).toMatch(/method that is not supported \(14\)/);
     expect(await entryOf({ unixMode: 0o120777 })).toBe('It is a link and not a file.');
