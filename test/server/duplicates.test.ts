@@ -144,11 +144,14 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a data fo
       for (const name of ['a.jpg', 'b.jpg']) await old.upload(id, name, STREET);
       await earlier.stop();
       const db = new DatabaseSync(join(earlier.dataFolder, 'catalog.sqlite'));
+      const tables = ['perceptual_hash', 'different_files', 'caption_proposal', 'caption_run', 'caption_preset'];
+      for (const table of tables) db.exec(`drop table ${table}`);
+      for (const table of ['file', 'past_file'])
+        for (const column of ['thumbhash', 'group_name', 'origin'])
+          db.exec(`alter table ${table} drop column ${column}`);
       db.exec(`
-        drop table perceptual_hash; drop table different_files;
-        drop table caption_proposal; drop table caption_run; drop table caption_preset;
-        alter table file drop column origin; alter table past_file drop column origin; delete from job where kind = 'hash-images';
-        alter table file drop column thumbhash; alter table past_file drop column thumbhash;
+        alter table dataset drop column file_groups;
+        delete from job where kind = 'hash-images';
         update schema_version set version = '0.1.0'`);
       db.close();
       const upgraded = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder: earlier.dataFolder });
