@@ -1,6 +1,6 @@
 // @module-tag long
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
+import { type DatasetFile, type DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { datasetAfter } from '../../../web/live/dataset-after.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
@@ -15,6 +15,11 @@ beforeAll(async () => {
   image = await media.jpeg();
 });
 afterAll(() => discardServer(server));
+
+/** A job adds them later, and changes no time. */
+function withoutPlaceholders<T extends { readonly files: readonly DatasetFile[] }>({ files, ...dataset }: T) {
+  return { ...dataset, files: files.map(({ thumbhash: _, ...file }) => file) };
+}
 
 test('a dataset that is changed by its events equals its status', async () => {
   const id = await api.newDataset();
@@ -66,7 +71,7 @@ test('a dataset that is changed by its events equals its status', async () => {
       known = next ?? (await client.status(id));
     }
     const { digest: _digest, ...own } = known;
-    expect(own, `after step ${index}`).toEqual(status);
+    expect(withoutPlaceholders(own), `after step ${index}`).toEqual(withoutPlaceholders(status));
     for (const { code } of [...(status.error?.problems ?? []), ...status.warnings]) seen.add(code);
   }
   await events.return(undefined);
