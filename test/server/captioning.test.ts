@@ -427,6 +427,21 @@ describe('proposals', () => {
     expect(restored?.origin).toMatchObject({ by: 'model' });
   });
 
+  test('of removed images are not open, until these are restored', async () => {
+    const id = await datasetOf({ a: 'a1', b: 'b1' });
+    await captioned(id, { files: 'all' });
+    const [a] = (await client.captioning.proposals(id)).proposals;
+    await client.bulk.removeFiles(id, ['a.png', 'a.txt']);
+    const revision = (await client.history.revisions(id)).revisions[0]!.number;
+    const names = async () => (await client.captioning.proposals(id)).proposals.map(({ filename }) => filename);
+    expect([await names(), (await client.captioning.proposals(id)).total]).toEqual([['b.png'], 1]);
+    const late = await client.captioning.decide(id, { accept: [{ id: a!.id }] });
+    expect(late.accepted).toEqual([{ id: a!.id, outcome: 'not_open' }]);
+    expect(await textsOf(id)).toEqual({ 'b.txt': 'b1' });
+    await client.history.undo(id, revision);
+    expect(await names()).toEqual(['a.png', 'b.png']);
+  });
+
   test('are replaced by those of a later run, one for each file, page by page', async () => {
     const id = await datasetOf({ a: 'a1', b: 'b1', c: 'c1' });
     const first = await captioned(id, { files: 'all' });

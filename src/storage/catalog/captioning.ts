@@ -63,6 +63,15 @@ export interface OpenProposal extends Proposal, Pick<CaptionRun, 'model' | 'pres
 export type ProposalChange = Pick<Proposal, 'state'> &
   Partial<Pick<Proposal, 'base' | 'question' | 'answer' | 'outcome' | 'message'>>;
 
+/** The stored file of a proposal's dataset with this name. The first two conditions let the index of names be used. */
+function storedAs(filename: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`file.dataset_id = proposal.dataset_id and file.filename = ${filename}
+    and file.state <> 'pending' and file.state <> 'received' and file.state = 'stored'`;
+}
+
+/** Its image or clip is still there. */
+const IS_OPEN = sql`proposal.state = 'proposed' and exists (select 1 from file where ${storedAs(sql`proposal.filename`)})`;
+
 /** Runs that are kept besides those with open proposals. */
 const KEPT_RUNS = 20;
 
@@ -266,7 +275,8 @@ export class CaptionRuns {
   }
 
   async openCount(datasetId: string): Promise<number> {
-    const open = sql`select count(*) as files from caption_proposal where dataset_id = ${datasetId} and state = 'proposed'`;
+    const ofDataset = sql`proposal.dataset_id = ${datasetId} and ${IS_OPEN}`;
+    const open = sql<{ files: number }>`select count(*) as files from caption_proposal as proposal where ${ofDataset}`;
     return Number((await this.#rows<{ files: number }>(open))[0]?.files);
   }
 
@@ -283,9 +293,8 @@ export class CaptionRuns {
     const rows = await this.#rows<OpenProposal & { options: string }>(sql`
       select proposal.*, run.model, run.preset, run.options, file.sha256 as current
       from caption_proposal as proposal join caption_run as run on run.id = proposal.run_id
-      left join file on file.dataset_id = proposal.dataset_id and file.filename = proposal.caption
-        and file.state <> 'pending' and file.state <> 'received' and file.state = 'stored'
-      where ${condition} and proposal.state = 'proposed' order by proposal.caption limit ${limit}`);
+      left join file on ${storedAs(sql`proposal.caption`)}
+      where ${condition} and ${IS_OPEN} order by proposal.caption limit ${limit}`);
     return rows.map((row) => ({ ...row, options: JSON.parse(row.options) }));
   }
 
