@@ -66,7 +66,7 @@ test('a dataset that is changed by its events equals its status', async () => {
       known = next ?? (await client.status(id));
     }
     const { digest: _digest, ...own } = known;
-    expect(own, `after step ${index}`).toEqual(status);
+    expect(withoutHashes(own), `after step ${index}`).toEqual(withoutHashes(status));
     for (const { code } of [...(status.error?.problems ?? []), ...status.warnings]) seen.add(code);
   }
   await events.return(undefined);
@@ -83,3 +83,8 @@ test('a dataset that is changed by its events equals its status', async () => {
     'SIMILAR_STEM',
   ]);
 });
+
+/** Images are hashed later, which has an event of its own. */
+function withoutHashes<T extends Pick<DatasetWithFiles, 'files'>>(dataset: T): T {
+  return { ...dataset, files: dataset.files.map(({ thumbhash: _, ...file }) => file) };
+}
