@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import type {} from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
+import { startCommand, trainyard } from '../harness/command.js';
 import { datasetOf, newRoot } from '../harness/mounting.js';
 import { discardServer, startServer } from '../harness/server.js';
 
@@ -52,4 +52,16 @@ test('continues an archive that an earlier run has begun', async () => {
   const written = await readFile(join(folder, 'begun.zip'));
   expect(written.equals(Buffer.concat([begun, whole.subarray(1000)]))).toBe(true);
   expect(await readdir(folder)).toEqual(['begun.zip']);
+});
+
+test('two commands write one file in order, and no begun archive of another state stays', async () => {
+  const folder = await newRoot();
+  const path = join(folder, 'same.zip');
+  await writeFile(join(folder, `.same.zip.${'0'.repeat(16)}.part`), 'old');
+  const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+  const commands = Array.from({ length: 3 }, () => startCommand(['export', 'rail way', '--to', path], { env }));
+  const codes = (await Promise.all(commands.map(({ ended }) => ended))).map(({ code }) => code);
+  expect(codes.sort()).toEqual([0, 73, 73]);
+  expect((await readFile(path)).equals(await zip())).toBe(true);
+  expect(await readdir(folder)).toEqual(['same.zip']);
 });

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -7,10 +7,11 @@ import type { ZipForm } from '../../api/request-schemas.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
+import { acquireLock } from '../../storage/lock-file.js';
 import { revisionArgument } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import type { Output } from '../terminal/print.js';
+import { type Output, printMessage } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { formatBytes, printable } from '../terminal/text.js';
 
@@ -80,10 +81,10 @@ async function exportDataset(
   const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const bytes = await download(path, openAt, {
-      signal,
-      onBytes: (done, total) => display.update(() => [lineOf(done, total)]),
-    });
+    // Two commands that append to one file would damage it.
+    const bytes = await withLock(path, signal, () =>
+      download(path, openAt, { signal, onBytes: (done, total) => display.update(() => [lineOf(done, total)]) }),
+    );
     return {
       lines: [`${printable(path)}: ${formatBytes(bytes)}`],
       document: { dataset_id: id, name, as, path, bytes },
@@ -102,8 +103,26 @@ async function exportDataset(
 function pathFor(to: string | undefined, filename: string): string {
   const isFolder = to !== undefined && (to.endsWith('/') || lstatSync(to, { throwIfNoEntry: false })?.isDirectory());
   const path = to === undefined ? filename : isFolder ? join(to, filename) : to;
-  if (!existsSync(path)) return path;
+  requireAbsent(path);
+  return path;
+}
+
+/** @throws CommandError with 73 if the file exists */
+function requireAbsent(path: string): void {
+  if (!existsSync(path)) return;
   throw new CommandError(EXIT.cannotCreate, `${path} exists already. Remove it, or name another file with --to.`);
+}
+
+/** Waits for another command that writes the same file. */
+async function withLock<T>(path: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const onWaiting = () => printMessage(`waiting for another trainyard command that writes ${printable(path)}.`);
+  const release = await acquireLock(join(dirname(path), `.${basename(path)}.lock`), { signal, onWaiting });
+  try {
+    requireAbsent(path);
+    return await work();
+  } finally {
+    await release();
+  }
 }
 
 /** Writes beside the file, under a name with the ETag, so that a later run continues the same archive. @returns the size */
@@ -113,13 +132,16 @@ async function download(
   { signal, onBytes }: { signal: AbortSignal; onBytes: (done: number, total: number | undefined) => void },
 ): Promise<number> {
   const first = await openAt(0);
-  // Only an archive of a known size has one.
-  const etag = first.headers.get('etag') ?? undefined;
-  const total = etag === undefined ? undefined : Number(first.headers.get('content-length'));
-  const partial = join(
-    dirname(path),
-    `.${basename(path)}.${/^"([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`,
-  );
+  const length = first.headers.get('content-length');
+  // Only an archive of a known size has both, unless a proxy takes one away.
+  const etag = length === null ? undefined : (first.headers.get('etag') ?? undefined);
+  const total = etag === undefined ? undefined : Number(length);
+  const prefix = `.${basename(path)}.`;
+  const name = `${prefix}${/([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`;
+  const partial = join(dirname(path), name);
+  // Of another state of the dataset, which no run would continue.
+  const isOld = (each: string) => each.startsWith(prefix) && /^[0-9a-f]{16}\.part$/.test(each.slice(prefix.length));
+  for (const each of readdirSync(dirname(path)).filter(isOld)) if (each !== name) rmSync(join(dirname(path), each));
   const output = await open(partial, 'a');
   let size = (await output.stat()).size;
   const receive = async () => {
@@ -143,6 +165,7 @@ async function download(
     if (total === undefined) await receive();
     else while (size !== total) await receive();
     await output.sync();
+    requireAbsent(path);
     renameSync(partial, path);
     return size;
   } catch (error) {

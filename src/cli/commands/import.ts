@@ -3,13 +3,13 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { groupsToSave, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
+import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
-import { totalsOf } from '../folder/report.js';
+import { firstLines, totalsOf } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
 import {
@@ -136,6 +136,14 @@ async function prepareImport(
   const survey = await surveyEntries(entries, { choices: flags, knownStems });
   requireChoices(survey, { source, flags });
   const { placed, contents } = await importContents(survey, temporary);
+  if (placed.length === 0) {
+    const reasons = contents.skipped.map(({ message }) => `- ${message}`);
+    const lines = [
+      `${printable(source)}: no image, video or caption found.`,
+      ...firstLines(reasons, 'entry left out', 'entries left out'),
+    ];
+    throw new CommandError(EXIT.noInput, lines.join('\n'));
+  }
   const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
   const task: PushTask = {
@@ -168,10 +176,11 @@ function requireChoices(
 }
 
 function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
-  const root = topFolderOf(entries.map(({ path }) => path));
+  const paths = entries.map(({ path }) => path).filter((path) => !isHiddenPath(path));
+  const root = topFolderOf(paths);
   const start = root === '' ? 0 : root.length + 1;
   const folders = new Set(
-    entries.map(({ path }) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
+    paths.map((path) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
   );
   if (pairFoldersOf([...folders]) === undefined) return;
   const message = `${printable(source)} has folders of targets, controls or masks, which become linked datasets. Unpack it if it is a zip, and run: trainyard push FOLDER --pairs`;
@@ -192,7 +201,7 @@ async function runImport(task: PushTask, preview: ImportPreview): Promise<void> 
   const { flags } = task;
   const sent = await withLockedFolders(task.pair.folders, task, async () => {
     const plan = await planImport(task, preview);
-    await requireConsent(plan);
+    await requireConsent(plan, preview);
     const decisions = await askedDecisions(plan);
     const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
     await saveGroups(report, preview);
@@ -221,12 +230,13 @@ async function saveGroups({ plan, dataset, result }: PushReport, { groups }: Imp
 }
 
 /** Asks on a terminal, unless nothing is to be written. @throws CommandError with 65 if the answer is no */
-async function requireConsent({ task, dataset, files, toSend }: PushPlan): Promise<void> {
-  if (toSend.length === 0 || task.flags.yes || task.flags.json || !canAsk()) return;
-  const sent = new Set(toSend);
-  const bytes = files.reduce((sum, { name, size }) => sum + (sent.has(name) ? size : 0), 0);
+async function requireConsent(plan: PushPlan, { groups }: ImportPreview): Promise<void> {
+  const { task, dataset, toSend } = plan;
+  const isGrouping = dataset !== undefined && groupsToSave(groups, dataset).length > 0;
+  if ((toSend.length === 0 && !isGrouping) || task.flags.yes || task.flags.json || !canAsk()) return;
   const into = `${dataset === undefined ? 'the new dataset ' : ''}"${printable(task.name)}"`;
-  const question = `Import ${counted(toSend.length, 'file')}, ${formatBytes(bytes)}, into ${into}?`;
+  const files = `Import ${counted(toSend.length, 'file')}, ${formatBytes(dryRunDocument(plan).send_bytes)}, into ${into}?`;
+  const question = toSend.length > 0 ? files : `Put files of ${into} into groups?`;
   if (await confirms(question, task.signal)) return;
   throw new CommandError(EXIT.dataError, 'nothing was imported.');
 }

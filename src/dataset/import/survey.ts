@@ -163,7 +163,8 @@ class Survey<E extends ImportEntry> {
     };
     for (const found of this.#structured) addCaption(found);
     for (const candidates of this.#captions.values()) {
-      const [best] = candidates.toSorted((a, b) => rankOf(a.source) - rankOf(b.source));
+      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.file.sizeBytes === 0);
+      const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
         // Two spellings of a name are two files.
