@@ -9,27 +9,17 @@ import { stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
-import { firstLines, totalsOf } from '../folder/report.js';
+import { firstLines } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
-import {
-  askedDecisions,
-  dryRunDocument,
-  dryRunExitCode,
-  planLines,
-  printDryRun,
-  printEnded,
-  pushDocument,
-  pushExitCode,
-  unblocked,
-} from '../push/output.js';
-import { planOf, type PushPlan, preparePush } from '../push/plan.js';
-import { type PushReport, runPush, waitForEnd } from '../push/run.js';
+import { dryRunDocument } from '../push/output.js';
+import type { PushPlan } from '../push/plan.js';
+import { pushOnce } from '../push/push-once.js';
+import type { PushReport } from '../push/run.js';
 import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
-import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
+import { printMessage } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -98,11 +88,12 @@ async function importSource(
     const entries = await readSource(source, { temporary, follow: flags.follow === true, signal });
     const name = importNameFor(source, given);
     const { task, preview } = await prepareImport(entries, { source, name, flags, tools, temporary });
-    if (!flags.dryRun) return await runImport(task, preview);
-    const plan = await planImport(task, preview);
-    process.exitCode = dryRunExitCode(plan);
-    if (flags.json) printJson({ ...previewDocument(preview, plan), ...dryRunDocument(plan) });
-    else await printDryRun(plan);
+    await pushOnce(task, {
+      lines: previewLines(preview),
+      document: (plan) => previewDocument(preview, plan),
+      agree: (plan) => requireConsent(plan, preview),
+      finish: (report) => saveGroups(report, preview),
+    });
   } finally {
     display.clear();
     await rm(temporary, { recursive: true, force: true });
@@ -185,32 +176,6 @@ function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
   if (pairFoldersOf([...folders]) === undefined) return;
   const message = `${printable(source)} has folders of targets, controls or masks, which become linked datasets. Unpack it if it is a zip, and run: trainyard push FOLDER --pairs`;
   throw new CommandError(EXIT.dataError, message);
-}
-
-/** Compares with the dataset, and shows what an import would do. @throws CommandError with 65 if errors prevent it */
-async function planImport(task: PushTask, preview: ImportPreview): Promise<PushPlan> {
-  const plan = await preparePush(task);
-  if (!task.flags.json) {
-    print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
-    for (const line of [...previewLines(preview), ...planLines(plan, painterOf(process.stdout))]) print(line);
-  }
-  return unblocked(plan);
-}
-
-async function runImport(task: PushTask, preview: ImportPreview): Promise<void> {
-  const { flags } = task;
-  const sent = await withLockedFolders(task.pair.folders, task, async () => {
-    const plan = await planImport(task, preview);
-    await requireConsent(plan, preview);
-    const decisions = await askedDecisions(plan);
-    const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
-    await saveGroups(report, preview);
-    return report;
-  });
-  const report = await waitForEnd(sent);
-  process.exitCode = pushExitCode(report);
-  if (flags.json) printJson({ ...previewDocument(preview, report.plan), ...pushDocument(report) });
-  else await printEnded(report);
 }
 
 /** Keeps the repeats of the files that are in the dataset now, or soon. */
