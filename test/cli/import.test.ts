@@ -161,7 +161,9 @@ describe('import', () => {
       [`${path}.jpg`]: await media.jpeg({ seed }),
       [`${path}.txt`]: `wagon ${seed}`,
     });
-    const files = { ...(await pair(1, '10_red wagon/é')), ...(await pair(2, 'reg/1_dog/b')), ...(await pair(3, 'c')) };
+    const blank = { 'd.jpg': await media.jpeg({ seed: 4 }), 'd.txt': '' };
+    const pairs = [await pair(1, '10_red wagon/é'), await pair(2, 'reg/1_dog/b'), await pair(3, 'c'), blank];
+    const files = Object.assign({}, ...pairs);
     await importing(await zipWith(files, name));
     const { digest, groups } = (await datasetNamed(name))!;
     expect(groups).toEqual([

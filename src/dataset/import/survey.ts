@@ -225,7 +225,7 @@ class Survey<E extends ImportEntry> {
     for (const { file, caption } of table.rows) {
       const media = find(file);
       if (media === undefined) missing.push(`${file} is not among the images and clips.`);
-      else if (caption.trim() !== '') {
+      else if (caption !== undefined) {
         used++;
         this.#addCaption({ source: path, found: captionFor(media, { path, text: caption }) });
       }
