@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -7,11 +7,10 @@ import type { ZipForm } from '../../api/request-schemas.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
-import { acquireLock } from '../../storage/lock-file.js';
 import { revisionArgument } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, printMessage } from '../terminal/print.js';
+import type { Output } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { formatBytes, printable } from '../terminal/text.js';
 
@@ -42,8 +41,7 @@ metadata      images and clips, and metadata.jsonl with their captions, as Huggi
 captions-zip  the captions alone
 captions-csv  the captions alone, as a table with the columns file_name and text
 
-Run again after ctrl-C or a lost connection, the same command continues; metadata and captions-csv, whose sizes are not known in
-advance, begin anew.
+A lost connection is continued, except with metadata and captions-csv, whose sizes are not known in advance.
 
 Examples:
   $ trainyard export railway                                railway.zip in this folder
@@ -81,10 +79,8 @@ async function exportDataset(
   const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    // Two commands that append to one file would damage it.
-    const bytes = await withLock(path, signal, () =>
-      download(path, openAt, { signal, onBytes: (done, total) => display.update(() => [lineOf(done, total)]) }),
-    );
+    const onBytes = (done: number, total: number | undefined) => display.update(() => [lineOf(done, total)]);
+    const bytes = await download(path, openAt, { signal, onBytes });
     return {
       lines: [`${printable(path)}: ${formatBytes(bytes)}`],
       document: { dataset_id: id, name, as, path, bytes },
@@ -113,19 +109,7 @@ function requireAbsent(path: string): void {
   throw new CommandError(EXIT.cannotCreate, `${path} exists already. Remove it, or name another file with --to.`);
 }
 
-/** Waits for another command that writes the same file. */
-async function withLock<T>(path: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const onWaiting = () => printMessage(`waiting for another trainyard command that writes ${printable(path)}.`);
-  const release = await acquireLock(join(dirname(path), `.${basename(path)}.lock`), { signal, onWaiting });
-  try {
-    requireAbsent(path);
-    return await work();
-  } finally {
-    await release();
-  }
-}
-
-/** Writes beside the file, under a name with the ETag, so that a later run continues the same archive. @returns the size */
+/** Writes beside the file until all is there. A lost connection is continued. @returns the size */
 async function download(
   path: string,
   openAt: OpenExport,
@@ -136,17 +120,11 @@ async function download(
   // Only an archive of a known size has both, unless a proxy takes one away.
   const etag = length === null ? undefined : (first.headers.get('etag') ?? undefined);
   const total = etag === undefined ? undefined : Number(length);
-  const prefix = `.${basename(path)}.`;
-  const name = `${prefix}${/([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`;
-  const partial = join(dirname(path), name);
-  // Of another state of the dataset, which no run would continue.
-  const isOld = (each: string) => each.startsWith(prefix) && /^[0-9a-f]{16}\.part$/.test(each.slice(prefix.length));
-  for (const each of readdirSync(dirname(path)).filter(isOld)) if (each !== name) rmSync(join(dirname(path), each));
-  const output = await open(partial, 'a');
-  let size = (await output.stat()).size;
+  const partial = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+  const output = await open(partial, 'w');
+  let size = 0;
   const receive = async () => {
     const begun = size;
-    if (begun > 0) await first.body?.cancel().catch(() => {});
     const response = begun === 0 ? first : await openAt(begun, etag);
     if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
     try {
@@ -162,17 +140,15 @@ async function download(
     }
   };
   try {
-    if (total === undefined) await receive();
-    else while (size !== total) await receive();
+    await receive();
+    while (total !== undefined && size !== total) await receive();
     await output.sync();
     requireAbsent(path);
     renameSync(partial, path);
     return size;
-  } catch (error) {
-    if (etag === undefined) rmSync(partial, { force: true });
-    throw error;
   } finally {
     await output.close();
+    rmSync(partial, { force: true });
   }
 }
 

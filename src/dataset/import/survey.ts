@@ -13,6 +13,7 @@ export interface ImportEntry {
   readonly modified: number;
   /** Why it can't be read, as a sentence; `undefined` if it can. */
   readonly fault?: string | undefined;
+  /** Read as a whole. */
   readonly text: () => Promise<string>;
 }
 

@@ -184,9 +184,10 @@ describe('tables of captions', () => {
   });
 
   test('have blank captions where they say so, and none in empty cells of csv', async () => {
-    const rows = '{"file_name":"1.jpg","text":""}\n{"file_name":"2.jpg","text":null}';
-    const pictures = { '1.jpg': 'a', '2.jpg': 'b' };
-    expect(await imported({ ...pictures, 'metadata.jsonl': rows })).toMatchObject({ tables: [{ used: 1 }] });
+    const rows =
+      '{"file_name":"1.jpg","text":""}\n{"file_name":"2.jpg","text":null}\n{"file_name":"3.jpg","text":"red"}';
+    const pictures = { '1.jpg': 'a', '2.jpg': 'b', '3.jpg': 'c' };
+    expect(await imported({ ...pictures, 'metadata.jsonl': rows })).toMatchObject({ tables: [{ used: 2 }] });
     const { files } = await imported({ ...pictures, 'metadata.jsonl': rows, '2.caption': 'said' });
     expect(files).toMatchObject({ '1.txt': '“”', '2.txt': '2.caption' });
     const csv = 'file_name,text\n1.jpg,\n2.jpg,red\n';
