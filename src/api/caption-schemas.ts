@@ -54,7 +54,6 @@ export const captionRunBody = z.strictObject({
   leave_out: z.array(storedText(100)).max(50).default([]).describe('What the model is told not to mention.'),
   frames: z.int().min(1).max(32).default(8).describe('Of a clip, evenly spaced.'),
   max_tokens: z.int().min(16).max(32_768).default(400),
-  temperature: z.number().min(0).max(2).default(0.2),
   seed: z.int().min(0).max(2_147_483_647).default(1).describe('Another seed asks the same question anew.'),
   dry_run: z.boolean().default(false).describe('True: only counts.'),
 });
@@ -83,7 +82,6 @@ export const wireCaptionRun = z
       failed: count,
       gone: count.describe('Files that were removed meanwhile.'),
     }),
-    reused: count.describe('Answers that an earlier run had to the same question.'),
     revision: z.int().nullable().describe('The revision with all its captions, to be undone.'),
     problems: z
       .array(z.object({ filename: z.string(), outcome, message: z.string() }))
@@ -99,10 +97,10 @@ export const wireStartedRun = z
   .object({
     run: wireCaptionRun.nullable().describe('Null for a dry run, and if no file is left.'),
     counts: z.object({
-      without_caption: count.describe('They get their caption directly.'),
-      by_model: count.describe('They get a proposal.'),
-      by_person: count.describe('Written by a person or imported. They get a proposal.'),
-      others: count.describe('Selected and left out: what `files` does not include, damaged and missing files.'),
+      without_caption: count.describe('A run of them stores their captions directly.'),
+      by_model: count.describe('A run of them makes proposals.'),
+      by_person: count.describe('Written by a person or imported. A run of them makes proposals.'),
+      others: count.describe('Selected and left out: damaged and missing files, and a second one of the same stem.'),
     }),
     summary: text('The counts in a sentence.'),
   })

@@ -71,7 +71,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
   });
   const filenames = pairs?.flatMap(({ media }) => media.map(({ filename }) => filename));
   const scope = filenames && { filenames };
-  const { data: plan } = useQuery({
+  const { data: plan, error: planError } = useQuery({
     queryKey: ['caption-plan', dataset.id, filenames],
     queryFn: ({ signal }) => client.captioning.plan(dataset.id, { files: 'all', ...scope }, { signal }),
     refetchOnMount: 'always',
@@ -123,7 +123,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           onChange={setWhich}
         />
         <p role="status" className="text-sm">
-          {plan !== undefined && planText({ missing, byModel, byPerson })}
+          {plan === undefined ? planError && messageOf(planError) : planText({ missing, byModel, byPerson })}
         </p>
       </div>
       <Labelled label="Prompt">
@@ -270,7 +270,7 @@ function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
 }
 
 function testText({ ok, text, message, seconds }: CaptionTest): string {
-  const wrote = text === null ? '' : `It wrote of a red disc on white: “${text}”`;
+  const wrote = text === null ? '' : `It wrote of a red square: “${text}”`;
   return [wrote, message ?? '', ok ? `(${seconds.toFixed(1)} s)` : ''].filter(Boolean).join(' ');
 }
 

@@ -2,8 +2,12 @@ import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import { plainCount } from '../../dataset/problems.js';
-import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
+import type {
+  AcceptedProposal,
+  CaptioningService,
+  RunCounts,
+  RunRequest,
+} from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
@@ -44,7 +48,7 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
       request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
-      return startedToWire(run, counts);
+      return startedToWire(run, counts, body.files);
     },
     'caption-run.list': async ({ key }) => ({ runs: (await captioning.list(key)).map(captionRunToWire) }),
     'caption-run.read': async ({ key, params }) => {
@@ -82,27 +86,28 @@ export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
     ended_at: timeOrNull(run.ended_at),
     busy_until: timeOrNull(run.busy_until),
     total: Object.values(counts).reduce((sum, count) => sum + count, 0),
-    ...{ counts, reused: run.reused, revision: run.revision },
+    ...{ counts, revision: run.revision },
   };
 }
 
-function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): WireStartedRun {
-  const { withoutCaption, byModel, byPerson, others } = counts;
-  const written = [
-    ...(byModel > 0 ? [`${byModel} written by a model`] : []),
-    ...(byPerson > 0 ? [`${byPerson} written or imported by you`] : []),
-  ];
+function startedToWire(
+  run: CaptionRunView | undefined,
+  { withoutCaption, byModel, byPerson, others }: RunCounts,
+  which: RunRequest['files'],
+): WireStartedRun {
+  const proposed = 'they stay, and get a proposal';
   const sentences = [
-    ...(withoutCaption > 0
-      ? [`${plainCount(withoutCaption, 'file')} without a caption: stored when the run ends.`]
-      : []),
-    ...(written.length > 0 ? [`${written.join(', ')}: they stay, and get a proposal.`] : []),
-    ...(others > 0 ? [`${others} left out.`] : []),
-  ];
+    [withoutCaption, 'without a caption', which === 'model' ? 'left out' : 'stored when the run ends'],
+    [byModel, 'written by a model', which === 'missing' ? 'they stay' : proposed],
+    [byPerson, 'written or imported by you', which === 'all' ? proposed : 'they stay'],
+    [others, 'damaged, missing, or another of the same name', 'left out'],
+  ] as const;
   return {
     run: run === undefined ? null : captionRunToWire(run),
     counts: { without_caption: withoutCaption, by_model: byModel, by_person: byPerson, others },
-    summary: sentences.join(' ') || 'The dataset has no image or clip to caption.',
+    summary:
+      sentences.flatMap(([files, which, then]) => (files > 0 ? `${files} ${which}: ${then}.` : [])).join(' ') ||
+      'The dataset has no image or clip to caption.',
   };
 }
 

@@ -27,11 +27,11 @@ const TEST_PICTURE =
   'AAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAAQG/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAwDAQ' +
   'ACEQMRAD8AgARtIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA//9k=';
 
-const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, temperature: 0, seed: 1 };
+const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, seed: 1 };
 
 export type RunRequest = BodyOf<'caption-run.start'>;
 
-/** The selected files that a run includes, by what becomes of them. */
+/** The selected files by who has written their caption. */
 export interface RunCounts {
   readonly withoutCaption: number;
   readonly byModel: number;
@@ -81,10 +81,9 @@ export class CaptioningService {
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
     const { model, error } = await this.#servers.state(endpoint, signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const asking = { question: this.#dependencies.newId(), accountId, signal };
-    const answer = await this.#servers.inTurn(endpoint, asking, () => this.#servers.ask(endpoint, model, TEST, signal));
-    if (answer === undefined || 'busyUntil' in answer)
-      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const ask = () => this.#servers.ask(endpoint, model, TEST, signal);
+    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, ask);
+    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
     return { ...answer, message };
   }
@@ -136,12 +135,12 @@ export class CaptioningService {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
     }
     await this.#requireRoom(key.accountId);
-    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, temperature, seed } = request;
+    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, seed } = request;
     const run = {
       ...({ id: newId(), account_id: key.accountId, dataset_id: key.id, started_at: now(), ended_at: null } as const),
-      ...({ state: 'running', is_stopped: 0, reason: null, busy_until: null, streak: 0, reused: 0 } as const),
+      ...({ state: 'running', reason: null, busy_until: null, streak: 0 } as const),
       ...{ endpoint, model, preset, prompt, token_id: author.tokenId, token_name: author.tokenName },
-      options: { trigger, leaveOut, frames, maxTokens, temperature, seed },
+      options: { trigger, leaveOut, frames, maxTokens, seed },
     };
     await this.#runs.start(
       run,
@@ -180,19 +179,21 @@ export class CaptioningService {
     const named = filenames && new Set(filenames.map(normalizedFilename));
     const media = stored.filter(({ kind, filename }) => kind !== 'caption' && (named?.has(filename) ?? true));
     const counts = { withoutCaption: 0, byModel: 0, byPerson: 0, others: 0 };
-    const files = new Map<string, Pick<Proposal, 'filename' | 'caption'>>();
+    const files: Pick<Proposal, 'filename' | 'caption'>[] = [];
+    const counted = new Set<string>();
     for (const { filename, upload } of media) {
       const stem = stemOf(filename);
       const caption = captions.get(stem);
       const kind =
         caption === undefined ? 'withoutCaption' : caption.upload.origin?.by === 'model' ? 'byModel' : 'byPerson';
-      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
-      if (!isIncluded || upload.problem !== undefined || files.has(stem)) continue;
+      if (upload.problem !== undefined || counted.has(stem)) continue;
+      counted.add(stem);
       counts[kind]++;
-      files.set(stem, { filename, caption: caption?.filename ?? `${stem}.txt` });
+      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
+      if (isIncluded) files.push({ filename, caption: caption?.filename ?? `${stem}.txt` });
     }
-    counts.others = (named?.size ?? media.length) - files.size;
-    return { files: [...files.values()], counts };
+    counts.others = (named?.size ?? media.length) - counted.size;
+    return { files, counts };
   }
 
   /** Newest first. @throws ServiceError `dataset_not_found` */
@@ -254,7 +255,11 @@ export class CaptioningService {
   ): Promise<{ accepted: AcceptedProposal[]; dismissed: string[]; revision: number | undefined }> {
     await findRecord(this.#dependencies.catalog, key);
     const open = await this.#runs.openOf(key.id, [...accept.map(({ id }) => id), ...dismiss]);
-    const wanted = new Map(accept.flatMap((each) => (open.has(each.id) ? [[each.id, each]] : [])));
+    // Two runs on two machines may have proposed for one caption at the same moment.
+    const byCaption = new Map(
+      accept.flatMap((each) => (open.has(each.id) ? [[open.get(each.id)!.caption, each]] : [])),
+    );
+    const wanted = new Map([...byCaption.values()].map((each) => [each.id, each]));
     const writes = [...wanted.values()].map((each) => writeOf(open.get(each.id)!, each));
     const saved = writes.length === 0 ? undefined : await this.#captionWrites.save(key, writes, options);
     const results = new Map<string, AcceptedProposal>();

@@ -13,8 +13,14 @@ import {
 const LONGEST_PAUSE_SECONDS = 60;
 const LONGEST_RETRY_AFTER_SECONDS = 600;
 
+/** Files that are prepared while a model answers for others. */
+const PREPARED = 2;
+
 interface ModelServer {
   readonly endpoint: CaptionEndpoint;
+  /** Files that are prepared or asked about. */
+  readonly files: FairQueue;
+  /** Requests. */
   readonly queue: FairQueue;
   /** Until then it is not asked. */
   busyUntil: Micros;
@@ -34,7 +40,9 @@ export class ModelServers {
     options: { now: () => Micros; onAsked: (outcome: string) => void },
   ) {
     const server = (endpoint: CaptionEndpoint): ModelServer => {
-      return { endpoint, queue: new FairQueue(endpoint.concurrency), busyUntil: 0, busyAnswers: 0 };
+      const { concurrency } = endpoint;
+      const queues = { files: new FairQueue(concurrency + PREPARED), queue: new FairQueue(concurrency) };
+      return { endpoint, ...queues, busyUntil: 0, busyAnswers: 0 };
     };
     this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
     this.#now = options.now;
@@ -45,9 +53,9 @@ export class ModelServers {
     return [...this.#servers.keys()];
   }
 
-  /** Requests at once, of all. */
-  get concurrency(): number {
-    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, 0);
+  /** Files at once, of all. */
+  get filesAtOnce(): number {
+    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, PREPARED);
   }
 
   get inFlight(): number {
@@ -78,11 +86,12 @@ export class ModelServers {
   }
 
   /**
-   * Runs work that asks and records the answer when it is its turn; `undefined` if the same question is being asked.
+   * Runs work that prepares a file and asks about it; `undefined` if the same question is being asked. What waits behind it holds
+   * no pictures.
    *
    * @throws as `endpoint` and `work`; the signal's reason
    */
-  inTurn<T>(
+  withFile<T>(
     name: string,
     { question, accountId, signal }: { question: string; accountId: string; signal: AbortSignal },
     work: () => Promise<T>,
@@ -92,7 +101,16 @@ export class ModelServers {
       this.#questions.add(question);
       return work().finally(() => this.#questions.delete(question));
     };
-    return this.#server(name).queue.run(accountId, asking, { signal });
+    return this.#server(name).files.run(accountId, asking, { signal });
+  }
+
+  /** Runs work that asks when it is its turn. @throws as `endpoint` and `work`; the signal's reason */
+  inTurn<T>(
+    name: string,
+    { accountId, signal }: { accountId: string; signal: AbortSignal },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return this.#server(name).queue.run(accountId, work, { signal });
   }
 
   /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
@@ -108,7 +126,7 @@ export class ModelServers {
     this.#onAsked('busy');
     const pause = Math.min(2 ** server.busyAnswers++, LONGEST_PAUSE_SECONDS);
     const seconds = Math.min(answer.retryAfterSeconds ?? pause, LONGEST_RETRY_AFTER_SECONDS);
-    server.busyUntil = this.#now() + seconds * MICROS_PER_SECOND;
+    server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
     return { busyUntil: server.busyUntil };
   }
 }

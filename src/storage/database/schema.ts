@@ -238,9 +238,7 @@ export const TABLES = {
     ended_at: integerOrNull,
     /** running, ending, done or stopped. */
     state: text,
-    /** 1 if a person or an outcome has ended it before its files. */
-    is_stopped: count,
-    /** Null unless an outcome has. */
+    /** Why it stopped by itself. */
     reason: textOrNull,
     endpoint: text,
     model: text,
@@ -254,7 +252,6 @@ export const TABLES = {
     /** The outcome of the last files, and how many in a row. */
     streak_of: textOrNull,
     streak: count,
-    reused: count,
   }),
   caption_proposal: table({
     id: text,
