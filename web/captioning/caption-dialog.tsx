@@ -141,9 +141,9 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
               }
               className={FIELD}
             >
-              {presets.map(({ name, builtin }) => (
+              {presets.map(({ name }) => (
                 <option key={name} value={name}>
-                  {builtin ? (PRESET_WORDS[name] ?? name) : name}
+                  {PRESET_WORDS[name] ?? name}
                 </option>
               ))}
               <option value={OWN_PROMPT}>My own prompt</option>

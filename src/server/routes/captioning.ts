@@ -1,5 +1,6 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
+import { BUILTIN_PROMPTS, PRESETS } from '../../dataset/captioning/prompts.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import type {
@@ -16,7 +17,7 @@ import { authorOf, currentToWire, etagOf, expectedConditionOf } from '../write-h
 
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`
-  | `caption-preset.${'list' | 'save' | 'delete'}`
+  | 'caption-preset.list'
   | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
   | `proposal.${'list' | 'decide'}`;
 
@@ -37,13 +38,9 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const seconds = Math.round(performance.now() - startedAt) / 1000;
       return { ok: text !== null && outcome === null, text, outcome, message, seconds };
     },
-    'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
-    'caption-preset.save': ({ params, body, accountId }) =>
-      captioning.savePreset(accountId, params.preset, body.prompt),
-    'caption-preset.delete': async ({ params: { preset: name }, accountId }) => {
-      await captioning.removePreset(accountId, name);
-      return { name, deleted: true };
-    },
+    'caption-preset.list': async () => ({
+      presets: PRESETS.map((name) => ({ name, prompt: BUILTIN_PROMPTS[name] })),
+    }),
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
