@@ -3,7 +3,7 @@ import { CAPTION_OUTCOMES, type CaptionOutcome } from '../dataset/captioning/out
 import { PRESETS } from '../dataset/captioning/prompts.js';
 import { MAX_BATCH_FILES, MAX_NAMES_PER_REQUEST, MAX_PROMPT_LENGTH } from './limits.js';
 import { fromDigits, trueOrFalse } from './request-schemas.js';
-import { wireCurrentFile, wireEtag, wireFile, wireProblem, wireRevisionNumber } from './schemas.js';
+import { wireEtag, wireProblem, wireRevisionNumber } from './schemas.js';
 import { flag, rawName, storedText, text, wireCount as count, wireTime, wordOf } from './values.js';
 
 /* The schemas of captions by a model. All of it is trainyard's own. */
@@ -33,19 +33,11 @@ export const wireCaptionTest = z
   .meta({ id: 'CaptionTest' });
 
 const prompt = storedText(MAX_PROMPT_LENGTH).min(1);
-const presetName = z.enum(PRESETS);
-export const wireCaptionPreset = z
-  .object({
-    name: presetName,
-    prompt: text('With the variables {caption}, {tags}, {name} and {trigger}.'),
-  })
-  .meta({ id: 'CaptionPreset' });
-export const wireCaptionPresets = z.object({ presets: z.array(wireCaptionPreset) });
 
 const FILES = 'missing: those without a caption. model: those whose caption a model wrote. all: all.';
 export const captionRunBody = z.strictObject({
   endpoint: rawName.optional().describe('The first one by default.'),
-  preset: presetName.optional().describe('`sentence` by default.'),
+  preset: z.enum(PRESETS).optional().describe('`sentence` by default.'),
   prompt: prompt.optional().describe('Instead of a preset.'),
   files: z.enum(['missing', 'model', 'all']).default('missing').describe(FILES),
   filenames: z.array(rawName).min(1).max(MAX_BATCH_FILES).optional().describe('Of these images and clips only.'),
@@ -67,7 +59,6 @@ export const wireCaptionRun = z
     model: z.string(),
     preset: textOrNull('Null for a prompt of its own.'),
     prompt: z.string(),
-    token: textOrNull('The name of the token that started it.'),
     started_at: wireTime,
     ended_at: wireTime.nullable(),
     busy_until: wireTime.nullable().describe('The server is busy, or loads the model, and is asked again then.'),
@@ -151,10 +142,8 @@ export const wireDecisions = z
       z.object({
         id: z.string(),
         outcome: wordOf(['accepted', 'outdated', 'rejected', 'not_open']).describe(
-          'outdated: the caption is another by now, see `current`, and nothing was written. not_open: decided already.',
+          'outdated: the caption is another by now, and nothing was written. not_open: decided already.',
         ),
-        file: wireFile.optional().describe('The caption, if it was accepted.'),
-        current: wireCurrentFile.nullable().optional(),
         problem: wireProblem.optional(),
       }),
     ),
@@ -165,7 +154,6 @@ export const wireDecisions = z
 
 export type WireCaptionEndpoint = z.infer<typeof wireCaptionEndpoint>;
 export type WireCaptionTest = z.infer<typeof wireCaptionTest>;
-export type WireCaptionPreset = z.infer<typeof wireCaptionPreset>;
 export type WireCaptionRun = z.infer<typeof wireCaptionRun>;
 export type WireStartedRun = z.infer<typeof wireStartedRun>;
 export type WireProposal = z.infer<typeof wireProposal>;

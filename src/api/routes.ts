@@ -308,9 +308,6 @@ export const ROUTES = {
   'caption-endpoint.test': route('POST /caption-endpoints/:endpoint/test', 'Send a small picture to a model', {
     answer: captioning.wireCaptionTest,
   }),
-  'caption-preset.list': route('GET /caption-presets', 'The prompts that a run may name', {
-    answer: captioning.wireCaptionPresets,
-  }),
   'caption-run.start': route(
     'POST /:id/caption-runs',
     'Have a model write captions, or proposals where there are some',

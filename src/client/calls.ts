@@ -362,11 +362,6 @@ export class CaptioningCalls extends Calls {
     return this.requests.json('caption-endpoint.test', { endpoint }, { isRepeatable: false, ...options });
   }
 
-  /** Lists the prompts that a run may name. */
-  async presets(options: CallOptions = {}) {
-    return (await this.requests.json('caption-preset.list', {}, options)).presets;
-  }
-
   /** Counts what a run would do. */
   plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
     return this.requests.json('caption-run.start', { id }, { body: { ...run, dry_run: true }, ...options });

@@ -1,6 +1,5 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
-import { BUILTIN_PROMPTS, PRESETS } from '../../dataset/captioning/prompts.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import type {
@@ -12,12 +11,11 @@ import type {
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, problemToWire, timeOf, timeOrNull } from '../to-wire.js';
-import { authorOf, currentToWire, etagOf, expectedConditionOf } from '../write-headers.js';
+import { problemToWire, timeOf, timeOrNull } from '../to-wire.js';
+import { authorOf, etagOf, expectedConditionOf } from '../write-headers.js';
 
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`
-  | 'caption-preset.list'
   | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
   | `proposal.${'list' | 'decide'}`;
 
@@ -38,9 +36,6 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const seconds = Math.round(performance.now() - startedAt) / 1000;
       return { ok: text !== null && outcome === null, text, outcome, message, seconds };
     },
-    'caption-preset.list': async () => ({
-      presets: PRESETS.map((name) => ({ name, prompt: BUILTIN_PROMPTS[name] })),
-    }),
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
@@ -78,7 +73,7 @@ export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
   const counts = { waiting, ready, applied, proposed, decided: accepted + dismissed + replaced, failed, gone };
   return {
     ...{ id: run.id, dataset_id: run.dataset_id, state: run.state, reason: run.reason, endpoint: run.endpoint },
-    ...{ model: run.model, preset: run.preset, prompt: run.prompt, token: run.token_name },
+    ...{ model: run.model, preset: run.preset, prompt: run.prompt },
     started_at: timeOf(run.started_at),
     ended_at: timeOrNull(run.ended_at),
     busy_until: timeOrNull(run.busy_until),
@@ -123,11 +118,9 @@ function proposalToWire(proposal: OpenProposal, { hasText }: { hasText: boolean 
   };
 }
 
-function acceptedToWire({ id, outcome, file, current, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
+function acceptedToWire({ id, outcome, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
   return {
     ...{ id, outcome },
-    ...(file && { file: fileToWire(file) }),
-    ...(outcome === 'outdated' && { current: currentToWire(current) }),
     ...(problem && { problem: problemToWire(problem) }),
   };
 }

@@ -2,12 +2,11 @@ import type { BodyOf } from '../../api/routes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
-import type { Author, StoredFile, WriteCondition } from '../../dataset/dataset.js';
+import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { CurrentFile } from '../../dataset/write-condition.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import type { CaptionWrites } from '../bulk/caption-writes.js';
 import { storedFilesIn } from '../dataset-view.js';
@@ -41,8 +40,6 @@ export interface RunCounts {
 export interface AcceptedProposal {
   readonly id: string;
   readonly outcome: 'accepted' | 'outdated' | 'rejected' | 'not_open';
-  readonly file?: StoredFile;
-  readonly current?: CurrentFile | undefined;
   readonly problem?: ErrorProblem;
 }
 
@@ -113,7 +110,7 @@ export class CaptioningService {
     const run = {
       ...({ id: newId(), account_id: key.accountId, dataset_id: key.id, started_at: now(), ended_at: null } as const),
       ...({ state: 'running', reason: null, busy_until: null, streak: 0 } as const),
-      ...{ endpoint, model, preset, prompt, token_id: author.tokenId, token_name: author.tokenName },
+      ...{ endpoint, model, preset, prompt, token_id: author.tokenId },
       options: { trigger, leaveOut, frames, maxTokens, seed },
     };
     await this.#runs.start(
@@ -225,11 +222,11 @@ export class CaptioningService {
     const results = new Map<string, AcceptedProposal>();
     for (const [i, id] of [...wanted.keys()].entries()) {
       const result = saved?.captions[i];
-      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted', file: result.file });
+      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted' });
       if (result?.outcome === 'conflict') {
         // An earlier attempt may have stored it, and lost its answer.
         const isOwn = result.current?.sha256 === textDigestOf(writes[i]!.text);
-        results.set(id, isOwn ? { id, outcome: 'accepted' } : { id, outcome: 'outdated', current: result.current });
+        results.set(id, { id, outcome: isOwn ? 'accepted' : 'outdated' });
       }
       if (result?.outcome === 'rejected') results.set(id, { id, outcome: 'rejected', problem: result.problem });
     }

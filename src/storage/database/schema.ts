@@ -245,7 +245,6 @@ export const TABLES = {
     /** `AskedOptions` as JSON. */
     options: text,
     token_id: textOrNull,
-    token_name: textOrNull,
     busy_until: integerOrNull,
     /** The outcome of the last files, and how many in a row. */
     streak_of: textOrNull,
