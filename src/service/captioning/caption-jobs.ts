@@ -100,18 +100,9 @@ async function captionFile(
     await runs.record(file, { ...change, base, question }, now());
     return 'done';
   };
-  const fromKnown = async () => {
-    const known = await runs.answerTo(question);
-    return known && record({ ...stateOf({ base, ...known }), ...known });
-  };
-  const wait = async (busyUntil: Micros) => {
-    await runs.markBusy(run, busyUntil);
-    return { dueAt: busyUntil };
-  };
   const end = await servers.withFile(name, { question, accountId, signal }, async () => {
-    const known = await fromKnown();
-    if (known !== undefined) return known;
-    if (servers.busyUntil(name) > now()) return wait(servers.busyUntil(name));
+    const known = await runs.answerTo(question);
+    if (known !== undefined) return record({ ...stateOf({ base, ...known }), ...known });
     const options = { endpoint, count: frames, accountId, signal };
     const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
       if (error instanceof NotShown) return error;
@@ -125,7 +116,9 @@ async function captionFile(
       if ((await runs.waiting(file.id)) === undefined) return 'done';
       const asked = { ...pictures, prompt: text, maxTokens, seed };
       const answer = await servers.ask(name, run.model, asked, signal);
-      return 'busyUntil' in answer ? wait(answer.busyUntil) : record(changeOf(answer, { base, trigger }));
+      if (!('busyUntil' in answer)) return record(changeOf(answer, { base, trigger }));
+      await runs.markBusy(run, answer.busyUntil);
+      return { dueAt: answer.busyUntil };
     });
   });
   return end ?? { dueAt: now() + MICROS_PER_SECOND };

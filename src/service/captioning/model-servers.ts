@@ -9,8 +9,8 @@ import {
   type ModelQuestion,
 } from './model-client.js';
 
-/** While a server is busy without saying how long, the pause doubles up to the longest. */
-const LONGEST_PAUSE_SECONDS = 60;
+/** For a server that does not say how long it is busy. */
+const PAUSE_SECONDS = 5;
 const LONGEST_RETRY_AFTER_SECONDS = 600;
 
 /** Files that are prepared while a model answers for others. */
@@ -24,7 +24,6 @@ interface ModelServer {
   readonly queue: FairQueue;
   /** Until then it is not asked. */
   busyUntil: Micros;
-  busyAnswers: number;
 }
 
 /** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
@@ -42,7 +41,7 @@ export class ModelServers {
     const server = (endpoint: CaptionEndpoint): ModelServer => {
       const { concurrency } = endpoint;
       const queues = { files: new FairQueue(concurrency + PREPARED), queue: new FairQueue(concurrency) };
-      return { endpoint, ...queues, busyUntil: 0, busyAnswers: 0 };
+      return { endpoint, ...queues, busyUntil: 0 };
     };
     this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
     this.#now = options.now;
@@ -80,11 +79,6 @@ export class ModelServers {
     return endpointState(this.endpoint(name), signal);
   }
 
-  /** When a busy server is asked again; in the past if it is not busy. @throws ServiceError `caption_endpoint_not_found` */
-  busyUntil(name: string): Micros {
-    return this.#server(name).busyUntil;
-  }
-
   /**
    * Runs work that prepares a file and asks about it; `undefined` if the same question is being asked. What waits behind it holds
    * no pictures.
@@ -118,14 +112,10 @@ export class ModelServers {
     const server = this.#server(name);
     if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
     const answer = await askModel(server.endpoint, model, question, signal);
-    if (!('retryAfterSeconds' in answer)) {
-      server.busyAnswers = 0;
-      this.#onAsked(answer.outcome ?? 'written');
-      return answer;
-    }
-    this.#onAsked('busy');
-    const pause = Math.min(2 ** server.busyAnswers++, LONGEST_PAUSE_SECONDS);
-    const seconds = Math.min(answer.retryAfterSeconds ?? pause, LONGEST_RETRY_AFTER_SECONDS);
+    const isBusy = 'retryAfterSeconds' in answer;
+    this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
+    if (!isBusy) return answer;
+    const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
     server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
     return { busyUntil: server.busyUntil };
   }
