@@ -11,7 +11,8 @@ import { useDatasets } from './live/datasets.js';
 import { pairsOf } from './live/pairs.js';
 import { useClient } from './session/client.js';
 import { type Choice, type ChoiceGroup, Chooser } from './ui/chooser.js';
-import { Dialog } from './ui/dialog.js';
+import { Button } from './ui/button.js';
+import { Dialog, DialogActions } from './ui/dialog.js';
 import { countOf } from './ui/format.js';
 
 const PAGES = [
@@ -81,6 +82,9 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onCl
         placeholder={parameters === null ? 'A dataset or a page' : 'A verb, dataset, tag, file or page'}
         groups={groups}
       />
+      <DialogActions>
+        <Button onClick={onClose}>Close</Button>
+      </DialogActions>
     </Dialog>
   );
 }

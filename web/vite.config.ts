@@ -103,6 +103,8 @@ export default defineConfig({
     // Inlined assets become data: URLs, which the content security policy forbids.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // A test limits what the first load transfers.
+    chunkSizeWarningLimit: 700,
     rolldownOptions: {
       output: {
         // Loaded when they are read alone.

@@ -50,7 +50,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
     const { page } = await site.open(`/datasets/${id}`);
     await press(page, 'More');
     await page.keyboard.press('ArrowDown');
-    await expectFocus(page, /^button Controls and mask/);
+    await expectFocus(page, /^button Caption with a model/);
     await page.keyboard.press('ArrowUp');
     await expectFocus(page, /^button More/);
     await page.keyboard.press('ArrowUp');

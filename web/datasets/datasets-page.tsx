@@ -6,9 +6,9 @@ import { GuideLink } from '../guide/guide-panel.js';
 import { useDatasets } from '../live/datasets.js';
 import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { WriteButton } from '../session/write-button.js';
-import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { filterDatasets, foldLinked, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
 import type { DatasetVerb } from './dataset-card.js';
@@ -17,6 +17,8 @@ import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 import { FirstSteps } from './first-steps.js';
 import { SettingsDialog } from './settings-dialog.js';
+
+const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
 
 /** The page with all datasets of the account. */
 export function DatasetsPage() {

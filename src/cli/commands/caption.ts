@@ -14,7 +14,7 @@ import { type Output, painterOf, print } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';
 import { counted, printable } from '../terminal/text.js';
-import { wordLines } from './history.js';
+import { wordLines } from '../terminal/word-lines.js';
 
 const POLL_MS = 1000;
 

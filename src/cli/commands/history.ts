@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
-import { differenceOf } from '../../dataset/history/word-difference.js';
 import { numberIn, revisionArgument } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, onDataset } from '../remote.js';
@@ -11,12 +10,10 @@ import { withOwnCommand } from '../terminal/own-command.js';
 import { type Output, type Painter, painterOf, print, tableLines } from '../terminal/print.js';
 import { canAsk, isConfirmed } from '../terminal/prompts.js';
 import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
+import { wordLines } from '../terminal/word-lines.js';
 
 /** Names on one page, which has their captions. */
 const PAGE_SIZE = 500;
-
-/** How much of a longer run of equal text is printed at its start and at its end. */
-const CONTEXT_CHARACTERS = 60;
 
 const LOG_HELP = `
 Examples:
@@ -277,26 +274,4 @@ function isLost({ kind, size_bytes }: DatasetFile, text: string | undefined): bo
 
 function describe({ filename, size_bytes }: DatasetFile): string {
   return `${printable(filename)}  ${formatBytes(size_bytes)}`;
-}
-
-/** The words of two texts, as `git diff --word-diff` marks them. */
-export function wordLines(before: string, after: string, paint: Painter): string[] {
-  const pieces = differenceOf(before, after);
-  if (pieces.every(({ kind }) => kind === 'same'))
-    return [paint('dim', '    the texts differ in their byte order mark')];
-  const marked = pieces.map(({ kind, text }) => {
-    if (kind === 'same') return shortened(text).split('\n').map(printable).join('\n');
-    const [style, open, close] = kind === 'added' ? (['green', '{+', '+}'] as const) : (['red', '[-', '-]'] as const);
-    // A line end that was added or removed is marked, since it can't be seen.
-    return paint(style, `${open}${printable(text.replaceAll('\n', '↵'))}${close}`);
-  });
-  return marked
-    .join('')
-    .split('\n')
-    .map((line) => `    ${line}`);
-}
-
-function shortened(text: string): string {
-  if (text.length <= 2 * CONTEXT_CHARACTERS) return text;
-  return `${text.slice(0, CONTEXT_CHARACTERS)} … ${text.slice(-CONTEXT_CHARACTERS)}`;
 }

@@ -47,7 +47,7 @@ Examples:
   $ trainyard import wagons.zip                          becomes the dataset "wagons"
   $ trainyard import kohya --dry-run                     shows what would come in, and changes nothing
   $ trainyard import hf-export --caption-column short    takes captions from this column of a table
-  $ trainyard import wagons.zip said --captions .caption sentences of .caption files before tags of .txt files
+  $ trainyard import wagons.zip said --captions .caption  sentences of .caption files before tags of .txt files
   $ trainyard import wagons.zip photos --ours            in conflicts, replaces the dataset's version
 
 Exit codes are those of "push": 0 the dataset is READY, 1 it is FAILED, 65 nothing was sent because of errors, 66 no files found,

@@ -91,7 +91,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await cardOf(page, 'b.jpg').getByRole('link', { name: 'Review the proposal for b.jpg' }).click();
     await heading(page, 'b.jpg').waitFor();
     expect(await part(page, 'Caption').textContent()).toContain('a depot');
-    await part(page, 'Proposal').locator('del', { hasText: 'depot' }).waitFor();
+    await part(page, 'Caption').locator('del', { hasText: 'depot' }).waitFor();
     await part(page, 'Proposal').locator('ins', { hasText: 'red' }).first().waitFor();
   });
 

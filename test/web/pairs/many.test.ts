@@ -83,7 +83,8 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await soon(() => progress.evaluate((bar: HTMLProgressElement) => bar.value)).toBeGreaterThan(0);
     await page.getByText('9,700 pairs', { exact: true }).waitFor();
     await progress.waitFor({ state: 'detached' });
-    expect(await scrollOf(page)).toBe(scroll);
+    // The line that tells that the file of the address is gone may stand above by now, for which the browser makes up.
+    expect(Math.abs((await scrollOf(page)) - scroll)).toBeLessThan(40);
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
     expect((await site.api.status(id)).body.counts.images).toBe(9700);
   });

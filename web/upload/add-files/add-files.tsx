@@ -1,11 +1,9 @@
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
+import { loadedLater } from '../../ui/loaded-later.js';
 import { useQueueClient } from '../queue/page-queue.js';
-import { AddUpload } from './add-upload.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
-import { withEntriesOfArchives } from './dropped-archives.js';
-import { AddPairs } from './pairs/add-pairs.js';
-import { droppedPairsOf } from './pairs/dropped-pairs.js';
-import { Preparing, usePrepared } from './preparing.js';
+
+const Adding = loadedLater(async () => (await import('./adding.js')).Adding);
 
 interface Addition {
   readonly key: number;
@@ -45,18 +43,4 @@ export function AddFilesProvider({ children }: { children: ReactNode }) {
       )}
     </AddFilesContext>
   );
-}
-
-interface AddingProps extends Omit<Addition, 'key'> {
-  readonly onDone: () => void;
-}
-
-/** Adds files to a dataset or to a new one, and a folder of pairs to several. */
-function Adding({ files, datasetId, onDone }: AddingProps) {
-  // The promise starts with the first render, and stays the same for all.
-  const [listed] = useState(() => files.then(withEntriesOfArchives));
-  const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await listed) ?? null);
-  const flat = <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
-  if (dropped === undefined && error === null) return <Preparing error={null} onRetry={() => {}} onCancel={onDone} />;
-  return dropped ? <AddPairs dropped={dropped} datasetId={datasetId} flat={flat} onDone={onDone} /> : flat;
 }
