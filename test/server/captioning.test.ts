@@ -417,6 +417,19 @@ describe('a run', () => {
     await discardServer(next);
   });
 
+  test('whose captions exceed a limit makes proposals of them, and says so', async () => {
+    const own = await startServer({ ...settings, 'max-dataset-files': 3 }, { env: { MODEL_KEY: KEY } });
+    const mine = new TrainyardClient({ baseUrl: own.url, token: (await own.api()).token });
+    const id = await datasetOf({ a: null, b: null }, await own.api());
+    const run = await captioned(id, {}, mine);
+    expect(run).toMatchObject({ state: 'stopped', counts: { applied: 0, ready: 0, proposed: 2 } });
+    expect(run.reason).toMatch(/^The captions became proposals: /);
+    const { proposals } = await mine.captioning.proposals(id);
+    const { accepted } = await mine.captioning.decide(id, { accept: [{ id: proposals[0]!.id }] });
+    expect(accepted).toMatchObject([{ outcome: 'accepted' }]);
+    await discardServer(own);
+  });
+
   test('is announced to webhooks, and counted by the metrics', async () => {
     const receiver = await startReceiver();
     const webhook = await client.webhooks.add(receiver.url, { events: ['captions.finished'] });

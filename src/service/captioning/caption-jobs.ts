@@ -177,7 +177,6 @@ export function captionRunJob(
         // What a later attempt may save is tried again.
         if (!(error instanceof ServiceError) || !LASTING.includes(error.code)) throw error;
         reason = `The captions became proposals: ${error.message}`;
-        for (const proposal of ready) changes.set(proposal.id, { state: 'proposed' });
       }
       const at = now();
       const event = (ended: CaptionRunView) => ({

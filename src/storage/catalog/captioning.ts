@@ -244,6 +244,13 @@ export class CaptionRuns {
     const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
     const others = [...changes].filter(([, { state }]) => state !== 'applied');
     const why = reason ?? run.reason;
+    const ofRun = sql`run_id = ${run.id} and state = 'ready'`;
+    const proposing = [
+      this
+        .#sql`update caption_proposal set state = 'replaced' where dataset_id = ${run.dataset_id} and state = 'proposed'
+        and caption in (select caption from caption_proposal where ${ofRun})`,
+      this.#sql`update caption_proposal set state = 'proposed' where ${ofRun}`,
+    ];
     const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
     const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
     await this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
@@ -252,6 +259,7 @@ export class CaptionRuns {
           (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
         ),
         ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
+        ...(reason === null ? [] : proposing),
         this.#sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
