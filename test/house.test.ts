@@ -27,12 +27,12 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8575,
-  server: 3955,
-  client: 1865,
-  api: 1985,
-  service: 9530,
-  storage: 8705,
-  dataset: 8515,
+  server: 3950,
+  client: 1850,
+  api: 1960,
+  service: 9510,
+  storage: 8680,
+  dataset: 8535,
   '.': 1105,
 };
 

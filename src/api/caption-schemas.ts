@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { CAPTION_OUTCOMES, type CaptionOutcome } from '../dataset/captioning/outcomes.js';
+import { PRESETS } from '../dataset/captioning/prompts.js';
 import { MAX_BATCH_FILES, MAX_NAMES_PER_REQUEST, MAX_PROMPT_LENGTH } from './limits.js';
 import { fromDigits, trueOrFalse } from './request-schemas.js';
-import { wireCurrentFile, wireEtag, wireFile, wireProblem, wireRevisionNumber } from './schemas.js';
+import { wireEtag, wireProblem, wireRevisionNumber } from './schemas.js';
 import { flag, rawName, storedText, text, wireCount as count, wireTime, wordOf } from './values.js';
 
 /* The schemas of captions by a model. All of it is trainyard's own. */
@@ -32,21 +33,11 @@ export const wireCaptionTest = z
   .meta({ id: 'CaptionTest' });
 
 const prompt = storedText(MAX_PROMPT_LENGTH).min(1);
-export const wireCaptionPreset = z
-  .object({
-    name: z.string(),
-    prompt: text('With the variables {caption}, {tags}, {name} and {trigger}.'),
-    builtin: flag('True for tags, sentence, paragraph and clip, which every account has.'),
-  })
-  .meta({ id: 'CaptionPreset' });
-export const wireCaptionPresets = z.object({ presets: z.array(wireCaptionPreset) });
-export const captionPresetBody = z.strictObject({ prompt });
-export const wireDeletedPreset = z.object({ name: z.string(), deleted: z.literal(true) });
 
 const FILES = 'missing: those without a caption. model: those whose caption a model wrote. all: all.';
 export const captionRunBody = z.strictObject({
   endpoint: rawName.optional().describe('The first one by default.'),
-  preset: rawName.optional().describe('`sentence` by default.'),
+  preset: z.enum(PRESETS).optional().describe('`sentence` by default.'),
   prompt: prompt.optional().describe('Instead of a preset.'),
   files: z.enum(['missing', 'model', 'all']).default('missing').describe(FILES),
   filenames: z.array(rawName).min(1).max(MAX_BATCH_FILES).optional().describe('Of these images and clips only.'),
@@ -54,7 +45,6 @@ export const captionRunBody = z.strictObject({
   leave_out: z.array(storedText(100)).max(50).default([]).describe('What the model is told not to mention.'),
   frames: z.int().min(1).max(32).default(8).describe('Of a clip, evenly spaced.'),
   max_tokens: z.int().min(16).max(32_768).default(400),
-  temperature: z.number().min(0).max(2).default(0.2),
   seed: z.int().min(0).max(2_147_483_647).default(1).describe('Another seed asks the same question anew.'),
   dry_run: z.boolean().default(false).describe('True: only counts.'),
 });
@@ -69,7 +59,6 @@ export const wireCaptionRun = z
     model: z.string(),
     preset: textOrNull('Null for a prompt of its own.'),
     prompt: z.string(),
-    token: textOrNull('The name of the token that started it.'),
     started_at: wireTime,
     ended_at: wireTime.nullable(),
     busy_until: wireTime.nullable().describe('The server is busy, or loads the model, and is asked again then.'),
@@ -83,7 +72,6 @@ export const wireCaptionRun = z
       failed: count,
       gone: count.describe('Files that were removed meanwhile.'),
     }),
-    reused: count.describe('Answers that an earlier run had to the same question.'),
     revision: z.int().nullable().describe('The revision with all its captions, to be undone.'),
     problems: z
       .array(z.object({ filename: z.string(), outcome, message: z.string() }))
@@ -99,10 +87,10 @@ export const wireStartedRun = z
   .object({
     run: wireCaptionRun.nullable().describe('Null for a dry run, and if no file is left.'),
     counts: z.object({
-      without_caption: count.describe('They get their caption directly.'),
-      by_model: count.describe('They get a proposal.'),
-      by_person: count.describe('Written by a person or imported. They get a proposal.'),
-      others: count.describe('Selected and left out: what `files` does not include, damaged and missing files.'),
+      without_caption: count.describe('A run of them stores their captions directly.'),
+      by_model: count.describe('A run of them makes proposals.'),
+      by_person: count.describe('Written by a person or imported. A run of them makes proposals.'),
+      others: count.describe('Selected and left out: damaged and missing files, and a second one of the same stem.'),
     }),
     summary: text('The counts in a sentence.'),
   })
@@ -154,10 +142,8 @@ export const wireDecisions = z
       z.object({
         id: z.string(),
         outcome: wordOf(['accepted', 'outdated', 'rejected', 'not_open']).describe(
-          'outdated: the caption is another by now, see `current`, and nothing was written. not_open: decided already.',
+          'outdated: the caption is another by now, and nothing was written. not_open: decided already.',
         ),
-        file: wireFile.optional().describe('The caption, if it was accepted.'),
-        current: wireCurrentFile.nullable().optional(),
         problem: wireProblem.optional(),
       }),
     ),
@@ -168,7 +154,6 @@ export const wireDecisions = z
 
 export type WireCaptionEndpoint = z.infer<typeof wireCaptionEndpoint>;
 export type WireCaptionTest = z.infer<typeof wireCaptionTest>;
-export type WireCaptionPreset = z.infer<typeof wireCaptionPreset>;
 export type WireCaptionRun = z.infer<typeof wireCaptionRun>;
 export type WireStartedRun = z.infer<typeof wireStartedRun>;
 export type WireProposal = z.infer<typeof wireProposal>;

@@ -26,6 +26,8 @@ export interface ModelRequest {
   /** SHA-256 of the pictures that were shown, and the pictures. */
   readonly pictures: readonly Buffer[];
   readonly prompt: string;
+  /** Of its connection. */
+  readonly port: number | undefined;
 }
 
 const MODEL = 'test-vl';
@@ -155,9 +157,15 @@ export const REPLIES = {
   loads: () => ({ status: 503, body: { error: { code: 503, message: 'Loading model', type: 'unavailable_error' } } }),
   'is busy': () => ({
     status: 429,
-    headers: { 'retry-after': '1' },
+    headers: { 'retry-after': '0.98765432' },
     body: { error: { message: 'Too many requests' } },
   }),
+  'rejects the key in a success': () => ({ body: { error: 'Incorrect API key provided: sk-secret' } }),
+  'writes too much': (dialect: Dialect) => written(dialect, 'a wagon '.repeat(10_000)),
+  'dies in a stream': (dialect: Dialect, content: string) => {
+    const { body, ...reply } = streamed(dialect, content);
+    return { ...reply, body: (body as string).split('\n').slice(0, -5).join('\n') };
+  },
   redirects: () => ({ status: 307, headers: { location: 'http://127.0.0.1:9/' }, body: '' }),
   'is another web server': () => ({ body: '<html>It works!</html>' }),
   fails: (dialect: Dialect) => failing(dialect, 500, 'CUDA out of memory', 'server_error'),
@@ -176,6 +184,8 @@ export interface DialectServer {
   mode: Mode | 'drop' | 'hang' | ((request: ModelRequest, index: number) => Mode | 'drop' | 'hang' | Promise<Mode>);
   /** The caption of a picture; by default words that depend on the picture and the prompt. */
   caption: (request: ModelRequest) => string;
+  /** Instead of the list of models. */
+  models: object | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -193,9 +203,9 @@ export async function startDialectServer(dialect: Dialect, { port = 0 } = {}): P
     const body = JSON.parse((await text(request).catch(() => '')) || '{}') as Record<string, unknown>;
     const path = request.url ?? '';
     const listed = listOf(dialect, path);
-    if (listed !== undefined) return send(response, { body: listed });
+    if (listed !== undefined) return send(response, { body: result.models ?? listed });
     const { authorization } = request.headers;
-    const question = { path, authorization, body, ...shownIn(body) };
+    const question = { path, authorization, body, port: request.socket.remotePort, ...shownIn(body) };
     const index = asked.push(question) - 1;
     const { mode } = result;
     const chosen = typeof mode === 'function' ? await mode(question, index) : mode;
@@ -206,7 +216,7 @@ export async function startDialectServer(dialect: Dialect, { port = 0 } = {}): P
   const address = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${address.port}${dialect === 'ollama' ? '' : '/v1'}`;
   const result: DialectServer = {
-    ...{ url, port: address.port, asked, mode: 'writes a caption', caption: captionOf },
+    ...{ url, port: address.port, asked, mode: 'writes a caption', caption: captionOf, models: undefined },
     setting: `${url}#${MODEL}`,
     close: async () => {
       server.closeAllConnections();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
+import { BUILTIN_PROMPTS } from '../../src/dataset/captioning/prompts.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { captionOf, type DialectServer, type Mode, startDialectServer } from '../harness/dialect-server.js';
@@ -51,7 +52,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   for (const model of Object.values(models)) {
-    Object.assign(model, { mode: 'writes a caption', caption: captionOf });
+    Object.assign(model, { mode: 'writes a caption', caption: captionOf, models: undefined });
     model.asked.length = 0;
   }
 });
@@ -120,7 +121,22 @@ describe('endpoints', () => {
     const { ok, outcome, message } = await client.captioning.test('vllm');
     expect([ok, outcome]).toEqual([false, 'unauthorized']);
     expect(message).toMatch(/It answered 401: Incorrect API key provided: …\. The operator corrects the key/);
+    models.vllm.mode = 'rejects the key in a success';
+    const second = await client.captioning.test('vllm');
+    expect(second).toMatchObject({ ok: false, message: expect.stringContaining('key provided: …. Its log') });
     expect(server.output()).not.toContain(KEY);
+  });
+
+  test('have names of models that can be stored, or none', async () => {
+    models.vllm.models = {
+      data: [{ id: 42 }, null, 'x', { id: 'a\0b' }, { name: {} }, { id: 'x'.repeat(501) }],
+      models: 1,
+    };
+    const endpoints = await client.captioning.endpoints();
+    expect(endpoints.find(({ name }) => name === 'vllm')).toMatchObject({
+      model: null,
+      error: expect.stringContaining('no model'),
+    });
   });
 
   test('never get a key through a redirect', async () => {
@@ -143,7 +159,12 @@ describe('a run', () => {
     const plan = await client.captioning.plan(id, { files: 'all' });
     expect(plan.counts).toEqual({ without_caption: 2, by_model: 0, by_person: 2, others: 0 });
     expect(plan.summary).toBe(
-      '2 files without a caption: stored when the run ends. 2 written or imported by you: they stay, and get a proposal.',
+      '2 without a caption: stored when the run ends. 2 written or imported by you: they stay, and get a proposal.',
+    );
+    const usual = await client.captioning.plan(id);
+    expect(usual.counts).toEqual(plan.counts);
+    expect(usual.summary).toBe(
+      '2 without a caption: stored when the run ends. 2 written or imported by you: they stay.',
     );
     expect(models.llama.asked).toEqual([]);
 
@@ -168,7 +189,7 @@ describe('a run', () => {
     expect(manifest.files.find(({ filename }) => filename === 'a.txt')?.origin).toEqual(origins['a.txt']);
 
     const again = await client.captioning.plan(id, { files: 'model' });
-    expect(again.counts).toEqual({ without_caption: 0, by_model: 2, by_person: 0, others: 2 });
+    expect(again.counts).toEqual({ without_caption: 0, by_model: 2, by_person: 2, others: 0 });
 
     expect((await client.history.undo(id, run.revision!)).undone).toEqual(['a.txt', 'b.txt']);
     expect(await textsOf(id)).toEqual({ 'c.txt': 'by hand', 'd.txt': 'typed' });
@@ -220,7 +241,7 @@ describe('a run', () => {
     expect(first!.counts.applied + second!.counts.applied).toBeGreaterThanOrEqual(3);
     const { revision } = [first!, second!].find((run) => run.revision !== null)!;
     await client.history.undo(id, revision!);
-    expect(await captioned(id, { endpoint: 'vllm' })).toMatchObject({ reused: 3, counts: { applied: 3 } });
+    expect(await captioned(id, { endpoint: 'vllm' })).toMatchObject({ counts: { applied: 3 } });
     expect(models.vllm.asked).toHaveLength(3);
     await client.history.undo(id, (await client.history.revisions(id)).revisions[0]!.number);
     await captioned(id, { endpoint: 'vllm', seed: 2 });
@@ -238,6 +259,55 @@ describe('a run', () => {
     expect((await textsOf(id))['a.txt']).toBe('first');
     const { proposals } = await client.captioning.proposals(id);
     expect(proposals).toMatchObject([{ filename: 'a.png', caption: 'a.txt', outdated: false }]);
+  });
+
+  test('ends also if a caption is longer than captions may be', async () => {
+    const id = await datasetOf({ a: null, b: null });
+    models.llama.mode = (_, index) => (index === 0 ? 'writes too much' : 'writes a caption');
+    const run = await captioned(id, { max_tokens: 32_768 });
+    expect(run).toMatchObject({ state: 'done', counts: { applied: 1, failed: 1 } });
+    expect(run.problems).toMatchObject([
+      {
+        outcome: 'rejected',
+        message: 'The text is no valid caption. It has more than 65536 bytes. Write this caption by hand.',
+      },
+    ]);
+  });
+
+  test('does not wait for the run of another account on a server that is slow', async () => {
+    const eve = await server.api('eve');
+    const theirs = new TrainyardClient({ baseUrl: server.url, token: eve.token });
+    const names = Array.from({ length: 12 }, (_, i) => [`f${i}`, null]);
+    const slow = await datasetOf(Object.fromEntries(names), eve);
+    let answer: (mode: Mode) => void = () => {};
+    models.lm.mode = () => new Promise<Mode>((resolve) => (answer = resolve));
+    const { run } = await theirs.captioning.start(slow, { endpoint: 'lm' });
+    await eventually(() => (models.lm.asked.length === 1 ? true : undefined));
+    expect(await captioned(await datasetOf({ a: null }))).toMatchObject({ state: 'done', counts: { applied: 1 } });
+    expect((await theirs.captioning.run(slow, run!.id)).counts.waiting).toBe(12);
+    await theirs.captioning.stop(slow, run!.id);
+    answer('writes a caption');
+    await endOf(slow, run!.id, theirs);
+  });
+
+  test('uses a connection for each question, since servers close idle ones', async () => {
+    await captioned(await datasetOf({ a: null, b: null, c: null }));
+    expect(new Set(models.llama.asked.map(({ port }) => port)).size).toBe(3);
+  });
+
+  test('keeps an answer that comes after it was stopped, also as one that was cut off', async () => {
+    const id = await datasetOf({ a: null });
+    let answer: (mode: Mode) => void = () => {};
+    models.llama.mode = () => new Promise<Mode>((resolve) => (answer = resolve));
+    const { run } = await client.captioning.start(id, { endpoint: 'llama' });
+    await eventually(() => (models.llama.asked.length === 1 ? true : undefined));
+    await client.captioning.stop(id, run!.id);
+    answer('is cut off');
+    await endOf(id, run!.id);
+    models.llama.mode = 'is cut off';
+    await client.captioning.resume(id, run!.id);
+    expect(await endOf(id, run!.id)).toMatchObject({ counts: { applied: 0, proposed: 1 } });
+    expect(models.llama.asked.length).toBeLessThanOrEqual(2);
   });
 
   test('makes a proposal of an answer that was cut off, although the file has no caption', async () => {
@@ -347,6 +417,19 @@ describe('a run', () => {
     await discardServer(next);
   });
 
+  test('whose captions exceed a limit makes proposals of them, and says so', async () => {
+    const own = await startServer({ ...settings, 'max-dataset-files': 3 }, { env: { MODEL_KEY: KEY } });
+    const mine = new TrainyardClient({ baseUrl: own.url, token: (await own.api()).token });
+    const id = await datasetOf({ a: null, b: null }, await own.api());
+    const run = await captioned(id, {}, mine);
+    expect(run).toMatchObject({ state: 'stopped', counts: { applied: 0, ready: 0, proposed: 2 } });
+    expect(run.reason).toMatch(/^The captions became proposals: /);
+    const { proposals } = await mine.captioning.proposals(id);
+    const { accepted } = await mine.captioning.decide(id, { accept: [{ id: proposals[0]!.id }] });
+    expect(accepted).toMatchObject([{ outcome: 'accepted' }]);
+    await discardServer(own);
+  });
+
   test('is announced to webhooks, and counted by the metrics', async () => {
     const receiver = await startReceiver();
     const webhook = await client.webhooks.add(receiver.url, { events: ['captions.finished'] });
@@ -370,7 +453,7 @@ describe('a run', () => {
     expect(await codeOf(`/${control}/caption-runs`, {})).toBe(409006);
     const id = await datasetOf({ a: null });
     expect(await codeOf(`/${id}/caption-runs`, { preset: 'tags', prompt: 'x' })).toBe(422002);
-    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(404013);
+    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(422002);
     expect(await codeOf(`/${id}/caption-runs`, { endpoint: 'none' })).toBe(404011);
     expect(await codeOf(`/${id}/caption-runs/none/stop`, {})).toBe(404012);
     const secretOf = async (rights: object) => (await client.tokens.make(rights)).secret;
@@ -380,10 +463,9 @@ describe('a run', () => {
     await expect(reader.captioning.plan(id)).rejects.toMatchObject({ status: 403 });
     const bound = withToken(await secretOf({ datasets: [id] }));
     expect((await captioned(id, {}, bound)).counts).toMatchObject({ applied: 1 });
-    await expect(bound.captioning.savePreset('mine', 'x')).rejects.toMatchObject({ status: 403 });
     const share = await client.shares.make(id);
     const visitor = withToken(new URL(share.url).hash.replace(/^#(share=)?/, ''));
-    await expect(visitor.captioning.presets()).rejects.toMatchObject({ status: expect.any(Number) });
+    await expect(visitor.captioning.endpoints()).rejects.toMatchObject({ status: expect.any(Number) });
   });
 });
 
@@ -406,7 +488,6 @@ describe('proposals', () => {
     const reviewer = new TrainyardClient({ baseUrl: server.url, token: api.token, change });
     const first = await reviewer.captioning.decide(id, { accept: [{ id: a!.id }, { id: c!.id }] });
     expect(first.accepted.map(({ outcome }) => outcome)).toEqual(['accepted', 'outdated']);
-    expect(first.accepted[1]?.current?.etag).toBe(c!.current_etag);
     const second = await reviewer.captioning.decide(id, {
       accept: [{ id: b!.id, text: 'b edited' }, { id: c!.id, ifMatch: c!.current_etag }, { id: a!.id }],
       dismiss: [d!.id],
@@ -456,23 +537,10 @@ describe('proposals', () => {
   });
 });
 
-test('prompts are saved for the account, beside the built-in ones', async () => {
-  await client.captioning.savePreset('Mine', 'Only {name}');
-  await client.captioning.savePreset('Mine', 'Only about {name}');
-  const presets = await client.captioning.presets();
-  expect(presets.map(({ name, builtin }) => [name, builtin])).toEqual([
-    ['tags', true],
-    ['sentence', true],
-    ['paragraph', true],
-    ['clip', true],
-    ['Mine', false],
-  ]);
+test('prompts have names, and runs are of their account', async () => {
   const id = await datasetOf({ a: null });
-  await captioned(id, { preset: 'Mine' });
-  expect(models.llama.asked[0]?.prompt).toBe('Only about a');
-  await expect(client.captioning.savePreset('tags', 'x')).rejects.toMatchObject({ status: 422 });
-  await client.captioning.removePreset('Mine');
-  expect(await client.captioning.presets()).toHaveLength(4);
+  await captioned(id, { preset: 'tags' });
+  expect(models.llama.asked[0]?.prompt).toBe(BUILTIN_PROMPTS.tags);
   const eve = new TrainyardClient({ baseUrl: server.url, token: (await server.api('eve')).token });
   await expect(eve.captioning.runs(id)).rejects.toMatchObject({ status: 404 });
 });

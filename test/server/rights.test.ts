@@ -28,7 +28,6 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /{id}/zip': NAMES,
   'POST /{id}/captions': NAMES,
   'POST /{id}/duplicates': { filenames: ['a.txt', 'b.txt'], different: true },
-  'PUT /caption-presets/{preset}': { prompt: 'mine' },
   'POST /{id}/caption-runs': {},
   'POST /{id}/caption-proposals': {},
   'PUT /{id}/captions': { captions: [{ filename: 'a.txt', text: 'changed' }] },
@@ -98,7 +97,6 @@ beforeAll(async () => {
     group: 'cat',
     run_id: '0123456789abcdef0123456789abcdef',
     endpoint: 'none',
-    preset: 'none',
   };
   const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> };
   operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -215,8 +213,7 @@ describe('every operation', () => {
       Object.entries(ids).map(([name, value]) => [name, name.endsWith('id') ? value.replace(/[0-9a-f]/g, '0') : value]),
     );
     const some = operations
-      // Each account has its own prompts.
-      .filter((one) => one.path.includes('{') && nameOf(one) !== 'PUT /caption-presets/{preset}')
+      .filter((one) => one.path.includes('{'))
       .flatMap((one) => (one.method === 'GET' ? [one, { ...one, method: 'HEAD' }] : [one]));
     for (const operation of some) {
       const theirs = await ask(operation, { token: other.token });
@@ -245,8 +242,7 @@ describe('every operation', () => {
   });
 
   test('of the account is refused to tokens and shares of one dataset, unless it only reads what they may read', async () => {
-    const captioning = ['GET /caption-endpoints', 'GET /caption-presets'];
-    const of = ['GET ', 'GET /account', 'GET /events', 'GET /tokens', ...captioning, MAKES_CODE];
+    const of = ['GET ', 'GET /account', 'GET /events', 'GET /tokens', 'GET /caption-endpoints', MAKES_CODE];
     const rest = operations.filter((one) => !hasDataset(one) && !of.includes(nameOf(one)));
     for (const { token } of [boundElsewhere, readerElsewhere])
       expect(await exceptions(rest, { token }, 403)).toEqual([]);

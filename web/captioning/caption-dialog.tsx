@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-quer
 import { type ReactNode, useId, useState } from 'react';
 import { Link } from 'wouter';
 import type { CaptionEndpoint, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
+import { BUILTIN_PROMPTS, DEFAULT_PROMPT, type Preset, PRESETS } from '../../src/dataset/captioning/prompts.js';
 import { refetchRuns } from '../live/caption-runs.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
@@ -64,14 +65,9 @@ export function CaptionDialog(props: CaptionDialogProps) {
 function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { endpoints: CaptionEndpoint[] }) {
   const client = useClient();
   const queries = useQueryClient();
-  const { data: presets = [] } = useQuery({
-    queryKey: ['caption-presets'],
-    queryFn: ({ signal }) => client.captioning.presets({ signal }),
-    refetchOnMount: 'always',
-  });
   const filenames = pairs?.flatMap(({ media }) => media.map(({ filename }) => filename));
   const scope = filenames && { filenames };
-  const { data: plan } = useQuery({
+  const { data: plan, error: planError } = useQuery({
     queryKey: ['caption-plan', dataset.id, filenames],
     queryFn: ({ signal }) => client.captioning.plan(dataset.id, { files: 'all', ...scope }, { signal }),
     refetchOnMount: 'always',
@@ -83,7 +79,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
   const [which, setWhich] = useState<Which>();
   const endpoint = endpoints.find(({ name }) => name === kept.endpoint) ?? endpoints[0]!;
   const isOwn = kept.preset === OWN_PROMPT;
-  const preset = presets.find(({ name }) => name === kept.preset) ?? presets.find(({ name }) => name === 'sentence');
+  const preset = PRESETS.find((name) => name === kept.preset) ?? DEFAULT_PROMPT;
   const { without_caption: missing = 0, by_model: byModel = 0, by_person: byPerson = 0 } = plan?.counts ?? {};
   const chosen = which ?? (missing > 0 || plan === undefined ? 'missing' : 'all');
   const count = { missing, model: byModel, all: missing + byModel + byPerson }[chosen];
@@ -92,7 +88,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
     const leaveOut = kept.leaveOut.split(',').flatMap((part) => part.trim() || []);
     await client.captioning.start(dataset.id, {
       ...{ endpoint: endpoint.name, files: chosen, ...scope },
-      ...(isOwn ? { prompt: kept.prompt } : { preset: preset?.name }),
+      ...(isOwn ? { prompt: kept.prompt } : { preset }),
       ...(kept.trigger.trim() !== '' && { trigger: kept.trigger.trim() }),
       ...(leaveOut.length > 0 && { leave_out: leaveOut }),
       ...{ max_tokens: Number(kept.maxTokens), frames: Number(kept.frames) },
@@ -123,7 +119,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           onChange={setWhich}
         />
         <p role="status" className="text-sm">
-          {plan !== undefined && planText({ missing, byModel, byPerson })}
+          {plan === undefined ? planError && messageOf(planError) : planText({ missing, byModel, byPerson })}
         </p>
       </div>
       <Labelled label="Prompt">
@@ -131,19 +127,19 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           <>
             <select
               id={id}
-              value={isOwn ? OWN_PROMPT : preset?.name}
+              value={isOwn ? OWN_PROMPT : preset}
               onChange={({ target }) =>
                 change({
                   preset: target.value,
                   // Its own prompt begins as the one that was shown.
-                  ...(target.value === OWN_PROMPT && kept.prompt === '' && { prompt: preset?.prompt ?? '' }),
+                  ...(target.value === OWN_PROMPT && kept.prompt === '' && { prompt: BUILTIN_PROMPTS[preset] }),
                 })
               }
               className={FIELD}
             >
-              {presets.map(({ name, builtin }) => (
+              {PRESETS.map((name) => (
                 <option key={name} value={name}>
-                  {builtin ? (PRESET_WORDS[name] ?? name) : name}
+                  {PRESET_WORDS[name]}
                 </option>
               ))}
               <option value={OWN_PROMPT}>My own prompt</option>
@@ -152,7 +148,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
               aria-label={isOwn ? 'My own prompt' : 'The prompt of this preset'}
               rows={4}
               readOnly={!isOwn}
-              value={isOwn ? kept.prompt : (preset?.prompt ?? '')}
+              value={isOwn ? kept.prompt : BUILTIN_PROMPTS[preset]}
               onChange={({ target }) => change({ prompt: target.value })}
               className={`${FIELD} text-sm read-only:text-muted`}
             />
@@ -189,7 +185,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
   );
 }
 
-const PRESET_WORDS: Readonly<Record<string, string>> = {
+const PRESET_WORDS: Readonly<Record<Preset, string>> = {
   tags: 'Tags',
   sentence: 'One sentence',
   paragraph: 'A detailed paragraph',
@@ -270,7 +266,7 @@ function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
 }
 
 function testText({ ok, text, message, seconds }: CaptionTest): string {
-  const wrote = text === null ? '' : `It wrote of a red disc on white: “${text}”`;
+  const wrote = text === null ? '' : `It wrote of a red square: “${text}”`;
   return [wrote, message ?? '', ok ? `(${seconds.toFixed(1)} s)` : ''].filter(Boolean).join(' ');
 }
 

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
 import type { CaptionProposal, CaptionRun, Dataset, TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
+import { type Preset, PRESETS } from '../../dataset/captioning/prompts.js';
 import { shellWord } from '../../command-line.js';
 import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
@@ -45,7 +46,7 @@ interface CaptionOptions {
   readonly byModel?: true;
   readonly missing?: true;
   readonly endpoint?: string;
-  readonly preset?: string;
+  readonly preset?: Preset;
   readonly prompt?: string;
   readonly trigger?: string;
   readonly leaveOut?: readonly string[];
@@ -67,7 +68,7 @@ export function addCaptionCommands(program: Command): void {
     .addOption(which('--by-model', 'those whose caption a model wrote', 'missing', 'all'))
     .addOption(which('--all', 'all images and clips', 'missing', 'byModel'))
     .option('--endpoint <name>', 'a model server that the operator has named (default: the first)')
-    .option('--preset <name>', 'tags, sentence, paragraph, clip, or one of yours (default: sentence)')
+    .addOption(new Option('--preset <name>', 'what the model is told (default: sentence)').choices(PRESETS))
     .addOption(which('--prompt <text>', 'instead of a preset; may use {caption} {tags} {name} {trigger}', 'preset'))
     .option('--trigger <word>', 'put in front of each text that does not have it')
     .option('--leave-out <word>', 'what is not mentioned; repeatable', collect<string>)

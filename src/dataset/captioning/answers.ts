@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { cleanCaption } from './clean.js';
 import type { CaptionOutcome } from './outcomes.js';
 import { isRefusal } from './refusals.js';
@@ -7,12 +8,14 @@ export type ModelAnswer =
   | { readonly text: string; readonly outcome?: 'cut_off' }
   | { readonly text?: never; readonly outcome: CaptionOutcome; readonly message: string };
 
+/** Nothing of what a server sends is sure. */
 interface Message {
-  readonly content?: string | null | readonly { readonly text?: string }[];
-  readonly reasoning?: string | null;
-  readonly reasoning_content?: string | null;
-  readonly thinking?: string | null;
-  readonly refusal?: string | null;
+  /** A text, or parts with texts. */
+  readonly content?: unknown;
+  readonly reasoning?: unknown;
+  readonly reasoning_content?: unknown;
+  readonly thinking?: unknown;
+  readonly refusal?: unknown;
 }
 
 /** A document of OpenAI's chat completions, whole or a piece of a stream, or of Ollama's `/api/chat`. */
@@ -23,13 +26,15 @@ interface Document {
     readonly finish_reason?: string;
   }[];
   readonly message?: Message;
+  readonly done?: boolean;
   readonly done_reason?: string;
   readonly error?: unknown;
 }
 
 /** The JSON documents of a body: one, lines of them, or server-sent events, which proxies send in spite of `stream: false`. */
 function documentsIn(body: string): Document[] {
-  const texts = isJson(body) ? [body] : body.split('\n').map((line) => line.replace(/^data:/, ''));
+  const whole = body.trim();
+  const texts = isJson(whole) ? [whole] : whole.split('\n').map((line) => line.replace(/^data:/, ''));
   return texts.filter(isJson).map((text) => JSON.parse(text) as Document);
 }
 
@@ -45,7 +50,7 @@ function isJson(text: string): boolean {
 export function answerIn(body: string): ModelAnswer {
   let [content, thought, finish, refusal] = ['', '', '', ''];
   const documents = documentsIn(body);
-  for (const { choices, message, done_reason, error } of documents) {
+  for (const { choices, message, done, done_reason, error } of documents) {
     if (error !== undefined && error !== null) {
       const outcome = errorOutcome(500, wordsOf(error));
       return failed(outcome === 'busy' ? 'server_error' : outcome, wordsOf(error));
@@ -53,35 +58,47 @@ export function answerIn(body: string): ModelAnswer {
     const [choice] = Array.isArray(choices) ? choices : [];
     const part: Message = choice?.message ?? choice?.delta ?? message ?? {};
     content += Array.isArray(part.content)
-      ? part.content.map((each) => each?.text ?? '').join('')
-      : (part.content ?? '');
-    thought += part.reasoning ?? part.reasoning_content ?? part.thinking ?? '';
-    refusal += part.refusal ?? '';
-    finish = choice?.finish_reason ?? done_reason ?? finish;
+      ? part.content.map((each) => textOf(each?.text)).join('')
+      : textOf(part.content);
+    thought += textOf(part.reasoning ?? part.reasoning_content ?? part.thinking);
+    refusal += textOf(part.refusal);
+    finish = choice?.finish_reason ?? done_reason ?? (done ? 'stop' : finish);
   }
   if (documents.length === 0) return failed('server_error', `its answer is no JSON: ${body.slice(0, 200)}`);
+  // A stream whose server or proxy has died.
+  if (documents.length > 1 && finish === '') finish = 'length';
   const { text, hasThought } = cleanCaption(content);
   if (finish === 'content_filter' || refusal !== '' || isRefusal(text)) return failed('refused', refusal || text);
   if (text !== '') return finish === 'length' ? { text, outcome: 'cut_off' } : { text };
   return failed(finish === 'length' && (hasThought || thought !== '') ? 'thought_too_long' : 'empty', '');
 }
 
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 function failed(outcome: CaptionOutcome, message: string): ModelAnswer {
-  return { outcome, message: message.slice(0, 500) };
+  return { outcome, message: shortened(message) };
+}
+
+/** On one line, without control characters. */
+function shortened(words: string): string {
+  return words
+    .slice(0, 500)
+    .replaceAll(/[\p{Cc}\p{Surrogate}]/gu, ' ')
+    .trim();
 }
 
 /** The words of an error, which is a text in LM Studio and Ollama, and an object elsewhere. */
 function wordsOf(error: unknown): string {
-  if (typeof error === 'string') return error;
-  const { message } = (error ?? {}) as { message?: unknown };
-  return typeof message === 'string' ? message : (JSON.stringify(error) ?? '');
+  const { message = error } = (error ?? {}) as { message?: unknown };
+  return shortened(typeof message === 'string' ? message : inspect(message));
 }
 
 /** The words of an answer that is no success. */
 export function errorWords(body: string): string {
   const [document] = documentsIn(body) as { error?: unknown; message?: unknown; detail?: unknown }[];
-  const words = document === undefined ? body.trim() : wordsOf(document.error ?? document.message ?? document.detail);
-  return words.slice(0, 500);
+  return wordsOf(document === undefined ? body : (document.error ?? document.message ?? document.detail ?? ''));
 }
 
 /** Each as the servers say it; `test/harness/dialect-server.ts` names the sources. */

@@ -2,6 +2,9 @@ const FENCE = /^```[\w-]*\n([\s\S]*?)\n?```$/;
 const PREAMBLE = /^(?:(?:sure|certainly|of course|okay)[,.!]*\s+)?here(?:'s|\u2019s| is| are)\b[^\n:]{0,80}:\s+/i;
 const QUOTED = /^(?:"([^"]+)"|'([^']+)'|\u201c([^\u201d]+)\u201d|`([^`]+)`)$/;
 
+/** A model that repeats itself may open thousands of fences. */
+const MAX_LAYERS = 4;
+
 /**
  * Takes from an answer what is no part of the caption: thoughts, code fences, quotation marks around it, "Here is a caption:",
  * and control characters. Nothing else is changed.
@@ -11,8 +14,7 @@ export function cleanCaption(answer: string): { readonly text: string; readonly 
   // Models write `<think>`, some `<thinking>`; a chat template may have written the first tag, and a spent budget leaves out the last.
   const withoutThought = printable.replace(/^[\s\S]*<\/think(?:ing)?>/i, '').replace(/<think(?:ing)?>[\s\S]*$/i, '');
   let text = withoutThought.trim();
-  for (let before = ''; before !== text; ) {
-    before = text;
+  for (let layers = 0; layers < MAX_LAYERS; layers++) {
     text = text.replace(FENCE, '$1').replace(PREAMBLE, '').replace(QUOTED, '$1$2$3$4').trim();
   }
   return { text, hasThought: withoutThought.length < printable.length };

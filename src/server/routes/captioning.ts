@@ -2,17 +2,20 @@ import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import { plainCount } from '../../dataset/problems.js';
-import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
+import type {
+  AcceptedProposal,
+  CaptioningService,
+  RunCounts,
+  RunRequest,
+} from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections/disconnect.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, problemToWire, timeOf, timeOrNull } from '../to-wire.js';
-import { authorOf, currentToWire, etagOf, expectedConditionOf } from '../write-headers.js';
+import { problemToWire, timeOf, timeOrNull } from '../to-wire.js';
+import { authorOf, etagOf, expectedConditionOf } from '../write-headers.js';
 
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`
-  | `caption-preset.${'list' | 'save' | 'delete'}`
   | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
   | `proposal.${'list' | 'decide'}`;
 
@@ -33,18 +36,11 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const seconds = Math.round(performance.now() - startedAt) / 1000;
       return { ok: text !== null && outcome === null, text, outcome, message, seconds };
     },
-    'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
-    'caption-preset.save': ({ params, body, accountId }) =>
-      captioning.savePreset(accountId, params.preset, body.prompt),
-    'caption-preset.delete': async ({ params: { preset: name }, accountId }) => {
-      await captioning.removePreset(accountId, name);
-      return { name, deleted: true };
-    },
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
       request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
-      return startedToWire(run, counts);
+      return startedToWire(run, counts, body.files);
     },
     'caption-run.list': async ({ key }) => ({ runs: (await captioning.list(key)).map(captionRunToWire) }),
     'caption-run.read': async ({ key, params }) => {
@@ -77,32 +73,33 @@ export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
   const counts = { waiting, ready, applied, proposed, decided: accepted + dismissed + replaced, failed, gone };
   return {
     ...{ id: run.id, dataset_id: run.dataset_id, state: run.state, reason: run.reason, endpoint: run.endpoint },
-    ...{ model: run.model, preset: run.preset, prompt: run.prompt, token: run.token_name },
+    ...{ model: run.model, preset: run.preset, prompt: run.prompt },
     started_at: timeOf(run.started_at),
     ended_at: timeOrNull(run.ended_at),
     busy_until: timeOrNull(run.busy_until),
     total: Object.values(counts).reduce((sum, count) => sum + count, 0),
-    ...{ counts, reused: run.reused, revision: run.revision },
+    ...{ counts, revision: run.revision },
   };
 }
 
-function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): WireStartedRun {
-  const { withoutCaption, byModel, byPerson, others } = counts;
-  const written = [
-    ...(byModel > 0 ? [`${byModel} written by a model`] : []),
-    ...(byPerson > 0 ? [`${byPerson} written or imported by you`] : []),
-  ];
+function startedToWire(
+  run: CaptionRunView | undefined,
+  { withoutCaption, byModel, byPerson, others }: RunCounts,
+  which: RunRequest['files'],
+): WireStartedRun {
+  const proposed = 'they stay, and get a proposal';
   const sentences = [
-    ...(withoutCaption > 0
-      ? [`${plainCount(withoutCaption, 'file')} without a caption: stored when the run ends.`]
-      : []),
-    ...(written.length > 0 ? [`${written.join(', ')}: they stay, and get a proposal.`] : []),
-    ...(others > 0 ? [`${others} left out.`] : []),
-  ];
+    [withoutCaption, 'without a caption', which === 'model' ? 'left out' : 'stored when the run ends'],
+    [byModel, 'written by a model', which === 'missing' ? 'they stay' : proposed],
+    [byPerson, 'written or imported by you', which === 'all' ? proposed : 'they stay'],
+    [others, 'damaged, missing, or another of the same name', 'left out'],
+  ] as const;
   return {
     run: run === undefined ? null : captionRunToWire(run),
     counts: { without_caption: withoutCaption, by_model: byModel, by_person: byPerson, others },
-    summary: sentences.join(' ') || 'The dataset has no image or clip to caption.',
+    summary:
+      sentences.flatMap(([files, which, then]) => (files > 0 ? `${files} ${which}: ${then}.` : [])).join(' ') ||
+      'The dataset has no image or clip to caption.',
   };
 }
 
@@ -121,11 +118,9 @@ function proposalToWire(proposal: OpenProposal, { hasText }: { hasText: boolean 
   };
 }
 
-function acceptedToWire({ id, outcome, file, current, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
+function acceptedToWire({ id, outcome, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
   return {
     ...{ id, outcome },
-    ...(file && { file: fileToWire(file) }),
-    ...(outcome === 'outdated' && { current: currentToWire(current) }),
     ...(problem && { problem: problemToWire(problem) }),
   };
 }

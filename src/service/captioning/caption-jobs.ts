@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
 import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
+import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import type {
   CaptionRun,
@@ -20,11 +22,11 @@ import { messageId } from '../webhooks/announce-job.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
 import type { ModelServers } from './model-servers.js';
 
-/** Files that are prepared while the models answer for others. */
-const PREPARED = 2;
-
 /** A run waits for a store that is back. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+
+/** Why captions can't be stored now or later. */
+const LASTING: readonly ErrorCode[] = ['quota_exceeded', 'invalid_name', 'invalid_field'];
 
 export interface CaptionJobParts extends Omit<PictureParts, 'blobs'> {
   readonly runs: CaptionRuns;
@@ -45,7 +47,9 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
   const { runs, servers } = parts;
   return {
     kind: 'caption-file',
-    atOnce: servers.concurrency + PREPARED,
+    // An account that waits for a slow server leaves places for others.
+    atOnce: servers.filesAtOnce * 4,
+    ofAccount: servers.filesAtOnce,
     longestRetry: LONGEST_RETRY,
     run: async ({ key: id, accountId }, signal) => {
       const found = await runs.waiting(id);
@@ -60,7 +64,7 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
       const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
       const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
       if (medium === undefined || medium.upload.problem !== undefined) {
-        await runs.record(file, { state: 'gone' }, { isReused: false, now: now() });
+        await runs.record(file, { state: 'gone' }, now());
         return 'done';
       }
       return captionFile(dependencies, parts, { file, run, medium, caption, accountId, signal });
@@ -83,55 +87,50 @@ async function captionFile(
   { runs, servers, downloads, pool, ffmpeg }: CaptionJobParts,
   { file, run, medium, caption, accountId, signal }: FileToCaption,
 ): Promise<JobEnd> {
-  const { trigger, leaveOut, frames, maxTokens, temperature, seed } = run.options;
+  const { trigger, leaveOut, frames, maxTokens, seed } = run.options;
   const texts = caption && usesCaption(run.prompt) ? await downloads.texts(accountId, [caption]) : undefined;
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
   const prompt = promptOf(run.prompt, values, leaveOut);
   const endpoint = servers.endpoint(run.endpoint);
-  const { name, longestSide, body, video } = endpoint;
-  const asked = [maxTokens, temperature, seed, frames, name, longestSide, body, video, run.model, prompt];
+  const { name, longestSide, body } = endpoint;
+  const asked = [maxTokens, seed, frames, name, longestSide, body, run.model, prompt];
   const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
   const base = caption?.upload.sha256 ?? null;
-  const record = async (change: ProposalChange, isReused = false): Promise<JobEnd> => {
-    await runs.record(file, { ...change, base, question }, { isReused, now: now() });
+  const record = async (change: ProposalChange): Promise<JobEnd> => {
+    await runs.record(file, { ...change, base, question }, now());
     return 'done';
   };
-  const fromKnown = async () => {
+  const end = await servers.withFile(name, { question, accountId, signal }, async () => {
     const known = await runs.answerTo(question);
-    return known && record({ ...stateOf({ base, ...known }), ...known }, true);
-  };
-  const wait = async (busyUntil: Micros) => {
-    await runs.markBusy(run, busyUntil);
-    return { dueAt: busyUntil };
-  };
-  const ended = await fromKnown();
-  if (ended !== undefined) return ended;
-  if (servers.busyUntil(name) > now()) return wait(servers.busyUntil(name));
-  const options = { endpoint, count: frames, accountId, signal };
-  const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
-    if (error instanceof NotShown) return error;
-    throw error;
-  });
-  if (shown instanceof NotShown) return record({ state: 'failed', outcome: 'not_sent', message: shown.message });
-  const { note, ...pictures } = shown;
-  const text = note === undefined ? prompt : `${note}\n\n${prompt}`;
-  const end = await servers.inTurn(name, { question, accountId, signal }, async () => {
-    // Meanwhile the run may have ended, or another have asked the same.
-    if ((await runs.waiting(file.id)) === undefined) return 'done';
-    const known = await fromKnown();
-    if (known !== undefined) return known;
-    const answer = await servers.ask(
-      name,
-      run.model,
-      { ...pictures, prompt: text, maxTokens, temperature, seed },
-      signal,
-    );
-    if ('busyUntil' in answer) return wait(answer.busyUntil);
-    const { outcome = null } = answer;
-    if (answer.text === undefined) return record({ state: 'failed', outcome, message: answer.message });
-    return record({ ...stateOf({ base, outcome }), answer: answer.text, outcome });
+    if (known !== undefined) return record({ ...stateOf({ base, ...known }), ...known });
+    const options = { endpoint, count: frames, accountId, signal };
+    const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
+      if (error instanceof NotShown) return error;
+      throw error;
+    });
+    if (shown instanceof NotShown) return record({ state: 'failed', outcome: 'not_sent', message: shown.message });
+    const { note, ...pictures } = shown;
+    const text = note === undefined ? prompt : `${note}\n\n${prompt}`;
+    return servers.inTurn(name, { accountId, signal }, async () => {
+      // Meanwhile the run may have ended.
+      if ((await runs.waiting(file.id)) === undefined) return 'done';
+      const asked = { ...pictures, prompt: text, maxTokens, seed };
+      const answer = await servers.ask(name, run.model, asked, signal);
+      if (!('busyUntil' in answer)) return record(changeOf(answer, { base, trigger }));
+      await runs.markBusy(run, answer.busyUntil);
+      return { dueAt: answer.busyUntil };
+    });
   });
   return end ?? { dueAt: now() + MICROS_PER_SECOND };
+}
+
+function changeOf(answer: ModelAnswer, { base, trigger }: { base: string | null; trigger: string }): ProposalChange {
+  const { text, outcome = null } = answer;
+  if (text === undefined) return { state: 'failed', outcome, message: answer.message };
+  if (Buffer.byteLength(withTrigger(text, trigger)) > MAX_CAPTION_TEXT_BYTES) {
+    return { state: 'failed', outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
+  }
+  return { ...stateOf({ base, outcome }), answer: text, outcome };
 }
 
 export function textDigestOf(text: string): string {
@@ -175,9 +174,9 @@ export function captionRunJob(
           captions.length === 0 ? [] : (await captionWrites.save(datasetKey, captions, { author, signal })).captions;
         for (const [i, result] of saved.entries()) changes.set(ready[i]!.id, appliedOf(result, captions[i]!.text));
       } catch (error) {
-        if (!(error instanceof ServiceError) || error.code !== 'quota_exceeded') throw error;
+        // What a later attempt may save is tried again.
+        if (!(error instanceof ServiceError) || !LASTING.includes(error.code)) throw error;
         reason = `The captions became proposals: ${error.message}`;
-        for (const proposal of ready) changes.set(proposal.id, { state: 'proposed' });
       }
       const at = now();
       const event = (ended: CaptionRunView) => ({

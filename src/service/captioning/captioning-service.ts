@@ -2,12 +2,11 @@ import type { BodyOf } from '../../api/routes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
-import type { Author, StoredFile, WriteCondition } from '../../dataset/dataset.js';
+import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
-import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
+import { normalizedFilename } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { CurrentFile } from '../../dataset/write-condition.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import type { CaptionWrites } from '../bulk/caption-writes.js';
 import { storedFilesIn } from '../dataset-view.js';
@@ -18,7 +17,6 @@ import type { EndpointState } from './model-client.js';
 import type { ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
-const MAX_PRESETS = 100;
 
 /** A red square, 64 × 64. */
 const TEST_PICTURE =
@@ -27,11 +25,11 @@ const TEST_PICTURE =
   'AAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAAQG/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAwDAQ' +
   'ACEQMRAD8AgARtIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA//9k=';
 
-const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, temperature: 0, seed: 1 };
+const TEST = { prompt: BUILTIN_PROMPTS.sentence, pictures: [TEST_PICTURE], maxTokens: 400, seed: 1 };
 
 export type RunRequest = BodyOf<'caption-run.start'>;
 
-/** The selected files that a run includes, by what becomes of them. */
+/** The selected files by who has written their caption. */
 export interface RunCounts {
   readonly withoutCaption: number;
   readonly byModel: number;
@@ -42,8 +40,6 @@ export interface RunCounts {
 export interface AcceptedProposal {
   readonly id: string;
   readonly outcome: 'accepted' | 'outdated' | 'rejected' | 'not_open';
-  readonly file?: StoredFile;
-  readonly current?: CurrentFile | undefined;
   readonly problem?: ErrorProblem;
 }
 
@@ -81,37 +77,11 @@ export class CaptioningService {
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
     const { model, error } = await this.#servers.state(endpoint, signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const asking = { question: this.#dependencies.newId(), accountId, signal };
-    const answer = await this.#servers.inTurn(endpoint, asking, () => this.#servers.ask(endpoint, model, TEST, signal));
-    if (answer === undefined || 'busyUntil' in answer)
-      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const ask = () => this.#servers.ask(endpoint, model, TEST, signal);
+    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, ask);
+    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
     return { ...answer, message };
-  }
-
-  /** Built-in ones first. */
-  async presets(accountId: string): Promise<{ name: string; prompt: string; builtin: boolean }[]> {
-    const builtin = Object.entries(BUILTIN_PROMPTS).map(([name, prompt]) => ({ name, prompt, builtin: true }));
-    return [...builtin, ...(await this.#runs.presets(accountId)).map((preset) => ({ ...preset, builtin: false }))];
-  }
-
-  /** @throws ServiceError `invalid_name`, `quota_exceeded` */
-  async savePreset(accountId: string, rawName: string, prompt: string) {
-    const name = parseDatasetName(rawName);
-    if (Object.hasOwn(BUILTIN_PROMPTS, name)) {
-      throw new ServiceError('invalid_name', `The prompt ${name} is built in. Save yours under another name.`);
-    }
-    const own = await this.#runs.presets(accountId);
-    if (own.length >= MAX_PRESETS && !own.some((preset) => preset.name === name)) {
-      throw new ServiceError('quota_exceeded', `The account has ${MAX_PRESETS} prompts, the most. Delete one first.`);
-    }
-    await this.#runs.savePreset({ account_id: accountId, name, prompt });
-    return { name, prompt, builtin: false };
-  }
-
-  /** @throws ServiceError `caption_preset_not_found` */
-  async removePreset(accountId: string, name: string): Promise<void> {
-    if (!(await this.#runs.removePreset(accountId, name.normalize('NFC')))) throw presetNotFound(name);
   }
 
   /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
@@ -128,7 +98,7 @@ export class CaptioningService {
     }
     const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
     this.#servers.endpoint(endpoint);
-    const { preset, prompt } = await this.#promptOf(key.accountId, request);
+    const { preset, prompt } = promptFor(request);
     const { files, counts } = await this.#filesOf(key, request);
     if (request.dry_run || files.length === 0) return { run: undefined, counts };
     const { model, error } = await this.#servers.state(endpoint, signal);
@@ -136,12 +106,12 @@ export class CaptioningService {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
     }
     await this.#requireRoom(key.accountId);
-    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, temperature, seed } = request;
+    const { trigger, leave_out: leaveOut, frames, max_tokens: maxTokens, seed } = request;
     const run = {
       ...({ id: newId(), account_id: key.accountId, dataset_id: key.id, started_at: now(), ended_at: null } as const),
-      ...({ state: 'running', is_stopped: 0, reason: null, busy_until: null, streak: 0, reused: 0 } as const),
-      ...{ endpoint, model, preset, prompt, token_id: author.tokenId, token_name: author.tokenName },
-      options: { trigger, leaveOut, frames, maxTokens, temperature, seed },
+      ...({ state: 'running', reason: null, busy_until: null, streak: 0 } as const),
+      ...{ endpoint, model, preset, prompt, token_id: author.tokenId },
+      options: { trigger, leaveOut, frames, maxTokens, seed },
     };
     await this.#runs.start(
       run,
@@ -157,20 +127,6 @@ export class CaptioningService {
     throw new ServiceError('quota_exceeded', message);
   }
 
-  async #promptOf(accountId: string, { preset: given, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
-    if (prompt !== undefined && given !== undefined) {
-      throw new ServiceError(
-        'invalid_field',
-        'The request is not valid. It has a prompt and a preset: send one of them.',
-      );
-    }
-    if (prompt !== undefined) return { preset: null, prompt };
-    const name = (given ?? DEFAULT_PROMPT).normalize('NFC');
-    const found = (await this.presets(accountId)).find((preset) => preset.name === name);
-    if (found === undefined) throw presetNotFound(name);
-    return { preset: name, prompt: found.prompt };
-  }
-
   /** One file for each stem, since images and clips of one stem share a caption. */
   async #filesOf(key: DatasetKey, { files: which, filenames }: Pick<RunRequest, 'files' | 'filenames'>) {
     const { catalog } = this.#dependencies;
@@ -180,19 +136,21 @@ export class CaptioningService {
     const named = filenames && new Set(filenames.map(normalizedFilename));
     const media = stored.filter(({ kind, filename }) => kind !== 'caption' && (named?.has(filename) ?? true));
     const counts = { withoutCaption: 0, byModel: 0, byPerson: 0, others: 0 };
-    const files = new Map<string, Pick<Proposal, 'filename' | 'caption'>>();
+    const files: Pick<Proposal, 'filename' | 'caption'>[] = [];
+    const counted = new Set<string>();
     for (const { filename, upload } of media) {
       const stem = stemOf(filename);
       const caption = captions.get(stem);
       const kind =
         caption === undefined ? 'withoutCaption' : caption.upload.origin?.by === 'model' ? 'byModel' : 'byPerson';
-      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
-      if (!isIncluded || upload.problem !== undefined || files.has(stem)) continue;
+      if (upload.problem !== undefined || counted.has(stem)) continue;
+      counted.add(stem);
       counts[kind]++;
-      files.set(stem, { filename, caption: caption?.filename ?? `${stem}.txt` });
+      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
+      if (isIncluded) files.push({ filename, caption: caption?.filename ?? `${stem}.txt` });
     }
-    counts.others = (named?.size ?? media.length) - files.size;
-    return { files: [...files.values()], counts };
+    counts.others = (named?.size ?? media.length) - counted.size;
+    return { files, counts };
   }
 
   /** Newest first. @throws ServiceError `dataset_not_found` */
@@ -254,17 +212,21 @@ export class CaptioningService {
   ): Promise<{ accepted: AcceptedProposal[]; dismissed: string[]; revision: number | undefined }> {
     await findRecord(this.#dependencies.catalog, key);
     const open = await this.#runs.openOf(key.id, [...accept.map(({ id }) => id), ...dismiss]);
-    const wanted = new Map(accept.flatMap((each) => (open.has(each.id) ? [[each.id, each]] : [])));
+    // Two runs on two machines may have proposed for one caption at the same moment.
+    const byCaption = new Map(
+      accept.flatMap((each) => (open.has(each.id) ? [[open.get(each.id)!.caption, each]] : [])),
+    );
+    const wanted = new Map([...byCaption.values()].map((each) => [each.id, each]));
     const writes = [...wanted.values()].map((each) => writeOf(open.get(each.id)!, each));
     const saved = writes.length === 0 ? undefined : await this.#captionWrites.save(key, writes, options);
     const results = new Map<string, AcceptedProposal>();
     for (const [i, id] of [...wanted.keys()].entries()) {
       const result = saved?.captions[i];
-      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted', file: result.file });
+      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted' });
       if (result?.outcome === 'conflict') {
         // An earlier attempt may have stored it, and lost its answer.
         const isOwn = result.current?.sha256 === textDigestOf(writes[i]!.text);
-        results.set(id, isOwn ? { id, outcome: 'accepted' } : { id, outcome: 'outdated', current: result.current });
+        results.set(id, { id, outcome: isOwn ? 'accepted' : 'outdated' });
       }
       if (result?.outcome === 'rejected') results.set(id, { id, outcome: 'rejected', problem: result.problem });
     }
@@ -291,7 +253,10 @@ function writeOf(proposal: OpenProposal, { text, condition }: Acceptance) {
   };
 }
 
-function presetNotFound(name: string): ServiceError {
-  const message = `There is no prompt ${JSON.stringify(name.slice(0, 80))}. GET /caption-presets lists those that there are.`;
-  return new ServiceError('caption_preset_not_found', message);
+/** @throws ServiceError `invalid_field` */
+function promptFor({ preset, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
+  if (prompt === undefined)
+    return { preset: preset ?? DEFAULT_PROMPT, prompt: BUILTIN_PROMPTS[preset ?? DEFAULT_PROMPT] };
+  if (preset === undefined) return { preset: null, prompt };
+  throw new ServiceError('invalid_field', 'The request is not valid. It has a prompt and a preset: send one of them.');
 }

@@ -21,17 +21,13 @@ export interface CaptionEndpoint {
   readonly body: Readonly<Record<string, unknown>>;
   /** Never logged or answered. */
   readonly key?: string | undefined;
-  /** How clips are sent: as frames, or whole as vLLM's `video_url`. */
-  readonly video: 'frames' | 'url';
 }
 
 export interface ModelQuestion {
   readonly prompt: string;
   /** JPEG in Base64, the only form that all servers accept. */
   readonly pictures: readonly string[];
-  readonly clip?: { readonly base64: string; readonly contentType: string } | undefined;
   readonly maxTokens: number;
-  readonly temperature: number;
   readonly seed: number;
 }
 
@@ -40,8 +36,13 @@ export interface ModelBusy {
   readonly retryAfterSeconds: number | undefined;
 }
 
-/** Longer answers are no captions. */
-const MAX_ANSWER_BYTES = 1_000_000;
+/** Captions are plain; the body of an endpoint may set another. */
+const TEMPERATURE = 0.2;
+
+/** A streamed answer has some 300 bytes for each token. */
+const MAX_ANSWER_BYTES = 10_000_000;
+
+class AnswerTooLong extends Error {}
 
 /** For the list of models, which needs no model to be loaded. */
 const LIST_SECONDS = 5;
@@ -71,13 +72,15 @@ function exchange(
     ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
   };
   return new Promise((resolve, reject) => {
-    const sent = send(target, { method: text === undefined ? 'GET' : 'POST', headers, signal }, (response) => {
+    const method = text === undefined ? 'GET' : 'POST';
+    // A connection that is kept alive may be closed by the server as the next question is sent.
+    const sent = send(target, { method, headers, signal, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
         chunks.push(chunk);
-        if (bytes > MAX_ANSWER_BYTES) sent.destroy(Object.assign(new Error(), { code: 'too long an answer' }));
+        if (bytes > MAX_ANSWER_BYTES) response.destroy(new AnswerTooLong());
       });
       response.on('error', reject).on('end', () => {
         const { statusCode: status = 0, headers: got } = response;
@@ -100,7 +103,10 @@ export async function askModel(
   const result = await attempt(endpoint, path, { body, seconds: endpoint.timeoutSeconds, signal });
   if ('outcome' in result) return result;
   const { status, retryAfter, body: text } = result;
-  if (status === 200) return answerIn(text);
+  if (status === 200) {
+    const answer = answerIn(text);
+    return answer.text === undefined ? { ...answer, message: withoutKey(answer.message, endpoint) } : answer;
+  }
   const words = withoutKey(errorWords(text), endpoint);
   if (status >= 300 && status < 400) {
     return { outcome: 'unreachable', message: `It answered ${status}; redirects are not followed. Correct the URL.` };
@@ -124,6 +130,9 @@ async function attempt(
     } catch (error) {
       signal.throwIfAborted();
       if (timeout.aborted) return { outcome: 'timeout', message: `No answer within ${seconds} s.` } as const;
+      if (error instanceof AnswerTooLong) {
+        return { outcome: 'server_error', message: 'Its answer has more than 10 MB.' } as const;
+      }
       return { outcome: 'unreachable', message: connectionFailure(error) } as const;
     }
   });
@@ -137,23 +146,22 @@ function withoutKey(words: string, { key }: CaptionEndpoint): string {
 type ModelRequest = [path: string, body: object];
 
 function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt, pictures, clip, maxTokens: max_tokens, temperature, seed } = question;
-  const dataUrl = (type: string, base64: string) => ({ url: `data:${type};base64,${base64}` });
+  const { prompt, pictures, maxTokens: max_tokens, seed } = question;
   const content = [
     // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
-    ...pictures.map((jpeg) => ({ type: 'image_url', image_url: dataUrl('image/jpeg', jpeg) })),
-    ...(clip ? [{ type: 'video_url', video_url: dataUrl(clip.contentType, clip.base64) }] : []),
+    ...pictures.map((jpeg) => ({ type: 'image_url', image_url: { url: `data:image/jpeg;base64,${jpeg}` } })),
     { type: 'text', text: prompt },
   ];
   const messages = [{ role: 'user', content }];
-  return ['/chat/completions', { model, stream: false, max_tokens, temperature, seed, messages, ...endpoint.body }];
+  const options = { max_tokens, temperature: TEMPERATURE, seed };
+  return ['/chat/completions', { model, stream: false, ...options, messages, ...endpoint.body }];
 }
 
 /** Ollama's `/v1` makes a message of each part, at which some models fail. */
 function ollamaRequest({ body }: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt: content, pictures, maxTokens: num_predict, temperature, seed } = question;
+  const { prompt: content, pictures, maxTokens: num_predict, seed } = question;
   const messages = [{ role: 'user', content, images: pictures }];
-  const options = { num_predict, temperature, seed, ...(body.options as object | undefined) };
+  const options = { num_predict, temperature: TEMPERATURE, seed, ...(body.options as object | undefined) };
   return ['/api/chat', { model, stream: false, messages, ...body, options }];
 }
 
@@ -173,7 +181,7 @@ export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSign
   if ('outcome' in listed) return { ...unknown, isReachable: false, error: listed.message };
   const list = parsedList(listed.body);
   const rows: ModelList['models'] = [list.data, list.models].find(Array.isArray) ?? [];
-  const names = rows.flatMap((row) => row?.id ?? row?.name ?? []);
+  const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
   const model = endpoint.model ?? (names.length === 1 ? names[0] : undefined);
   const isReachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
   const refusal = `It answered ${listed.status}: ${withoutKey(errorWords(listed.body), endpoint)}`;
@@ -192,10 +200,15 @@ export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSign
   return { model, isReachable, hasVision: sees, error: null };
 }
 
+/** It is stored with each caption. */
+function isModelName(name: unknown): name is string {
+  return typeof name === 'string' && /^\P{C}{1,500}$/u.test(name);
+}
+
 interface ModelList {
-  readonly data?: readonly { readonly id?: string; readonly name?: string }[];
+  readonly data?: readonly { readonly id?: unknown; readonly name?: unknown }[];
   /** Of Ollama's list, and of llama.cpp's beside `data`. */
-  readonly models?: readonly { readonly id?: string; readonly name?: string; readonly capabilities?: string[] }[];
+  readonly models?: readonly { readonly id?: unknown; readonly name?: unknown; readonly capabilities?: string[] }[];
   readonly capabilities?: string[];
 }
 

@@ -9,16 +9,21 @@ import {
   type ModelQuestion,
 } from './model-client.js';
 
-/** While a server is busy without saying how long, the pause doubles up to the longest. */
-const LONGEST_PAUSE_SECONDS = 60;
+/** For a server that does not say how long it is busy. */
+const PAUSE_SECONDS = 5;
 const LONGEST_RETRY_AFTER_SECONDS = 600;
+
+/** Files that are prepared while a model answers for others. */
+const PREPARED = 2;
 
 interface ModelServer {
   readonly endpoint: CaptionEndpoint;
+  /** Files that are prepared or asked about. */
+  readonly files: FairQueue;
+  /** Requests. */
   readonly queue: FairQueue;
   /** Until then it is not asked. */
   busyUntil: Micros;
-  busyAnswers: number;
 }
 
 /** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
@@ -34,7 +39,9 @@ export class ModelServers {
     options: { now: () => Micros; onAsked: (outcome: string) => void },
   ) {
     const server = (endpoint: CaptionEndpoint): ModelServer => {
-      return { endpoint, queue: new FairQueue(endpoint.concurrency), busyUntil: 0, busyAnswers: 0 };
+      const { concurrency } = endpoint;
+      const queues = { files: new FairQueue(concurrency + PREPARED), queue: new FairQueue(concurrency) };
+      return { endpoint, ...queues, busyUntil: 0 };
     };
     this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
     this.#now = options.now;
@@ -45,9 +52,9 @@ export class ModelServers {
     return [...this.#servers.keys()];
   }
 
-  /** Requests at once, of all. */
-  get concurrency(): number {
-    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, 0);
+  /** Files at once, of all. */
+  get filesAtOnce(): number {
+    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, PREPARED);
   }
 
   get inFlight(): number {
@@ -72,17 +79,13 @@ export class ModelServers {
     return endpointState(this.endpoint(name), signal);
   }
 
-  /** When a busy server is asked again; in the past if it is not busy. @throws ServiceError `caption_endpoint_not_found` */
-  busyUntil(name: string): Micros {
-    return this.#server(name).busyUntil;
-  }
-
   /**
-   * Runs work that asks and records the answer when it is its turn; `undefined` if the same question is being asked.
+   * Runs work that prepares a file and asks about it; `undefined` if the same question is being asked. What waits behind it holds
+   * no pictures.
    *
    * @throws as `endpoint` and `work`; the signal's reason
    */
-  inTurn<T>(
+  withFile<T>(
     name: string,
     { question, accountId, signal }: { question: string; accountId: string; signal: AbortSignal },
     work: () => Promise<T>,
@@ -92,7 +95,16 @@ export class ModelServers {
       this.#questions.add(question);
       return work().finally(() => this.#questions.delete(question));
     };
-    return this.#server(name).queue.run(accountId, asking, { signal });
+    return this.#server(name).files.run(accountId, asking, { signal });
+  }
+
+  /** Runs work that asks when it is its turn. @throws as `endpoint` and `work`; the signal's reason */
+  inTurn<T>(
+    name: string,
+    { accountId, signal }: { accountId: string; signal: AbortSignal },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return this.#server(name).queue.run(accountId, work, { signal });
   }
 
   /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
@@ -100,15 +112,11 @@ export class ModelServers {
     const server = this.#server(name);
     if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
     const answer = await askModel(server.endpoint, model, question, signal);
-    if (!('retryAfterSeconds' in answer)) {
-      server.busyAnswers = 0;
-      this.#onAsked(answer.outcome ?? 'written');
-      return answer;
-    }
-    this.#onAsked('busy');
-    const pause = Math.min(2 ** server.busyAnswers++, LONGEST_PAUSE_SECONDS);
-    const seconds = Math.min(answer.retryAfterSeconds ?? pause, LONGEST_RETRY_AFTER_SECONDS);
-    server.busyUntil = this.#now() + seconds * MICROS_PER_SECOND;
+    const isBusy = 'retryAfterSeconds' in answer;
+    this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
+    if (!isBusy) return answer;
+    const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
+    server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
     return { busyUntil: server.busyUntil };
   }
 }

@@ -29,7 +29,6 @@ export interface AskedOptions {
   readonly leaveOut: readonly string[];
   readonly frames: number;
   readonly maxTokens: number;
-  readonly temperature: number;
   readonly seed: number;
 }
 
@@ -158,26 +157,20 @@ export class CaptionRuns {
   }
 
   /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
-  async record(file: Proposal, change: ProposalChange, { isReused, now }: { isReused: boolean; now: Micros }) {
-    const { id, run_id } = file;
+  async record({ id, run_id }: Proposal, change: ProposalChange, now: Micros) {
     await this.#withRun(run_id, false, async (run, { send, commit }) => {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
       if (run.state !== 'running') return void (await commit([this.#answered(id, { ...change, state: 'waiting' })]));
       const { outcome = null } = change;
       const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
-      const isStopped = outcome !== null && meetsAllFiles(outcome) && streak >= MAX_FAILURES_IN_A_ROW;
+      const isUseless = outcome !== null && meetsAllFiles(outcome) && streak >= MAX_FAILURES_IN_A_ROW;
+      const reason = isUseless ? outcomeWords(outcome, change.message ?? null) : null;
       const left = this.#sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
       const [others] = (await send([...this.#replacing(id, change), this.#answered(id, change), left])).slice(-1);
       await commit([
-        this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null,
-          reused = reused + ${isReused ? 1 : 0} where id = ${run_id}`,
-        ...(isStopped || others?.length === 0
-          ? this.#ending(run, {
-              isStopped,
-              reason: isStopped ? outcomeWords(outcome, change.message ?? null) : null,
-              now,
-            })
-          : []),
+        this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
+          where id = ${run_id}`,
+        ...(reason !== null || others?.length === 0 ? this.#ending(run, { reason, now }) : []),
       ]);
     });
   }
@@ -186,7 +179,7 @@ export class CaptionRuns {
   async markBusy({ id, account_id: accountId }: CaptionRun, until: Micros): Promise<void> {
     await this.#db.transact({ isDurable: false }, ({ commit }) =>
       commit([
-        this.#sql`update caption_run set busy_until = ${until} where id = ${id}`,
+        this.#sql`update caption_run set busy_until = ${until} where id = ${id} and state = 'running'`,
         this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${accountId}
           and due_at < ${until} and lease is null and key in (select id from caption_proposal where run_id = ${id})`,
       ]),
@@ -196,7 +189,7 @@ export class CaptionRuns {
   /** Stops a running run. Call `Jobs.wake` after it. @param reason why, unless a person stops it */
   async stop(runId: string, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
     await this.#withRun(runId, true, async (run, { commit }) => {
-      if (run.state === 'running') await commit(this.#ending(run, { isStopped: true, reason, now }));
+      if (run.state === 'running') await commit(this.#ending(run, { reason, now }));
     });
   }
 
@@ -205,7 +198,9 @@ export class CaptionRuns {
     await this.#withRun(runId, true, async (run, { send, commit }) => {
       if (run.state === 'running' || run.state === 'ending') return;
       const [left] = await send([
-        this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', outcome = null, message = null
+        // An answer that came after the run was stopped stays one that was cut off.
+        this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', message = null,
+          outcome = case when state = 'waiting' and answer is not null then outcome end
           where run_id = ${runId} and state in ('waiting', 'failed') returning id`,
       ]);
       if (left.length === 0) return;
@@ -213,18 +208,16 @@ export class CaptionRuns {
       const files = sql<{ key: string; account_id: string; due_at: number }>`(select id as key, account_id, due_at
         from caption_proposal, (${account}) as owner where run_id = ${runId} and state = 'waiting')`;
       await commit([
-        this.#sql`update caption_run set state = 'running', is_stopped = 0, reason = null, ended_at = null, streak = 0
+        this.#sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
           where id = ${runId}`,
         enqueueSelected(this.#db.query, 'caption-file', files),
       ]);
     });
   }
 
-  #ending(run: RunRow, { isStopped, reason, now }: { isStopped: boolean; reason: string | null; now: Micros }) {
-    const { id: key, account_id: accountId } = run;
+  #ending({ id: key, account_id: accountId }: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
     return [
-      this
-        .#sql`update caption_run set state = 'ending', is_stopped = ${isStopped ? 1 : 0}, reason = ${reason} where id = ${key}`,
+      this.#sql`update caption_run set state = 'ending', reason = ${reason} where id = ${key}`,
       // Those that run lose their lease.
       this.#sql`delete from job where kind = 'caption-file' and account_id = ${accountId}
         and key in (select id from caption_proposal where run_id = ${key})`,
@@ -250,15 +243,25 @@ export class CaptionRuns {
     const { query } = this.#db;
     const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
     const others = [...changes].filter(([, { state }]) => state !== 'applied');
-    const state = run.is_stopped === 1 || reason !== null ? 'stopped' : 'done';
+    const why = reason ?? run.reason;
+    const ofRun = sql`run_id = ${run.id} and state = 'ready'`;
+    const proposing = [
+      this
+        .#sql`update caption_proposal set state = 'replaced' where dataset_id = ${run.dataset_id} and state = 'proposed'
+        and caption in (select caption from caption_proposal where ${ofRun})`,
+      this.#sql`update caption_proposal set state = 'proposed' where ${ofRun}`,
+    ];
+    const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
+    const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
     await this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
       await send([
         ...rowChunksOf(applied).map(
           (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
         ),
         ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
-        this.#sql`update caption_run set state = ${state}, ended_at = ${at}, busy_until = null,
-          reason = coalesce(${reason}, reason) where id = ${run.id}`,
+        ...(reason === null ? [] : proposing),
+        this.#sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
+          ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
       const [ended] = await this.list(run.dataset_id, { id: run.id, read: send });
       const [webhooks] = await send([receivers(query, run.account_id, 'captions.finished')]);
@@ -305,23 +308,6 @@ export class CaptionRuns {
         where id in (${sql.join(chunk)}) and state = 'proposed' returning id`),
     );
     return (await Promise.all(decided)).flat().map(({ id }) => id);
-  }
-
-  /** By name. */
-  presets(accountId: string): Promise<{ name: string; prompt: string }[]> {
-    return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
-  }
-
-  async savePreset(preset: Schema['caption_preset']): Promise<void> {
-    const insert = this.#db.query.insertInto('caption_preset').values(preset);
-    await insert
-      .onConflict((at) => at.columns(['account_id', 'name']).doUpdateSet({ prompt: preset.prompt }))
-      .execute();
-  }
-
-  async removePreset(accountId: string, name: string): Promise<boolean> {
-    const removal = sql`delete from caption_preset where account_id = ${accountId} and name = ${name} returning name`;
-    return (await this.#rows(removal)).length > 0;
   }
 
   #update(id: string, { state, base, question, answer, outcome, message }: ProposalChange) {

@@ -227,8 +227,6 @@ export const TABLES = {
     },
     ['dataset_id', 'decision', 'sha256'],
   ),
-  /** The prompts of accounts. */
-  caption_preset: table({ account_id: ofAccount, name: text, prompt: text }, ['account_id', 'name']),
   /** A model writes captions. A row of `caption_proposal` is a file of it. */
   caption_run: table({
     id: text,
@@ -238,9 +236,7 @@ export const TABLES = {
     ended_at: integerOrNull,
     /** running, ending, done or stopped. */
     state: text,
-    /** 1 if a person or an outcome has ended it before its files. */
-    is_stopped: count,
-    /** Null unless an outcome has. */
+    /** Why it stopped by itself. */
     reason: textOrNull,
     endpoint: text,
     model: text,
@@ -249,12 +245,10 @@ export const TABLES = {
     /** `AskedOptions` as JSON. */
     options: text,
     token_id: textOrNull,
-    token_name: textOrNull,
     busy_until: integerOrNull,
     /** The outcome of the last files, and how many in a row. */
     streak_of: textOrNull,
     streak: count,
-    reused: count,
   }),
   caption_proposal: table({
     id: text,

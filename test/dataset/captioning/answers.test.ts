@@ -26,6 +26,8 @@ describe.each(DIALECTS)('an answer of %s', (dialect) => {
     ['has no first tag', TEXT],
     ['streams', TEXT],
     ['is cut off', ['cut_off', TEXT]],
+    ['dies in a stream', ['cut_off', dialect === 'ollama' ? 'a red' : 'a red wagon on a siding']],
+    ['rejects the key in a success', ['server_error', undefined]],
     ['thinks too long', ['thought_too_long', undefined]],
     ['thinks too long inline', ['thought_too_long', undefined]],
     ['is silent', ['empty', undefined]],
@@ -63,6 +65,30 @@ test.each<[string, string]>([
 test('cleaning takes time that grows with the text alone', () => {
   expect(cleanCaption('<think>'.repeat(100_000)).text).toBe('');
   expect(cleanCaption(`${'"'.repeat(100_000)}a`).text).toHaveLength(100_001);
+  const fences = '```\n'.repeat(300_000);
+  expect(cleanCaption(`${fences}a wagon\n${fences}`).text.length).toBeGreaterThan(1_000_000);
+  expect(answerIn(JSON.stringify({ error: 'model '.repeat(1_000_000) }))).toMatchObject({ outcome: 'server_error' });
+});
+
+test.each<[string, string]>([
+  ['{"choices":[{"message":{"content":{}}}]}', 'empty'],
+  ['{"choices":[{"message":{"content":[null,{"text":7}],"refusal":{},"reasoning":[]}}]}', 'empty'],
+  ['{"choices":[null],"message":"text"}', 'empty'],
+  ['[[]]', 'empty'],
+  [`{"error":${'['.repeat(9000)}${']'.repeat(9000)}}`, 'server_error'],
+  ['{"error":{"message":null}}', 'server_error'],
+  ['null', 'server_error'],
+  ['', 'server_error'],
+  ['\u001f\ufffd\b\0\0\ud83d', 'server_error'],
+])('%#: an answer that no server should send has no text', (body, outcome) => {
+  const answer = answerIn(body);
+  expect(answer).toMatchObject({ outcome });
+  expect(answer.text).toBeUndefined();
+  expect(JSON.stringify(answer)).not.toMatch(/\\u|object Object/);
+});
+
+test('a byte order mark is no part of an answer', () => {
+  expect(answerIn(`\ufeff${JSON.stringify({ message: { content: TEXT } })}`)).toEqual({ text: TEXT });
 });
 
 test('a trigger is put in front of a text that lacks it', () => {

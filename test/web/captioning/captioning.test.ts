@@ -59,7 +59,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.getByRole('button', { name: 'Caption with a model …' }).click();
     const dialog = page.getByRole('dialog', { name: 'Caption 3 selected pairs with a model' });
     await dialog.getByRole('button', { name: 'Test', exact: true }).click();
-    await dialog.getByText('It wrote of a red disc on white: “a red wagon, number 1”').waitFor();
+    await dialog.getByText('It wrote of a red square: “a red wagon, number 1”').waitFor();
     await dialog.getByText('3 without a caption.', { exact: true }).waitFor();
     await dialog.getByLabel('Trigger word').fill('p3nny');
     await dialog.getByRole('button', { name: 'Caption 3 files' }).click();
