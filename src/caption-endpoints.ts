@@ -17,6 +17,7 @@ const endpointSchema = z.strictObject({
   body: z.record(z.string(), z.unknown()).default({}),
   keyEnv: z.string().optional(),
   keyFile: z.string().optional(),
+  video: z.enum(['frames', 'url']).default('frames'),
 });
 
 /** As in the file of `--caption-endpoints`. */

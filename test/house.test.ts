@@ -26,12 +26,12 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8575,
-  server: 3950,
-  client: 1850,
-  api: 1960,
-  service: 9510,
-  storage: 8680,
+  cli: 8565,
+  server: 3960,
+  client: 1865,
+  api: 1980,
+  service: 9545,
+  storage: 8705,
   dataset: 8535,
   '.': 1105,
 };

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { CAPTION_OUTCOMES, type CaptionOutcome } from '../dataset/captioning/outcomes.js';
-import { PRESETS } from '../dataset/captioning/prompts.js';
 import { MAX_BATCH_FILES, MAX_NAMES_PER_REQUEST, MAX_PROMPT_LENGTH } from './limits.js';
 import { fromDigits, trueOrFalse } from './request-schemas.js';
 import { wireEtag, wireProblem, wireRevisionNumber } from './schemas.js';
@@ -33,11 +32,21 @@ export const wireCaptionTest = z
   .meta({ id: 'CaptionTest' });
 
 const prompt = storedText(MAX_PROMPT_LENGTH).min(1);
+export const wireCaptionPreset = z
+  .object({
+    name: z.string(),
+    prompt: text('With the variables {caption}, {tags}, {name} and {trigger}.'),
+    builtin: flag('True for tags, sentence, paragraph and clip, which every account has.'),
+  })
+  .meta({ id: 'CaptionPreset' });
+export const wireCaptionPresets = z.object({ presets: z.array(wireCaptionPreset) });
+export const captionPresetBody = z.strictObject({ prompt });
+export const wireDeletedPreset = z.object({ name: z.string(), deleted: z.literal(true) });
 
 const FILES = 'missing: those without a caption. model: those whose caption a model wrote. all: all.';
 export const captionRunBody = z.strictObject({
   endpoint: rawName.optional().describe('The first one by default.'),
-  preset: z.enum(PRESETS).optional().describe('`sentence` by default.'),
+  preset: rawName.optional().describe('`sentence` by default.'),
   prompt: prompt.optional().describe('Instead of a preset.'),
   files: z.enum(['missing', 'model', 'all']).default('missing').describe(FILES),
   filenames: z.array(rawName).min(1).max(MAX_BATCH_FILES).optional().describe('Of these images and clips only.'),
@@ -153,6 +162,7 @@ export const wireDecisions = z
   .meta({ id: 'CaptionDecisions' });
 
 export type WireCaptionEndpoint = z.infer<typeof wireCaptionEndpoint>;
+export type WireCaptionPreset = z.infer<typeof wireCaptionPreset>;
 export type WireCaptionTest = z.infer<typeof wireCaptionTest>;
 export type WireCaptionRun = z.infer<typeof wireCaptionRun>;
 export type WireStartedRun = z.infer<typeof wireStartedRun>;

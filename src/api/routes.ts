@@ -308,6 +308,17 @@ export const ROUTES = {
   'caption-endpoint.test': route('POST /caption-endpoints/:endpoint/test', 'Send a small picture to a model', {
     answer: captioning.wireCaptionTest,
   }),
+  'caption-preset.list': route('GET /caption-presets', 'The prompts: four built-in ones, then those of the account', {
+    answer: captioning.wireCaptionPresets,
+  }),
+  'caption-preset.save': route('PUT /caption-presets/:preset', 'Save a prompt of the account under a name', {
+    body: captioning.captionPresetBody,
+    answer: captioning.wireCaptionPreset,
+    errors: ['invalid_name', 'quota_exceeded'],
+  }),
+  'caption-preset.delete': route('DELETE /caption-presets/:preset', 'Delete a prompt of the account', {
+    answer: captioning.wireDeletedPreset,
+  }),
   'caption-run.start': route(
     'POST /:id/caption-runs',
     'Have a model write captions, or proposals where there are some',
@@ -316,7 +327,7 @@ export const ROUTES = {
       maxBodyBytes: MAX_BATCH_BODY_BYTES,
       maxBodyValues: MAX_BATCH_FILES + 1000,
       answer: captioning.wireStartedRun,
-      errors: ['caption_endpoint_not_found', ...CAPTION_RUN],
+      errors: ['caption_endpoint_not_found', 'caption_preset_not_found', ...CAPTION_RUN],
     },
   ),
   'caption-run.list': route('GET /:id/caption-runs', 'The runs of captions of a dataset, newest first', {

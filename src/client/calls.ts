@@ -362,6 +362,21 @@ export class CaptioningCalls extends Calls {
     return this.requests.json('caption-endpoint.test', { endpoint }, { isRepeatable: false, ...options });
   }
 
+  /** Lists the prompts: built-in ones, then those of the account. */
+  async presets(options: CallOptions = {}) {
+    return (await this.requests.json('caption-preset.list', {}, options)).presets;
+  }
+
+  /** Saves a prompt of the account, or replaces it. */
+  savePreset(preset: string, prompt: string, options: CallOptions = {}) {
+    return this.requests.json('caption-preset.save', { preset }, { body: { prompt }, ...options });
+  }
+
+  /** Deletes a prompt of the account. */
+  removePreset(preset: string, options: CallOptions = {}) {
+    return this.requests.remove('caption-preset.delete', { preset }, options);
+  }
+
   /** Counts what a run would do. */
   plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
     return this.requests.json('caption-run.start', { id }, { body: { ...run, dry_run: true }, ...options });

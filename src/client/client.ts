@@ -39,6 +39,7 @@ export type {
 } from '../api/account-schemas.js';
 export type {
   WireCaptionEndpoint as CaptionEndpoint,
+  WireCaptionPreset as CaptionPreset,
   WireCaptionRun as CaptionRun,
   WireCaptionTest as CaptionTest,
   WireDecisions as CaptionDecisions,

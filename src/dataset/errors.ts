@@ -16,6 +16,7 @@ export const ERRORS = {
   group_not_found: 404010,
   caption_endpoint_not_found: 404011,
   caption_run_not_found: 404012,
+  caption_preset_not_found: 404013,
   upload_too_slow: 408001,
   request_too_slow: 408002,
   name_taken: 409001,

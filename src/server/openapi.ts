@@ -171,6 +171,7 @@ const NOT_FOUND: Readonly<Record<PathParameter, WireErrorCode>> = {
   delivery_id: 'delivery_not_found',
   group: 'group_not_found',
   endpoint: 'caption_endpoint_not_found',
+  preset: 'caption_preset_not_found',
   run_id: 'caption_run_not_found',
 };
 

@@ -96,6 +96,11 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'PATCH /{id}': () => json({ role: 'control' }),
   'PUT /{id}/links': async () => json({ control_1: await newControl() }),
   'POST /caption-endpoints/{endpoint}/test': () => ({ parts: { endpoint: 'local' } }),
+  'PUT /caption-presets/{preset}': () => ({ ...json({ prompt: 'Describe {name}.' }), parts: { preset: 'mine' } }),
+  'DELETE /caption-presets/{preset}': async () => {
+    await api.json('PUT', '/caption-presets/mine', { prompt: 'x' });
+    return { parts: { preset: 'mine' } };
+  },
   'POST /{id}/caption-runs': () => json({ files: 'all' }),
   'GET /{id}/caption-runs/{run_id}': newRun,
   'POST /{id}/caption-runs/{run_id}/stop': newRun,
@@ -172,6 +177,7 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'PUT /{id}/groups/{group}': () => [json({ add: ['none.jpg'] })],
   'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
   'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
+  'DELETE /caption-presets/{preset}': () => [{ parts: { preset: 'none' } }],
   'POST /{id}/caption-runs': async () => [
     { ...json({}), parts: { id: await newControl() } },
     { ...json(0), body: Buffer.alloc(17_000_000, ' ') },

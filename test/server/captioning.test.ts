@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
-import { BUILTIN_PROMPTS } from '../../src/dataset/captioning/prompts.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { captionOf, type DialectServer, type Mode, startDialectServer } from '../harness/dialect-server.js';
@@ -33,6 +32,7 @@ beforeAll(async () => {
     { name: 'vllm', url: models.vllm.url, concurrency: 4, body, keyEnv: 'MODEL_KEY' },
     { name: 'ollama', url: models.ollama.url, model: 'test-vl', dialect: 'ollama', longestSide: 64 },
     { name: 'hasty', url: models.vllm.url, timeoutSeconds: 1 },
+    { name: 'whole', url: models.vllm.url, video: 'url', keyEnv: 'MODEL_KEY' },
   ];
   await writeFile(file, JSON.stringify(endpoints));
   settings = {
@@ -231,6 +231,14 @@ describe('a run', () => {
     expect(prompt).toMatch(/^The pictures are frames of one clip, at 0, [\d.]+, [\d.]+ s\.\n\nDescribe this clip/);
     expect(pictures).toHaveLength(3);
     expect((await sharp(pictures[2]).metadata()).format).toBe('jpeg');
+  });
+
+  test('sends a clip whole where the endpoint says so', async () => {
+    const id = await api.newDataset();
+    const clip = media.clip('faststart.mp4');
+    await api.upload(id, 'clip.mp4', clip);
+    expect((await captioned(id, { endpoint: 'whole', preset: 'clip' })).counts).toMatchObject({ applied: 1 });
+    expect(models.vllm.asked.at(-1)?.pictures[0]?.equals(clip)).toBe(true);
   });
 
   test('asks the same question once, also in two runs at once and after an undo', async () => {
@@ -453,7 +461,7 @@ describe('a run', () => {
     expect(await codeOf(`/${control}/caption-runs`, {})).toBe(409006);
     const id = await datasetOf({ a: null });
     expect(await codeOf(`/${id}/caption-runs`, { preset: 'tags', prompt: 'x' })).toBe(422002);
-    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(422002);
+    expect(await codeOf(`/${id}/caption-runs`, { preset: 'none' })).toBe(404013);
     expect(await codeOf(`/${id}/caption-runs`, { endpoint: 'none' })).toBe(404011);
     expect(await codeOf(`/${id}/caption-runs/none/stop`, {})).toBe(404012);
     const secretOf = async (rights: object) => (await client.tokens.make(rights)).secret;
@@ -463,6 +471,7 @@ describe('a run', () => {
     await expect(reader.captioning.plan(id)).rejects.toMatchObject({ status: 403 });
     const bound = withToken(await secretOf({ datasets: [id] }));
     expect((await captioned(id, {}, bound)).counts).toMatchObject({ applied: 1 });
+    await expect(bound.captioning.savePreset('mine', 'x')).rejects.toMatchObject({ status: 403 });
     const share = await client.shares.make(id);
     const visitor = withToken(new URL(share.url).hash.replace(/^#(share=)?/, ''));
     await expect(visitor.captioning.endpoints()).rejects.toMatchObject({ status: expect.any(Number) });
@@ -537,10 +546,23 @@ describe('proposals', () => {
   });
 });
 
-test('prompts have names, and runs are of their account', async () => {
+test('prompts are saved for the account, beside the built-in ones', async () => {
+  await client.captioning.savePreset('Mine', 'Only {name}');
+  await client.captioning.savePreset('Mine', 'Only about {name}');
+  const presets = await client.captioning.presets();
+  expect(presets.map(({ name, builtin }) => [name, builtin])).toEqual([
+    ['tags', true],
+    ['sentence', true],
+    ['paragraph', true],
+    ['clip', true],
+    ['Mine', false],
+  ]);
   const id = await datasetOf({ a: null });
-  await captioned(id, { preset: 'tags' });
-  expect(models.llama.asked[0]?.prompt).toBe(BUILTIN_PROMPTS.tags);
+  await captioned(id, { preset: 'Mine' });
+  expect(models.llama.asked[0]?.prompt).toBe('Only about a');
+  await expect(client.captioning.savePreset('tags', 'x')).rejects.toMatchObject({ status: 422 });
+  await client.captioning.removePreset('Mine');
+  expect(await client.captioning.presets()).toHaveLength(4);
   const eve = new TrainyardClient({ baseUrl: server.url, token: (await server.api('eve')).token });
   await expect(eve.captioning.runs(id)).rejects.toMatchObject({ status: 404 });
 });

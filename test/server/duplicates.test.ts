@@ -144,7 +144,7 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a data fo
       for (const name of ['a.jpg', 'b.jpg']) await old.upload(id, name, STREET);
       await earlier.stop();
       const db = new DatabaseSync(join(earlier.dataFolder, 'catalog.sqlite'));
-      const tables = ['perceptual_hash', 'different_files', 'caption_proposal', 'caption_run'];
+      const tables = ['perceptual_hash', 'different_files', 'caption_proposal', 'caption_run', 'caption_preset'];
       for (const table of tables) db.exec(`drop table ${table}`);
       for (const table of ['file', 'past_file'])
         for (const column of ['thumbhash', 'group_name', 'origin'])

@@ -1,8 +1,7 @@
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useId, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import type { CaptionEndpoint, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
-import { BUILTIN_PROMPTS, DEFAULT_PROMPT, type Preset, PRESETS } from '../../src/dataset/captioning/prompts.js';
 import { refetchRuns } from '../live/caption-runs.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
@@ -11,11 +10,11 @@ import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
 import { Choices } from '../ui/panel.js';
+import { FIELD, Labelled, TextField } from './fields.js';
 import { keptOptions, keepOptions } from './kept-options.js';
+import { OWN_PROMPT, PromptField, usePrompts } from './prompt-field.js';
 
 type Which = 'missing' | 'model' | 'all';
-
-const OWN_PROMPT = '(own)';
 
 interface CaptionDialogProps {
   readonly dataset: Pick<DatasetWithFiles, 'id' | 'name'>;
@@ -79,7 +78,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
   const [which, setWhich] = useState<Which>();
   const endpoint = endpoints.find(({ name }) => name === kept.endpoint) ?? endpoints[0]!;
   const isOwn = kept.preset === OWN_PROMPT;
-  const preset = PRESETS.find((name) => name === kept.preset) ?? DEFAULT_PROMPT;
+  const { presets, preset } = usePrompts(kept.preset);
   const { without_caption: missing = 0, by_model: byModel = 0, by_person: byPerson = 0 } = plan?.counts ?? {};
   const chosen = which ?? (missing > 0 || plan === undefined ? 'missing' : 'all');
   const count = { missing, model: byModel, all: missing + byModel + byPerson }[chosen];
@@ -88,7 +87,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
     const leaveOut = kept.leaveOut.split(',').flatMap((part) => part.trim() || []);
     await client.captioning.start(dataset.id, {
       ...{ endpoint: endpoint.name, files: chosen, ...scope },
-      ...(isOwn ? { prompt: kept.prompt } : { preset }),
+      ...(isOwn ? { prompt: kept.prompt } : { preset: preset.name }),
       ...(kept.trigger.trim() !== '' && { trigger: kept.trigger.trim() }),
       ...(leaveOut.length > 0 && { leave_out: leaveOut }),
       ...{ max_tokens: Number(kept.maxTokens), frames: Number(kept.frames) },
@@ -122,44 +121,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           {plan === undefined ? planError && messageOf(planError) : planText({ missing, byModel, byPerson })}
         </p>
       </div>
-      <Labelled label="Prompt">
-        {(id) => (
-          <>
-            <select
-              id={id}
-              value={isOwn ? OWN_PROMPT : preset}
-              onChange={({ target }) =>
-                change({
-                  preset: target.value,
-                  // Its own prompt begins as the one that was shown.
-                  ...(target.value === OWN_PROMPT && kept.prompt === '' && { prompt: BUILTIN_PROMPTS[preset] }),
-                })
-              }
-              className={FIELD}
-            >
-              {PRESETS.map((name) => (
-                <option key={name} value={name}>
-                  {PRESET_WORDS[name]}
-                </option>
-              ))}
-              <option value={OWN_PROMPT}>My own prompt</option>
-            </select>
-            <textarea
-              aria-label={isOwn ? 'My own prompt' : 'The prompt of this preset'}
-              rows={4}
-              readOnly={!isOwn}
-              value={isOwn ? kept.prompt : BUILTIN_PROMPTS[preset]}
-              onChange={({ target }) => change({ prompt: target.value })}
-              className={`${FIELD} text-sm read-only:text-muted`}
-            />
-            {isOwn && (
-              <p className="text-xs text-muted">
-                It can use {'{caption}, {tags}, {name} and {trigger}'}: what is there already, and the word below.
-              </p>
-            )}
-          </>
-        )}
-      </Labelled>
+      <PromptField prompts={presets} preset={preset} kept={kept} onChange={change} />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField label="Trigger word" value={kept.trigger} onChange={(trigger) => change({ trigger })} />
         <TextField label="Leave out, by commas" value={kept.leaveOut} onChange={(leaveOut) => change({ leaveOut })} />
@@ -184,15 +146,6 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
     </FormDialog>
   );
 }
-
-const PRESET_WORDS: Readonly<Record<Preset, string>> = {
-  tags: 'Tags',
-  sentence: 'One sentence',
-  paragraph: 'A detailed paragraph',
-  clip: 'A clip: action first',
-};
-
-const FIELD = 'min-h-9 touch w-full rounded-lg border border-line bg-page px-3 py-1.5 pointer-coarse:text-base';
 
 /** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
 export function planText({
@@ -268,40 +221,4 @@ function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
 function testText({ ok, text, message, seconds }: CaptionTest): string {
   const wrote = text === null ? '' : `It wrote of a red square: “${text}”`;
   return [wrote, message ?? '', ok ? `(${seconds.toFixed(1)} s)` : ''].filter(Boolean).join(' ');
-}
-
-function Labelled({ label, children }: { label: string; children: (id: string) => ReactNode }) {
-  const id = useId();
-  return (
-    <div className="flex min-w-0 flex-col gap-1 text-sm">
-      <label htmlFor={id} className="font-medium">
-        {label}
-      </label>
-      {children(id)}
-    </div>
-  );
-}
-
-interface TextFieldProps {
-  readonly label: string;
-  readonly value: string;
-  readonly type?: 'text' | 'number';
-  readonly onChange: (value: string) => void;
-}
-
-function TextField({ label, value, type = 'text', onChange }: TextFieldProps) {
-  return (
-    <Labelled label={label}>
-      {(id) => (
-        <input
-          id={id}
-          type={type}
-          autoComplete="off"
-          value={value}
-          onChange={({ target }) => onChange(target.value)}
-          className={FIELD}
-        />
-      )}
-    </Labelled>
-  );
 }

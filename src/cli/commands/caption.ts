@@ -3,7 +3,6 @@ import { type Command, Option } from 'commander';
 import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
 import type { CaptionProposal, CaptionRun, Dataset, TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
-import { type Preset, PRESETS } from '../../dataset/captioning/prompts.js';
 import { shellWord } from '../../command-line.js';
 import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
@@ -46,7 +45,7 @@ interface CaptionOptions {
   readonly byModel?: true;
   readonly missing?: true;
   readonly endpoint?: string;
-  readonly preset?: Preset;
+  readonly preset?: string;
   readonly prompt?: string;
   readonly trigger?: string;
   readonly leaveOut?: readonly string[];
@@ -68,7 +67,7 @@ export function addCaptionCommands(program: Command): void {
     .addOption(which('--by-model', 'those whose caption a model wrote', 'missing', 'all'))
     .addOption(which('--all', 'all images and clips', 'missing', 'byModel'))
     .option('--endpoint <name>', 'a model server that the operator has named (default: the first)')
-    .addOption(new Option('--preset <name>', 'what the model is told (default: sentence)').choices(PRESETS))
+    .option('--preset <name>', 'tags, sentence, paragraph, clip, or one of yours (default: sentence)')
     .addOption(which('--prompt <text>', 'instead of a preset; may use {caption} {tags} {name} {trigger}', 'preset'))
     .option('--trigger <word>', 'put in front of each text that does not have it')
     .option('--leave-out <word>', 'what is not mentioned; repeatable', collect<string>)

@@ -1,16 +1,12 @@
-/** The prompts that a run may name. */
-export const BUILTIN_PROMPTS = {
+/** The prompts that every account has, by name. */
+export const BUILTIN_PROMPTS: Readonly<Record<string, string>> = {
   tags: 'List what this picture shows as comma-separated tags in lower case, the most important first, as on image boards: subject, count, appearance, clothing, pose, action, background, light, style. Answer with the tags alone.',
   sentence:
     'Describe this picture in one plain English sentence, for training an image model: the subject first, then what it does, the place and the light. Name only what can be seen. Answer with the sentence alone.',
   paragraph:
     'Describe this picture in one detailed English paragraph of three to six sentences, for training an image model: subject, appearance, clothing, pose, surroundings, composition, light, colors and style. Name only what can be seen, and guess nothing. Answer with the paragraph alone.',
   clip: 'Describe this clip in one English paragraph of two to four sentences, for training a video model: the action first and in its order, then the subject, the place, the movement of the camera and the light. Do not mention frames. Answer with the paragraph alone.',
-} as const;
-
-export type Preset = keyof typeof BUILTIN_PROMPTS;
-
-export const PRESETS = Object.keys(BUILTIN_PROMPTS) as Preset[];
+};
 
 export const DEFAULT_PROMPT = 'sentence';
 

@@ -16,6 +16,7 @@ import { authorOf, etagOf, expectedConditionOf } from '../write-headers.js';
 
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`
+  | `caption-preset.${'list' | 'save' | 'delete'}`
   | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
   | `proposal.${'list' | 'decide'}`;
 
@@ -35,6 +36,13 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const { text = null, outcome = null, message = null } = tested;
       const seconds = Math.round(performance.now() - startedAt) / 1000;
       return { ok: text !== null && outcome === null, text, outcome, message, seconds };
+    },
+    'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
+    'caption-preset.save': ({ params, body, accountId }) =>
+      captioning.savePreset(accountId, params.preset, body.prompt),
+    'caption-preset.delete': async ({ params: { preset: name }, accountId }) => {
+      await captioning.removePreset(accountId, name);
+      return { name, deleted: true };
     },
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };

@@ -92,8 +92,8 @@ async function captionFile(
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
   const prompt = promptOf(run.prompt, values, leaveOut);
   const endpoint = servers.endpoint(run.endpoint);
-  const { name, longestSide, body } = endpoint;
-  const asked = [maxTokens, seed, frames, name, longestSide, body, run.model, prompt];
+  const { name, longestSide, body, video } = endpoint;
+  const asked = [maxTokens, seed, frames, name, longestSide, body, video, run.model, prompt];
   const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
   const base = caption?.upload.sha256 ?? null;
   const record = async (change: ProposalChange): Promise<JobEnd> => {

@@ -5,7 +5,7 @@ import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompt
 import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
-import { normalizedFilename } from '../../dataset/names.js';
+import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import type { CaptionWrites } from '../bulk/caption-writes.js';
@@ -17,6 +17,7 @@ import type { EndpointState } from './model-client.js';
 import type { ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
+const MAX_PRESETS = 100;
 
 /** A red square, 64 × 64. */
 const TEST_PICTURE =
@@ -25,7 +26,7 @@ const TEST_PICTURE =
   'AAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAAQG/8QAFBEBAAAAAAAAAAAAAAAAAAAAAP/aAAwDAQ' +
   'ACEQMRAD8AgARtIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA//9k=';
 
-const TEST = { prompt: BUILTIN_PROMPTS.sentence, pictures: [TEST_PICTURE], maxTokens: 400, seed: 1 };
+const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, seed: 1 };
 
 export type RunRequest = BodyOf<'caption-run.start'>;
 
@@ -84,6 +85,31 @@ export class CaptioningService {
     return { ...answer, message };
   }
 
+  /** Built-in ones first. */
+  async presets(accountId: string): Promise<{ name: string; prompt: string; builtin: boolean }[]> {
+    const builtin = Object.entries(BUILTIN_PROMPTS).map(([name, prompt]) => ({ name, prompt, builtin: true }));
+    return [...builtin, ...(await this.#runs.presets(accountId)).map((preset) => ({ ...preset, builtin: false }))];
+  }
+
+  /** @throws ServiceError `invalid_name`, `quota_exceeded` */
+  async savePreset(accountId: string, rawName: string, prompt: string) {
+    const name = parseDatasetName(rawName);
+    if (Object.hasOwn(BUILTIN_PROMPTS, name)) {
+      throw new ServiceError('invalid_name', `The prompt ${name} is built in. Save yours under another name.`);
+    }
+    const own = await this.#runs.presets(accountId);
+    if (own.length >= MAX_PRESETS && !own.some((preset) => preset.name === name)) {
+      throw new ServiceError('quota_exceeded', `The account has ${MAX_PRESETS} prompts, the most. Delete one first.`);
+    }
+    await this.#runs.savePreset({ account_id: accountId, name, prompt });
+    return { name, prompt, builtin: false };
+  }
+
+  /** @throws ServiceError `caption_preset_not_found` */
+  async removePreset(accountId: string, name: string): Promise<void> {
+    if (!(await this.#runs.removePreset(accountId, name.normalize('NFC')))) throw presetNotFound(name);
+  }
+
   /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
   async start(
     key: DatasetKey,
@@ -98,7 +124,7 @@ export class CaptioningService {
     }
     const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
     this.#servers.endpoint(endpoint);
-    const { preset, prompt } = promptFor(request);
+    const { preset, prompt } = await this.#promptOf(key.accountId, request);
     const { files, counts } = await this.#filesOf(key, request);
     if (request.dry_run || files.length === 0) return { run: undefined, counts };
     const { model, error } = await this.#servers.state(endpoint, signal);
@@ -125,6 +151,20 @@ export class CaptioningService {
     if ((await this.#runs.running(accountId)) < MAX_RUNNING) return;
     const message = `The account has ${MAX_RUNNING} runs of captions that are not done. Wait for one, or stop it.`;
     throw new ServiceError('quota_exceeded', message);
+  }
+
+  async #promptOf(accountId: string, { preset: given, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
+    if (prompt !== undefined && given !== undefined) {
+      throw new ServiceError(
+        'invalid_field',
+        'The request is not valid. It has a prompt and a preset: send one of them.',
+      );
+    }
+    if (prompt !== undefined) return { preset: null, prompt };
+    const name = (given ?? DEFAULT_PROMPT).normalize('NFC');
+    const found = (await this.presets(accountId)).find((preset) => preset.name === name);
+    if (found === undefined) throw presetNotFound(name);
+    return { preset: name, prompt: found.prompt };
   }
 
   /** One file for each stem, since images and clips of one stem share a caption. */
@@ -253,10 +293,7 @@ function writeOf(proposal: OpenProposal, { text, condition }: Acceptance) {
   };
 }
 
-/** @throws ServiceError `invalid_field` */
-function promptFor({ preset, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
-  if (prompt === undefined)
-    return { preset: preset ?? DEFAULT_PROMPT, prompt: BUILTIN_PROMPTS[preset ?? DEFAULT_PROMPT] };
-  if (preset === undefined) return { preset: null, prompt };
-  throw new ServiceError('invalid_field', 'The request is not valid. It has a prompt and a preset: send one of them.');
+function presetNotFound(name: string): ServiceError {
+  const message = `There is no prompt ${JSON.stringify(name.slice(0, 80))}. GET /caption-presets lists those that there are.`;
+  return new ServiceError('caption_preset_not_found', message);
 }

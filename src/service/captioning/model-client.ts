@@ -17,6 +17,8 @@ export interface CaptionEndpoint {
   readonly timeoutSeconds: number;
   /** Of a picture, in pixels. */
   readonly longestSide: number;
+  /** How clips are sent: as frames, or whole as vLLM's `video_url`. */
+  readonly video: 'frames' | 'url';
   /** Further fields of the body: servers turn thinking off in different ways. */
   readonly body: Readonly<Record<string, unknown>>;
   /** Never logged or answered. */
@@ -27,6 +29,8 @@ export interface ModelQuestion {
   readonly prompt: string;
   /** JPEG in Base64, the only form that all servers accept. */
   readonly pictures: readonly string[];
+  /** A `data:` URL. */
+  readonly clip?: string;
   readonly maxTokens: number;
   readonly seed: number;
 }
@@ -146,10 +150,11 @@ function withoutKey(words: string, { key }: CaptionEndpoint): string {
 type ModelRequest = [path: string, body: object];
 
 function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt, pictures, maxTokens: max_tokens, seed } = question;
+  const { prompt, pictures, clip, maxTokens: max_tokens, seed } = question;
   const content = [
     // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
     ...pictures.map((jpeg) => ({ type: 'image_url', image_url: { url: `data:image/jpeg;base64,${jpeg}` } })),
+    ...(clip === undefined ? [] : [{ type: 'video_url', video_url: { url: clip } }]),
     { type: 'text', text: prompt },
   ];
   const messages = [{ role: 'user', content }];

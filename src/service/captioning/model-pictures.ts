@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { VideoFormat } from '../../dataset/media.js';
@@ -8,8 +9,11 @@ import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
 import type { CaptionEndpoint, ModelQuestion } from './model-client.js';
 
+/** Larger clips are sent as frames: the request is in memory as a whole. */
+const MAX_CLIP_BYTES = 32_000_000;
+
 /** What a model is shown of a file. */
-export type Shown = Pick<ModelQuestion, 'pictures'> & { readonly note?: string };
+export type Shown = Pick<ModelQuestion, 'pictures' | 'clip'> & { readonly note?: string };
 
 /** For a file that can't be shown; the message says why. */
 export class NotShown extends Error {
@@ -36,11 +40,14 @@ export async function shownOf(
   const fetched = await fetchIntact(blobs, file, { accountId, signal });
   if ('problem' in fetched) throw new NotShown(fetched.problem.message);
   const { path } = fetched.blob.content;
-  const { facts } = file.upload;
+  const { facts, contentType, sizeBytes } = file.upload;
   try {
     if (facts.kind !== 'video') {
       const jpeg = await pool.picture({ path, maxPixels: endpoint.longestSide }, { accountId, signal });
       return { pictures: [jpeg] };
+    }
+    if (endpoint.video === 'url' && endpoint.dialect === 'openai' && sizeBytes <= MAX_CLIP_BYTES) {
+      return { pictures: [], clip: `data:${contentType};base64,${await readFile(path, 'base64')}` };
     }
     const found = await ffmpeg();
     if (found === undefined) throw new NotShown('The server has no ffmpeg, which makes the frames of clips.');

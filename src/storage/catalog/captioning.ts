@@ -310,6 +310,23 @@ export class CaptionRuns {
     return (await Promise.all(decided)).flat().map(({ id }) => id);
   }
 
+  /** By name. */
+  presets(accountId: string): Promise<{ name: string; prompt: string }[]> {
+    return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
+  }
+
+  async savePreset(preset: Schema['caption_preset']): Promise<void> {
+    const insert = this.#db.query.insertInto('caption_preset').values(preset);
+    await insert
+      .onConflict((at) => at.columns(['account_id', 'name']).doUpdateSet({ prompt: preset.prompt }))
+      .execute();
+  }
+
+  async removePreset(accountId: string, name: string): Promise<boolean> {
+    const removal = sql`delete from caption_preset where account_id = ${accountId} and name = ${name} returning name`;
+    return (await this.#rows(removal)).length > 0;
+  }
+
   #update(id: string, { state, base, question, answer, outcome, message }: ProposalChange) {
     const given = { state, base, question, answer, outcome, message };
     const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

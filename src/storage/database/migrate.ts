@@ -99,7 +99,7 @@ const ROWS_BEFORE: Partial<Record<keyof Schema, string>> = {
   file: "where state <> 'pending' or alive_until is not null",
 };
 
-const CAPTION_TABLES = ['caption_run', 'caption_proposal'] as const;
+const CAPTION_TABLES = ['caption_preset', 'caption_run', 'caption_proposal'] as const;
 
 /** Tables that 0.1.0 did not have. */
 const NEW_TABLES: readonly (keyof Schema)[] = ['perceptual_hash', 'different_files', ...CAPTION_TABLES];

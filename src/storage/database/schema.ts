@@ -227,6 +227,8 @@ export const TABLES = {
     },
     ['dataset_id', 'decision', 'sha256'],
   ),
+  /** The prompts of accounts. */
+  caption_preset: table({ account_id: ofAccount, name: text, prompt: text }, ['account_id', 'name']),
   /** A model writes captions. A row of `caption_proposal` is a file of it. */
   caption_run: table({
     id: text,

@@ -166,6 +166,20 @@ export const ACCOUNT_CHANGES: Readonly<Record<string, Change>> = {
     },
     after: 200,
   })),
+  'a prompt for captions': each(['PUT /caption-presets/{preset}'], async ({ api, round, i }) => ({
+    act: () => api.json('PUT', `/caption-presets/own-${i}`, { prompt: `prompt ${round}` }),
+    read: async (now) => (await presetsOf(now)).find(({ name }) => name === `own-${i}`)?.prompt,
+    after: `prompt ${round}`,
+  })),
+  'the deletion of a prompt': each(['DELETE /caption-presets/{preset}'], async ({ api, round, i }) => {
+    const name = `old-${round}-${i}`;
+    must(await api.json('PUT', `/caption-presets/${name}`, { prompt: 'x' }));
+    return {
+      act: () => api.request('DELETE', `/caption-presets/${name}`),
+      read: async (now) => (await presetsOf(now)).filter((preset) => preset.name === name).length,
+      after: 0,
+    };
+  }),
   'a new webhook': {
     operations: ['POST /webhooks'],
     prepare: async () => async (api, round) => {
@@ -226,4 +240,8 @@ function eachWebhook(operation: string, make: (id: string, api: Api, round: numb
     operations: [operation],
     prepare: async () => async (api, round) => (await newWebhooks(api)).map((id) => make(id, api, round)),
   };
+}
+
+async function presetsOf(api: Api) {
+  return must(await api.request<{ presets: { name: string; prompt: string }[] }>('GET', '/caption-presets')).presets;
 }

@@ -68,7 +68,7 @@ const FIRST = await readFile(new URL('fixtures/0.1.0.sql', import.meta.url), 'ut
 const SECOND = FIRST + (await readFile(new URL('fixtures/0.2.0.sql', import.meta.url), 'utf8'));
 
 /** Of 0.2.0 and later. */
-const NEW_TABLES = ['perceptual_hash', 'different_files', 'caption_run', 'caption_proposal'];
+const NEW_TABLES = ['perceptual_hash', 'different_files', 'caption_preset', 'caption_run', 'caption_proposal'];
 const OLD_TABLES = Object.keys(TABLES).filter((table) => !NEW_TABLES.includes(table));
 
 /** The names of columns that were others before 0.1.0. */

@@ -79,6 +79,36 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await soon(() => api.filenames(id)).not.toContain('d.txt');
   });
 
+  test('are asked for with a prompt that the account saves, uses again and deletes', async () => {
+    const { page } = await openWith({ a: undefined });
+    await filterOf(page, 'No caption').click();
+    const ask = async () => {
+      await page.getByRole('button', { name: 'Caption with a model …' }).click();
+      return page.getByRole('dialog', { name: 'Caption 1 selected pair with a model' });
+    };
+    let dialog = await ask();
+    await dialog.getByLabel('Prompt', { exact: true }).selectOption('My own prompt');
+    await dialog.getByLabel('My own prompt').fill('Name the colours of {name}.');
+    await dialog.getByLabel('Name, to use it again').fill('sentence');
+    await dialog.getByRole('button', { name: 'Save the prompt' }).click();
+    await dialog.getByRole('alert').getByText('is built in').waitFor();
+    await dialog.getByLabel('Name, to use it again').fill('Colours');
+    await dialog.getByRole('button', { name: 'Save the prompt' }).click();
+    await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor();
+    expect(await dialog.getByLabel('The prompt of this preset').inputValue()).toBe('Name the colours of {name}.');
+    await page.reload();
+    dialog = await ask();
+    await dialog.getByLabel('Prompt', { exact: true }).selectOption('Colours');
+    model.asked.length = 0;
+    await dialog.getByRole('button', { name: 'Caption 1 file' }).click();
+    await soon(() => model.asked[0]?.prompt).toContain('Name the colours of a.');
+    await chooseMore(page, 'Caption with a model …');
+    dialog = page.getByRole('dialog', { name: /^Caption .* with a model$/ });
+    await dialog.getByRole('button', { name: 'Delete this prompt' }).click();
+    await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor({ state: 'detached' });
+    expect(await dialog.getByLabel('Prompt', { exact: true }).locator('option').count()).toBe(5);
+  });
+
   test('are proposals where a caption stands; a card, the filters and a chip lead to them', async () => {
     const { page } = await openProposals({ a: 'a wagon', b: 'a depot' });
     await messageOf(page).getByRole('link', { name: 'Review 2 proposals' }).waitFor();
