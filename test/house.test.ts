@@ -31,7 +31,7 @@ const BUDGETS: Record<string, number> = {
   client: 1850,
   api: 1960,
   service: 9510,
-  storage: 8680,
+  storage: 8685,
   dataset: 8535,
   '.': 1105,
 };
