@@ -10,6 +10,7 @@ import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
 import { type Receiver, startReceiver } from './harness/receiver.js';
+import { type DialectServer, startDialectServer } from './harness/dialect-server.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 import { zipOf } from './hostile/zip.js';
 import { filesToFix, pageCommands } from './web/page-commands.js';
@@ -41,13 +42,17 @@ let client: TrainyardClient;
 let home: string;
 /** Takes the events of webhooks. */
 let receiver: Receiver;
+/** Writes captions. */
+let model: DialectServer;
 const helpOf = new Map<string, string>();
 const noBrowser = whyNoBrowser();
 /** Each with the page that shows it; none without a browser. */
 let onPage: ReadonlyMap<string, string> = new Map();
 
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1' });
+  model = await startDialectServer('llama.cpp');
+  const captioning = { 'caption-endpoint': `local=${model.url}` };
+  server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1', ...captioning });
   api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   receiver = await startReceiver();
@@ -94,6 +99,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await receiver.close();
   await discardServer(server);
+  await model.close();
   await rm(home, { recursive: true, force: true });
 });
 

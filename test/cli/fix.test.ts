@@ -32,19 +32,19 @@ async function fixable(): Promise<Record<string, Buffer | string>> {
     'mark.png': await media.png({ seed: 3 }),
     'mark.txt': media.captionBytes('a wagon', 'utf8-bom'),
     'named.jpg': await media.png({ seed: 4 }),
-    'named.txt': 'x',
+    'named.txt': 'named by the track',
     'phone.heic': await media.jpeg({ seed: 5 }),
-    'phone.txt': 'x',
+    'phone.txt': 'phone by the track',
     'modern.avif': await media.avif({ seed: 6 }),
-    'modern.txt': 'x',
+    'modern.txt': 'modern by the track',
     'hidden.jpg': await media.avif({ seed: 7 }),
-    'hidden.txt': 'x',
+    'hidden.txt': 'hidden by the track',
     'palette.GIF': await media.gif({ seed: 8 }),
-    'palette.txt': 'x',
+    'palette.txt': 'palette by the track',
     'scan.tif': await media.tiff({ seed: 9 }),
-    'scan.txt': 'x',
+    'scan.txt': 'scan by the track',
     'paint.bmp': media.bmp(),
-    'paint.txt': 'x',
+    'paint.txt': 'paint by the track',
   };
 }
 
@@ -277,7 +277,7 @@ describe('an interrupted fix', () => {
     const big = await media.tiff({ width: 1600, height: 1600 });
     let killedInBetween = 0;
     for (let round = 1; round <= 3; round++) {
-      const folder = await folderWith({ ...files, 'big.tif': big, 'big.txt': 'x' });
+      const folder = await folderWith({ ...files, 'big.tif': big, 'big.txt': 'big by the track' });
       const before = contentsOf(folder);
       const running = startCommand(['check', folder, '--fix']);
       const changed = () => Object.keys(originalsOf(folder)).length;
@@ -312,7 +312,11 @@ describe('an interrupted fix', () => {
 
   test('between the new content and the new name of a converted image: it gets the name', async () => {
     const png = await media.png();
-    const folder = await folderWith({ 'a.avif': png, 'a.txt': 'x', '.trainyard-fix-0123456789abcdef': 'half of it' });
+    const folder = await folderWith({
+      'a.avif': png,
+      'a.txt': 'x',
+      '.trainyard-fix-0123456789abcdef': 'half of it',
+    });
     expect((await fix(folder)).code).toBe(0);
     expect(contentsOf(folder)).toEqual({ 'a.png': png, 'a.txt': Buffer.from('x') });
   });

@@ -161,7 +161,9 @@ describe('import', () => {
       [`${path}.jpg`]: await media.jpeg({ seed }),
       [`${path}.txt`]: `wagon ${seed}`,
     });
-    const files = { ...(await pair(1, '10_red wagon/é')), ...(await pair(2, 'reg/1_dog/b')), ...(await pair(3, 'c')) };
+    const blank = { 'd.jpg': await media.jpeg({ seed: 4 }), 'd.txt': '' };
+    const pairs = [await pair(1, '10_red wagon/é'), await pair(2, 'reg/1_dog/b'), await pair(3, 'c'), blank];
+    const files = Object.assign({}, ...pairs);
     await importing(await zipWith(files, name));
     const { digest, groups } = (await datasetNamed(name))!;
     expect(groups).toEqual([
@@ -207,7 +209,12 @@ describe('import', () => {
       [join(folder, 'a.tar'), 65, 'Unpack it, and import the folder.'],
       [join(folder, 'none.zip'), 66, 'there is no such file or folder'],
       [await zipWith({ 'README.txt': 'x' }), 66, 'no image, video or caption found'],
-      [await zipWith({ 'w/target/1.jpg': 'x', 'w/control/1.jpg': 'x' }), 65, 'push FOLDER --pairs'],
+      [await zipWith([{ name: 'a.jpg', bytes: 'x', flags: 1 }]), 66, '- a.jpg: It is encrypted.'],
+      [
+        await zipWith({ 'w/target/1.jpg': 'x', 'w/control/1.jpg': 'x', '__MACOSX/w/._target': 'x' }),
+        65,
+        'push FOLDER --pairs',
+      ],
     ] as const;
     for (const [source, code, words] of endings) {
       expect(await importing(source, newName())).toMatchObject({ code, stderr: expect.stringContaining(words) });
@@ -228,6 +235,12 @@ describe('import', () => {
     expect(await datasetNamed(name)).toBeUndefined();
     await terminal.trainyard(`import '${zip}' --yes`);
     expect(await terminal.waitFor(/ended with/)).toMatch(/READY[\s\S]*ended with 0/);
+    const kohya = await zipWith(await below('10_wagon', pairsOf(1)));
+    await terminal.trainyard(`import '${kohya}' '${name}'`);
+    await terminal.waitFor(/Put files of "from \d+" into groups\? \[y\/N\]/);
+    await terminal.answer('n');
+    expect(await terminal.waitFor(/nothing was imported\.[\s\S]*ended with/)).toMatch(/ended with 65/);
+    expect((await datasetNamed(name))?.groups).toBeUndefined();
   });
 
   test('interrupted, sends only what is missing the next time, and leaves nothing behind', async () => {

@@ -69,6 +69,8 @@ test('every text in a JSON body has a limit in its schema, or where it is checke
   expect(unlimited.sort()).toEqual([
     // `expectedConditionOf`
     'delete files.ifMatch.*',
+    // In bytes, as the last.
+    'post caption-proposals.accept[].text',
     // `parseUploadBatch`, which reports the first hundred faults; a condition must have one of these names.
     'post get-upload-endpoint.filenameToByteSize{}',
     'post get-upload-endpoint.ifMatch.*',

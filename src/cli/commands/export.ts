@@ -41,8 +41,7 @@ metadata      images and clips, and metadata.jsonl with their captions, as Huggi
 captions-zip  the captions alone
 captions-csv  the captions alone, as a table with the columns file_name and text
 
-Run again after ctrl-C or a lost connection, the same command continues; metadata and captions-csv, whose sizes are not known in
-advance, begin anew.
+A lost connection is continued, except with metadata and captions-csv, whose sizes are not known in advance.
 
 Examples:
   $ trainyard export railway                                railway.zip in this folder
@@ -80,10 +79,8 @@ async function exportDataset(
   const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const bytes = await download(path, openAt, {
-      signal,
-      onBytes: (done, total) => display.update(() => [lineOf(done, total)]),
-    });
+    const onBytes = (done: number, total: number | undefined) => display.update(() => [lineOf(done, total)]);
+    const bytes = await download(path, openAt, { signal, onBytes });
     return {
       lines: [`${printable(path)}: ${formatBytes(bytes)}`],
       document: { dataset_id: id, name, as, path, bytes },
@@ -102,29 +99,32 @@ async function exportDataset(
 function pathFor(to: string | undefined, filename: string): string {
   const isFolder = to !== undefined && (to.endsWith('/') || lstatSync(to, { throwIfNoEntry: false })?.isDirectory());
   const path = to === undefined ? filename : isFolder ? join(to, filename) : to;
-  if (!existsSync(path)) return path;
+  requireAbsent(path);
+  return path;
+}
+
+/** @throws CommandError with 73 if the file exists */
+function requireAbsent(path: string): void {
+  if (!existsSync(path)) return;
   throw new CommandError(EXIT.cannotCreate, `${path} exists already. Remove it, or name another file with --to.`);
 }
 
-/** Writes beside the file, under a name with the ETag, so that a later run continues the same archive. @returns the size */
+/** Writes beside the file until all is there. A lost connection is continued. @returns the size */
 async function download(
   path: string,
   openAt: OpenExport,
   { signal, onBytes }: { signal: AbortSignal; onBytes: (done: number, total: number | undefined) => void },
 ): Promise<number> {
   const first = await openAt(0);
-  // Only an archive of a known size has one.
-  const etag = first.headers.get('etag') ?? undefined;
-  const total = etag === undefined ? undefined : Number(first.headers.get('content-length'));
-  const partial = join(
-    dirname(path),
-    `.${basename(path)}.${/^"([0-9a-f]{16})/.exec(etag ?? '')?.[1] ?? process.pid}.part`,
-  );
-  const output = await open(partial, 'a');
-  let size = (await output.stat()).size;
+  const length = first.headers.get('content-length');
+  // Only an archive of a known size has both, unless a proxy takes one away.
+  const etag = length === null ? undefined : (first.headers.get('etag') ?? undefined);
+  const total = etag === undefined ? undefined : Number(length);
+  const partial = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+  const output = await open(partial, 'w');
+  let size = 0;
   const receive = async () => {
     const begun = size;
-    if (begun > 0) await first.body?.cancel().catch(() => {});
     const response = begun === 0 ? first : await openAt(begun, etag);
     if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
     try {
@@ -140,16 +140,15 @@ async function download(
     }
   };
   try {
-    if (total === undefined) await receive();
-    else while (size !== total) await receive();
+    await receive();
+    while (total !== undefined && size !== total) await receive();
     await output.sync();
+    requireAbsent(path);
     renameSync(partial, path);
     return size;
-  } catch (error) {
-    if (etag === undefined) rmSync(partial, { force: true });
-    throw error;
   } finally {
     await output.close();
+    rmSync(partial, { force: true });
   }
 }
 

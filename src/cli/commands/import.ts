@@ -3,33 +3,23 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { groupsToSave, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
+import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
-import { totalsOf } from '../folder/report.js';
+import { firstLines } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
-import {
-  askedDecisions,
-  dryRunDocument,
-  dryRunExitCode,
-  planLines,
-  printDryRun,
-  printEnded,
-  pushDocument,
-  pushExitCode,
-  unblocked,
-} from '../push/output.js';
-import { planOf, type PushPlan, preparePush } from '../push/plan.js';
-import { type PushReport, runPush, waitForEnd } from '../push/run.js';
+import { dryRunDocument } from '../push/output.js';
+import type { PushPlan } from '../push/plan.js';
+import { pushOnce } from '../push/push-once.js';
+import type { PushReport } from '../push/run.js';
 import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
-import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
+import { printMessage } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
@@ -98,11 +88,12 @@ async function importSource(
     const entries = await readSource(source, { temporary, follow: flags.follow === true, signal });
     const name = importNameFor(source, given);
     const { task, preview } = await prepareImport(entries, { source, name, flags, tools, temporary });
-    if (!flags.dryRun) return await runImport(task, preview);
-    const plan = await planImport(task, preview);
-    process.exitCode = dryRunExitCode(plan);
-    if (flags.json) printJson({ ...previewDocument(preview, plan), ...dryRunDocument(plan) });
-    else await printDryRun(plan);
+    await pushOnce(task, {
+      lines: previewLines(preview),
+      document: (plan) => previewDocument(preview, plan),
+      agree: (plan) => requireConsent(plan, preview),
+      finish: (report) => saveGroups(report, preview),
+    });
   } finally {
     display.clear();
     await rm(temporary, { recursive: true, force: true });
@@ -136,6 +127,14 @@ async function prepareImport(
   const survey = await surveyEntries(entries, { choices: flags, knownStems });
   requireChoices(survey, { source, flags });
   const { placed, contents } = await importContents(survey, temporary);
+  if (placed.length === 0) {
+    const reasons = contents.skipped.map(({ message }) => `- ${message}`);
+    const lines = [
+      `${printable(source)}: no image, video or caption found.`,
+      ...firstLines(reasons, 'entry left out', 'entries left out'),
+    ];
+    throw new CommandError(EXIT.noInput, lines.join('\n'));
+  }
   const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
   const task: PushTask = {
@@ -168,40 +167,15 @@ function requireChoices(
 }
 
 function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
-  const root = topFolderOf(entries.map(({ path }) => path));
+  const paths = entries.map(({ path }) => path).filter((path) => !isHiddenPath(path));
+  const root = topFolderOf(paths);
   const start = root === '' ? 0 : root.length + 1;
   const folders = new Set(
-    entries.map(({ path }) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
+    paths.map((path) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
   );
   if (pairFoldersOf([...folders]) === undefined) return;
   const message = `${printable(source)} has folders of targets, controls or masks, which become linked datasets. Unpack it if it is a zip, and run: trainyard push FOLDER --pairs`;
   throw new CommandError(EXIT.dataError, message);
-}
-
-/** Compares with the dataset, and shows what an import would do. @throws CommandError with 65 if errors prevent it */
-async function planImport(task: PushTask, preview: ImportPreview): Promise<PushPlan> {
-  const plan = await preparePush(task);
-  if (!task.flags.json) {
-    print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
-    for (const line of [...previewLines(preview), ...planLines(plan, painterOf(process.stdout))]) print(line);
-  }
-  return unblocked(plan);
-}
-
-async function runImport(task: PushTask, preview: ImportPreview): Promise<void> {
-  const { flags } = task;
-  const sent = await withLockedFolders(task.pair.folders, task, async () => {
-    const plan = await planImport(task, preview);
-    await requireConsent(plan);
-    const decisions = await askedDecisions(plan);
-    const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
-    await saveGroups(report, preview);
-    return report;
-  });
-  const report = await waitForEnd(sent);
-  process.exitCode = pushExitCode(report);
-  if (flags.json) printJson({ ...previewDocument(preview, report.plan), ...pushDocument(report) });
-  else await printEnded(report);
 }
 
 /** Keeps the repeats of the files that are in the dataset now, or soon. */
@@ -221,12 +195,13 @@ async function saveGroups({ plan, dataset, result }: PushReport, { groups }: Imp
 }
 
 /** Asks on a terminal, unless nothing is to be written. @throws CommandError with 65 if the answer is no */
-async function requireConsent({ task, dataset, files, toSend }: PushPlan): Promise<void> {
-  if (toSend.length === 0 || task.flags.yes || task.flags.json || !canAsk()) return;
-  const sent = new Set(toSend);
-  const bytes = files.reduce((sum, { name, size }) => sum + (sent.has(name) ? size : 0), 0);
+async function requireConsent(plan: PushPlan, { groups }: ImportPreview): Promise<void> {
+  const { task, dataset, toSend } = plan;
+  const isGrouping = dataset !== undefined && groupsToSave(groups, dataset).length > 0;
+  if ((toSend.length === 0 && !isGrouping) || task.flags.yes || task.flags.json || !canAsk()) return;
   const into = `${dataset === undefined ? 'the new dataset ' : ''}"${printable(task.name)}"`;
-  const question = `Import ${counted(toSend.length, 'file')}, ${formatBytes(bytes)}, into ${into}?`;
+  const files = `Import ${counted(toSend.length, 'file')}, ${formatBytes(dryRunDocument(plan).send_bytes)}, into ${into}?`;
+  const question = toSend.length > 0 ? files : `Put files of ${into} into groups?`;
   if (await confirms(question, task.signal)) return;
   throw new CommandError(EXIT.dataError, 'nothing was imported.');
 }

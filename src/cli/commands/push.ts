@@ -1,31 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import { FIX_HELP, type FixedFiles, fixFiles, requireFix } from '../fix/fix-files.js';
+import { FIX_HELP, fixFiles, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
-import { totalsOf } from '../folder/report.js';
 import { pushPairsOnce } from '../pairs/push-pairs.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
-import {
-  askedDecisions,
-  dryRunDocument,
-  dryRunExitCode,
-  planLines,
-  printDryRun,
-  printEnded,
-  pushDocument,
-  pushExitCode,
-  unblocked,
-} from '../push/output.js';
-import { planOf, preparePush } from '../push/plan.js';
-import { runPush, waitForEnd } from '../push/run.js';
-import { datasetNameFor, type PushFlags, type PushTask, pushTaskFrom } from '../push/task.js';
+import { pushOnce } from '../push/push-once.js';
+import { datasetNameFor, type PushFlags, pushTaskFrom } from '../push/task.js';
 import { watchAndPush } from '../push/watch.js';
 import { addRemoteOptions, clientFrom } from '../remote.js';
-import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 
 const EXAMPLES = `
@@ -109,36 +94,10 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
     const { paths, fixed } = await fixFiles(given, flags, { ...tools, endsIfDeclined: true });
     const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
     if (flags.watch) await watchAndPush(task, newClient);
-    else await pushOnce(task, fixed);
+    else await pushOnce(task, { document: () => ({ ...fixed }) });
   } finally {
     display.clear();
   }
-}
-
-async function pushOnce(task: PushTask, fixed: FixedFiles['fixed']): Promise<void> {
-  const { json, dryRun } = task.flags;
-  const planOnce = async () => {
-    const plan = await preparePush(task);
-    if (!json) {
-      print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
-      for (const line of planLines(plan, painterOf(process.stdout))) print(line);
-    }
-    return unblocked(plan);
-  };
-  if (dryRun) {
-    const plan = await planOnce();
-    process.exitCode = dryRunExitCode(plan);
-    return json ? printJson({ ...fixed, ...dryRunDocument(plan) }) : printDryRun(plan);
-  }
-  const sent = await withLockedFolders(task.pair.folders, task, async () => {
-    const plan = await planOnce();
-    const decisions = await askedDecisions(plan);
-    return runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
-  });
-  const report = await waitForEnd(sent);
-  process.exitCode = pushExitCode(report);
-  if (json) printJson({ ...fixed, ...pushDocument(report) });
-  else await printEnded(report);
 }
 
 /** The folder's name unless another is given. @throws CommandError with 65 if a dataset can't have it */

@@ -31,7 +31,8 @@ export interface CaptionTable {
   readonly columns: readonly string[];
   readonly fileColumn: string;
   readonly captionColumn: string;
-  readonly rows: readonly { readonly file: string; readonly caption: string }[];
+  /** A caption may be blank; `undefined` where the table has none. */
+  readonly rows: readonly { readonly file: string; readonly caption: string | undefined }[];
   /** Rows that have several captions, of which the first is taken. */
   readonly severalCaptions: number;
   /** Sentences about lines that can't be read. */
@@ -44,6 +45,7 @@ export interface ColumnChoices {
   readonly captionColumn?: string | undefined;
 }
 
+/** A cell without a text is an empty list. */
 type Row = ReadonlyMap<string, string | readonly string[]>;
 
 /** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and a `.json` of a whole dataset. */
@@ -69,10 +71,10 @@ export function readCaptionTable(path: string, text: string, choices: ColumnChoi
   if (captionColumn === undefined) return `has no column with captions. ${listed}`;
   let severalCaptions = 0;
   const named = rows.flatMap((row) => {
-    const [file = ''] = [row.get(fileColumn) ?? ''].flat();
-    const captions = [row.get(captionColumn) ?? ''].flat();
+    const [file = ''] = [row.get(fileColumn) ?? []].flat();
+    const captions = [row.get(captionColumn) ?? []].flat();
     if (captions.length > 1) severalCaptions++;
-    return file === '' ? [] : [{ file, caption: captions[0] ?? '' }];
+    return file === '' ? [] : [{ file, caption: captions[0] }];
   });
   return { path, columns, fileColumn, captionColumn, rows: named, severalCaptions, faults };
 }
@@ -143,7 +145,7 @@ function rowOf(value: unknown): Row | undefined {
 
 function cellOf(value: unknown): string | readonly string[] {
   if (Array.isArray(value)) return value.filter((each) => typeof each === 'string');
-  return typeof value === 'string' ? value : '';
+  return typeof value === 'string' ? value : [];
 }
 
 /** RFC 4180, with the delimiter that the first line has most: a comma, a semicolon or a tab. */
@@ -158,7 +160,7 @@ function rowsOfCsv(text: string): { rows: Row[]; faults: string[] } {
       faults.push(`Row ${index + 2} has ${cells.length} cells, and the header ${header.length}.`);
       return [];
     }
-    return [new Map(cells.map((cell, at) => [header[at]?.trim() ?? '', cell]))];
+    return [new Map(cells.map((cell, at) => [header[at]?.trim() ?? '', cell === '' ? [] : cell]))];
   });
   return { rows, faults };
 }

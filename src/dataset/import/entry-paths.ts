@@ -31,9 +31,12 @@ export interface KohyaFolder {
   readonly name: string;
 }
 
-/** Reads the name of a folder such as `10_cat` (https://github.com/kohya-ss/sd-scripts/blob/main/docs/train_README-en.md). */
+/**
+ * Reads the name of a folder such as `10_cat` (https://github.com/kohya-ss/sd-scripts/blob/main/docs/train_README-en.md). The number
+ * in `2024_summer` is a year.
+ */
 export function kohyaOf(path: string): KohyaFolder | undefined {
-  const [, repeats, name] = /^(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
+  const [, repeats, name] = /^(?!(?:19|20)\d\d_)(\d{1,4})_(.+)$/.exec(lastPartOf(path)) ?? [];
   if (name === undefined || Number(repeats) === 0) return undefined;
   try {
     return { repeats: Number(repeats), name: parseGroupName(name) };

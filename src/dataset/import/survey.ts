@@ -13,6 +13,7 @@ export interface ImportEntry {
   readonly modified: number;
   /** Why it can't be read, as a sentence; `undefined` if it can. */
   readonly fault?: string | undefined;
+  /** Read as a whole. */
   readonly text: () => Promise<string>;
 }
 
@@ -163,7 +164,8 @@ class Survey<E extends ImportEntry> {
     };
     for (const found of this.#structured) addCaption(found);
     for (const candidates of this.#captions.values()) {
-      const [best] = candidates.toSorted((a, b) => rankOf(a.source) - rankOf(b.source));
+      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.file.sizeBytes === 0);
+      const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
         // Two spellings of a name are two files.
@@ -224,7 +226,7 @@ class Survey<E extends ImportEntry> {
     for (const { file, caption } of table.rows) {
       const media = find(file);
       if (media === undefined) missing.push(`${file} is not among the images and clips.`);
-      else if (caption.trim() !== '') {
+      else if (caption !== undefined) {
         used++;
         this.#addCaption({ source: path, found: captionFor(media, { path, text: caption }) });
       }

@@ -19,13 +19,11 @@ const MAX_RATIO = 100;
 const MAX_DENSE_ARCHIVE_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.4.5 */
-const METHODS: Readonly<Record<number, string>> = { 0: 'stored', 8: 'deflated' };
+const [STORED, DEFLATED] = [0, 8];
 const LOCAL_HEADER_BYTES = 30;
 
 /** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
 const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
-
-const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 /** A file of an archive. It is read when its bytes are asked for. */
 export interface PackedEntry extends ImportEntry {
@@ -118,10 +116,7 @@ function packedEntry(entry: FileEntry, fault: string | undefined): PackedEntry {
     fault,
     unpackTo,
     unpacked,
-    text: async () => {
-      if (entry.uncompressedSize > MAX_TEXT_BYTES) throw new Error('it is too large for a text');
-      return (await unpacked()).text();
-    },
+    text: async () => (await unpacked()).text(),
   };
 }
 
@@ -137,7 +132,7 @@ function faultOf(entry: FileEntry): string | undefined {
   if (/^\/|^[a-z]:/i.test(path) || path.split('/').includes('..')) return 'Its path leads out of the archive.';
   if ((unixMode & TYPE_MASK) === LINK_TYPE) return 'It is a link and not a file.';
   if (encrypted) return 'It is encrypted. Unpack the archive with its password, and add the folder.';
-  if (METHODS[compressionMethod] === undefined) {
+  if (compressionMethod !== STORED && compressionMethod !== DEFLATED) {
     return `It is packed with a method that is not supported (${compressionMethod}). Unpack the archive, and add the folder.`;
   }
   if (uncompressedSize > MAX_DENSE_BYTES && uncompressedSize > compressedSize * MAX_RATIO) {

@@ -52,20 +52,19 @@ function contentsOf({ name, groups, files }: ExportedDataset, form: ZipForm): { 
     return { entries: files.map((file) => entryOf(file, `${folderOf(file.group)}/${file.filename}`)) };
   }
   if (form === 'files') return { entries: files.map((file) => entryOf(file)) };
-  const rows = rowsOf(files);
-  const inRows = new Set(rows.map(({ caption }) => caption));
-  return { entries: files.filter((file) => !inRows.has(file)).map((file) => entryOf(file)), rows };
+  const { rows, others } = rowsOf(files);
+  return { entries: others.map((file) => entryOf(file)), rows };
 }
 
-/** A row for each image and clip. */
-function rowsOf(files: readonly HashedFile[]): Row[] {
+/** A row for each image and clip; the others are no captions of a row. */
+function rowsOf(files: readonly HashedFile[]): { rows: Row[]; others: HashedFile[] } {
   // Another extension, also `.TXT`, stays a file.
-  const captions = new Map(
-    files.filter(({ filename }) => filename.endsWith('.txt')).map((file) => [file.filename, file]),
-  );
-  return files
+  const byName = new Map(files.map((file) => [file.filename, file]));
+  const rows = files
     .filter(({ kind }) => kind !== 'caption')
-    .map(({ filename }) => ({ name: filename, caption: captions.get(`${stemOf(filename)}.txt`) }));
+    .map(({ filename }) => ({ name: filename, caption: byName.get(`${stemOf(filename)}.txt`) }));
+  const inRows = new Set(rows.map(({ caption }) => caption));
+  return { rows, others: files.filter((file) => !inRows.has(file)) };
 }
 
 function metadataOf(rows: readonly Row[], reader: Reader): MadeFile {
@@ -83,12 +82,10 @@ function metadataOf(rows: readonly Row[], reader: Reader): MadeFile {
 /** The captions as csv (RFC 4180), without images and clips that have none. */
 export function captionsCsv({ files }: ExportedDataset, reader: Reader): AsyncGenerator<Buffer> {
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-  const rows = rowsOf(files);
-  const inRows = new Set(rows.map(({ caption }) => caption));
-  const alone = files.filter((file) => file.kind === 'caption' && !inRows.has(file));
+  const { rows, others } = rowsOf(files);
   const captioned = [
     ...rows.filter(({ caption }) => caption),
-    ...alone.map((caption) => ({ name: caption.filename, caption })),
+    ...others.flatMap((caption) => (caption.kind === 'caption' ? [{ name: caption.filename, caption }] : [])),
   ];
   const lineOf = (name: string, text: string | null) => `${quoted(name)},${quoted(text ?? '')}\r\n`;
   return inPages(withTexts(captioned, reader), lineOf, 'file_name,text\r\n');

@@ -260,7 +260,12 @@ function isRecord(value: unknown): value is MountRecord {
   const record = (value ?? {}) as Partial<Record<keyof MountRecord, unknown>>;
   const texts = [record.dataset_id, record.name, record.digest, record.source];
   if (record.format !== RECORD_FORMAT || texts.some((text) => typeof text !== 'string')) return false;
-  return Array.isArray(record.files) && record.files.every((file) => typeof file?.mounted_name === 'string');
+  return Array.isArray(record.files) && record.files.every((file) => isInside(file?.mounted_name));
+}
+
+/** The record may come from an archive of a service that is not trusted. */
+function isInside(mountedName: unknown): boolean {
+  return typeof mountedName === 'string' && mountedName.split('/').every((part) => !['', '.', '..'].includes(part));
 }
 
 export function recordText(record: Omit<MountRecord, 'format'>): string {

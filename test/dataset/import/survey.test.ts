@@ -61,7 +61,7 @@ describe('shapes', () => {
       { name: '1_dog', repeats: 1, is_reg: true, files: ['3.jpg'] },
     ]);
     // Trainers leave out a folder with no repeats.
-    expect([kohyaOf('a/0_dog'), kohyaOf('2024_'), kohyaOf('dog')]).toEqual([undefined, undefined, undefined]);
+    for (const other of ['a/0_dog', '20_', 'dog', '2024_summer']) expect(kohyaOf(other)).toBeUndefined();
   });
 
   test('say why each entry is skipped', async () => {
@@ -109,6 +109,17 @@ describe('captions in several files', () => {
       1,
     ]);
     expect(skipped).toEqual({ 'OTHER_CAPTION 1.caption': 'The caption of 1 comes from 1.txt.' });
+  });
+
+  test('come from the one that has words, where another is empty', async () => {
+    const { files } = await imported({
+      '1.jpg': 'a',
+      '1.txt': '',
+      '1.caption': 'A sentence.',
+      '2.jpg': 'b',
+      '2.txt': '',
+    });
+    expect(files).toMatchObject({ '1.txt': '1.caption', '2.txt': '2.txt' });
   });
 
   test('of Ideogram, which are JSON, stand beside the others', async () => {
@@ -170,6 +181,17 @@ describe('tables of captions', () => {
     // A choice for another table.
     const other = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
     expect(other.tables[0]).toMatchObject({ captionColumn: 'text' });
+  });
+
+  test('have blank captions where they say so, and none in empty cells of csv', async () => {
+    const rows =
+      '{"file_name":"1.jpg","text":""}\n{"file_name":"2.jpg","text":null}\n{"file_name":"3.jpg","text":"red"}';
+    const pictures = { '1.jpg': 'a', '2.jpg': 'b', '3.jpg': 'c' };
+    expect(await imported({ ...pictures, 'metadata.jsonl': rows })).toMatchObject({ tables: [{ used: 2 }] });
+    const { files } = await imported({ ...pictures, 'metadata.jsonl': rows, '2.caption': 'said' });
+    expect(files).toMatchObject({ '1.txt': '“”', '2.txt': '2.caption' });
+    const csv = 'file_name,text\n1.jpg,\n2.jpg,red\n';
+    expect(await imported({ ...pictures, 'metadata.csv': csv })).toMatchObject({ tables: [{ used: 1 }] });
   });
 
   test('that are damaged cost only their lines', async () => {

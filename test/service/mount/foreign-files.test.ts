@@ -126,6 +126,19 @@ describe('files of a person are kept', () => {
     expect(await readdir(root)).not.toContain('.railway.mounting');
   });
 
+  test('outside of the staging folder, whatever its record names', async () => {
+    const staging = join(root, '.railway.mounting');
+    await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
+    await mkdir(join(root, 'other'));
+    await writeFile(join(root, 'other', 'a.txt'), mine);
+    const around = ['../.trainyard-mount.lock', '../.railway.mounting/a.jpg', '../.railway.mounting/.mount.json'];
+    const files = ['a.jpg', '../other/a.txt', ...around].map((mounted_name) => ({ mounted_name }));
+    const record = { format: 1, dataset_id: 'd1', name: 'railway', digest: '', source: '', files };
+    await writeFile(join(staging, '.mount.json'), JSON.stringify(record));
+    expect(await mount('--replace')).toMatchObject({ code: 73, stderr: ONE_LINE });
+    expect(await readFile(join(root, 'other', 'a.txt'), 'utf8')).toBe(mine);
+  });
+
   test('behind links with the names that a mount uses, and the links too', async () => {
     const elsewhere = await newRoot();
     await writeFile(join(elsewhere, 'a.txt'), mine);
