@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3960,
   client: 1865,
   api: 1980,
-  service: 9545,
+  service: 9560,
   storage: 8705,
   dataset: 8535,
   '.': 1105,

@@ -102,7 +102,8 @@ describeInBrowser('captions by a model', { start }, (site) => {
     model.asked.length = 0;
     await dialog.getByRole('button', { name: 'Caption 1 file' }).click();
     await soon(() => model.asked[0]?.prompt).toContain('Name the colours of a.');
-    await chooseMore(page, 'Caption with a model …');
+    await page.getByRole('button', { name: 'More', exact: true }).click();
+    await page.getByRole('button', { name: 'Caption with a model …' }).first().click();
     dialog = page.getByRole('dialog', { name: /^Caption .* with a model$/ });
     await dialog.getByRole('button', { name: 'Delete this prompt' }).click();
     await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor({ state: 'detached' });
