@@ -66,7 +66,7 @@ describe('caption', () => {
       [64, 'blind', '--preset', 'tags', '--prompt', 'x'],
       [66, 'ships'],
       [66, 'blind', '--endpoint', 'unknown'],
-      [64, 'blind', '--preset', 'unknown'],
+      [66, 'blind', '--preset', 'unknown'],
     ] as const)
       expect([args, (await run('caption', ...args)).code]).toEqual([args, code]);
   });

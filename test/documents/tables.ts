@@ -12,7 +12,7 @@ import { SETTINGS, type Setting } from '../../src/settings.js';
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   datasets: ['dataset', 'links'],
   files: ['file', 'files', 'upload', 'uploads', 'captions', 'group', 'duplicates', 'tar'],
-  captioning: ['caption-endpoint', 'caption-run', 'proposal'],
+  captioning: ['caption-endpoint', 'caption-preset', 'caption-run', 'proposal'],
   history: ['revision'],
   account: ['account', 'session', 'token', 'share'],
   webhooks: ['webhook'],

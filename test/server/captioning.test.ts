@@ -103,6 +103,7 @@ describe('endpoints', () => {
       ['vllm', 'test-vl', true, null],
       ['ollama', 'test-vl', true, true],
       ['hasty', 'test-vl', true, null],
+      ['whole', 'test-vl', true, null],
     ]);
     expect(JSON.stringify(endpoints)).not.toMatch(/127\.0\.0\.1|secret/);
   });

@@ -245,7 +245,8 @@ describe('every operation', () => {
   });
 
   test('of the account is refused to tokens and shares of one dataset, unless it only reads what they may read', async () => {
-    const of = ['GET ', 'GET /account', 'GET /events', 'GET /tokens', 'GET /caption-endpoints', MAKES_CODE];
+    const captioning = ['GET /caption-endpoints', 'GET /caption-presets'];
+    const of = ['GET ', 'GET /account', 'GET /events', 'GET /tokens', ...captioning, MAKES_CODE];
     const rest = operations.filter((one) => !hasDataset(one) && !of.includes(nameOf(one)));
     for (const { token } of [boundElsewhere, readerElsewhere])
       expect(await exceptions(rest, { token }, 403)).toEqual([]);
