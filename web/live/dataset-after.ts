@@ -31,7 +31,8 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
   if (files.length !== images + videos + captions) return undefined;
   const groups = groupsAfter(known, files);
   if (groups === undefined) return undefined;
-  const findings = allFindings(files.flatMap(warningsOf), files, { role: known.role });
+  const named = files.map((file) => (file.has_audio === undefined ? file : { ...file, hasAudio: file.has_audio }));
+  const findings = allFindings(files.flatMap(warningsOf), named, { role: known.role });
   const problems = [...pairProblemsOf(known.error?.problems), ...findings.errors.map(problemOf)].slice(0, MAX_LISTED);
   const warnings = [...pairProblemsOf(known.warnings), ...findings.warnings.map(problemOf)].slice(0, MAX_LISTED);
   const [only, ...others] = problems;

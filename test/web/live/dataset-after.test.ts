@@ -52,6 +52,12 @@ test('a dataset that is changed by its events equals its status', async () => {
     ],
     ...[remove('a.jpg', 'b.jpg', 'b.png', 'B.jpg', 'c.png'), add('a.gif', await media.gif()), remove('a.gif')],
     ...[remove('lost.txt', 'a.txt', 'b.txt', 'c.txt'), add('z.jpg')],
+    ...[
+      add('m.mp4', media.clip('faststart.mp4')),
+      add('n.mp4', media.clip('moov-last.mp4')),
+      save('m.txt'),
+      blank('m.txt'),
+    ],
   ];
 
   const events = client.events(id);
@@ -79,6 +85,8 @@ test('a dataset that is changed by its events equals its status', async () => {
   expect([...seen].sort()).toEqual([
     'BLANK_CAPTION',
     'MISSING_CAPTION',
+    'MIXED_MEDIA',
+    'MIXED_SOUND',
     'NAME_COLLISION',
     'NOT_TRAINED_ON',
     'NO_MEDIA',
