@@ -1,4 +1,3 @@
-import { ChevronDown, ChevronUp } from 'lucide-react';
 import { type KeyboardEvent, type ReactNode, useMemo, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import type { CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
@@ -10,6 +9,7 @@ import { useCanWrite } from '../session/account.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { Position } from '../ui/position.js';
 import { type Accepted, type Decided, isOpen, useReview } from './use-review.js';
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
@@ -97,27 +97,13 @@ function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
   const left = open - safe;
   return (
     <div className="sticky top-0 z-20 flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line bg-page px-4 py-2 sm:top-12">
-      <h2 aria-live="polite" className="font-semibold tabular-nums">
-        Proposal {numberOf(index + 1)} of {numberOf(count)}
-      </h2>
-      <Button
-        kind="quiet"
-        aria-label="Previous proposal"
-        title={withKey('Previous proposal', 'reviewPrevious')}
-        disabled={index === 0}
-        onClick={() => onMove(-1)}
-      >
-        <ChevronUp size={18} aria-hidden />
-      </Button>
-      <Button
-        kind="quiet"
-        aria-label="Next proposal"
-        title={withKey('Next proposal', 'reviewNext')}
-        disabled={index === count - 1}
-        onClick={() => onMove(1)}
-      >
-        <ChevronDown size={18} aria-hidden />
-      </Button>
+      <Position
+        what="Proposal"
+        index={index}
+        count={count}
+        keys={[keyText(KEY_TABLE.reviewPrevious.keys[0]), keyText(KEY_TABLE.reviewNext.keys[0])]}
+        onMove={onMove}
+      />
       <span className="text-sm text-muted tabular-nums max-sm:hidden">{countOf(count - open, 'decision')} made</span>
       <span className="grow" />
       {left > 0 && safe > 0 && (

@@ -1,5 +1,4 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { ChevronDown, ChevronUp } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import type { DatasetWithFiles, Duplicates } from '../../src/client/client.js';
@@ -9,6 +8,7 @@ import { useCanWrite } from '../session/account.js';
 import { signOutIfUnauthorized, useConnect } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf, numberOf } from '../ui/format.js';
+import { Position } from '../ui/position.js';
 import { ExactCopiesButton } from './exact-copies.js';
 import { GroupCards } from './group-cards.js';
 import { PendingNote } from './pending-note.js';
@@ -46,7 +46,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
           key={group.key}
           {...{ dataset, group, pending }}
           position={
-            <Position
+            <GroupPosition
               {...{ index }}
               count={groups!.length}
               onMove={(step) => groups?.[index + step] !== undefined && show(groups[index + step])}
@@ -215,44 +215,19 @@ function captionText({ captions, captionOf, move, kept, files, group }: Plan): s
   return isMirrored ? 'A mirrored picture may be intended.' : '';
 }
 
-interface PositionProps {
+interface GroupPositionProps {
   readonly index: number;
   readonly count: number;
   readonly onMove: (step: -1 | 1) => unknown;
 }
 
-/** `Group 2 of 16`, and the groups beside it. */
-function Position({ index, count, onMove }: PositionProps) {
+function GroupPosition(props: GroupPositionProps) {
   useKeys({
     duplicateGroup: ({ key }) => {
-      onMove(key === 'ArrowUp' ? -1 : 1);
+      props.onMove(key === 'ArrowUp' ? -1 : 1);
     },
   });
-  return (
-    <div className="flex items-center gap-1">
-      <h2 aria-live="polite" className="mr-1 font-semibold tabular-nums">
-        Group {numberOf(index + 1)} of {numberOf(count)}
-      </h2>
-      <Button
-        kind="quiet"
-        aria-label="Previous group"
-        title={`Previous group (${keyText('ArrowUp')})`}
-        disabled={index === 0}
-        onClick={() => onMove(-1)}
-      >
-        <ChevronUp size={18} aria-hidden />
-      </Button>
-      <Button
-        kind="quiet"
-        aria-label="Next group"
-        title={`Next group (${keyText('ArrowDown')})`}
-        disabled={index === count - 1}
-        onClick={() => onMove(1)}
-      >
-        <ChevronDown size={18} aria-hidden />
-      </Button>
-    </div>
-  );
+  return <Position what="Group" keys={[keyText('ArrowUp'), keyText('ArrowDown')]} {...props} />;
 }
 
 interface NoGroupProps {
