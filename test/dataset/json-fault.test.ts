@@ -41,7 +41,7 @@ describe('a fault of JSON', () => {
     expect(shown(text)).toBe(expected);
   });
 
-  test('is found exactly where JSON.parse finds one, whatever bytes were changed', () => {
+  test('is found exactly where JSON.parse finds one, when random bytes are changed', () => {
     const changed = fc.tuple(
       fc.json(),
       fc.nat(),

@@ -69,8 +69,11 @@ export class ModelServers {
   #server(name: string): ModelServer {
     const server = this.#servers.get(name);
     if (server !== undefined) return server;
-    const known = this.names.length === 0 ? 'none; see --caption-endpoint' : this.names.join(', ');
-    const message = `The server has no caption endpoint ${JSON.stringify(name)}. The operator has named: ${known}.`;
+    const { names } = this;
+    const message =
+      names.length === 0
+        ? 'The service has no model for captions. Its operator adds one with --caption-endpoint NAME=URL.'
+        : `The service has no caption endpoint ${JSON.stringify(name)}. The operator has named: ${names.join(', ')}.`;
     throw new ServiceError('caption_endpoint_not_found', message);
   }
 

@@ -113,7 +113,7 @@ describe('openZip', () => {
     }
   });
 
-  test('ends with words, whatever bytes of it are changed', async () => {
+  test('ends with words, when random bytes of it are changed', async () => {
     const good = zipOf([
       { name: 'a/1.txt', bytes: 'red wagon '.repeat(20) },
       { name: 'a/2.txt', bytes: 'blue', isStored: true },

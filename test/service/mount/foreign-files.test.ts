@@ -126,7 +126,7 @@ describe('files of a person are kept', () => {
     expect(await readdir(root)).not.toContain('.railway.mounting');
   });
 
-  test('outside of the staging folder, whatever its record names', async () => {
+  test('outside of the staging folder, also where its record names them', async () => {
     const staging = join(root, '.railway.mounting');
     await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
     await mkdir(join(root, 'other'));

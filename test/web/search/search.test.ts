@@ -102,7 +102,7 @@ describe('a search', () => {
     expect(find('has:mask')).toBe('a');
     expect(find('has:proposal')).toBe('d');
     expect([find('by:model'), find('by:me')]).toEqual(['b', 'acd']);
-    expect(find('by:nobody')).toBe('by: knows model, me.');
+    expect(find('by:someone-else')).toBe('by: knows model, me.');
     expect(find('/sk[iy]/ snow')).toBe('b');
     expect([...copiesAmong(pairs)]).toEqual(['a', 'b']);
   });
