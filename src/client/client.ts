@@ -1,4 +1,5 @@
-import type { WireDataset, WireDatasetChange, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
+import type { WireDatasetChange } from '../api/event-schemas.js';
+import type { WireDataset, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
 import {
@@ -31,6 +32,7 @@ import {
 import { sleep } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
 
+export type { WireDatasetChange as DatasetChange } from '../api/event-schemas.js';
 export type {
   WireNewShare as NewShare,
   WireNewToken as NewToken,
@@ -54,7 +56,6 @@ export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
-  WireDatasetChange as DatasetChange,
   WireDatasetWithFiles as DatasetWithFiles,
   WireFile as DatasetFile,
   WireFileKind as FileKind,

@@ -1,11 +1,11 @@
 import { MAX_LISTED } from '../api/limits.js';
+import type { WireDatasetChange } from '../api/event-schemas.js';
 import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
 import type { WireGroup } from '../api/group-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
   WireDataset,
-  WireDatasetChange,
   WireDatasetWithFiles,
   WireFile,
   WireManifest,

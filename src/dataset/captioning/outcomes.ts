@@ -49,3 +49,14 @@ export function outcomeWords(outcome: CaptionOutcome, message: string | null): s
   const [words, advice] = CAPTION_OUTCOMES[outcome];
   return [words, ...(message ? [message.replace(/[.\s]*$/, '.')] : []), advice].join(' ');
 }
+
+type CountsOfRun = Readonly<
+  Record<'waiting' | 'ready' | 'applied' | 'proposed' | 'decided' | 'failed' | 'gone', number>
+>;
+
+/** What became of the files of a run, such as `12 written, 3 proposed, 1 failed`. */
+export function runCountsText({ waiting, ready, applied, proposed, decided, failed, gone }: CountsOfRun): string {
+  const counts = { written: ready + applied, proposed, decided, failed, removed: gone, waiting };
+  const shown = Object.entries(counts).filter(([, files]) => files > 0);
+  return shown.map(([word, files]) => `${files.toLocaleString('en')} ${word}`).join(', ');
+}

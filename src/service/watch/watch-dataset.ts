@@ -15,6 +15,8 @@ const MAX_CHANGED_NAMES = 200;
 export interface DatasetChange extends DatasetSummary {
   /** Files that may have changed; `undefined` if any may. */
   readonly filenames: readonly string[] | undefined;
+  /** Runs of captions whose progress changed. */
+  readonly captionRuns: readonly string[];
 }
 
 export interface WatchOptions {
@@ -46,11 +48,19 @@ export async function* watchDataset(
       wake.abort();
     },
   );
+  const runs = new Set<string>();
+  const unsubscribeRuns = catalog.changes.onCaptionRun((id, run) => {
+    if (id !== key.id) return;
+    runs.add(run);
+    wake.abort();
+  });
   try {
     while (!signal.aborted) {
       wake = new AbortController();
       // A change during the read is reported with the next one.
       const namesOf = changed.take();
+      const changedRuns = [...runs];
+      runs.clear();
       const dataset = await catalog.dataset(key);
       if (dataset === undefined) {
         if (fingerprints.size === 0) throw datasetNotFound(key.id);
@@ -66,9 +76,11 @@ export async function* watchDataset(
         const names = namesOf.get(each.id);
         const status = datasetStatusOf(each, at, rules);
         const fingerprint = fingerprintOf(each, status);
-        if (fingerprint !== fingerprints.get(each.id) || names === undefined || names.size > 0) {
+        const captionRuns = each === dataset ? changedRuns : [];
+        const hasChanged = names === undefined || names.size > 0 || captionRuns.length > 0;
+        if (hasChanged || fingerprint !== fingerprints.get(each.id)) {
           fingerprints.set(each.id, fingerprint);
-          yield { dataset: each, status, filenames: names && [...names] };
+          yield { dataset: each, status, filenames: names && [...names], captionRuns };
         }
       }
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
@@ -76,6 +88,7 @@ export async function* watchDataset(
     }
   } finally {
     unsubscribe();
+    unsubscribeRuns();
   }
 }
 

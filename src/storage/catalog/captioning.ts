@@ -6,6 +6,7 @@ import {
   outcomeWords,
 } from '../../dataset/captioning/outcomes.js';
 import type { Micros } from '../../dataset/dataset.js';
+import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue, enqueueSelected } from './jobs.js';
@@ -40,6 +41,8 @@ export interface CaptionRun extends Omit<RunRow, 'options' | 'state' | 'streak_o
   readonly options: AskedOptions;
 }
 
+export type RunKey = Pick<CaptionRun, 'id' | 'dataset_id'>;
+
 export interface CaptionRunView extends CaptionRun {
   readonly counts: Readonly<Partial<Record<ProposalState, number>>>;
   /** With all its captions; null before it has ended. */
@@ -71,29 +74,41 @@ function storedAs(filename: RawBuilder<unknown>): RawBuilder<unknown> {
 /** Its image or clip is still there. */
 const IS_OPEN = sql`proposal.state = 'proposed' and exists (select 1 from file where ${storedAs(sql`proposal.filename`)})`;
 
+/** The owner of the jobs of a run, so that runs on two endpoints do not wait for each other. */
+function ownerOf({ account_id, endpoint }: Pick<RunRow, 'account_id' | 'endpoint'>): string {
+  return `${account_id} ${endpoint}`;
+}
+
+/** The endpoint in the owner of a job that asks about a file. */
+export function endpointOfOwner(owner: string): string {
+  return owner.slice(owner.lastIndexOf(' ') + 1);
+}
+
 /** Runs that are kept besides those with open proposals. */
 const KEPT_RUNS = 20;
 
 /** Runs of captions by a model, their proposals, and the prompts of accounts. */
 export class CaptionRuns {
   readonly #db: Database;
+  readonly #announcing: { readonly changes: ChangeFeed; readonly notification: NotifyInstances };
 
-  constructor(db: Database) {
+  constructor(db: Database, announcing: { changes: ChangeFeed; notification: NotifyInstances }) {
     this.#db = db;
+    this.#announcing = announcing;
   }
 
   /** Starts a run: each file is a job. Call `Jobs.wake` after it. */
-  start(
-    run: Omit<CaptionRunView, 'counts' | 'revision'>,
-    files: readonly Pick<Proposal, 'id' | 'filename' | 'caption'>[],
-  ) {
-    const { id: run_id, dataset_id, account_id: accountId, started_at: now } = run;
+  async start(run: CaptionRun, files: readonly Pick<Proposal, 'id' | 'filename' | 'caption'>[]): Promise<void> {
+    const { id: run_id, dataset_id, started_at: now } = run;
     const none = { base: null, question: null, answer: null, outcome: null, message: null };
     const rows = files.map((file) => ({ ...file, run_id, dataset_id, state: 'waiting', ...none }));
-    const jobs = files.map(({ id: key }, i) => ({ kind: 'caption-file' as const, key, accountId, dueAt: now + i }));
+    const owned = { kind: 'caption-file', accountId: ownerOf(run) } as const;
+    const jobs = files.map(({ id: key }, i) => ({ ...owned, key, dueAt: now + i }));
+    const announced = { datasetId: dataset_id, captionRun: run_id };
     const newest = sql`select id from caption_run where dataset_id = ${dataset_id} order by started_at desc limit ${sql.lit(KEPT_RUNS)}`;
-    return this.#db.transact({ isDurable: true }, ({ commit }) =>
+    await this.#db.transact({ isDurable: true }, ({ commit }) =>
       commit([
+        ...this.#announcing.notification(announced),
         ...insertAll(this.#db.query, 'caption_run', [
           { ...run, options: JSON.stringify(run.options), streak_of: null } as RunRow,
         ]),
@@ -104,6 +119,7 @@ export class CaptionRuns {
           (select 1 from caption_proposal where run_id = caption_run.id and state = 'proposed')`,
       ]),
     );
+    this.#announcing.changes.announce(announced);
   }
 
   async running(accountId: string): Promise<number> {
@@ -111,14 +127,14 @@ export class CaptionRuns {
     return (await this.#rows(rows)).length;
   }
 
-  /** Newest first. @param options.id only this one */
+  /** Newest first. @param options.ids only these */
   async list(
     datasetId: string,
-    { id, read = this.#db.read }: { id?: string; read?: Database['read'] } = {},
+    { ids, read = this.#db.read }: { ids?: readonly string[]; read?: Database['read'] } = {},
   ): Promise<CaptionRunView[]> {
     const revision = sql`(select max(number) from revision
       where revision.dataset_id = caption_run.dataset_id and change_id = caption_run.id) as revision`;
-    const ofDataset = sql`dataset_id = ${datasetId} ${id === undefined ? sql`` : sql`and id = ${id}`}`;
+    const ofDataset = sql`dataset_id = ${datasetId} ${ids === undefined ? sql`` : sql`and id in (${sql.join(ids)})`}`;
     const [runs, counts] = await read([
       this.#sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
         where ${ofDataset} order by started_at desc`,
@@ -157,8 +173,8 @@ export class CaptionRuns {
   }
 
   /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
-  async record({ id, run_id }: Proposal, change: ProposalChange, now: Micros) {
-    await this.#withRun(run_id, false, async (run, { send, commit }) => {
+  async record({ id, run_id, dataset_id }: Proposal, change: ProposalChange, now: Micros): Promise<void> {
+    await this.#withRun({ id: run_id, dataset_id }, false, async (run, { send, commit }) => {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
       if (run.state !== 'running') return void (await commit([this.#answered(id, { ...change, state: 'waiting' })]));
       const { outcome = null } = change;
@@ -176,50 +192,51 @@ export class CaptionRuns {
   }
 
   /** Postpones the files of a run. */
-  async markBusy({ id, account_id: accountId }: CaptionRun, until: Micros): Promise<void> {
-    await this.#db.transact({ isDurable: false }, ({ commit }) =>
-      commit([
+  async markBusy(run: CaptionRun, until: Micros): Promise<void> {
+    await this.#withRun(run, false, async ({ id }, { commit }) => {
+      await commit([
         this.#sql`update caption_run set busy_until = ${until} where id = ${id} and state = 'running'`,
-        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${accountId}
+        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${ownerOf(run)}
           and due_at < ${until} and lease is null and key in (select id from caption_proposal where run_id = ${id})`,
-      ]),
-    );
+      ]);
+    });
   }
 
   /** Stops a running run. Call `Jobs.wake` after it. @param reason why, unless a person stops it */
-  async stop(runId: string, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
-    await this.#withRun(runId, true, async (run, { commit }) => {
+  async stop(key: RunKey, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
+    await this.#withRun(key, true, async (run, { commit }) => {
       if (run.state === 'running') await commit(this.#ending(run, { reason, now }));
     });
   }
 
   /** Asks about the files of an ended run that wait or have failed. Call `Jobs.wake` after it. */
-  async resume(runId: string, now: Micros): Promise<void> {
-    await this.#withRun(runId, true, async (run, { send, commit }) => {
+  async resume(key: RunKey, now: Micros): Promise<void> {
+    await this.#withRun(key, true, async (run, { send, commit }) => {
       if (run.state === 'running' || run.state === 'ending') return;
       const [left] = await send([
         // An answer that came after the run was stopped stays one that was cut off.
         this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', message = null,
           outcome = case when state = 'waiting' and answer is not null then outcome end
-          where run_id = ${runId} and state in ('waiting', 'failed') returning id`,
+          where run_id = ${run.id} and state in ('waiting', 'failed') returning id`,
       ]);
       if (left.length === 0) return;
-      const account = sql`select ${run.account_id} as account_id, cast(${now} as bigint) as due_at`;
+      const owner = sql`select ${ownerOf(run)} as account_id, cast(${now} as bigint) as due_at`;
       const files = sql<{ key: string; account_id: string; due_at: number }>`(select id as key, account_id, due_at
-        from caption_proposal, (${account}) as owner where run_id = ${runId} and state = 'waiting')`;
+        from caption_proposal, (${owner}) as owner where run_id = ${run.id} and state = 'waiting')`;
       await commit([
         this.#sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
-          where id = ${runId}`,
+          where id = ${run.id}`,
         enqueueSelected(this.#db.query, 'caption-file', files),
       ]);
     });
   }
 
-  #ending({ id: key, account_id: accountId }: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
+  #ending(run: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
+    const { id: key, account_id: accountId } = run;
     return [
       this.#sql`update caption_run set state = 'ending', reason = ${reason} where id = ${key}`,
       // Those that run lose their lease.
-      this.#sql`delete from job where kind = 'caption-file' and account_id = ${accountId}
+      this.#sql`delete from job where kind = 'caption-file' and account_id = ${ownerOf(run)}
         and key in (select id from caption_proposal where run_id = ${key})`,
       ...enqueue(this.#db.query, [{ kind: 'caption-run', key, accountId, dueAt: now }]),
     ];
@@ -236,36 +253,27 @@ export class CaptionRuns {
 
   /** Ends a run, and records its event. @param reason why its captions became proposals */
   async finish(
-    run: CaptionRun,
+    key: RunKey,
     changes: ReadonlyMap<string, ProposalChange>,
     { at, reason, event }: { at: Micros; reason: string | null; event: (ended: CaptionRunView) => NewEvent },
   ): Promise<void> {
-    const { query } = this.#db;
     const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
     const others = [...changes].filter(([, { state }]) => state !== 'applied');
-    const why = reason ?? run.reason;
-    const ofRun = sql`run_id = ${run.id} and state = 'ready'`;
-    const proposing = [
-      this
-        .#sql`update caption_proposal set state = 'replaced' where dataset_id = ${run.dataset_id} and state = 'proposed'
-        and caption in (select caption from caption_proposal where ${ofRun})`,
-      this.#sql`update caption_proposal set state = 'proposed' where ${ofRun}`,
-    ];
-    const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
-    const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
-    await this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+    await this.#withRun(key, true, async (run, { send, commit }) => {
+      const why = reason ?? run.reason;
+      const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
+      const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
       await send([
         ...rowChunksOf(applied).map(
           (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
         ),
         ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
-        ...(reason === null ? [] : proposing),
         this.#sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
-      const [ended] = await this.list(run.dataset_id, { id: run.id, read: send });
-      const [webhooks] = await send([receivers(query, run.account_id, 'captions.finished')]);
-      await commit(ended === undefined ? [] : insertDeliveries(query, webhooks, event(ended)));
+      const [ended] = await this.list(run.dataset_id, { ids: [run.id], read: send });
+      const [webhooks] = await send([receivers(this.#db.query, run.account_id, 'captions.finished')]);
+      await commit(ended === undefined ? [] : insertDeliveries(this.#db.query, webhooks, event(ended)));
     });
   }
 
@@ -346,13 +354,20 @@ export class CaptionRuns {
     return this.#update(id, change).where('state', '=', 'waiting');
   }
 
-  /** Runs work that holds the lock of a run, so that its last file is recorded once. */
-  #withRun(id: string, isDurable: boolean, work: (run: RunRow, transaction: Transaction) => Promise<void>) {
+  /** Runs work that holds the lock of a run, so that its last file is recorded once, and announces its progress. */
+  async #withRun(
+    { id, dataset_id: datasetId }: RunKey,
+    isDurable: boolean,
+    work: (run: RunRow, transaction: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const { changes, notification } = this.#announcing;
+    const announced = { datasetId, captionRun: id };
     const locked = this.#db.query.selectFrom('caption_run').selectAll().where('id', '=', id).forNoKeyUpdate();
-    return this.#db.transact({ isDurable }, async (transaction) => {
-      const [[run]] = await transaction.send([locked]);
+    await this.#db.transact({ isDurable }, async (transaction) => {
+      const [[run]] = await transaction.send([locked, ...notification(announced)]);
       if (run !== undefined) await work(run, transaction);
     });
+    changes.announce(announced);
   }
 
   #sql<Row = unknown>(parts: TemplateStringsArray, ...values: unknown[]): Compilable<Row> {

@@ -5,13 +5,16 @@ export interface AnnouncedChange {
   readonly datasetId: string;
   /** The names of files that may have changed; absent if any may. */
   readonly filenames?: readonly string[] | undefined;
+  /** The run of captions whose progress changed, and nothing else. */
+  readonly captionRun?: string | undefined;
 }
 
 /** Makes the statements that announce a change to other processes at the commit. */
 export type NotifyInstances = (change: AnnouncedChange) => readonly Compilable<unknown>[];
 
-/** The events: a change, and a gap in which changes may be missed. */
+/** The events: a change, progress of a run of captions, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
+const CAPTION_RUN = Symbol('caption run');
 const GAP = Symbol('gap');
 
 export class ChangeFeed {
@@ -26,8 +29,15 @@ export class ChangeFeed {
     return () => this.#events.off(ANY, listener).off(GAP, onGap);
   }
 
-  announce({ datasetId, filenames }: AnnouncedChange): void {
-    this.#events.emit(ANY, datasetId, filenames);
+  /** Calls `listener` after progress of a run of captions, until the returned function is called. */
+  onCaptionRun(listener: (datasetId: string, run: string) => void): () => void {
+    this.#events.on(CAPTION_RUN, listener);
+    return () => this.#events.off(CAPTION_RUN, listener);
+  }
+
+  announce({ datasetId, filenames, captionRun }: AnnouncedChange): void {
+    if (captionRun === undefined) this.#events.emit(ANY, datasetId, filenames);
+    else this.#events.emit(CAPTION_RUN, datasetId, captionRun);
   }
 
   /** Tells listeners to read the state again, since changes may have been missed. */
