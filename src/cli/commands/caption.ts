@@ -1,18 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
+import { MAX_BATCH_FILES, MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
 import type { CaptionProposal, CaptionRun, Dataset, TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { shellWord } from '../../command-line.js';
+import { runCountsText } from '../../dataset/captioning/outcomes.js';
 import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, clientFrom, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print } from '../terminal/print.js';
+import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';
-import { counted, printable } from '../terminal/text.js';
+import { counted, minuteOf, printable } from '../terminal/text.js';
 import { wordLines } from '../terminal/word-lines.js';
 
 const POLL_MS = 1000;
@@ -54,6 +55,7 @@ interface CaptionOptions {
   readonly seed?: number;
   readonly dryRun?: true;
   readonly stop?: true;
+  readonly runs?: true;
   readonly wait?: true;
 }
 
@@ -76,6 +78,7 @@ export function addCaptionCommands(program: Command): void {
     .option('--seed <number>', 'another one asks the same question anew', numberIn({ min: 0, max: 2_147_483_647 }))
     .option('--dry-run', 'only count')
     .option('--stop', 'stop the runs of the dataset; what is written stays')
+    .option('--runs', 'list the runs of the dataset, newest first, with what became of their files')
     .option('--wait', 'until all files have an answer');
   onDataset(caption, CAPTION_HELP, captionDataset);
   const proposals = command('proposals', 'List what models propose in place of captions; accept or dismiss it.')
@@ -89,6 +92,10 @@ export function addCaptionCommands(program: Command): void {
 async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Promise<Output> {
   const { client, options, signal } = call;
   if (options.stop) return stopRuns(dataset, call);
+  if (options.runs) {
+    const runs = await client.captioning.runs(dataset.id, { signal });
+    return { document: { runs }, lines: tableLines(runs, 'No model has captioned this dataset.', RUN_COLUMNS) };
+  }
   const { endpoint, preset, prompt, trigger, frames, maxTokens, seed, leaveOut } = options;
   const request = {
     ...{ endpoint, preset, prompt, trigger, frames, max_tokens: maxTokens, seed },
@@ -120,6 +127,15 @@ async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Pro
     lines: [`${summary}.`, ...(stopped === '' ? [] : [printable(stopped)]), ...nextLines(dataset, ended)],
   };
 }
+
+const RUN_COLUMNS = {
+  'started (utc)': ({ started_at }: CaptionRun) => minuteOf(started_at),
+  model: ({ model }: CaptionRun) => model,
+  prompt: ({ preset }: CaptionRun) => preset ?? 'its own',
+  state: ({ state }: CaptionRun) => state,
+  files: ({ total }: CaptionRun) => total.toLocaleString('en'),
+  outcomes: ({ counts }: CaptionRun) => runCountsText(counts),
+};
 
 /** What a person may run next. */
 function nextLines({ name }: Dataset, { revision, counts: { proposed } }: CaptionRun): string[] {
@@ -205,13 +221,7 @@ async function openProposals(
   { id, name }: Dataset,
   { names, signal }: { names: readonly string[]; signal: AbortSignal },
 ): Promise<CaptionProposal[]> {
-  const found: CaptionProposal[] = [];
-  for (let after: string | null | undefined; after !== null; ) {
-    const query = { limit: MAX_NAMES_PER_REQUEST, ...(after !== undefined && { after }) };
-    const page = await client.captioning.proposals(id, query, { signal });
-    found.push(...page.proposals);
-    after = page.next_after;
-  }
+  const { proposals: found } = await client.captioning.proposals(id, { limit: MAX_BATCH_FILES }, { signal });
   const wanted = new Set(names.map((each) => each.normalize('NFC')));
   const proposals = names.length === 0 ? found : found.filter(({ filename }) => wanted.has(filename));
   const missing = [...wanted].find((each) => !proposals.some(({ filename }) => filename === each));
