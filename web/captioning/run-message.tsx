@@ -3,6 +3,7 @@ import { X } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
+import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import { useDataset } from '../live/dataset.js';
 import { useRequesting } from '../session/dialog-form.js';
@@ -132,14 +133,7 @@ function titleOf({ state, model, counts: { waiting }, total }: CaptionRun): stri
 function progressOf(run: CaptionRun): string {
   const { busy_until: busyUntil, counts } = run;
   if (busyUntil !== null && isActive(run)) return 'Its server is busy, or loads the model. It is asked again soon.';
-  const { ready, applied, proposed, failed } = counts;
-  return [
-    ready + applied > 0 && countOf(ready + applied, 'caption'),
-    proposed > 0 && countOf(proposed, 'proposal'),
-    failed > 0 && `${numberOf(failed)} failed`,
-  ]
-    .filter(Boolean)
-    .join(' · ');
+  return runCountsText(counts);
 }
 
 /** The files without an answer, each with the reason. */

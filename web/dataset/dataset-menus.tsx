@@ -67,9 +67,9 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
         </a>
       )}
       {role === 'training' && (
-        <WriteButton onClick={() => onOpen('caption')}>
+        <Button onClick={() => onOpen('caption')}>
           <Sparkles size={16} aria-hidden /> Caption with a model …
-        </WriteButton>
+        </Button>
       )}
       {role === 'training' && (
         <Button onClick={() => onOpen('links')}>
