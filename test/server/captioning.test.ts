@@ -128,6 +128,15 @@ describe('endpoints', () => {
     expect(server.output()).not.toContain(KEY);
   });
 
+  test('are llama.cpp as a router of several models, which says of each whether it sees', async () => {
+    const row = (id: string, input_modalities: string[]) => ({ id, architecture: { input_modalities } });
+    models.llama.models = { data: [row('blind', ['text']), row('test-vl', ['text', 'image'])], object: 'list' };
+    const visionOf = async () => (await client.captioning.endpoints()).find(({ name }) => name === 'llama')?.vision;
+    expect(await visionOf()).toBe(true);
+    models.llama.models = { data: [row('test-vl', ['text'])], object: 'list' };
+    expect(await visionOf()).toBe(false);
+  });
+
   test('have names of models that can be stored, or none', async () => {
     models.vllm.models = {
       data: [{ id: 42 }, null, 'x', { id: 'a\0b' }, { name: {} }, { id: 'x'.repeat(501) }],

@@ -55,11 +55,11 @@ export function eventHandlers({
       await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
         stream(reply, { options, signal }, async (send) => {
           const withLinked = query.linked === 'true';
-          for await (const change of watchDataset(key, { signal, withLinked })) {
+          for await (const change of watchDataset(key, { signal, withLinked, withCaptionRuns: !isShare })) {
             const { filenames, dataset, captionRuns: ids } = change;
             if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
             const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
-            const runs = ids.length === 0 || isShare ? [] : await captionRuns.list(dataset.id, { ids });
+            const runs = ids.length === 0 ? [] : await captionRuns.list(dataset.id, { ids });
             await send('dataset', {
               ...changeToWire(change, files),
               ...(runs.length > 0 && { caption_runs: runs.map(captionRunToWire) }),

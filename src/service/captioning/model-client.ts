@@ -178,7 +178,7 @@ export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSign
   const unknown = { model: endpoint.model ?? null, vision: null };
   if ('outcome' in listed) return { ...unknown, reachable: false, error: listed.message };
   const list = parsedList(listed.body);
-  const rows: ModelList['models'] = [list.data, list.models].find(Array.isArray) ?? [];
+  const rows = [list.data, list.models].find((each) => Array.isArray(each)) ?? [];
   const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
   const model = endpoint.model ?? (names.length === 1 ? names[0] : undefined);
   const reachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
@@ -192,9 +192,8 @@ export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSign
     ? await attempt(endpoint, '/api/show', { body: { model }, seconds: LIST_SECONDS, signal })
     : listed;
   const { capabilities = list.models?.[0]?.capabilities } = 'body' in shown ? parsedList(shown.body) : {};
-  const vision = Array.isArray(capabilities)
-    ? capabilities.includes('vision') || capabilities.includes('multimodal')
-    : null;
+  const said = capabilities ?? rows.find((row) => row?.id === model)?.architecture?.input_modalities;
+  const vision = Array.isArray(said) ? ['vision', 'multimodal', 'image'].some((word) => said.includes(word)) : null;
   return { model, reachable, vision, error: null };
 }
 
@@ -203,10 +202,18 @@ function isModelName(name: unknown): name is string {
   return typeof name === 'string' && /^\P{C}{1,500}$/u.test(name);
 }
 
+interface ListedModel {
+  readonly id?: unknown;
+  readonly name?: unknown;
+  readonly capabilities?: string[];
+  /** Of llama.cpp's router, and of OpenRouter. */
+  readonly architecture?: { readonly input_modalities?: string[] };
+}
+
 interface ModelList {
-  readonly data?: readonly { readonly id?: unknown; readonly name?: unknown }[];
+  readonly data?: readonly ListedModel[];
   /** Of Ollama's list, and of llama.cpp's beside `data`. */
-  readonly models?: readonly { readonly id?: unknown; readonly name?: unknown; readonly capabilities?: string[] }[];
+  readonly models?: readonly ListedModel[];
   readonly capabilities?: string[];
 }
 

@@ -39,10 +39,13 @@ export class ModelServers {
     return [...this.#servers.keys()];
   }
 
-  /** Files that are prepared and asked about at once, by all servers or by one. */
+  /** Files that are prepared and asked about at once, by all servers or by one; at least one, for an endpoint that was removed. */
   filesAtOnce(name?: string): number {
     const servers = [...this.#servers.values()].filter(({ endpoint }) => name === undefined || endpoint.name === name);
-    return servers.reduce((sum, { endpoint }) => sum + endpoint.concurrency + PREPARED, 1);
+    return Math.max(
+      1,
+      servers.reduce((sum, { endpoint }) => sum + endpoint.concurrency + PREPARED, 0),
+    );
   }
 
   get inFlight(): number {

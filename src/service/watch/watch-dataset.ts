@@ -23,6 +23,8 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
   /** Also yields changes of linked datasets. */
   readonly withLinked?: boolean;
+  /** Also yields at progress of its runs of captions. */
+  readonly withCaptionRuns?: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface WatchOptions {
 export async function* watchDataset(
   { catalog, rules, now }: ServiceDependencies,
   key: DatasetKey,
-  { signal, withLinked = false }: WatchOptions,
+  { signal, withLinked = false, withCaptionRuns = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
   let wake = new AbortController();
   const changed = new ChangedNames(key.id);
@@ -50,7 +52,7 @@ export async function* watchDataset(
   );
   const runs = new Set<string>();
   const unsubscribeRuns = catalog.changes.onCaptionRun((id, run) => {
-    if (id !== key.id) return;
+    if (!withCaptionRuns || id !== key.id) return;
     runs.add(run);
     wake.abort();
   });
