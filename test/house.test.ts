@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8565,
-  server: 3960,
+  cli: 8563,
+  server: 3955,
   client: 1865,
-  api: 1980,
-  service: 9560,
-  storage: 8705,
-  dataset: 8535,
-  '.': 1105,
+  api: 1987,
+  service: 9559,
+  storage: 8711,
+  dataset: 8534,
+  '.': 1102,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -324,7 +324,7 @@ export const ROUTES = {
     errors: ['invalid_name', 'quota_exceeded'],
   }),
   'caption-preset.delete': route('DELETE /caption-presets/:preset', 'Delete a prompt of the account', {
-    answer: captioning.wireDeletedPreset,
+    answer: groups.wireDeletedGroup,
   }),
   'caption-run.plan': route('POST /:id/caption-plan', 'Count the files of a run by who has written their captions', {
     ...CAPTION_RUN,

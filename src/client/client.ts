@@ -1,4 +1,4 @@
-import type { WireDatasetChange } from '../api/event-schemas.js';
+import type { WireDatasetChange as DatasetChange } from '../api/event-schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
 import type { WireRole, WireStatus } from '../api/values.js';
 import { BulkCalls } from './bulk-calls.js';
@@ -32,7 +32,6 @@ import {
 import { sleep } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
 
-export type { WireDatasetChange as DatasetChange } from '../api/event-schemas.js';
 export type {
   WireNewShare as NewShare,
   WireNewToken as NewToken,
@@ -76,7 +75,7 @@ export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
-export { DownloadLinks, TrainyardError };
+export { type DatasetChange, DownloadLinks, TrainyardError };
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
 export type DatasetEvent =
@@ -204,7 +203,7 @@ export class TrainyardClient {
    * Yields the dataset and its changes until it is deleted or the connection ends. Without `files` and `absent`, any file may have
    * changed. With `linked`, also yields its controls and mask. trainyard only.
    */
-  async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
+  async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<DatasetChange> {
     const { datasetChangeOf } = await import('./contract.js');
     const query = { linked: linked === true ? ('true' as const) : undefined };
     const open = (signal: AbortSignal) => this.#requests.response('dataset.events', { id }, { query, signal });

@@ -37,24 +37,19 @@ export function CaptionDialog(props: CaptionDialogProps) {
   if (endpoints !== undefined && endpoints.length > 0) return <RunForm {...props} endpoints={endpoints} />;
   return (
     <Dialog title="Caption with a model" onClose={props.onClose}>
-      {error !== null && (
+      {error !== null ? (
         <p role="alert" className="text-bad">
           {messageOf(error)}
         </p>
-      )}
-      {error === null && (
+      ) : endpoints === undefined ? (
+        <p role="status">Asking the model servers …</p>
+      ) : (
         <p role="status">
-          {endpoints === undefined ? (
-            'Asking the model servers …'
-          ) : (
-            <>
-              This service has no model. Its operator adds one with <code>--caption-endpoint NAME=URL</code>:{' '}
-              <Link href="/guide/captions" className="text-link underline">
-                how to add a model
-              </Link>
-              .
-            </>
-          )}
+          This service has no model. Its operator adds one with <code>--caption-endpoint NAME=URL</code>:{' '}
+          <Link href="/guide/captions" className="text-link underline">
+            how to add a model
+          </Link>
+          .
         </p>
       )}
       <DialogActions>

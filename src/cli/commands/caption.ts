@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import { MAX_BATCH_FILES, MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
+import { MAX_BATCH_FILES } from '../../api/limits.js';
+import { slicesOf } from '../../client/calls.js';
 import type { CaptionProposal, CaptionRun, Dataset, TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { shellWord } from '../../command-line.js';
@@ -44,7 +45,6 @@ the exit code is 73. The page reviews proposals beside their pictures, and edits
 interface CaptionOptions {
   readonly all?: true;
   readonly byModel?: true;
-  readonly missing?: true;
   readonly endpoint?: string;
   readonly preset?: string;
   readonly prompt?: string;
@@ -121,11 +121,8 @@ async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Pro
   const failed = problems.map(({ filename, message }) => `! ${printable(filename)}: ${printable(message)}`);
   if (!options.json) for (const line of firstLines(failed, 'file')) print(paint('yellow', line), process.stderr);
   const summary = `${counted(counts.applied, 'caption')}, ${counted(counts.proposed, 'proposal')}, ${counts.failed} failed`;
-  const stopped = ended.state === 'stopped' ? `The run was stopped. ${reason ?? ''}`.trim() : '';
-  return {
-    document: { ...started, run: ended },
-    lines: [`${summary}.`, ...(stopped === '' ? [] : [printable(stopped)]), ...nextLines(dataset, ended)],
-  };
+  const stopped = ended.state === 'stopped' ? [printable(`The run was stopped. ${reason ?? ''}`.trim())] : [];
+  return { document: { ...started, run: ended }, lines: [`${summary}.`, ...stopped, ...nextLines(dataset, ended)] };
 }
 
 const RUN_COLUMNS = {
@@ -133,7 +130,6 @@ const RUN_COLUMNS = {
   model: ({ model }: CaptionRun) => model,
   prompt: ({ preset }: CaptionRun) => preset ?? 'its own',
   state: ({ state }: CaptionRun) => state,
-  files: ({ total }: CaptionRun) => total.toLocaleString('en'),
   outcomes: ({ counts }: CaptionRun) => runCountsText(counts),
 };
 
@@ -175,15 +171,9 @@ async function stopRuns({ id, name }: Dataset, { client, signal }: Call): Promis
   return { document: { runs }, lines: [runs.length === 0 ? 'No run of this dataset is active.' : stopped] };
 }
 
-interface DecisionOptions {
-  readonly accept?: true;
-  readonly dismiss?: true;
-  readonly yes?: true;
-}
-
 async function decideProposals(
   dataset: Dataset,
-  { client, options, signal }: Call<DecisionOptions>,
+  { client, options, signal }: Call<{ accept?: true; dismiss?: true; yes?: true }>,
   names: readonly string[],
 ): Promise<Output> {
   const proposals = await openProposals(client, dataset, { names, signal });
@@ -197,8 +187,7 @@ async function decideProposals(
   // All of one command are one revision.
   const { captioning } = clientFrom(options, { change: { how: 'edit', id: randomUUID() } });
   const answers = [];
-  for (let from = 0; from < proposals.length; from += MAX_NAMES_PER_REQUEST) {
-    const ids = proposals.slice(from, from + MAX_NAMES_PER_REQUEST).map(({ id }) => id);
+  for (const ids of slicesOf(proposals.map(({ id }) => id))) {
     const decisions = accept ? { accept: ids.map((id) => ({ id })) } : { dismiss: ids };
     answers.push(await captioning.decide(dataset.id, decisions, { signal }));
   }
@@ -237,8 +226,7 @@ async function listed(
 ): Promise<Output> {
   const texts = new Map<string, string>();
   const captions = proposals.filter(({ current_etag }) => current_etag !== null).map(({ caption }) => caption);
-  for (let from = 0; from < captions.length; from += MAX_NAMES_PER_REQUEST) {
-    const page = captions.slice(from, from + MAX_NAMES_PER_REQUEST);
+  for (const page of slicesOf(captions)) {
     for (const { filename, text } of await client.bulk.captions(id, page, { signal })) texts.set(filename, text ?? '');
   }
   const paint = painterOf(process.stdout);

@@ -90,21 +90,14 @@ function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): Wire
 
 /** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
 function summaryOf({ withoutCaption, byModel, byPerson, others }: RunCounts): string {
-  const parts = Object.entries({
-    'without a caption': withoutCaption,
-    'written by a model': byModel,
-    'by you': byPerson,
-  });
-  const shown = parts.filter(([, files]) => files > 0).map(([words, files]) => `${numberOf(files)} ${words}`);
+  const counts = { 'without a caption': withoutCaption, 'written by a model': byModel, 'by you': byPerson };
+  const shown = Object.entries(counts).filter(([, files]) => files > 0);
+  const text = (files: number) => files.toLocaleString('en');
   if (shown.length === 0) return 'There is no picture to caption.';
-  const stays = byPerson > 0 ? `: your ${numberOf(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
+  const stays = byPerson > 0 ? `: your ${text(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
   const proposed = byModel + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
-  const left = others > 0 ? ` ${numberOf(others)} left out: damaged, missing, or another of the same name.` : '';
-  return `${shown.join(', ')}${stays}.${proposed}${left}`;
-}
-
-function numberOf(files: number): string {
-  return files.toLocaleString('en');
+  const left = others > 0 ? ` ${text(others)} left out: damaged, missing, or another of the same name.` : '';
+  return `${shown.map(([words, files]) => `${text(files)} ${words}`).join(', ')}${stays}.${proposed}${left}`;
 }
 
 function runProblemToWire({ filename, outcome, message }: Proposal) {

@@ -130,10 +130,9 @@ async function ask(
     const options = { endpoint, count: frames, accountId, signal };
     const { note, ...pictures } = await shownOf({ pool, ffmpeg, blobs }, question.medium, options);
     const prompt = note === undefined ? question.prompt : `${note}\n\n${question.prompt}`;
-    const answer = await servers.inTurn(endpoint.name, { accountId, signal }, async () => {
-      if ((await runs.waiting(file.id)) === undefined) return undefined;
-      return servers.ask(endpoint.name, model, { ...pictures, prompt, maxTokens, seed }, signal);
-    });
+    const isWanted = async () => (await runs.waiting(file.id)) !== undefined;
+    const asked = { model, ...pictures, prompt, maxTokens, seed };
+    const answer = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted });
     if (answer === undefined || 'busyUntil' in answer) return answer;
     if (answer.text === undefined) return { answer: null, ...answer };
     const { text, outcome = null } = answer;

@@ -7,13 +7,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type {
-  CaptionRun,
-  CaptionRuns,
-  CaptionRunView,
-  OpenProposal,
-  Proposal,
-} from '../../storage/catalog/captioning.js';
+import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import type { CaptionResult, CaptionWrites } from '../bulk/caption-writes.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
@@ -42,11 +36,6 @@ export interface RunCounts {
   readonly byModel: number;
   readonly byPerson: number;
   readonly others: number;
-}
-
-interface RunPlan extends Pick<CaptionRun, 'endpoint' | 'preset' | 'prompt'> {
-  readonly files: readonly Pick<Proposal, 'filename' | 'caption'>[];
-  readonly counts: RunCounts;
 }
 
 export interface AcceptedProposal {
@@ -89,9 +78,9 @@ export class CaptioningService {
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
     const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const ask = () => this.#servers.ask(endpoint, model, TEST, signal);
-    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, ask);
-    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const answer = await this.#servers.ask(endpoint, { model, ...TEST }, { accountId, signal });
+    if (answer === undefined || 'busyUntil' in answer)
+      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
     return { ...answer, message };
   }
@@ -122,7 +111,7 @@ export class CaptioningService {
   }
 
   /** Counts the files of a run. @throws ServiceError as the route */
-  async plan(key: DatasetKey, request: RunRequest): Promise<RunPlan> {
+  async plan(key: DatasetKey, request: RunRequest) {
     const { name, role } = await findRecord(this.#dependencies.catalog, key);
     if (role !== 'training') {
       const message = `"${name}" is a ${role} dataset, whose captions the trainer does not read. Caption its training dataset.`;
@@ -250,8 +239,7 @@ export class CaptioningService {
     page: { after?: string | undefined; limit: number },
   ): Promise<{ proposals: OpenProposal[]; isLast: boolean; total: number }> {
     await findRecord(this.#dependencies.catalog, key);
-    const found = await this.#runs.open(key.id, { ...page, limit: page.limit + 1 });
-    const total = await this.#runs.openCount(key.id);
+    const { proposals: found, total } = await this.#runs.open(key.id, { ...page, limit: page.limit + 1 });
     return { proposals: found.slice(0, page.limit), isLast: found.length <= page.limit, total };
   }
 

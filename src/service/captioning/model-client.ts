@@ -28,6 +28,7 @@ export interface CaptionEndpoint {
 }
 
 export interface ModelQuestion {
+  readonly model: string;
   readonly prompt: string;
   /** JPEG in Base64, the only form that all servers accept. */
   readonly pictures: readonly string[];
@@ -97,12 +98,11 @@ async function exchange(
 /** Asks a model about pictures. @throws the signal's reason */
 export async function askModel(
   endpoint: CaptionEndpoint,
-  model: string,
   question: ModelQuestion,
   signal: AbortSignal,
 ): Promise<ModelAnswer | ModelBusy> {
   const ask = endpoint.dialect === 'ollama' ? ollamaRequest : openaiRequest;
-  const [path, body] = ask(endpoint, model, question);
+  const [path, body] = ask(endpoint, question);
   const result = await attempt(endpoint, path, { body, seconds: endpoint.timeoutSeconds, signal });
   if ('outcome' in result) return result;
   const { status, retryAfter, body: text } = result;
@@ -148,8 +148,8 @@ function withoutKey(words: string, { key }: CaptionEndpoint): string {
 
 type ModelRequest = [path: string, body: object];
 
-function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt, pictures, clip, maxTokens: max_tokens, seed } = question;
+function openaiRequest(endpoint: CaptionEndpoint, question: ModelQuestion): ModelRequest {
+  const { model, prompt, pictures, clip, maxTokens: max_tokens, seed } = question;
   const content = [
     // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
     ...pictures.map((jpeg) => ({ type: 'image_url', image_url: { url: `data:image/jpeg;base64,${jpeg}` } })),
@@ -162,8 +162,8 @@ function openaiRequest(endpoint: CaptionEndpoint, model: string, question: Model
 }
 
 /** Ollama's `/v1` makes a message of each part, at which some models fail. */
-function ollamaRequest({ body }: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt: content, pictures, maxTokens: num_predict, seed } = question;
+function ollamaRequest({ body }: CaptionEndpoint, question: ModelQuestion): ModelRequest {
+  const { model, prompt: content, pictures, maxTokens: num_predict, seed } = question;
   const messages = [{ role: 'user', content, images: pictures }];
   const options = { num_predict, temperature: TEMPERATURE, seed, ...(body.options as object | undefined) };
   return ['/api/chat', { model, stream: false, messages, ...body, options }];

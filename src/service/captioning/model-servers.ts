@@ -68,25 +68,28 @@ export class ModelServers {
     throw new ServiceError('caption_endpoint_not_found', message);
   }
 
-  /** Runs work that asks when it is its turn. @throws as `endpoint` and `work`; the signal's reason */
-  inTurn<T>(
+  /**
+   * Asks when it is the turn of the account; `undefined` if by then the answer is not wanted.
+   *
+   * @throws ServiceError `caption_endpoint_not_found`; the signal's reason
+   */
+  ask(
     name: string,
-    { accountId, signal }: { accountId: string; signal: AbortSignal },
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return this.#server(name).queue.run(accountId, work, { signal });
-  }
-
-  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
-  async ask(name: string, model: string, question: ModelQuestion, signal: AbortSignal) {
+    question: ModelQuestion,
+    { accountId, signal, isWanted }: { accountId: string; signal: AbortSignal; isWanted?: () => Promise<boolean> },
+  ) {
     const server = this.#server(name);
-    if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
-    const answer = await askModel(server.endpoint, model, question, signal);
-    const isBusy = 'retryAfterSeconds' in answer;
-    this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
-    if (!isBusy) return answer;
-    const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
-    server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
-    return { busyUntil: server.busyUntil };
+    const ask = async () => {
+      if ((await isWanted?.()) === false) return undefined;
+      if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
+      const answer = await askModel(server.endpoint, question, signal);
+      const isBusy = 'retryAfterSeconds' in answer;
+      this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
+      if (!isBusy) return answer;
+      const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
+      server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
+      return { busyUntil: server.busyUntil };
+    };
+    return server.queue.run(accountId, ask, { signal });
   }
 }

@@ -40,22 +40,19 @@ export async function* watchDataset(
 ): AsyncGenerator<DatasetChange> {
   let wake = new AbortController();
   const changed = new ChangedNames(key.id);
+  const runs = new Set<string>();
   const fingerprints = new Map<string, string>();
   const unsubscribe = catalog.changes.onAnyChange(
-    (id, filenames) => {
-      if (changed.add(id, filenames)) wake.abort();
+    (id, filenames, captionRun) => {
+      const isFollowed = captionRun === undefined ? changed.add(id, filenames) : withCaptionRuns && id === key.id;
+      if (isFollowed && captionRun !== undefined) runs.add(captionRun);
+      if (isFollowed) wake.abort();
     },
     () => {
       changed.addAll();
       wake.abort();
     },
   );
-  const runs = new Set<string>();
-  const unsubscribeRuns = catalog.changes.onCaptionRun((id, run) => {
-    if (!withCaptionRuns || id !== key.id) return;
-    runs.add(run);
-    wake.abort();
-  });
   try {
     while (!signal.aborted) {
       wake = new AbortController();
@@ -90,7 +87,6 @@ export async function* watchDataset(
     }
   } finally {
     unsubscribe();
-    unsubscribeRuns();
   }
 }
 

@@ -2,28 +2,22 @@ import { type Compilable, type RawBuilder, sql } from 'kysely';
 import {
   type CaptionOutcome,
   MAX_FAILURES_IN_A_ROW,
-  meetsAllFiles,
+  OUTCOMES_OF_ONE_FILE,
   outcomeWords,
 } from '../../dataset/captioning/outcomes.js';
 import type { Micros } from '../../dataset/dataset.js';
-import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
+import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { enqueue, enqueueSelected } from './jobs.js';
+import { enqueue } from './jobs.js';
 import { insertAll, rowChunksOf, statementOf } from './statements.js';
 import { insertDeliveries, type NewEvent, receivers } from './webhooks/deliveries.js';
 
-/** Replaced: a later run has made another proposal. Gone: the image or clip was removed. */
-export type ProposalState =
-  | 'waiting'
-  | 'ready'
-  | 'applied'
-  | 'proposed'
-  | 'accepted'
-  | 'dismissed'
-  | 'replaced'
-  | 'failed'
-  | 'gone';
+/** What became of a proposal. Replaced: a later run has made another one. */
+type Decision = 'accepted' | 'dismissed' | 'replaced';
+
+/** Gone: the image or clip was removed. */
+export type ProposalState = 'waiting' | 'ready' | 'applied' | 'proposed' | Decision | 'failed' | 'gone';
 
 export interface AskedOptions {
   readonly trigger: string;
@@ -90,9 +84,9 @@ const KEPT_RUNS = 20;
 /** Runs of captions by a model, their proposals, and the prompts of accounts. */
 export class CaptionRuns {
   readonly #db: Database;
-  readonly #announcing: { readonly changes: ChangeFeed; readonly notification: NotifyInstances };
+  readonly #announcing: Announcing;
 
-  constructor(db: Database, announcing: { changes: ChangeFeed; notification: NotifyInstances }) {
+  constructor(db: Database, announcing: Announcing) {
     this.#db = db;
     this.#announcing = announcing;
   }
@@ -158,11 +152,11 @@ export class CaptionRuns {
 
   /** A file that waits, and its run, which is running. */
   async waiting(id: string): Promise<{ file: Proposal; run: CaptionRun } | undefined> {
-    const [file] = await this.#rows<Proposal>(
-      sql`select * from caption_proposal where id = ${id} and state = 'waiting'`,
-    );
-    const running = sql<RunRow>`select * from caption_run where id = ${file?.run_id ?? ''} and state = 'running'`;
-    const [run] = file === undefined ? [] : await this.#rows<RunRow>(running);
+    const runId = sql`select run_id from caption_proposal where id = ${id}`;
+    const [[file], [run]] = await this.#db.read([
+      this.#sql<Proposal>`select * from caption_proposal where id = ${id} and state = 'waiting'`,
+      this.#sql<RunRow>`select * from caption_run where id = (${runId}) and state = 'running'`,
+    ]);
     return file && run && { file, run: runOf(run) };
   }
 
@@ -176,13 +170,16 @@ export class CaptionRuns {
   async record({ id, run_id, dataset_id }: Proposal, change: ProposalChange, now: Micros): Promise<void> {
     await this.#withRun({ id: run_id, dataset_id }, false, async (run, { send, commit }) => {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
-      if (run.state !== 'running') return void (await commit([this.#answered(id, { ...change, state: 'waiting' })]));
+      const kept = run.state === 'running' ? change : { ...change, state: 'waiting' as const };
+      // Another process may have recorded the file meanwhile.
+      const answered = this.#update(id, kept).where('state', '=', 'waiting');
+      if (run.state !== 'running') return void (await commit([answered]));
       const { outcome = null } = change;
       const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
-      const isUseless = outcome !== null && meetsAllFiles(outcome) && streak >= MAX_FAILURES_IN_A_ROW;
-      const reason = isUseless ? outcomeWords(outcome, change.message ?? null) : null;
+      const meetsAll = outcome !== null && !OUTCOMES_OF_ONE_FILE.includes(outcome);
+      const reason = meetsAll && streak >= MAX_FAILURES_IN_A_ROW ? outcomeWords(outcome, change.message ?? null) : null;
       const left = this.#sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
-      const [others] = (await send([...this.#replacing(id, change), this.#answered(id, change), left])).slice(-1);
+      const [others] = (await send([...this.#replacing(id, change), answered, left])).slice(-1);
       await commit([
         this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
           where id = ${run_id}`,
@@ -220,13 +217,12 @@ export class CaptionRuns {
           where run_id = ${run.id} and state in ('waiting', 'failed') returning id`,
       ]);
       if (left.length === 0) return;
-      const owner = sql`select ${ownerOf(run)} as account_id, cast(${now} as bigint) as due_at`;
-      const files = sql<{ key: string; account_id: string; due_at: number }>`(select id as key, account_id, due_at
-        from caption_proposal, (${owner}) as owner where run_id = ${run.id} and state = 'waiting')`;
+      const owned = { kind: 'caption-file', accountId: ownerOf(run), dueAt: now } as const;
+      const jobs = left.map(({ id: key }) => ({ ...owned, key }));
       await commit([
         this.#sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
           where id = ${run.id}`,
-        enqueueSelected(this.#db.query, 'caption-file', files),
+        ...enqueue(this.#db.query, jobs),
       ]);
     });
   }
@@ -277,27 +273,20 @@ export class CaptionRuns {
     });
   }
 
-  /** Open proposals by the name of their captions. */
-  open(
-    datasetId: string,
-    { after = '', limit }: { after?: string | undefined; limit: number },
-  ): Promise<OpenProposal[]> {
-    return this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.caption > ${after}`, limit);
-  }
-
-  async openCount(datasetId: string): Promise<number> {
-    const ofDataset = sql`proposal.dataset_id = ${datasetId} and ${IS_OPEN}`;
-    const open = sql<{ files: number }>`select count(*) as files from caption_proposal as proposal where ${ofDataset}`;
-    return Number((await this.#rows<{ files: number }>(open))[0]?.files);
+  /** Open proposals by the name of their captions, and the number of all. */
+  async open(datasetId: string, { after = '', limit }: { after?: string | undefined; limit: number }) {
+    const ofDataset = sql`proposal.dataset_id = ${datasetId}`;
+    const proposals = await this.#open(sql`${ofDataset} and proposal.caption > ${after}`, limit);
+    const [count] = await this.#rows<{ files: number }>(
+      sql`select count(*) as files from caption_proposal as proposal where ${ofDataset} and ${IS_OPEN}`,
+    );
+    return { proposals, total: Number(count?.files) };
   }
 
   async openOf(datasetId: string, ids: readonly string[]): Promise<Map<string, OpenProposal>> {
-    const found = await Promise.all(
-      rowChunksOf(ids).map((chunk) =>
-        this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.id in (${sql.join(chunk)})`, chunk.length),
-      ),
-    );
-    return new Map(found.flat().map((proposal) => [proposal.id, proposal]));
+    if (ids.length === 0) return new Map();
+    const open = this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.id in (${sql.join(ids)})`, ids.length);
+    return new Map((await open).map((proposal) => [proposal.id, proposal]));
   }
 
   async #open(condition: RawBuilder<unknown>, limit: number): Promise<OpenProposal[]> {
@@ -310,12 +299,11 @@ export class CaptionRuns {
   }
 
   /** Decides open proposals. @returns those that were open */
-  async decide(ids: readonly string[], state: 'accepted' | 'dismissed'): Promise<string[]> {
-    const decided = rowChunksOf(ids).map((chunk) =>
-      this.#rows<{ id: string }>(sql`update caption_proposal set state = ${state}
-        where id in (${sql.join(chunk)}) and state = 'proposed' returning id`),
-    );
-    return (await Promise.all(decided)).flat().map(({ id }) => id);
+  async decide(ids: readonly string[], state: Exclude<Decision, 'replaced'>): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const decided = sql`update caption_proposal set state = ${state}
+      where id in (${sql.join(ids)}) and state = 'proposed' returning id`;
+    return (await this.#rows<{ id: string }>(decided)).map(({ id }) => id);
   }
 
   /** By name. */
@@ -335,10 +323,8 @@ export class CaptionRuns {
     return (await this.#rows(removal)).length > 0;
   }
 
-  #update(id: string, { state, base, question, answer, outcome, message }: ProposalChange) {
-    const given = { state, base, question, answer, outcome, message };
-    const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-    return this.#db.query.updateTable('caption_proposal').set(set).where('id', '=', id);
+  #update(id: string, change: ProposalChange) {
+    return this.#db.query.updateTable('caption_proposal').set(change).where('id', '=', id);
   }
 
   /** A file has one open proposal. */
@@ -347,11 +333,6 @@ export class CaptionRuns {
     const replaced = this.#sql`update caption_proposal set state = 'replaced'
       where (dataset_id, caption) in (${own}) and id <> ${id} and state = 'proposed'`;
     return state === 'proposed' ? [replaced] : [];
-  }
-
-  /** Of a file that another process has not recorded meanwhile. */
-  #answered(id: string, change: ProposalChange): Compilable<unknown> {
-    return this.#update(id, change).where('state', '=', 'waiting');
   }
 
   /** Runs work that holds the lock of a run, so that its last file is recorded once, and announces its progress. */

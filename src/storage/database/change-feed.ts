@@ -12,9 +12,14 @@ export interface AnnouncedChange {
 /** Makes the statements that announce a change to other processes at the commit. */
 export type NotifyInstances = (change: AnnouncedChange) => readonly Compilable<unknown>[];
 
-/** The events: a change, progress of a run of captions, and a gap in which changes may be missed. */
+/** How a change is announced: to this process after the commit, and to others with it. */
+export interface Announcing {
+  readonly changes: ChangeFeed;
+  readonly notification: NotifyInstances;
+}
+
+/** The events: a change, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
-const CAPTION_RUN = Symbol('caption run');
 const GAP = Symbol('gap');
 
 export class ChangeFeed {
@@ -22,22 +27,15 @@ export class ChangeFeed {
 
   /** Calls `listener` after every change, and `onGap` after a gap, until the returned function is called. */
   onAnyChange(
-    listener: (datasetId: string, filenames?: readonly string[]) => void,
+    listener: (datasetId: string, filenames?: readonly string[], captionRun?: string) => void,
     onGap: () => void = () => {},
   ): () => void {
     this.#events.on(ANY, listener).on(GAP, onGap);
     return () => this.#events.off(ANY, listener).off(GAP, onGap);
   }
 
-  /** Calls `listener` after progress of a run of captions, until the returned function is called. */
-  onCaptionRun(listener: (datasetId: string, run: string) => void): () => void {
-    this.#events.on(CAPTION_RUN, listener);
-    return () => this.#events.off(CAPTION_RUN, listener);
-  }
-
   announce({ datasetId, filenames, captionRun }: AnnouncedChange): void {
-    if (captionRun === undefined) this.#events.emit(ANY, datasetId, filenames);
-    else this.#events.emit(CAPTION_RUN, datasetId, captionRun);
+    this.#events.emit(ANY, datasetId, filenames, captionRun);
   }
 
   /** Tells listeners to read the state again, since changes may have been missed. */

@@ -199,7 +199,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     expect(await messageOf(page).count()).toBe(0);
     await chooseMore(page, 'Caption with a model …');
     await page.getByText('1 run until now').click();
-    await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain('sentence: 3 failed, 1 waiting');
+    await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain('sentence: 1 waiting, 3 failed');
   });
 
   test('are counted for a token that only reads, which starts nothing', async () => {
