@@ -31,7 +31,7 @@ const BUDGETS: Record<string, number> = {
   client: 1865,
   api: 1987,
   service: 9559,
-  storage: 8711,
+  storage: 8709,
   dataset: 8534,
   '.': 1102,
 };

@@ -311,11 +311,9 @@ export class CaptionRuns {
     return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
   }
 
-  async savePreset(preset: Schema['caption_preset']): Promise<void> {
-    const insert = this.#db.query.insertInto('caption_preset').values(preset);
-    await insert
-      .onConflict((at) => at.columns(['account_id', 'name']).doUpdateSet({ prompt: preset.prompt }))
-      .execute();
+  async savePreset({ account_id, name, prompt }: Schema['caption_preset']): Promise<void> {
+    await this.#rows(sql`insert into caption_preset (account_id, name, prompt) values (${account_id}, ${name}, ${prompt})
+      on conflict (account_id, name) do update set prompt = excluded.prompt`);
   }
 
   async removePreset(accountId: string, name: string): Promise<boolean> {
