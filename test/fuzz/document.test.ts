@@ -101,6 +101,7 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
     await api.json('PUT', '/caption-presets/mine', { prompt: 'x' });
     return { parts: { preset: 'mine' } };
   },
+  'POST /{id}/caption-plan': () => json({}),
   'POST /{id}/caption-runs': () => json({ files: 'all' }),
   'GET /{id}/caption-runs/{run_id}': newRun,
   'POST /{id}/caption-runs/{run_id}/stop': newRun,
@@ -116,6 +117,13 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
 async function newRun({ id }: Dataset): Promise<Request> {
   const { body } = await api.json<{ run: { id: string } }>('POST', `/${id}/caption-runs`, { files: 'all' });
   return { parts: { run_id: body.run.id } };
+}
+
+async function unplannable(): Promise<Request[]> {
+  return [
+    { ...json({}), parts: { id: await newControl() } },
+    { ...json(0), body: Buffer.alloc(17_000_000, ' ') },
+  ];
 }
 
 /** Makes a token, a share and so on, and returns its id. */
@@ -178,10 +186,8 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
   'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   'DELETE /caption-presets/{preset}': () => [{ parts: { preset: 'none' } }],
-  'POST /{id}/caption-runs': async () => [
-    { ...json({}), parts: { id: await newControl() } },
-    { ...json(0), body: Buffer.alloc(17_000_000, ' ') },
-  ],
+  'POST /{id}/caption-plan': unplannable,
+  'POST /{id}/caption-runs': unplannable,
   'POST /{id}/caption-proposals': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
   'POST /{id}/get-upload-endpoint': () => [
     json({ filenameToByteSize: { 'c.txt': 1e15 } }),

@@ -29,6 +29,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /{id}/captions': NAMES,
   'POST /{id}/duplicates': { filenames: ['a.txt', 'b.txt'], different: true },
   'PUT /caption-presets/{preset}': { prompt: 'mine' },
+  'POST /{id}/caption-plan': {},
   'POST /{id}/caption-runs': {},
   'POST /{id}/caption-proposals': {},
   'PUT /{id}/captions': { captions: [{ filename: 'a.txt', text: 'changed' }] },
@@ -164,7 +165,10 @@ const hasDataset = ({ path }: Operation) => path.startsWith('/{id}');
 const TAKES_CODE = 'POST /session';
 /** A token that only reads signs in too, to a session that only reads. */
 const MAKES_CODE = 'POST /session/codes';
-const READING_POSTS = ['POST /{id}/archive', 'POST /{id}/zip', 'POST /{id}/captions', MAKES_CODE];
+const READING_POSTS = [
+  ...['POST /{id}/archive', 'POST /{id}/zip', 'POST /{id}/captions', 'POST /{id}/caption-plan'],
+  MAKES_CODE,
+];
 const isRead = (operation: Operation) => operation.method === 'GET' || READING_POSTS.includes(nameOf(operation));
 
 const TAKE_LINKS = ['files/{filename}', 'files/{filename}/thumbnail', 'zip', 'captions', 'tar', 'sha256sums'].map(

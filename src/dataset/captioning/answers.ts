@@ -28,7 +28,8 @@ interface Document {
 
 /** The JSON documents of a body: one, lines of them, or server-sent events, which proxies send in spite of `stream: false`. */
 function documentsIn(body: string): Document[] {
-  const whole = documentOf(body);
+  // A byte order mark is no part of it, which `trim` takes off.
+  const whole = documentOf(body.trim());
   return whole === undefined
     ? body.split('\n').flatMap((line) => documentOf(line.replace(/^data:/, '')) ?? [])
     : [whole];

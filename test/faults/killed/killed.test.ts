@@ -16,7 +16,7 @@ const SETTINGS = { 'blob-grace-seconds': 0, 'caption-grace-seconds': 0, 'webhook
 const CHANGES = { ...DATASET_CHANGES, ...ACCOUNT_CHANGES };
 
 /** Operations that change nothing, though their method is not GET. */
-const READS = ['POST /{id}/captions', 'POST /{id}/archive', 'POST /{id}/zip'];
+const READS = ['POST /{id}/captions', 'POST /{id}/caption-plan', 'POST /{id}/archive', 'POST /{id}/zip'];
 
 /** They ask a model server: `captioning.test.ts` and `captioning-histories.test.ts` have them. */
 const OF_RUNS = ['', '/{run_id}/stop', '/{run_id}/resume'].map((path) => `POST /{id}/caption-runs${path}`);
