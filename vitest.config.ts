@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { COMBINATIONS, IS_ALL, IS_QUICK } from './test/harness/available.js';
 import { HANGS_AFTER_MS } from './test/harness/hangs-after.js';
 
-/** Tests of rules: they start nothing and set nothing, so they share their modules. */
+/** Tests of rules: they start nothing. */
 const RULES = ['test/dataset/**/*.test.ts', 'test/api/**/*.test.ts'];
 
 /** Tests of the page, which share a browser and a server. */
@@ -56,11 +56,14 @@ export default defineConfig({
     maxWorkers: 3,
     // For a test that hangs. On a busy machine, backups and decodes of clips take minutes.
     testTimeout: 600_000,
+    // A process for each file and all that it imports would cost minutes. Files undo what they change in their process.
+    isolate: false,
+    setupFiles: ['test/harness/after-each-file.ts'],
     hookTimeout: 600_000,
     // The default of a second is too short for a page on a busy machine.
     expect: { poll: { timeout: HANGS_AFTER_MS } },
     projects: [
-      projectOf('rules', RULES, { isolate: false }),
+      projectOf('rules', RULES),
       projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts', 'test/harness/shared-ceph.ts'] }),
       projectOf('service', ['test/**/*.test.ts'], {
         ...BACK_ENDS,

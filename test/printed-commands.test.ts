@@ -44,7 +44,7 @@ let home: string;
 let receiver: Receiver;
 /** Writes captions. */
 let model: DialectServer;
-const helpOf = new Map<string, string>();
+let helpOf: ReadonlyMap<string, string> = new Map();
 const noBrowser = whyNoBrowser();
 /** Each with the page that shows it; none without a browser. */
 let onPage: ReadonlyMap<string, string> = new Map();
@@ -88,7 +88,7 @@ beforeAll(async () => {
     await writeFile(join(home, folder, image), picture);
     await writeFile(join(home, folder, 'metadata.csv'), table);
   }
-  await readHelp();
+  helpOf = new Map(await readHelp());
   if (noBrowser !== undefined) return;
   const browser = await startBrowser();
   // An account of its own: examples delete and rename the datasets of the other.
@@ -186,16 +186,17 @@ async function printedLines(): Promise<Map<string, string>> {
   return lines;
 }
 
-/** The help texts of the command and of all commands below it. */
-async function readHelp(command: readonly string[] = []): Promise<void> {
+/** The help texts of the command and of all commands below it, by name. */
+async function readHelp(command: readonly string[] = []): Promise<(readonly [string, string])[]> {
   const { stdout } = await trainyard([...command, '--help']);
-  helpOf.set(['trainyard', ...command].join(' '), stdout);
+  const below: string[] = [];
   // The commands stand in groups, each under a title of its own.
   for (const [, title = '', lines = ''] of stdout.matchAll(/^(\S.*):\n((?: {2}.*\n)+)/gm)) {
     if (/^(Options|Arguments|Examples|Exit codes)$/.test(title)) continue;
-    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm))
-      if (name !== 'help') await readHelp([...command, name]);
+    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm)) if (name !== 'help') below.push(name);
   }
+  const helps = await Promise.all(below.map((name) => readHelp([...command, name])));
+  return [[['trainyard', ...command].join(' '), stdout], ...helps.flat()];
 }
 
 /** The line as it is run: names as they are here, without comments and explanations. */

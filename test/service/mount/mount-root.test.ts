@@ -138,7 +138,7 @@ describe('serve --mount-root', () => {
     expect(lines.filter((line) => line.includes('shared was changed') && line.includes('"stack"'))).toEqual([]);
   });
 
-  test('a dataset that takes the name of a renamed one takes its folder', async () => {
+  test('a dataset that takes the name of a renamed one takes its folder', { tags: ['long'] }, async () => {
     const earlier = await datasetOf(api, await pairsOf(1), 'handed over');
     await currentStateMounted(earlier, 'handed over');
     await api.json('PATCH', `/${earlier}`, { name: 'keeps nothing' });
