@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { appendFile, chmod, link, mkdir, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, link, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -247,19 +246,6 @@ describe('check --fix', () => {
     expect(stdout).toMatch(/^- Not fixed: 01\.txt is left alone, since its original can't be kept in .*--in-place/m);
     expect(contentsOf(folder)['01.txt']).toEqual(media.captionBytes('a wagon’s', 'windows-1252'));
     expect(readFileSync(`${folder}.orig`, 'utf8')).toBe('a file of a person');
-  });
-
-  test('keeps an original beside what else has its name: a link to the file itself would keep nothing', async () => {
-    const caption = media.captionBytes('a wagon', 'utf8-bom');
-    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': caption });
-    const originals = `${folder}.orig`;
-    await mkdir(originals);
-    await symlink(join(folder, 'a.txt'), join(originals, 'a.txt.orig'));
-    execFileSync('mkfifo', [join(originals, 'a.txt.2.orig')]);
-    expect((await fix(folder)).code).toBe(0);
-    expect(readFileSync(join(folder, 'a.txt'), 'utf8')).toBe('a wagon');
-    expect(await readlink(join(originals, 'a.txt.orig'))).toBe(join(folder, 'a.txt'));
-    expect(readFileSync(join(originals, 'a.txt.3.orig'))).toEqual(caption);
   });
 
   test.each([['--dry-run'], ['--in-place'], ['--yes']])('%s needs --fix', async (flag) => {

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { type ZipEntry, zipOf } from '../hostile/zip.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 let names = 0;

@@ -2,27 +2,24 @@ import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { ZipForm } from '../../src/api/request-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { temporaryFolder } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const run = promisify(execFile);
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 /** No test changes it. */
 let shared: Awaited<ReturnType<typeof dataset>>;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   shared = await dataset('rail way');
 });
-afterAll(() => discardServer(server));
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 

@@ -1,26 +1,23 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { WireLinkStates, WireManifestLinks } from '../../src/api/pair-schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
 import { Follower } from '../harness/follower.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api('roles');
 let client: TrainyardClient;
 let image: Buffer;
 let images: Buffer[];
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api('roles');
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   images = await Promise.all([1, 2, 3].map((seed) => media.jpeg({ seed })));
   image = images[0]!;
 });
-afterAll(() => discardServer(server));
 
 let names = 0;
 const newName = (word: string) => `${word}-${++names}`;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/store-verification.js';
@@ -83,20 +83,20 @@ for (const { name, leftOut } of COMBINATIONS) {
     let datasetId: string;
     let env: Readonly<Record<string, string>>;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       process.env.TRAINYARD_TEST_COMBINATION = name;
       server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 3600 });
       api = await server.api();
       env = await environmentOf(server.dataFolder);
-      store = env.BLOBS_URL === undefined ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL);
-      datasetId = await datasetOf(
-        api,
-        { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' },
-        'wagons',
-      );
     });
-    afterEach(() => discardServer(server));
-    afterAll(() => {
+    // Each test leaves a clean store.
+    beforeEach(async () => {
+      store = env.BLOBS_URL === undefined ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL);
+      const files = { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' };
+      datasetId = await datasetOf(api, files, `wagons ${newId()}`);
+    });
+    afterAll(async () => {
+      await discardServer(server);
       delete process.env.TRAINYARD_TEST_COMBINATION;
     });
 

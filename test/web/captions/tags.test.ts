@@ -59,17 +59,6 @@ describeInBrowser('the tags of a dataset', (site) => {
     expect(await site.api.text(id, 'two.txt')).toBe('city');
   });
 
-  test('are removed by Replace with nothing as a tag', async () => {
-    const { id, page } = await open({ one: 'blue sky, city, sunset', two: 'night, blue sky, blue skyline' });
-    await page.getByText('Replace', { exact: true }).click();
-    await page.getByLabel('Find').fill('blue sky');
-    await page.getByLabel('As a tag').check();
-    await page.getByText('2 changes to all captions').waitFor();
-    await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    await stores(id, 'one.txt', 'city, sunset');
-    await stores(id, 'two.txt', 'night, blue skyline');
-  });
-
   test('of near spellings are offered as merges', async () => {
     const { id, page } = await open({ one: 'blue_sky', two: 'blue sky', three: 'blue sky, wagon' });
     await page.getByText('1 near spelling').click();

@@ -194,7 +194,9 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 files uploaded').waitFor();
   });
 
-  test('uploads that stop in another account continue in that of the dataset, until it is deleted', async () => {
+  test('uploads that stop in another account continue in that of the dataset, until it is deleted', {
+    tags: ['long'],
+  }, async () => {
     const { page, dock, id, showDetails } = await blockedByProxy();
     await showDetails();
     const switchTo = async (token: string) => {
@@ -217,30 +219,13 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.waitFor({ state: 'detached' });
   });
 
-  test('uploads continue after a 401 that did not end the session', async () => {
+  test('uploads continue after a 401 that did not end the session', { tags: ['long'] }, async () => {
     let answers = 0;
     const { dock } = await uploading(({ path }) =>
       path.includes('get-upload-endpoint') && ++answers === 1 ? { status: 401, body: 'no' } : undefined,
     );
     await dock.getByText('3 files uploaded').waitFor();
     expect(answers).toBe(2);
-  });
-
-  test('files are sent although the storage of the tab is full', async () => {
-    const id = await site.api.newDataset();
-    const { page } = await site.open(`/datasets/${id}`);
-    await page.getByRole('button', { name: 'Add', exact: true }).waitFor();
-    await page.evaluate(() => {
-      for (let length = 2 ** 20; length > 0; ) {
-        try {
-          sessionStorage.setItem(`${sessionStorage.length}`, 'x'.repeat(length));
-        } catch {
-          length >>= 1;
-        }
-      }
-    });
-    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption')]);
-    await dockOf(page).getByText('1 file uploaded').waitFor();
   });
 
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {
