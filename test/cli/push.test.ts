@@ -155,18 +155,6 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toEqual(['b.jpg', 'b.txt', 'c.TXT', 'c.jpg']);
   });
 
-  test('exits with 1 and lists each problem if the dataset is FAILED', async () => {
-    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 2 }) }, newName());
-    const { code, stdout } = await push([folder, '--allow-uncaptioned']);
-    expect([code, stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}/m)]);
-    expect(stdout).toContain('✗ b.jpg has no caption. Upload b.txt.');
-    const json = await push([folder, '--allow-uncaptioned', '--json']);
-    expect([json.code, json.json().dataset]).toMatchObject([
-      1,
-      { status: 'FAILED', error: { code: 'MISSING_CAPTION' } },
-    ]);
-  });
-
   test('--replace removes files that are no longer in the folder, and keeps files that have errors there now', async () => {
     const folder = await folderWith(await pairsOf(3), newName());
     await push([folder]);

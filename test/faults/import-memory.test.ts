@@ -12,7 +12,7 @@ afterAll(() => discardServer(server));
 const api = await server.api();
 
 /** In all, 10,000 entries with `npm run test:all`. What an entry leaves behind shows with fewer, too. */
-const PAIRS = IS_ALL ? 5000 : 1500;
+const PAIRS = IS_ALL ? 5000 : 1000;
 const MAX_MEGABYTES = IS_ALL ? 600 : 400;
 
 test(`an import of ${2 * PAIRS} entries takes bounded memory`, async () => {

@@ -283,37 +283,6 @@ describe('the status of a target', () => {
     await follower.stop();
     expect(await statusOf(target)).toMatchObject({ status: 'READY', counts: { unpaired: 0 }, warnings: [] });
   });
-
-  test('depends on its linked datasets: it is FAILED with one that is, and names it', async () => {
-    const [target, control] = [await targetOf(['a']), await linkedOf('control', ['a'])];
-    await setLinks(target, { control_1: control });
-    expect((await statusOf(target)).status).toBe('READY');
-    await api.upload(control, 'b.jpg', 'not a picture');
-    const { status, error, warnings } = await statusOf(target);
-    expect([status, error?.code]).toEqual(['FAILED', 'LINKED_NOT_READY']);
-    expect(error?.message).toContain('(control 1) is FAILED');
-    const listed = (await api.list()).body.datasets.find(({ id }) => id === target);
-    expect(listed?.error).toMatchObject({ code: 'LINKED_NOT_READY', message: expect.stringContaining('not READY') });
-    await api.request('DELETE', `/${control}/files/b.jpg`);
-    expect((await statusOf(target)).status).toBe('READY');
-    expect(warnings).toEqual([]);
-  });
-
-  test('follows a restored revision of a control dataset, an undone change and a bulk removal', async () => {
-    const [target, control] = [await targetOf(['a', 'b']), await linkedOf('control', ['a', 'b'])];
-    await setLinks(target, { control_1: control });
-    const latest = async () => (await client.history.revisions(control)).revisions[0]!.number;
-    const whole = await latest();
-    const unpaired = async () => (await statusOf(target)).counts.unpaired;
-    await api.json('DELETE', `/${control}/files`, { filenames: ['a.jpg', 'b.jpg'] });
-    expect(await unpaired()).toBe(2);
-    await client.history.restore(control, whole);
-    expect(await unpaired()).toBe(0);
-    await api.request('DELETE', `/${control}/files/b.jpg`);
-    expect(await unpaired()).toBe(1);
-    await client.history.undo(control, await latest());
-    expect(await unpaired()).toBe(0);
-  });
 });
 
 describe('the digest of a target', () => {

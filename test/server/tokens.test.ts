@@ -178,16 +178,6 @@ describe('tokens', () => {
     expect([status, body]).toEqual([200, { id: own, revoked: [own], current: true }]);
     expect(await statusOf(withSecret(secret))).toBe(401);
   });
-
-  test('of another account are unknown', async () => {
-    const other = await server.api('other');
-    const { body: theirs } = await make({}, other);
-    expect((await revoke(theirs.id)).body.error_code).toBe(404006);
-    expect(await statusOf(withSecret(theirs.secret))).toBe(200);
-    expect((await listed()).map((token) => token.id)).not.toContain(theirs.id);
-    expect((await make({ datasets: [id] }, other)).status).toBe(404);
-    expect((await share({}, other)).status).toBe(404);
-  });
 });
 
 describe('a share', () => {

@@ -65,7 +65,7 @@ describe('push --pairs', () => {
   });
 
   test('lists the stems without a pair and sends nothing; --allow-unpaired sends; the missing file makes it READY', async () => {
-    const files = await editPairsOf(12, ['control']);
+    const files = await editPairsOf(8, ['control']);
     delete files['control/07.jpg'];
     const folder = await folderWith(files, newName());
     const name = basename(folder);
@@ -98,7 +98,9 @@ describe('push --pairs', () => {
     expect(await namesIn(`${basename(folder)}-control`)).toEqual(['01.jpg', '04.jpg']);
   });
 
-  test('judges the pairs as they are after the push, with what only the datasets have', async () => {
+  test('judges the pairs as they are after the push, with what only the datasets have', {
+    tags: ['long'],
+  }, async () => {
     const folder = await folderWith(await editPairsOf(3), newName());
     expect((await push([folder])).code).toBe(0);
     await rm(join(folder, 'control/02.jpg'));
@@ -162,7 +164,9 @@ describe('push --pairs', () => {
     expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
   });
 
-  test('updates the datasets that are linked already, under any name, and keeps other links', async () => {
+  test('updates the datasets that are linked already, under any name, and keeps other links', {
+    tags: ['long'],
+  }, async () => {
     const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
     expect((await push([folder])).code).toBe(0);

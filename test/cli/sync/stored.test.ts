@@ -139,7 +139,9 @@ for (const { name: combination, leftOut } of WORLDS) {
       ]);
     });
 
-    test('that push --watch has sent and are rejected are sent again only once they have changed', async () => {
+    test('that push --watch has sent and are rejected are sent again only once they have changed', {
+      tags: ['long'],
+    }, async () => {
       const { id, start, write, folder } = await pushed({});
       const running = start('push', folder, '--watch');
       onTestFinished(() => void running.process.kill('SIGKILL'));
@@ -160,7 +162,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       await running.ended;
     });
 
-    test('and that another client replaces are in conflict, and stay in the folder', async () => {
+    test('and that another client replaces are in conflict, and stay in the folder', { tags: ['long'] }, async () => {
       const { id, start, pull, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
       await write('a.mp4', second);
       const running = start('push', folder);

@@ -115,7 +115,7 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
-  test('--theirs decides for the next pull too, and pull --ours for the next push', async () => {
+  test('--theirs decides for the next pull too, and pull --ours for the next push', { tags: ['long'] }, async () => {
     const { folder, run, id } = await pushed();
     const changeBoth = async (text: string) => {
       await writeFile(join(folder, '01.txt'), `${text}, mine`);
@@ -158,7 +158,9 @@ describe('push', () => {
     expect(await namesIn(id)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
   });
 
-  test('two machines: each keeps what the other has sent, and the first push of a machine overwrites nothing', async () => {
+  test('two machines: each keeps what the other has sent, and the first push of a machine overwrites nothing', {
+    tags: ['long'],
+  }, async () => {
     const one = await pushed();
     const other = await newMachine();
     const copy = join(await newRoot(), basename(one.folder));
@@ -376,7 +378,7 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', '03.txt']);
   });
 
-  test('knows a folder by its real path, and a copy of it as another folder', async () => {
+  test('knows a folder by its real path, and a copy of it as another folder', { tags: ['long'] }, async () => {
     const { folder, id, run } = await pushed(1);
     await editInDataset(id, '01.txt', 'of the page');
     const copy = join(await newRoot(), 'copy');

@@ -58,7 +58,7 @@ describe('a backup', () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
     const dir = await newFolder();
     // An earlier one was killed as it began.
-    await mkdir(dir);
+    await mkdir(dir, { mode: 0o700 });
     await writeFile(join(dir, 'catalog.next.sqlite'), 'written in part');
     await writeFile(join(dir, 'backup.json'), '');
     expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 6, removed_files: 0, lost: [] });

@@ -387,7 +387,7 @@ describe('leaves a target unchanged', () => {
     },
   );
 
-  test.skipIf(noPostgres)('a catalog that is named in two ways is left unchanged', async () => {
+  test.skipIf(noPostgres)('a catalog that is named in two ways is left unchanged', { tags: ['long'] }, async () => {
     const [url, folder, other] = [await databaseForTest(), await newFolder(), await newFolder()];
     expect((await migrate([await copyOf(full)], [folder, url])).code).toBe(0);
     const { url: proxied } = await proxiedForTest(url);
@@ -402,6 +402,7 @@ describe('leaves a target unchanged', () => {
 
 test.skipIf(noS3)(
   'from a bucket to a folder, uploads to the bucket keep nothing waiting once their names are uploaded again',
+  { tags: ['long'] },
   async () => {
     const from = await newWorld('sqlite+presigned');
     onTestFinished(from.discard);
