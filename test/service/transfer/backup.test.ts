@@ -241,7 +241,9 @@ describe('restoring', () => {
     expect(await listed()).toEqual(['wagons READY', 'whole READY']);
   });
 
-  test('keeps roles and links, and proves the pairs of a control that has lost a file', async () => {
+  test('keeps roles and links, and proves the pairs of a control that has lost a file', {
+    tags: ['long'],
+  }, async () => {
     const id = await datasetOf(api, await pairsOf(2), 'wagons');
     const { body: control } = await api.json<{ id: string }>('POST', '', { name: 'depth', role: 'control' });
     const depths = [await media.jpeg({ seed: 11 }), await media.jpeg({ seed: 12 })] as const;
@@ -320,7 +322,7 @@ describe('a clip that is received and not decoded yet', () => {
     });
   });
 
-  test('whose bytes were lost in the backup is rejected after the restore', async () => {
+  test('whose bytes were lost in the backup is rejected after the restore', { tags: ['long'] }, async () => {
     const { folder, token, id } = await unfinished();
     const [copy, restored] = [await newFolder(), await newFolder()];
     expect(await trainyard(['backup', copy, '--data', folder])).toMatchObject({ code: 0 });

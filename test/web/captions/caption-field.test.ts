@@ -23,7 +23,7 @@ describeInBrowser("a caption's field", (site) => {
   };
   const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
 
-  test('shows the text in its direction, and what it can not show', async () => {
+  test('shows the text in its direction, and what it can not show', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({
       written: 'a wagon',
       arabic: 'قطار أحمر, عربة',
@@ -158,7 +158,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(dialogs).toEqual(['beforeunload']);
   });
 
-  test('saves text that was typed during a save afterwards', async () => {
+  test('saves text that was typed during a save afterwards', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({ one: 'a wagon' });
     await shows(page, 'one.jpg', 'a wagon');
     const bodies: string[] = [];

@@ -114,7 +114,7 @@ describeInBrowser('the captions of a dataset', (site) => {
     expect(await site.api.filenames(id)).not.toContain('missing.txt');
   });
 
-  test('skips captions that were changed after the preview', async () => {
+  test('skips captions that were changed after the preview', { tags: ['long'] }, async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
     const page = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
@@ -170,7 +170,7 @@ describeInBrowser('the captions of a dataset', (site) => {
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
   });
 
-  test('can be cancelled, leaves the dataset READY, and undoes the changes it made', async () => {
+  test('can be cancelled, leaves the dataset READY, and undoes the changes it made', { tags: ['long'] }, async () => {
     const id = await datasetOf({ n000: 'caption of n000' });
     const names = Array.from({ length: 249 }, (_, index) => `n${String(index + 1).padStart(3, '0')}`);
     const captions = names.map((name) => ({ filename: `${name}.txt`, text: `caption of ${name}` }));

@@ -64,7 +64,9 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     await soon(() => site.api.text(id, 'one.txt')).toBe(SAVED);
   });
 
-  test('is saved once the page hears that it was stored, also if it hears of it during the save', async () => {
+  test('is saved once the page hears that it was stored, also if it hears of it during the save', {
+    tags: ['long'],
+  }, async () => {
     const { id, page } = await open({ hearsOfChanges: true });
     await breakSaves(page, async (route) => {
       const isRead = page.waitForResponse(

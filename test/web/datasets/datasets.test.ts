@@ -149,7 +149,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'unannounced').waitFor();
   });
 
-  test('a list that was read before a deletion does not bring the dataset back', async () => {
+  test('a list that was read before a deletion does not bring the dataset back', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     await api.newDataset('left');
     const { page } = await open();

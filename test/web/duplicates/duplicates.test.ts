@@ -59,7 +59,7 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['large.jpg', 'other.jpg', 'other.txt', 'small.jpg', 'small.txt']);
   });
 
-  test('another picture, and another caption, are kept with keys', async () => {
+  test('another picture, and another caption, are kept with keys', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({
       ...{ 'small.jpg': await recompressed(1), 'small.txt': 'a wagon' },
       ...{ 'large.jpg': await original(1), 'large.txt': 'a photo of a wagon' },

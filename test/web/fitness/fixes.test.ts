@@ -101,7 +101,9 @@ describeInBrowser('problems', (site) => {
     await soon(() => site.api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.jpg', 'b.txt']);
   });
 
-  test('that keep no dataset from training are named by the verdict, and lead to their pairs', async () => {
+  test('that keep no dataset from training are named by the verdict, and lead to their pairs', {
+    tags: ['long'],
+  }, async () => {
     const tiny = await media.jpeg({ width: 96, height: 96 });
     const { page } = await open({ 'a.jpg': tiny, 'a.txt': 'a wagon', 'b.jpg': tiny, 'b.txt': ' ' });
     const verdict = page.getByRole('region', { name: 'Verdict' });

@@ -74,7 +74,7 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
   });
 
-  test('a file that would be rejected again can be replaced, not retried', async () => {
+  test('a file that would be rejected again can be replaced, not retried', { tags: ['long'] }, async () => {
     const tooLarge: Fault = {
       status: 413,
       body: JSON.stringify({ error_code: 413001, error_message: 'It is too large.' }),
@@ -186,7 +186,7 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 files uploaded').waitFor();
   });
 
-  test('uploads wait while a proxy has no route to the service, and then continue', async () => {
+  test('uploads wait while a proxy has no route to the service, and then continue', { tags: ['long'] }, async () => {
     const noRoute: Fault = { status: 404, body: '404 page not found\n' };
     const { dock } = await uploading(({ path }) => (/get-upload-endpoint|links/.test(path) ? noRoute : undefined));
     await dock.getByText('Waiting for the network').waitFor();

@@ -70,7 +70,9 @@ describeInBrowser('a file with another extension', (site) => {
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
   });
 
-  test('leaves the old entry if it is cancelled, or the page is loaded again, before it is stored', async () => {
+  test('leaves the old entry if it is cancelled, or the page is loaded again, before it is stored', {
+    tags: ['long'],
+  }, async () => {
     const { page, statusOf } = await withRejected();
     const upload = holdNextUpload();
     await replaceFile(page, 'a.jpg', png);
@@ -112,7 +114,9 @@ describeInBrowser('a file with another extension', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.png', 'a.txt']);
   });
 
-  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', async () => {
+  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', {
+    tags: ['long'],
+  }, async () => {
     /** What replacing `old.txt` by `new.txt` ends with, after another client has done something. */
     const replaceAfter = async (act: (id: string) => Promise<unknown>) => {
       const { token } = site.api;
