@@ -74,8 +74,12 @@ function hiddenActions(page: Page): Promise<string[]> {
 const ALIKE = [
   ...['a comparison: Slider', 'a comparison: Overlay', 'a comparison with a missing mask', 'a control dataset'],
   ...['deleting a webhook', 'exact copies', 'a folder of pairs for a dataset', 'fitness of controls', 'a file in full'],
-  ...['training that is not possible yet', 'rejected uploads', 'pictures beside their captions'],
-  ...['all files of a revision', 'the guide beside the history'],
+  ...[
+    'training that is not possible yet',
+    'rejected uploads',
+    'all files of a revision',
+    'the guide beside the history',
+  ],
 ];
 
 interface Violation {
@@ -254,6 +258,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => dockOf(page).getByText('1 rejected:').waitFor(),
     ],
     ['pictures alone', 'all', text('one.jpg'), key('-'), key('ArrowRight')],
+    // The size stays for the views after these.
     ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
     [
       'tags that complete a caption',
