@@ -2,8 +2,9 @@ import { Search } from 'lucide-react';
 import { useRef } from 'react';
 import { useKeys } from '../keys.js';
 import { Chip } from '../ui/chip.js';
+import { SelectField } from '../ui/fields.js';
 import { numberOf } from '../ui/format.js';
-import { type DatasetListFilter, type FilteredDatasets, SORTS, type Sort, STATUSES } from './dataset-filter.js';
+import { type DatasetListFilter, type FilteredDatasets, SORTS, STATUSES } from './dataset-filter.js';
 
 const STATUS_LABELS = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
 
@@ -44,20 +45,14 @@ export function DatasetFilterBar({ filter, counts, onChange }: DatasetFilterBarP
           </Chip>
         ))}
       </fieldset>
-      <label className="flex items-center gap-2 text-sm text-muted sm:ml-auto">
-        Sort
-        <select
+      <div className="sm:ml-auto">
+        <SelectField
+          label="Sort"
           value={filter.sort}
-          onChange={(event) => onChange({ ...filter, sort: event.target.value as Sort })}
-          className="min-h-9 touch rounded-lg border border-line bg-panel px-2 text-text"
-        >
-          {Object.entries(SORTS).map(([sort, label]) => (
-            <option key={sort} value={sort}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </label>
+          options={SORTS}
+          onChange={(sort) => onChange({ ...filter, sort })}
+        />
+      </div>
     </search>
   );
 }

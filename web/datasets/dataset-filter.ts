@@ -2,8 +2,13 @@ import type { Dataset, Status } from '../../src/client/client.js';
 import { foldCase } from '../ui/format.js';
 
 /** Sort orders of the list, with their labels. The first is the default. */
-export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
-export type Sort = keyof typeof SORTS;
+export const SORTS = [
+  { value: 'newest', label: 'Newest' },
+  { value: 'changed', label: 'Last changed' },
+  { value: 'name', label: 'Name' },
+  { value: 'size', label: 'Largest' },
+] as const;
+export type Sort = (typeof SORTS)[number]['value'];
 
 export const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
@@ -62,11 +67,10 @@ export function foldLinked(datasets: readonly Dataset[]): ListedDataset[] {
 
 /** Parses the filter from the URL's query. Unknown values are ignored. */
 export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
-  const sort = query.get('sort') ?? '';
   return {
     search: query.get('search') ?? '',
     status: STATUSES.find((status) => status === query.get('status')),
-    sort: sort in SORTS ? (sort as Sort) : 'newest',
+    sort: SORTS.find(({ value }) => value === query.get('sort'))?.value ?? 'newest',
   };
 }
 

@@ -6,8 +6,8 @@ import { GuideLink } from '../guide/guide-panel.js';
 import { useDatasets } from '../live/datasets.js';
 import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { WriteButton } from '../session/write-button.js';
+import { Answer } from '../ui/answer.js';
 import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/format.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { filterDatasets, foldLinked, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
@@ -22,7 +22,7 @@ const ShareDialog = loadedLater(async () => (await import('../share/share-dialog
 
 /** The page with all datasets of the account. */
 export function DatasetsPage() {
-  const { data: datasets, error, refetch } = useDatasets();
+  const datasets = useDatasets();
   const [dialog, setDialog] = useState<'new' | { readonly verb: DatasetVerb; readonly dataset: Dataset }>();
   const open = useCallback((verb: DatasetVerb, dataset: Dataset) => setDialog({ verb, dataset }), []);
   const close = useCallback(() => setDialog(undefined), []);
@@ -36,15 +36,16 @@ export function DatasetsPage() {
           <Plus size={16} aria-hidden /> New dataset
         </WriteButton>
       </div>
-      {error !== null && (
-        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </div>
-      )}
-      {datasets === undefined && error === null && <p aria-live="polite">Loading …</p>}
-      {datasets?.length === 0 && <FirstSteps onNew={() => setDialog('new')} />}
-      {datasets !== undefined && datasets.length > 0 && <FilteredGrid datasets={datasets} onVerb={open} />}
-      {dialog === 'new' && <NewDatasetDialog taken={new Set(datasets?.map(({ name }) => name))} onClose={close} />}
+      <Answer of={datasets}>
+        {(all) =>
+          all.length === 0 ? (
+            <FirstSteps onNew={() => setDialog('new')} />
+          ) : (
+            <FilteredGrid datasets={all} onVerb={open} />
+          )
+        }
+      </Answer>
+      {dialog === 'new' && <NewDatasetDialog taken={new Set(datasets.data?.map(({ name }) => name))} onClose={close} />}
       {typeof dialog === 'object' && <VerbDialog {...dialog} onClose={close} />}
     </>
   );

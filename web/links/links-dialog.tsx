@@ -1,16 +1,17 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Dataset, DatasetWithFiles } from '../../src/client/client.js';
+import type { Dataset, DatasetWithFiles, Link } from '../../src/client/client.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
 import { slotLabel, slotWord } from '../live/slot-words.js';
 import { useClient } from '../session/client.js';
+import { useCanWrite } from '../session/account.js';
 import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { Button } from '../ui/button.js';
+import { Answer } from '../ui/answer.js';
 import { Dialog } from '../ui/dialog.js';
-import { messageOf } from '../ui/format.js';
-import { LinkField } from './link-field.js';
+import { SelectField } from '../ui/fields.js';
+import { countOf, numberOf, shortListOf } from '../ui/format.js';
 import {
   type ChosenLinks,
   chosenLinksOf,
@@ -21,27 +22,17 @@ import {
   requestOf,
   withControl,
 } from './linkable.js';
-import { PairState } from './pair-state.js';
-import { RoleChange } from './role-change.js';
 
 /** Links a training dataset to its controls and its mask. */
 export function LinksDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
-  const { data: datasets, error, refetch } = useDatasets();
+  const datasets = useDatasets();
   return (
     <Dialog title={`Controls and mask of ${dataset.name}`} onClose={onClose} width="max-w-2xl">
       <p className="text-sm">
         An edit model trains on pairs: for each target in this dataset, an image of the same name in one to three
         control datasets. With a mask dataset, it trains on the white parts of each mask.
       </p>
-      {datasets !== undefined ? (
-        <LinksForm dataset={dataset} datasets={datasets} onClose={onClose} />
-      ) : error === null ? (
-        <p aria-live="polite">Loading …</p>
-      ) : (
-        <div role="alert" className="flex items-center gap-3 text-bad">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </div>
-      )}
+      <Answer of={datasets}>{(all) => <LinksForm dataset={dataset} datasets={all} onClose={onClose} />}</Answer>
     </Dialog>
   );
 }
@@ -55,6 +46,7 @@ interface LinksFormProps {
 function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const client = useClient();
   const queries = useQueryClient();
+  const canWrite = useCanWrite();
   const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset.links));
   const requesting = useRequesting();
   const { isBusy, run } = requesting;
@@ -108,23 +100,90 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
     >
       {fields.map(({ slot, role, id, choose }) => {
         const value = id === undefined ? undefined : byId.get(id);
-        const word = slotWord(slot, controlSlots);
         const saved = dataset.links?.[slot];
+        const { fitting, others } = offersFor(datasets, { role, own: dataset.id, chosen: ids });
         return (
           <div key={slot} className="flex flex-col gap-1.5">
-            <LinkField
+            <SelectField
               label={slotLabel(slot, controlSlots)}
-              value={value}
-              onChange={choose}
-              {...offersFor(datasets, { role, own: dataset.id, chosen: ids })}
-            />
+              disabled={!canWrite}
+              value={value?.id ?? ''}
+              options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}
+              onChange={(next) => choose(next === '' ? undefined : next)}
+              className="min-w-0 grow"
+            >
+              {others.length > 0 && (
+                <optgroup label="Training datasets">
+                  {others.map(({ id, name }) => (
+                    <option key={id} value={id}>
+                      {name}
+                    </option>
+                  ))}
+                </optgroup>
+              )}
+            </SelectField>
             {value !== undefined && value.role !== role && (
               <RoleChange dataset={value} role={role} isBusy={isBusy} onChange={() => changeRole(value.id, role)} />
             )}
-            {saved !== undefined && saved.dataset_id === id && <PairState link={saved} word={word} />}
+            {saved !== undefined && saved.dataset_id === id && (
+              <PairState link={saved} word={slotWord(slot, controlSlots)} />
+            )}
           </div>
         );
       })}
     </DialogForm>
+  );
+}
+
+function optionOf({ id, name }: Dataset) {
+  return { value: id, label: name };
+}
+
+interface RoleChangeProps {
+  readonly dataset: Dataset;
+  readonly role: 'control' | 'mask';
+  readonly isBusy: boolean;
+  readonly onChange: () => void;
+}
+
+/** Offers to give a training dataset the role that a link needs, and says what that means. */
+function RoleChange({ dataset: { name, counts }, role, isBusy, onChange }: RoleChangeProps) {
+  return (
+    <div className="flex flex-wrap items-center gap-3 rounded-lg bg-warn-soft p-3 text-sm text-warn">
+      <p className="min-w-48 grow basis-0 wrap-anywhere">
+        {name} is a training dataset. As a {role} dataset, it is not trained on by itself
+        {counts.captions > 0 && `, and its captions (${numberOf(counts.captions)}) are not used`}. Its files stay as
+        they are.
+      </p>
+      <WriteButton disabled={isBusy} onClick={onChange}>
+        Make it a {role} dataset
+      </WriteButton>
+    </div>
+  );
+}
+
+const MAX_STEMS = 5;
+
+/** What is missing in a link, as it is saved. */
+function PairState({ link, word }: { link: Link; word: string }) {
+  const { missing, ambiguous, misfit, stretched, extra, status } = link;
+  const namesOf = ({ stems, count }: Link['missing']) => shortListOf(stems, MAX_STEMS, count);
+  const lines = [
+    missing.count > 0 && `No ${word} for ${countOf(missing.count, 'target')}: ${namesOf(missing)}`,
+    ambiguous.count > 0 && `Several files of one name: ${namesOf(ambiguous)}`,
+    misfit.count > 0 && `The sizes do not fit: ${namesOf(misfit)}`,
+    stretched.count > 0 && `Of another aspect ratio: ${namesOf(stretched)}`,
+    extra.count > 0 && `No target for ${countOf(extra.count, 'file')}: ${namesOf(extra)}`,
+    status !== 'READY' && `The dataset is ${status}`,
+  ].filter((line) => line !== false);
+  return (
+    <ul className="flex flex-col gap-0.5 text-sm text-muted sm:pl-27">
+      {lines.length === 0 && <li className="text-good">Each target has its {word}.</li>}
+      {lines.map((line) => (
+        <li key={line} className="wrap-anywhere">
+          {line}.
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -5,6 +5,7 @@ import { ONLY_READS, useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { dateOf, momentOf } from '../ui/ago.js';
+import { Alert } from '../ui/answer.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
@@ -70,9 +71,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
           <CopyLine text={made.url} what="the link" />
         </div>
       )}
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
       {shares.length > 0 && (
         <ul
           aria-label="Links to this dataset"

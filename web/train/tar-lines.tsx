@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { tarCommands } from '../../src/command-line.js';
 import { useClient } from '../session/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
+import { Alert } from '../ui/answer.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { messageOf } from '../ui/format.js';
@@ -26,29 +27,21 @@ interface TarLinesProps {
 export function TarLines({ datasetId, digest, root }: TarLinesProps) {
   const client = useClient();
   const [seconds, setSeconds] = useState(3600);
-  const {
-    mutate,
-    data: link,
-    error,
-    isPending,
-  } = useMutation({
+  const linking = useMutation({
     mutationFn: () => client.tarLink(datasetId, { digest, seconds }),
     networkMode: 'always',
   });
+  const link = linking.data;
   const commands = link && tarCommands(link, root);
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-3">
         <Choices label="Valid for" options={VALIDITIES} value={seconds} onChange={setSeconds} />
-        <Button disabled={isPending} onClick={() => mutate()}>
+        <Button disabled={linking.isPending} onClick={() => linking.mutate()}>
           Create a link
         </Button>
       </div>
-      {error !== null && (
-        <p role="alert" className="text-sm text-bad">
-          {messageOf(error)}
-        </p>
-      )}
+      <Alert>{linking.error && messageOf(linking.error)}</Alert>
       {link !== undefined && commands !== undefined && (
         <>
           <p role="status" className="text-sm text-muted">

@@ -1,9 +1,10 @@
-import { type ReactNode, useId, useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type MediaChoice, needsGroupFolders } from '../../src/dataset/train/training-dataset.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useDigest } from '../live/dataset.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
+import { TextField } from '../ui/fields.js';
 import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { mountSteps } from './mount-steps.js';
@@ -90,7 +91,6 @@ const ABSOLUTE_PATH = /^(\/|[A-Za-z]:[\\/])/;
 
 /** Calls `onChange` with absolute paths only, and says of others that the lines keep the last one. */
 function RootField({ root, onChange }: { root: string; onChange: (root: string) => void }) {
-  const id = useId();
   const [text, setText] = useState(root);
   const isAbsolute = ABSOLUTE_PATH.test(text.trim());
   const change = (next: string) => {
@@ -98,23 +98,13 @@ function RootField({ root, onChange }: { root: string; onChange: (root: string) 
     if (ABSOLUTE_PATH.test(next.trim())) onChange(next.trim());
   };
   return (
-    <div className="flex flex-wrap items-center gap-2 text-sm">
-      <label htmlFor={id} className="text-muted">
-        Folder of datasets there
-      </label>
-      <input
-        id={id}
-        autoComplete="off"
-        spellCheck={false}
-        value={text}
-        onChange={({ target }) => change(target.value)}
-        aria-invalid={!isAbsolute}
-        aria-describedby={`${id}-error`}
-        className="min-h-9 touch w-56 rounded-lg border border-line bg-page px-3 font-mono"
-      />
-      <p id={`${id}-error`} role="alert" className="text-bad wrap-anywhere empty:hidden">
-        {isAbsolute ? '' : `Write a path from the root, such as ${USUAL_ROOT}. The lines below still have ${root}.`}
-      </p>
-    </div>
+    <TextField
+      label="Folder of datasets there"
+      isBeside
+      value={text}
+      onChange={change}
+      error={isAbsolute ? '' : `Write a path from the root, such as ${USUAL_ROOT}. The lines below still have ${root}.`}
+      className="font-mono"
+    />
   );
 }

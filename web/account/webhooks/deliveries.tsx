@@ -4,8 +4,9 @@ import { RelativeTime } from '../../datasets/relative-time.js';
 import { useDatasets } from '../../live/datasets.js';
 import { WriteButton } from '../../session/write-button.js';
 import { dateOf, momentOf } from '../../ui/ago.js';
+import { Answer } from '../../ui/answer.js';
 import { Button } from '../../ui/button.js';
-import { countOf, messageOf, numberOf } from '../../ui/format.js';
+import { countOf, numberOf } from '../../ui/format.js';
 import { useDeliveries } from './use-webhooks.js';
 
 /** Deliveries that are shown before a click on the button that shows all. */
@@ -31,18 +32,16 @@ interface DeliveryListProps {
 }
 
 /** The last deliveries of a webhook, each with its state and time. */
-export function DeliveryList({ webhook: { id, url, enabled }, isBusy, onResend }: DeliveryListProps) {
-  const { data: deliveries, error } = useDeliveries(id);
+export function DeliveryList(props: DeliveryListProps) {
+  const query = useDeliveries(props.webhook.id);
+  return <Answer of={query}>{(deliveries) => <Deliveries {...props} deliveries={deliveries} />}</Answer>;
+}
+
+function Deliveries(props: DeliveryListProps & { deliveries: readonly WebhookDelivery[] }) {
+  const { deliveries, isBusy, onResend } = props;
+  const { url, enabled } = props.webhook;
   const { data: datasets = [] } = useDatasets();
   const [areAllShown, setAllShown] = useState(false);
-  if (error !== null) {
-    return (
-      <p role="alert" className="text-sm text-bad">
-        {messageOf(error)}
-      </p>
-    );
-  }
-  if (deliveries === undefined) return <p className="text-sm text-muted">Loading …</p>;
   if (deliveries.length === 0) return <p className="text-sm text-muted">Nothing was sent yet.</p>;
   const names = new Map(datasets.map((dataset) => [dataset.id, dataset.name]));
   const hidden = areAllShown ? 0 : deliveries.length - SHOWN_AT_FIRST;
