@@ -6,8 +6,7 @@ import { countOf, numberOf } from '../ui/format.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { FlaggedImages } from './flagged-images.js';
 import { BucketBars } from './plots/bucket-bars.js';
-import { Histogram } from './plots/histogram.js';
-import { binsOf } from './plots/histogram-bins.js';
+import { binsOf, Histogram } from './plots/histogram.js';
 import { SizeScatter } from './plots/size-scatter.js';
 
 /** Bins of the aspect ratio as a power of two. The outer bins include ratios beyond 1:4 and 4:1. */

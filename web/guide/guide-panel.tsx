@@ -35,7 +35,7 @@ export function GuideLink({ place, children }: { place: GuidePlace; children: Re
 
 /** The guide at the right of the window, while it is open. On a narrow window, it covers the page. */
 export function GuidePanel() {
-  const place = open.use();
+  const place = open.useValue();
   const isOpen = place !== undefined;
   useEffect(() => {
     if (!isOpen) return;

@@ -153,7 +153,7 @@ export function useSignedIn(): SignedIn | undefined {
 }
 
 export function useSession(): Session {
-  return store.use() ?? UNKNOWN;
+  return store.useValue() ?? UNKNOWN;
 }
 
 const HERE = { baseUrl: location.origin, attempts: 2 };

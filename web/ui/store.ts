@@ -21,7 +21,7 @@ export class Store<T> {
   }
 
   /** The value in a component, which is rendered again when it changes. */
-  use(key = ''): T | undefined {
+  useValue(key = ''): T | undefined {
     return useSyncExternalStore(this.#subscribe, () => this.get(key));
   }
 

@@ -6,24 +6,24 @@ import { stemOf } from '../../../src/dataset/media.js';
 import { Thumbnail } from '../../live/thumbnail.js';
 import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
+import { Alert } from '../../ui/answer.js';
 import { foldCase, messageOf } from '../../ui/format.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
 import { useUploads } from '../../upload/queue/page-queue.js';
 import { counterpartNameOf } from './counterpart-file.js';
-import type { LinkedFiles } from './linked-files.js';
-import { StemList } from './stem-list.js';
+import { type LinkedFiles, PAIR_ROW, StemList } from './pair-lists.js';
 
 /** The targets that lack a control or mask, each with a place for the file that is missing. */
-export function MissingList({ dataset, link, word }: LinkedFiles) {
+export function MissingList({ dataset, link, files, word }: LinkedFiles) {
   const addFiles = useAddFiles();
   const canWrite = useCanWrite();
   const sending = useSendingStems(link.dataset_id);
   const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
   const { slot, missing } = link;
   const targets = useMemo(() => mediaByStem(dataset.files), [dataset.files]);
-  const near = useMemo(() => nearFilesOf(missing.stems, link.files), [missing.stems, link.files]);
+  const near = useMemo(() => nearFilesOf(missing.stems, files), [missing.stems, files]);
 
   const place = (stem: string, files: readonly DroppedFile[]) => {
     const [only, ...others] = files;
@@ -41,7 +41,7 @@ export function MissingList({ dataset, link, word }: LinkedFiles) {
   };
 
   return (
-    <StemList label={`Targets without a ${word}`} stems={missing.stems} total={missing.count}>
+    <StemList label={`Targets without a ${word}`} {...missing}>
       {(stem) => {
         const row = (
           <>
@@ -49,16 +49,13 @@ export function MissingList({ dataset, link, word }: LinkedFiles) {
             <div className="min-w-0 grow basis-40 wrap-anywhere">
               <p>{stem}</p>
               {near.has(stem) && <p className="text-muted">{near.get(stem)}</p>}
-              <p role="alert" className="text-bad empty:hidden">
-                {faults.get(stem)}
-              </p>
+              <Alert>{faults.get(stem)}</Alert>
             </div>
           </>
         );
-        const layout = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
-        if (!canWrite) return <div className={layout}>{row}</div>;
+        if (!canWrite) return <div className={PAIR_ROW}>{row}</div>;
         return (
-          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={layout}>
+          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={PAIR_ROW}>
             {row}
             <ChooseFile
               label={`Choose a file as the ${word} of ${stem}`}

@@ -1,24 +1,16 @@
 import { useState } from 'react';
 import { stemOf } from '../../../../src/dataset/media.js';
-import { useDataset } from '../../../live/dataset.js';
-import { useConnect } from '../../../session/client.js';
 import { WriteButton } from '../../../session/write-button.js';
+import { Alert } from '../../../ui/answer.js';
 import { numberOf } from '../../../ui/format.js';
 import { chooseFiles } from '../../../upload/add-files/dropped-files.js';
-import { convertImages, type ImageToConvert, useConversion } from './conversions.js';
+import { type ImageToConvert, useConvert } from './conversions.js';
 
 const ACCEPTED = 'image/*,.heic,.heif';
 
-function useConvert(datasetId: string) {
-  const connect = useConnect();
-  const { refetch } = useDataset(datasetId);
-  return (images: readonly ImageToConvert[]) => void convertImages(images, { connect, datasetId, refetch });
-}
-
 /** Converts a stored image, or the original of a rejected one, which the user chooses. */
 export function ConvertButton({ datasetId, image }: { datasetId: string; image: ImageToConvert }) {
-  const convert = useConvert(datasetId);
-  const { isRunning } = useConversion(datasetId);
+  const { isRunning, convert } = useConvert(datasetId);
   const start = () => {
     if (image.stored !== undefined) return convert([image]);
     chooseFiles({ accept: ACCEPTED }, ([original]) => original && convert([{ ...image, original }]));
@@ -38,8 +30,7 @@ export function ConvertButton({ datasetId, image }: { datasetId: string; image: 
 
 /** Says what a conversion does, converts all images of a kind, and shows the progress. */
 export function ConvertAll({ datasetId, images }: { datasetId: string; images: readonly ImageToConvert[] }) {
-  const convert = useConvert(datasetId);
-  const { isRunning, done, total } = useConversion(datasetId);
+  const { isRunning, done, total, convert } = useConvert(datasetId);
   const [failure, setFailure] = useState('');
   const stored = images.filter((image) => image.stored !== undefined);
   const rejected = images.filter((image) => image.stored === undefined);
@@ -62,9 +53,7 @@ export function ConvertAll({ datasetId, images }: { datasetId: string; images: r
         <p role="status" className="empty:hidden">
           {isRunning ? `Converting ${numberOf(Math.min(done + 1, total))} of ${numberOf(total)} …` : ''}
         </p>
-        <p role="alert" className="text-bad empty:hidden">
-          {failure}
-        </p>
+        <Alert>{failure}</Alert>
       </div>
       {stored.length > 1 && (
         <WriteButton disabled={isRunning} onClick={() => convert(stored)}>
