@@ -4,11 +4,11 @@ import { stemOf } from '../../src/dataset/media.js';
 /** A file that differs between two revisions. `before` and `after` are `undefined` where it does not exist. */
 export interface DifferentFile {
   readonly filename: string;
-  readonly before: DatasetFile | undefined;
-  readonly after: DatasetFile | undefined;
+  readonly before?: DatasetFile | undefined;
+  readonly after?: DatasetFile | undefined;
   /** The texts of a caption; `undefined` where there is none, or none that is short enough to show. */
-  readonly textBefore: string | undefined;
-  readonly textAfter: string | undefined;
+  readonly textBefore?: string | undefined;
+  readonly textAfter?: string | undefined;
 }
 
 /** The files that share a stem and differ. */
@@ -35,20 +35,8 @@ export function diffRowsOf(pages: readonly DiffPage[]): DiffRow[] {
 
 function differentFilesOf({ added, removed, changed }: DiffPage): DifferentFile[] {
   return [
-    ...added.map((file) => ({
-      filename: file.filename,
-      before: undefined,
-      after: file,
-      textBefore: undefined,
-      textAfter: file.text,
-    })),
-    ...removed.map((file) => ({
-      filename: file.filename,
-      before: file,
-      after: undefined,
-      textBefore: file.text,
-      textAfter: undefined,
-    })),
+    ...added.map((file) => ({ filename: file.filename, after: file, textAfter: file.text })),
+    ...removed.map((file) => ({ filename: file.filename, before: file, textBefore: file.text })),
     ...changed.map(({ filename, from, to, from_text, to_text }) => ({
       filename,
       before: from,

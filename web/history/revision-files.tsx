@@ -2,7 +2,7 @@ import { useMemo, useRef } from 'react';
 import type { Revision } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { Button } from '../ui/button.js';
+import { Answer } from '../ui/answer.js';
 import { messageOf } from '../ui/format.js';
 import { PastPicture } from './past-picture.js';
 import { useRevisionFiles, useRevisionTexts } from './use-history.js';
@@ -14,18 +14,19 @@ const PAIRS_PER_REQUEST = 50;
 
 /** All files of a revision: pictures with their captions, to look at. */
 export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string; revision: Revision }) {
-  const { data: files, error, refetch } = useRevisionFiles(datasetId, number);
-  const pairs = useMemo(() => files && pairsOf({ files, warnings: [] }), [files]);
-  if (error !== null) {
-    return (
-      <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-        {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-      </div>
-    );
-  }
-  if (pairs === undefined) return <p aria-live="polite">Loading …</p>;
-  if (pairs.length === 0) return <p className="py-4 text-muted">This revision has no files.</p>;
-  return <PairList datasetId={datasetId} number={number} pairs={pairs} />;
+  const query = useRevisionFiles(datasetId, number);
+  const pairs = useMemo(() => query.data && pairsOf({ files: query.data, warnings: [] }), [query.data]);
+  return (
+    <Answer of={{ ...query, data: pairs }}>
+      {(all) =>
+        all.length === 0 ? (
+          <p className="py-4 text-muted">This revision has no files.</p>
+        ) : (
+          <PairList datasetId={datasetId} number={number} pairs={all} />
+        )
+      }
+    </Answer>
+  );
 }
 
 function PairList({ datasetId, number, pairs }: { datasetId: string; number: number; pairs: readonly Pair[] }) {

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { type RefObject, useEffect, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles, Revision, RevisionDiff } from '../../src/client/client.js';
-import { stemOf } from '../../src/dataset/media.js';
+import { filesByStem } from '../live/counterparts.js';
 import { useClient } from '../session/client.js';
 import { diffRowsOf } from './diff-rows.js';
 import { operationOf } from './operation.js';
@@ -68,9 +68,9 @@ function picturesIn(
   diff: RevisionDiff,
   { files, from, to }: { files: readonly DatasetFile[]; from: number; to: number },
 ): ChangedPicture[] {
-  const now = new Map(files.flatMap((file) => (file.kind === 'caption' ? [] : [[stemOf(file.filename), file]])));
+  const now = filesByStem(files);
   const all = diffRowsOf([diff]).flatMap(({ stem, media }): ChangedPicture[] => {
-    const current = now.get(stem);
+    const [current] = now.get(stem) ?? [];
     if (media.length === 0) return current ? [{ file: current, revision: undefined, isRemoved: false }] : [];
     return media.map(({ before, after }) => ({
       file: (after ?? before)!,

@@ -3,6 +3,7 @@ import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { stemOf } from '../../../src/dataset/media.js';
+import { filesByStem } from '../../live/counterparts.js';
 import { Thumbnail } from '../../live/thumbnail.js';
 import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
@@ -22,7 +23,7 @@ export function MissingList({ dataset, link, files, word }: LinkedFiles) {
   const sending = useSendingStems(link.dataset_id);
   const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
   const { slot, missing } = link;
-  const targets = useMemo(() => mediaByStem(dataset.files), [dataset.files]);
+  const targets = filesByStem(dataset.files);
   const near = useMemo(() => nearFilesOf(missing.stems, files), [missing.stems, files]);
 
   const place = (stem: string, files: readonly DroppedFile[]) => {
@@ -30,7 +31,7 @@ export function MissingList({ dataset, link, files, word }: LinkedFiles) {
     try {
       if (only?.file === undefined) throw new Error('Your browser could not read the file. Choose it again.');
       if (others.length > 0) throw new Error(`Choose one file, the ${word} of ${stem}.`);
-      const isClip = targets.get(stem)?.kind === 'video';
+      const isClip = targets.get(stem)?.[0]?.kind === 'video';
       const name = counterpartNameOf(only.file.name, { stem, slot, isClip });
       const file = new File([only.file], name, { type: only.file.type });
       addFiles(Promise.resolve([{ path: name, file }]), link.dataset_id);
@@ -45,7 +46,7 @@ export function MissingList({ dataset, link, files, word }: LinkedFiles) {
       {(stem) => {
         const row = (
           <>
-            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)} />
+            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)?.[0]} />
             <div className="min-w-0 grow basis-40 wrap-anywhere">
               <p>{stem}</p>
               {near.has(stem) && <p className="text-muted">{near.get(stem)}</p>}
@@ -107,11 +108,6 @@ function useSendingStems(datasetId: string): ReadonlySet<string> {
   return new Set(
     batches.flatMap(({ batch, dataset }) => (dataset.id === datasetId ? batch.unsentNames.map(stemOf) : [])),
   );
-}
-
-/** The image or clip of each stem. */
-function mediaByStem(files: readonly DatasetFile[]): Map<string, DatasetFile> {
-  return new Map(files.filter(({ kind }) => kind !== 'caption').map((file) => [stemOf(file.filename), file]));
 }
 
 /** What may be meant by a missing control: a file of that stem that the trainer does not read, or one in other letters. */
