@@ -1,5 +1,5 @@
 import { Folder } from 'lucide-react';
-import { useId } from 'react';
+import { TextField } from '../../ui/fields.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices } from '../../ui/panel.js';
@@ -43,9 +43,15 @@ export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: Fo
                   onChange={(next) => onChoose(folder.path, next)}
                 />
                 {choice === 'own' && (
-                  <OwnName
-                    path={folder.path}
-                    {...ownNameOf(folder.path)}
+                  <TextField
+                    label={
+                      <>
+                        Name<span className="sr-only"> of the dataset from {folder.path}</span>
+                      </>
+                    }
+                    isBeside
+                    value={ownNameOf(folder.path).name}
+                    error={ownNameOf(folder.path).error}
                     onChange={(name) => onName(folder.path, name)}
                   />
                 )}
@@ -76,37 +82,6 @@ function FolderFacts({ folder: { path, name, counts, kohya } }: { folder: Droppe
           </p>
         )}
       </div>
-    </div>
-  );
-}
-
-interface OwnNameProps {
-  readonly path: string;
-  readonly name: string;
-  readonly error: string;
-  readonly onChange: (name: string) => void;
-}
-
-function OwnName({ path, name, error, onChange }: OwnNameProps) {
-  const id = useId();
-  return (
-    <div className="flex basis-full flex-wrap items-center gap-2">
-      <label htmlFor={id} className="text-muted">
-        Name<span className="sr-only"> of the dataset from {path}</span>
-      </label>
-      <input
-        id={id}
-        autoComplete="off"
-        spellCheck={false}
-        value={name}
-        aria-invalid={error !== ''}
-        aria-describedby={`${id}-error`}
-        onChange={({ target }) => onChange(target.value)}
-        className="min-h-9 touch min-w-0 grow rounded-lg border border-line bg-page px-3"
-      />
-      <p id={`${id}-error`} role="alert" className="basis-full text-bad wrap-anywhere empty:hidden">
-        {error}
-      </p>
     </div>
   );
 }

@@ -1,5 +1,5 @@
-import { useId } from 'react';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
+import { SelectField } from '../../ui/fields.js';
 import { countOf } from '../../ui/format.js';
 import { lastPartOf } from '../../../src/dataset/import/entry-paths.js';
 import { Choices } from '../../ui/panel.js';
@@ -26,15 +26,15 @@ export function CaptionChoices({
             {countOf(used, 'caption')} from {path}
           </h3>
           <div className="flex flex-wrap gap-x-4 gap-y-2">
-            <ColumnChoice
+            <SelectField
               label="Files"
-              columns={columns}
+              options={columns}
               value={fileColumn}
               onChange={(column) => onChange({ ...choices, fileColumn: column })}
             />
-            <ColumnChoice
+            <SelectField
               label="Captions"
-              columns={columns.filter((column) => column !== fileColumn)}
+              options={columns.filter((column) => column !== fileColumn)}
               value={captionColumn}
               onChange={(column) => onChange({ ...choices, captionColumn: column })}
             />
@@ -56,33 +56,5 @@ export function CaptionChoices({
         </section>
       )}
     </>
-  );
-}
-
-interface ColumnChoiceProps {
-  readonly label: string;
-  readonly columns: readonly string[];
-  readonly value: string;
-  readonly onChange: (column: string) => void;
-}
-
-function ColumnChoice({ label, columns, value, onChange }: ColumnChoiceProps) {
-  const id = useId();
-  return (
-    <div className="flex items-center gap-2">
-      <label htmlFor={id} className="text-muted">
-        {label}
-      </label>
-      <select
-        id={id}
-        value={value}
-        onChange={({ target }) => onChange(target.value)}
-        className="min-h-9 touch max-w-48 rounded-lg border border-line bg-page px-2"
-      >
-        {columns.map((column) => (
-          <option key={column}>{column}</option>
-        ))}
-      </select>
-    </div>
   );
 }

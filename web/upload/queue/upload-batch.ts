@@ -1,3 +1,4 @@
+import { MAX_LISTED } from '../../../src/api/limits.js';
 import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
 import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
 import {
@@ -12,7 +13,6 @@ import type { QueuedFile } from './queued-file.js';
 import { type ReplacedEntry, replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
-import { withdrawAwaited } from './withdraw-awaited.js';
 
 /** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
@@ -288,13 +288,18 @@ export class UploadBatch {
   }
 
   async #withdraw(client: TrainyardClient, files: readonly QueuedFile[], signal: AbortSignal): Promise<void> {
-    const filesByName = new Map(files.map((file) => [file.name, file]));
-    const onWithdrawn = (name: string) => {
-      // Otherwise it is to be sent again.
-      if (this.phase.state === 'cancelling') this.#remaining.delete(filesByName.get(name)!);
+    const byName = new Map(files.map((file) => [file.name, file]));
+    for (let hasMore = true; hasMore; ) {
+      // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
+      const { awaited = [] } = await client.status(this.dataset.id, { signal });
+      const names = awaited.flatMap(({ filename }) => (byName.has(filename) ? filename : []));
+      const answers = names.length === 0 ? [] : await client.bulk.withdraw(this.dataset.id, names, { signal });
+      // The others are being received, or were uploaded after all.
+      hasMore = awaited.length === MAX_LISTED && answers.some(({ withdrawn }) => withdrawn);
+      // Otherwise they are to be sent again.
+      if (this.phase.state === 'cancelling') for (const name of names) this.#remaining.delete(byName.get(name)!);
       this.#onChange();
-    };
-    await withdrawAwaited(client, this.dataset.id, { names: new Set(filesByName.keys()), onWithdrawn, signal });
+    }
   }
 
   #enter(phase: BatchPhase): void {
