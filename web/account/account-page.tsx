@@ -9,7 +9,7 @@ import { Panel } from '../ui/panel.js';
 import { NewTokenDialog } from './new-token-dialog.js';
 import { RevokeDialog } from './revoke-dialog.js';
 import { TokenList } from './token-list.js';
-import { useTokens, useWhyNotManage } from './use-tokens.js';
+import { useTokens, useWhyNotManage } from './token-list.js';
 import { WebhooksPanel } from './webhooks/webhooks-panel.js';
 
 /** What signs in, with what is said if there is none of it. */
@@ -42,8 +42,8 @@ export function AccountPage() {
   const [isMaking, setMaking] = useState(false);
   const [toRevoke, setToRevoke] = useState<Token>();
   const newToken = (
-    <Button kind="primary" disabled={whyNot !== undefined} title={whyNot} onClick={() => setMaking(true)}>
-      <Plus size={16} aria-hidden /> New token
+    <Button icon={Plus} kind="primary" disabled={whyNot !== undefined} title={whyNot} onClick={() => setMaking(true)}>
+      New token
     </Button>
   );
   return (

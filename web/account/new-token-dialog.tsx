@@ -10,7 +10,7 @@ import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { CheckField, TextField } from '../ui/fields.js';
 import { Choices } from '../ui/panel.js';
-import { refetchTokens } from './use-tokens.js';
+import { refetchTokens } from './token-list.js';
 
 const DAY_SECONDS = 86_400;
 const DAYS = [

@@ -7,7 +7,7 @@ import { checkSession } from '../session/session.js';
 import { CheckField } from '../ui/fields.js';
 import { countOf } from '../ui/format.js';
 import { titleOf } from './token-list.js';
-import { refetchTokens } from './use-tokens.js';
+import { refetchTokens } from './token-list.js';
 
 interface RevokeDialogProps {
   readonly token: Token;

@@ -59,21 +59,19 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
             {numberOf(short.length)} of {countOf(clips.length, 'clip')} {short.length === 1 ? 'has' : 'have'} fewer than{' '}
             {numFrames} frames.
           </p>
-          <div className="rounded-lg border border-line">
-            <LongList label={`Clips of fewer than ${numFrames} frames`} items={short}>
-              {(clip) => (
-                <p className="flex gap-4 px-3 py-2 text-sm">
-                  <Link
-                    href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
-                    className="mr-auto text-link wrap-anywhere"
-                  >
-                    {clip.filename}
-                  </Link>
-                  <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
-                </p>
-              )}
-            </LongList>
-          </div>
+          <LongList isFramed label={`Clips of fewer than ${numFrames} frames`} items={short}>
+            {(clip) => (
+              <p className="flex gap-4 px-3 py-2 text-sm">
+                <Link
+                  href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
+                  className="mr-auto text-link wrap-anywhere"
+                >
+                  {clip.filename}
+                </Link>
+                <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
+              </p>
+            )}
+          </LongList>
         </div>
       )}
     </Panel>

@@ -38,8 +38,8 @@ function StartOrCancel({ analyses: { progress, remaining, analyzed, start, cance
   if (progress.state === 'running') return <Button onClick={cancel}>Cancel</Button>;
   if (start === undefined) return null;
   return (
-    <Button kind="primary" onClick={start}>
-      <Eye size={16} aria-hidden /> Analyze {countOf(remaining, analyzed.length > 0 ? 'more image' : 'image')}
+    <Button icon={Eye} kind="primary" onClick={start}>
+      Analyze {countOf(remaining, analyzed.length > 0 ? 'more image' : 'image')}
     </Button>
   );
 }
@@ -92,12 +92,13 @@ function TinyImages({ dataset, images }: { dataset: DatasetWithFiles; images: re
         {tiny.length > 0 && (
           <>
             <WriteButton
+              icon={Trash2}
               kind="danger"
               className="self-start"
               disabled={deleting.deletion.isRunning}
               onClick={() => deleting.ask(pairsOf(dataset).filter(areTiny))}
             >
-              <Trash2 size={16} aria-hidden /> Delete {countOf(tiny.length, 'tiny image')} with their captions
+              Delete {countOf(tiny.length, 'tiny image')} with their captions
             </WriteButton>
             <FlaggedImages datasetId={dataset.id} label="Tiny images" flagged={tiny} />
           </>

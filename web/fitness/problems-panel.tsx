@@ -16,7 +16,7 @@ import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
 import { ConvertAll, ConvertButton } from './fixes/convert/convert-actions.js';
 import { useConvert } from './fixes/convert/conversions.js';
-import { convertibleNames, isConvertible } from './fixes/convert/convertible.js';
+import { convertibleNames, isConvertible } from './fixes/convert/convert-actions.js';
 import { DeleteButton, FixActions, FixAll } from './fixes/problem-actions.js';
 import { renamesFor } from './fixes/renames.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';

@@ -28,15 +28,15 @@ export function RevisionActions({ dataset, revision, only }: RevisionActionsProp
     <div className="flex flex-wrap gap-2">
       {/* There is nothing before the first revision of an older data folder to go back to. */}
       {how !== 'import' && (
-        <Button aria-label={only && `Undo revision ${number}`} onClick={() => setDialog('undo')}>
-          <Undo2 size={16} aria-hidden /> Undo
+        <Button icon={Undo2} aria-label={only && `Undo revision ${number}`} onClick={() => setDialog('undo')}>
+          Undo
         </Button>
       )}
       {only === undefined && (
         <>
           {!is_latest && (
-            <Button onClick={() => setDialog('restore')}>
-              <History size={16} aria-hidden /> Restore
+            <Button icon={History} onClick={() => setDialog('restore')}>
+              Restore
             </Button>
           )}
           <Button onClick={() => setDialog(pinned === null ? 'pin' : 'unpin')}>

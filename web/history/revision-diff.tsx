@@ -6,7 +6,7 @@ import { filesByStem } from '../live/counterparts.js';
 import { LoadFailure } from '../ui/answer.js';
 import { Button } from '../ui/button.js';
 import { sizeOf } from '../ui/format.js';
-import { type DifferentFile, type DiffRow, diffRowsOf } from './diff-rows.js';
+import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
 import { PastPicture } from './past-picture.js';
 import { useRevisionDiff } from './use-history.js';
 import { countsInWords } from './words.js';

@@ -1,27 +1,19 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Dataset, DatasetWithFiles, Link } from '../../src/client/client.js';
+import type { LinkSlot } from '../../src/dataset/dataset.js';
+import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
 import { slotLabel, slotWord } from '../live/slot-words.js';
-import { useClient } from '../session/client.js';
 import { useCanWrite } from '../session/account.js';
+import { useClient } from '../session/client.js';
 import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
 import { Answer } from '../ui/answer.js';
 import { Dialog } from '../ui/dialog.js';
 import { SelectField } from '../ui/fields.js';
 import { countOf, numberOf, shortListOf } from '../ui/format.js';
-import {
-  type ChosenLinks,
-  chosenLinksOf,
-  controlSlotAt,
-  MAX_CONTROLS,
-  NO_LINKS,
-  offersFor,
-  requestOf,
-  withControl,
-} from './linkable.js';
 
 /** Links a training dataset to its controls and its mask. */
 export function LinksDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
@@ -186,4 +178,63 @@ function PairState({ link, word }: { link: Link; word: string }) {
       ))}
     </ul>
   );
+}
+
+/** The controls and the mask that a person has chosen, by id. The controls have no gaps. */
+interface ChosenLinks {
+  readonly controls: readonly string[];
+  readonly mask: string | undefined;
+}
+
+const NO_LINKS: ChosenLinks = { controls: [], mask: undefined };
+
+const CONTROL_SLOTS = LINK_SLOTS.filter((slot): slot is Exclude<LinkSlot, 'mask'> => slot !== 'mask');
+
+const MAX_CONTROLS = CONTROL_SLOTS.length;
+
+/** The links of a dataset as its status has them. */
+function chosenLinksOf(
+  links: { readonly [Slot in LinkSlot]?: { readonly dataset_id: string } | undefined } = {},
+): ChosenLinks {
+  return { controls: CONTROL_SLOTS.flatMap((slot) => links[slot]?.dataset_id ?? []), mask: links.mask?.dataset_id };
+}
+
+/** The links as a request has them. */
+function requestOf({ controls, mask }: ChosenLinks): Partial<Record<LinkSlot, string>> {
+  return {
+    ...Object.fromEntries(controls.map((id, index) => [CONTROL_SLOTS[index], id])),
+    ...(mask !== undefined && { mask }),
+  };
+}
+
+/** The slot of the control at an index. */
+function controlSlotAt(index: number): LinkSlot {
+  return CONTROL_SLOTS[index]!;
+}
+
+/** Chooses the control at an index, or removes it; those behind it then move up. */
+function withControl({ controls, mask }: ChosenLinks, index: number, id: string | undefined): ChosenLinks {
+  const next = [...controls];
+  next.splice(index, 1, ...(id === undefined ? [] : [id]));
+  return { controls: next, mask };
+}
+
+interface Offers {
+  /** Those with the role. */
+  readonly fitting: readonly Dataset[];
+  /** Training datasets that could get it. */
+  readonly others: readonly Dataset[];
+}
+
+/** The datasets that can be chosen in a slot: each is linked in one slot only. */
+function offersFor(
+  datasets: readonly Dataset[],
+  { role, own, chosen }: { role: 'control' | 'mask'; own: string; chosen: readonly string[] },
+): Offers {
+  const free = datasets.filter(({ id }) => id !== own && !chosen.includes(id));
+  const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
+  return {
+    fitting: free.filter((dataset) => dataset.role === role).sort(byName),
+    others: free.filter((dataset) => dataset.role === 'training').sort(byName),
+  };
 }

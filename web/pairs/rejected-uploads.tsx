@@ -45,28 +45,26 @@ export function RejectedUploads({
       <p role="alert" className="text-sm text-bad empty:hidden">
         {failure}
       </p>
-      <div className="rounded-xl border border-line bg-panel">
-        <LongList label="Rejected" items={uploads}>
-          {({ filename, problem }) => (
-            <div className="flex items-center gap-3 px-4 py-2">
-              <div className="mr-auto min-w-0">
-                <p className="truncate text-sm font-medium" title={filename}>
-                  {filename}
-                </p>
-                <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
-              </div>
-              <WriteButton
-                aria-label={`Dismiss ${filename}`}
-                disabled={withdrawing.has(filename)}
-                onClick={() => void withdraw([filename])}
-                className="shrink-0"
-              >
-                Dismiss
-              </WriteButton>
+      <LongList isFramed label="Rejected" items={uploads}>
+        {({ filename, problem }) => (
+          <div className="flex items-center gap-3 px-4 py-2">
+            <div className="mr-auto min-w-0">
+              <p className="truncate text-sm font-medium" title={filename}>
+                {filename}
+              </p>
+              <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
             </div>
-          )}
-        </LongList>
-      </div>
+            <WriteButton
+              aria-label={`Dismiss ${filename}`}
+              disabled={withdrawing.has(filename)}
+              onClick={() => void withdraw([filename])}
+              className="shrink-0"
+            >
+              Dismiss
+            </WriteButton>
+          </div>
+        )}
+      </LongList>
     </section>
   );
 }

@@ -11,7 +11,7 @@ import { Alert, Answer } from '../../ui/answer.js';
 import { Panel } from '../../ui/panel.js';
 import { DeliveryList, eventWord } from './deliveries.js';
 import { NewWebhookDialog } from './new-webhook-dialog.js';
-import { refetchDeliveries, refetchWebhooks, useWebhooks } from './use-webhooks.js';
+import { refetchDeliveries, refetchWebhooks, useWebhooks } from './deliveries.js';
 
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
 export function WebhooksPanel() {
@@ -25,8 +25,13 @@ export function WebhooksPanel() {
       title="Webhooks"
       aside={
         !isBound && (
-          <WriteButton kind="primary" disabled={webhooks.data === undefined} onClick={() => setMaking(true)}>
-            <Plus size={16} aria-hidden /> New webhook
+          <WriteButton
+            icon={Plus}
+            kind="primary"
+            disabled={webhooks.data === undefined}
+            onClick={() => setMaking(true)}
+          >
+            New webhook
           </WriteButton>
         )
       }

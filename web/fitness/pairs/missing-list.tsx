@@ -81,8 +81,8 @@ function ChooseFile({ label, isSending, onFile }: ChooseFileProps) {
   return (
     <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
       <span className="text-muted">{isSending ? 'Uploading …' : 'Drop the file here, or'}</span>
-      <WriteButton aria-label={label} disabled={isSending} onClick={choose}>
-        <Upload size={16} aria-hidden /> Choose a file
+      <WriteButton icon={Upload} aria-label={label} disabled={isSending} onClick={choose}>
+        Choose a file
       </WriteButton>
     </div>
   );

@@ -23,7 +23,7 @@ import {
   withNextView,
 } from './comparison.js';
 import { CropBar, CropFrame } from './crop-frame.js';
-import { DownloadLink } from './file-facts.js';
+import { DownloadLink } from './viewer-side.js';
 import { Filmstrip } from './filmstrip.js';
 import { Full, usePreloaded } from './full.js';
 import { Pressed } from './pressed.js';
@@ -190,14 +190,13 @@ function PairTools({ datasetId, pair, file, isSelected, onSelect, onDelete }: Pa
       )}
       <DownloadLink datasetId={datasetId} file={file} />
       <WriteButton
+        icon={Trash2}
         kind="quiet"
         aria-label="Delete this pair"
         title={withKey('Delete this pair', 'viewerRemove')}
         onClick={() => onDelete(pair)}
         className="hover:text-bad"
-      >
-        <Trash2 size={18} aria-hidden />
-      </WriteButton>
+      />
     </>
   );
 }

@@ -25,41 +25,39 @@ export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: Fo
   return (
     <section className="flex flex-col gap-1">
       <h3 className="text-sm font-medium">{countOf(folders.length, 'folder')}</h3>
-      <div className="rounded-lg border border-line">
-        <LongList label="Folders" items={folders} height="max-h-[50dvh]">
-          {(folder) => {
-            const choice = choiceOf(folder.path, choices);
-            return (
-              <div
-                className="flex flex-wrap items-center gap-x-3 gap-y-1 py-1.5 pr-2 text-sm"
-                style={{ paddingLeft: `${0.75 + Math.min(folder.depth, 6) * 1.25}rem` }}
-              >
-                <FolderFacts folder={folder} />
-                <Choices
-                  label={`What to do with ${folder.path || 'the files beside the folders'}`}
-                  isLabelHidden
-                  options={OPTIONS.filter(({ value }) => value !== 'own' || folder.path !== '')}
-                  value={choice}
-                  onChange={(next) => onChoose(folder.path, next)}
+      <LongList isFramed label="Folders" items={folders} height="max-h-[50dvh]">
+        {(folder) => {
+          const choice = choiceOf(folder.path, choices);
+          return (
+            <div
+              className="flex flex-wrap items-center gap-x-3 gap-y-1 py-1.5 pr-2 text-sm"
+              style={{ paddingLeft: `${0.75 + Math.min(folder.depth, 6) * 1.25}rem` }}
+            >
+              <FolderFacts folder={folder} />
+              <Choices
+                label={`What to do with ${folder.path || 'the files beside the folders'}`}
+                isLabelHidden
+                options={OPTIONS.filter(({ value }) => value !== 'own' || folder.path !== '')}
+                value={choice}
+                onChange={(next) => onChoose(folder.path, next)}
+              />
+              {choice === 'own' && (
+                <TextField
+                  label={
+                    <>
+                      Name<span className="sr-only"> of the dataset from {folder.path}</span>
+                    </>
+                  }
+                  isBeside
+                  value={ownNameOf(folder.path).name}
+                  error={ownNameOf(folder.path).error}
+                  onChange={(name) => onName(folder.path, name)}
                 />
-                {choice === 'own' && (
-                  <TextField
-                    label={
-                      <>
-                        Name<span className="sr-only"> of the dataset from {folder.path}</span>
-                      </>
-                    }
-                    isBeside
-                    value={ownNameOf(folder.path).name}
-                    error={ownNameOf(folder.path).error}
-                    onChange={(name) => onName(folder.path, name)}
-                  />
-                )}
-              </div>
-            );
-          }}
-        </LongList>
-      </div>
+              )}
+            </div>
+          );
+        }}
+      </LongList>
     </section>
   );
 }

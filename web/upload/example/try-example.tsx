@@ -33,8 +33,8 @@ export function TryExample() {
       <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
         {failure}
       </p>
-      <WriteButton disabled={isBusy} onClick={() => void run(create)} className="mt-auto">
-        <Sparkles size={16} aria-hidden /> {isBusy ? 'Creating …' : 'Try the example'}
+      <WriteButton icon={Sparkles} disabled={isBusy} onClick={() => void run(create)} className="mt-auto">
+        {isBusy ? 'Creating …' : 'Try the example'}
       </WriteButton>
     </div>
   );

@@ -60,11 +60,9 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
         <summary className="w-fit touch cursor-pointer content-center rounded py-1">
           {unsent.length < counts.pending ? `The first ${numberOf(unsent.length)} names` : 'Their names'}
         </summary>
-        <div className="mt-2 rounded-lg border border-line bg-panel">
-          <LongList label="Files that were not sent" items={unsent}>
-            {(filename) => <p className="px-3 py-2 wrap-anywhere">{filename}</p>}
-          </LongList>
-        </div>
+        <LongList isFramed label="Files that were not sent" items={unsent}>
+          {(filename) => <p className="px-3 py-2 wrap-anywhere">{filename}</p>}
+        </LongList>
       </details>
     </section>
   );

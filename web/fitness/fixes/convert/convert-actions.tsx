@@ -1,10 +1,12 @@
 import { useState } from 'react';
+import type { Problem } from '../../../../src/client/client.js';
 import { stemOf } from '../../../../src/dataset/media.js';
+import { CONVERT_ADVICE, type ErrorProblemCode, type WarningCode } from '../../../../src/dataset/problems.js';
+import { type ImageToConvert, useConvert } from './conversions.js';
 import { WriteButton } from '../../../session/write-button.js';
 import { Alert } from '../../../ui/answer.js';
 import { numberOf } from '../../../ui/format.js';
 import { chooseFiles } from '../../../upload/add-files/dropped-files.js';
-import { type ImageToConvert, useConvert } from './conversions.js';
 
 const ACCEPTED = 'image/*,.heic,.heif';
 
@@ -75,4 +77,29 @@ function originalOf({ filename }: ImageToConvert, files: readonly File[]): File 
   const found =
     named.find(({ name }) => name === filename) ?? named.find(({ name }) => stemOf(name) === stemOf(filename));
   return found?.file;
+}
+
+const CONVERTIBLE: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>(['NOT_AN_IMAGE', 'NOT_TRAINED_ON']);
+
+/** Which frame to keep is not certain, and what is damaged would lose pixels without a word. */
+const NOT_CERTAIN: ReadonlySet<string> = new Set<WarningCode>(['ANIMATED_IMAGE', 'MAY_BE_DAMAGED']);
+
+/** The files among these problems that become images for the trainer by a conversion. */
+export function convertibleNames(problems: readonly Problem[]): ReadonlySet<string> {
+  const left = new Set(problems.flatMap(({ code, filename }) => (NOT_CERTAIN.has(code) ? (filename ?? []) : [])));
+  return new Set(
+    problems.flatMap(({ code, filename, message }) =>
+      filename !== undefined && CONVERTIBLE.has(code) && message.includes(CONVERT_ADVICE) && !left.has(filename)
+        ? filename
+        : [],
+    ),
+  );
+}
+
+/** Whether a conversion fixes this problem, of those that a file may have. */
+export function isConvertible(
+  problem: Problem,
+  names: ReadonlySet<string>,
+): problem is Problem & { readonly filename: string } {
+  return problem.filename !== undefined && CONVERTIBLE.has(problem.code) && names.has(problem.filename);
 }
