@@ -13,12 +13,7 @@ import { Choices } from '../ui/panel.js';
 import { refetchTokens } from './token-list.js';
 
 const DAY_SECONDS = 86_400;
-const DAYS = [
-  { value: 0, label: 'never' },
-  { value: 30, label: '30 days' },
-  { value: 90, label: '90 days' },
-  { value: 365, label: 'a year' },
-] as const;
+const DAYS = { 0: 'never', 30: '30 days', 90: '90 days', 365: 'a year' } as const;
 
 /** Makes a token, and shows its secret once. */
 export function NewTokenDialog({ onClose }: { onClose: () => void }) {

@@ -2,13 +2,8 @@ import type { Dataset, Status } from '../../src/client/client.js';
 import { foldCase } from '../ui/format.js';
 
 /** Sort orders of the list, with their labels. The first is the default. */
-export const SORTS = [
-  { value: 'newest', label: 'Newest' },
-  { value: 'changed', label: 'Last changed' },
-  { value: 'name', label: 'Name' },
-  { value: 'size', label: 'Largest' },
-] as const;
-export type Sort = (typeof SORTS)[number]['value'];
+export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
+export type Sort = keyof typeof SORTS;
 
 export const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
@@ -70,7 +65,7 @@ export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
   return {
     search: query.get('search') ?? '',
     status: STATUSES.find((status) => status === query.get('status')),
-    sort: SORTS.find(({ value }) => value === query.get('sort'))?.value ?? 'newest',
+    sort: (Object.keys(SORTS) as Sort[]).find((sort) => sort === query.get('sort')) ?? 'newest',
   };
 }
 

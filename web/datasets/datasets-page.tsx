@@ -66,13 +66,7 @@ export function DatasetsPage() {
   );
 }
 
-interface VerbDialogProps {
-  readonly verb: DatasetVerb;
-  readonly dataset: Dataset;
-  readonly onClose: () => void;
-}
-
-function VerbDialog({ verb, dataset, onClose }: VerbDialogProps) {
+function VerbDialog({ verb, dataset, onClose }: { verb: DatasetVerb; dataset: Dataset; onClose: () => void }) {
   switch (verb) {
     case 'settings':
       return <SettingsDialog dataset={dataset} onClose={onClose} />;

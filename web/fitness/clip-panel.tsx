@@ -28,14 +28,7 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
   return (
     <Panel
       title="Clips"
-      aside={
-        <Choices
-          label="num_frames"
-          options={NUM_FRAMES.map((value) => ({ value, label: String(value) }))}
-          value={numFrames}
-          onChange={setNumFrames}
-        />
-      }
+      aside={<Choices label="num_frames" options={NUM_FRAMES} value={numFrames} onChange={setNumFrames} />}
     >
       <p className="max-w-prose text-sm text-muted">
         The trainer takes <code>num_frames</code> frames, spread evenly over the whole clip: it skips frames of a long

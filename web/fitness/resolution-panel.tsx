@@ -58,18 +58,8 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
       title="Resolutions and buckets"
       aside={
         <>
-          <Choices
-            label="Resolution"
-            options={RESOLUTIONS.map((value) => ({ value, label: String(value) }))}
-            value={resolution}
-            onChange={setResolution}
-          />
-          <Choices
-            label="Sides in steps of"
-            options={BUCKET_STEPS.map((value) => ({ value, label: String(value) }))}
-            value={step}
-            onChange={setStep}
-          />
+          <Choices label="Resolution" options={RESOLUTIONS} value={resolution} onChange={setResolution} />
+          <Choices label="Sides in steps of" options={BUCKET_STEPS} value={step} onChange={setStep} />
         </>
       }
     >

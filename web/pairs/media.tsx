@@ -52,13 +52,7 @@ export function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
 }
 
-interface ClipProps {
-  readonly url: string;
-  readonly isPlaying: boolean;
-  readonly onError: (() => void) | undefined;
-}
-
-function Clip({ url, isPlaying, onError }: ClipProps) {
+function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; onError: (() => void) | undefined }) {
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     const element = video.current;

@@ -2,11 +2,7 @@ import type { Role } from '../../src/dataset/dataset.js';
 import { ROLE_WORDS } from '../live/slot-words.js';
 import { Choices } from '../ui/panel.js';
 
-const OPTIONS = [
-  { value: 'training', label: 'Training' },
-  { value: 'control', label: 'Control' },
-  { value: 'mask', label: 'Mask' },
-] as const satisfies readonly { value: Role; label: string }[];
+const OPTIONS = { training: 'Training', control: 'Control', mask: 'Mask' } as const;
 
 const EXPLANATIONS: Record<Role, string> = {
   training: 'Images or clips to train on, each with its caption.',

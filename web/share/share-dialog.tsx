@@ -13,12 +13,7 @@ import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;
-const DAYS = [
-  { value: 1, label: 'a day' },
-  { value: 7, label: 'a week' },
-  { value: 30, label: '30 days' },
-  { value: 365, label: 'a year' },
-] as const;
+const DAYS = { 1: 'a day', 7: 'a week', 30: '30 days', 365: 'a year' } as const;
 
 /** Makes a link that shows a dataset to a person without an account, and lists and revokes those that exist. */
 export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: () => void }) {

@@ -42,23 +42,16 @@ export function TrainView({ dataset }: { dataset: DatasetWithFiles }) {
 /** The folder of datasets in the trainer's container image (ai-toolkit `docker/`). */
 const USUAL_ROOT = '/workspace/datasets';
 
-const MEDIA_OPTIONS = [
-  { value: 'all', label: 'Images and clips' },
-  { value: 'images', label: 'Images' },
-  { value: 'videos', label: 'Clips' },
-] as const satisfies readonly { value: MediaChoice | 'all'; label: string }[];
+const MEDIA_OPTIONS = { all: 'Images and clips', images: 'Images', videos: 'Clips' } as const;
 
-const MACHINES = [
-  { value: 'node', label: 'has Node.js 20 or later' },
-  { value: 'curl', label: 'has curl and tar alone' },
-] as const;
+const MACHINES = { node: 'has Node.js 20 or later', curl: 'has curl and tar alone' } as const;
 
 /** The steps from a READY dataset to a training run, with the lines and settings to copy. */
 function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
   const digest = useDigest(dataset);
   const [root, setRoot] = useState(USUAL_ROOT);
   const [media, setMedia] = useState<MediaChoice | 'all'>('all');
-  const [machine, setMachine] = useState<(typeof MACHINES)[number]['value']>('node');
+  const [machine, setMachine] = useState<keyof typeof MACHINES>('node');
   const isMixed = dataset.counts.images > 0 && dataset.counts.videos > 0;
   // An archive has all files.
   const canChoose = isMixed && machine === 'node';
@@ -180,11 +173,7 @@ function mountSteps(
   ];
 }
 
-const VALIDITIES = [
-  { value: 3600, label: '1 hour' },
-  { value: 86_400, label: '1 day' },
-  { value: 604_800, label: '7 days' },
-];
+const VALIDITIES = { 3600: '1 hour', 86400: '1 day', 604800: '7 days' } as const;
 
 interface TarLinesProps {
   readonly datasetId: string;

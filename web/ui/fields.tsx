@@ -1,4 +1,5 @@
 import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react';
+import { type Options, optionsOf } from './options.js';
 
 export const FIELD = 'min-h-9 touch w-full rounded-lg border border-line bg-page px-3 py-1.5 pointer-coarse:text-base';
 
@@ -70,7 +71,7 @@ export function TextField(props: TextFieldProps) {
 interface SelectFieldProps<T extends string> extends Omit<SelectHTMLAttributes<HTMLSelectElement>, 'onChange'> {
   readonly label: ReactNode;
   readonly value: T;
-  readonly options?: readonly (T | { readonly value: T; readonly label: string })[];
+  readonly options: Options<T>;
   /** Options in groups. */
   readonly children?: ReactNode;
   readonly onChange: (value: T) => void;
@@ -78,7 +79,7 @@ interface SelectFieldProps<T extends string> extends Omit<SelectHTMLAttributes<H
 
 /** A list to choose from, beside its label. */
 export function SelectField<T extends string>(props: SelectFieldProps<T>) {
-  const { label, options = [], onChange, className = '', children, ...rest } = props;
+  const { label, options, onChange, className = '', children, ...rest } = props;
   return (
     <Labelled label={label} isBeside>
       {(id) => (
@@ -88,13 +89,11 @@ export function SelectField<T extends string>(props: SelectFieldProps<T>) {
           onChange={({ target }) => onChange(target.value as T)}
           className={`min-h-9 touch max-w-full rounded-lg border border-line bg-page px-2 ${className}`}
         >
-          {options
-            .map((option) => (typeof option === 'string' ? { value: option, label: option } : option))
-            .map((option) => (
-              <option key={option.value} value={option.value}>
-                {option.label}
-              </option>
-            ))}
+          {optionsOf(options, props.value).map((option) => (
+            <option key={option.value} value={option.value}>
+              {option.label}
+            </option>
+          ))}
           {children}
         </select>
       )}

@@ -10,13 +10,8 @@ const ABOVE = 10;
 /** More dots would be slow to draw and hard to tell apart. */
 const MAX_DOTS = 400;
 
-interface SizeScatterProps {
-  readonly sizes: readonly Size[];
-  readonly resolution: number;
-}
-
 /** Plots width and height of every image on logarithmic axes. Images below the dashed line can't fill the resolution. */
-export function SizeScatter({ sizes, resolution }: SizeScatterProps) {
+export function SizeScatter({ sizes, resolution }: { sizes: readonly Size[]; resolution: number }) {
   const dots = dotsOf(sizes);
   const sides = sizes.flatMap(({ width, height }) => [Math.log2(width), Math.log2(height)]);
   const target = Math.log2(resolution);

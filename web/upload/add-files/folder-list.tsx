@@ -5,11 +5,7 @@ import { LongList } from '../../ui/long-list.js';
 import { Choices } from '../../ui/panel.js';
 import { choiceOf, type DroppedFolder, type FolderChoice, type ChosenFolders } from './dropped-folders.js';
 
-const OPTIONS = [
-  { value: 'add', label: 'Add' },
-  { value: 'own', label: 'Own dataset' },
-  { value: 'skip', label: 'Skip' },
-] as const satisfies readonly { value: FolderChoice; label: string }[];
+const OPTIONS = { add: 'Add', own: 'Own dataset', skip: 'Skip' } as const;
 
 interface FolderListProps {
   readonly folders: readonly DroppedFolder[];
@@ -37,7 +33,7 @@ export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: Fo
               <Choices
                 label={`What to do with ${folder.path || 'the files beside the folders'}`}
                 isLabelHidden
-                options={OPTIONS.filter(({ value }) => value !== 'own' || folder.path !== '')}
+                options={folder.path === '' ? { add: OPTIONS.add, skip: OPTIONS.skip } : OPTIONS}
                 value={choice}
                 onChange={(next) => onChoose(folder.path, next)}
               />

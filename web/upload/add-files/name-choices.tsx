@@ -9,17 +9,9 @@ import type { PreparedUpload } from './prepare-upload.js';
 
 const MAX_NAMES = 6;
 
-const CLASH_OPTIONS = [
-  { value: 'both', label: 'Keep both' },
-  { value: 'newest', label: 'Keep the newest' },
-  { value: 'neither', label: 'Keep neither' },
-] as const satisfies readonly { value: ClashChoice; label: string }[];
+const CLASH_OPTIONS = { both: 'Keep both', newest: 'Keep the newest', neither: 'Keep neither' } as const;
 
-const EXISTING_OPTIONS = [
-  { value: 'replace', label: 'Replace them' },
-  { value: 'keep', label: 'Keep the old' },
-  { value: 'both', label: 'Keep both' },
-] as const satisfies readonly { value: ExistingChoice; label: string }[];
+const EXISTING_OPTIONS = { replace: 'Replace them', keep: 'Keep the old', both: 'Keep both' } as const;
 
 interface NameChoicesProps {
   readonly plan: PlannedUpload;
