@@ -1,9 +1,8 @@
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile, DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { filesByStem } from '../../live/counterparts.js';
-import { Button } from '../../ui/button.js';
 import { numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 
@@ -19,8 +18,6 @@ export interface LinkedFiles {
 
 export const PAIR_ROW = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
 
-const SHOWN_AT_FIRST = 10;
-
 interface StemListProps {
   readonly label: string;
   readonly stems: readonly string[];
@@ -29,20 +26,12 @@ interface StemListProps {
   readonly children: (stem: string) => ReactNode;
 }
 
-/** The first ten of a list of stems, and a button that shows all. */
 export function StemList({ label, stems, count, children }: StemListProps) {
-  const [showsAll, setShowsAll] = useState(false);
-  const shown = showsAll ? stems : stems.slice(0, SHOWN_AT_FIRST);
   return (
     <>
-      <LongList label={label} items={shown} height="max-h-[36rem]">
+      <LongList label={label} items={stems} height="max-h-[36rem]">
         {children}
       </LongList>
-      {shown.length < stems.length && (
-        <div className="border-t border-line px-3 py-2">
-          <Button onClick={() => setShowsAll(true)}>Show all {numberOf(stems.length)}</Button>
-        </div>
-      )}
       {count > stems.length && (
         <p className="border-t border-line px-3 py-2 text-sm text-muted">
           The first {numberOf(stems.length)} of {numberOf(count)} are listed. Repair these to see the others.
