@@ -3,17 +3,13 @@ import type { RejectedUpload } from '../live/pairs.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
+import { Alert } from '../ui/answer.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
-export function RejectedUploads({
-  dataset,
-  uploads,
-}: {
-  dataset: DatasetWithFiles;
-  uploads: readonly RejectedUpload[];
-}) {
+export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: readonly RejectedUpload[] }) {
+  const { dataset, uploads } = props;
   const { withdraw, withdrawing, failure } = useWithdrawal(dataset.id);
   const isShared = useIsShared();
   if (uploads.length === 0) {
@@ -42,9 +38,7 @@ export function RejectedUploads({
           </WriteButton>
         )}
       </div>
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
       <LongList isFramed label="Rejected" items={uploads}>
         {({ filename, problem }) => (
           <div className="flex items-center gap-3 px-4 py-2">

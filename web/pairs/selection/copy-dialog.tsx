@@ -7,6 +7,7 @@ import { groupedBy } from '../../grouped-by.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
 import type { Pair } from '../../live/pairs.js';
 import { type Connect, newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../../session/client.js';
+import { Alert } from '../../ui/answer.js';
 import { Button } from '../../ui/button.js';
 import { Chooser } from '../../ui/chooser.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
@@ -77,9 +78,7 @@ export function CopyDialog({ dataset, pairs, verb, onArrived, onClose }: CopyDia
           <p className="text-sm text-muted">
             What the other dataset has stays there: a pair whose name is taken gets “{dataset.name}_” in front.
           </p>
-          <p role="alert" className="text-sm text-bad empty:hidden">
-            {state.failure}
-          </p>
+          <Alert>{state.failure}</Alert>
         </>
       )}
       {state.is === 'copying' && <Copying {...state} total={pairs.reduce((sum, { files }) => sum + files.length, 0)} />}
