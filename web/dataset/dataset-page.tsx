@@ -44,9 +44,13 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
   const { data: dataset, error, refetch } = useDataset(id);
   if (dataset === undefined || isGone(error)) {
     return (
-      <PageBody>
-        <NoDataset error={error} onRetry={refetch} />
-      </PageBody>
+      <>
+        {/* In place of the header, so that the body stays the same element, with its focus. */}
+        {null}
+        <PageBody>
+          <NoDataset error={error} onRetry={refetch} />
+        </PageBody>
+      </>
     );
   }
   const shown = { views: VIEWS, dataset, current: view };

@@ -82,7 +82,13 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
         {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
         history. This can't be undone.
       </p>
-      <TextField label="Type the name to confirm" value={typed} onChange={setTyped} placeholder={name} />
+      <TextField
+        label="Type the name to confirm"
+        spellCheck={false}
+        value={typed}
+        onChange={setTyped}
+        placeholder={name}
+      />
     </FormDialog>
   );
 }

@@ -97,7 +97,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
         return (
           <div key={slot} className="flex flex-col gap-1.5">
             <SelectField
-              label={slotLabel(slot, controlSlots)}
+              label={<span className="inline-block w-24">{slotLabel(slot, controlSlots)}</span>}
               disabled={!canWrite}
               value={value?.id ?? ''}
               options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}

@@ -16,6 +16,7 @@ export function NameField({ label = 'Name', name, error, help, onChange }: NameF
   return (
     <TextField
       {...{ label, error, onChange }}
+      spellCheck={false}
       value={name}
       help={
         <>

@@ -122,6 +122,7 @@ function RootField({ root, onChange }: { root: string; onChange: (root: string) 
     <TextField
       label="Folder of datasets there"
       isBeside
+      spellCheck={false}
       value={text}
       onChange={change}
       error={isAbsolute ? '' : `Write a path from the root, such as ${USUAL_ROOT}. The lines below still have ${root}.`}

@@ -16,7 +16,7 @@ interface LabelledProps {
 export function Labelled({ label, isBeside = false, children }: LabelledProps) {
   const id = useId();
   return (
-    <div className={isBeside ? BESIDE : 'flex min-w-0 grow flex-col gap-1 text-sm'}>
+    <div className={isBeside ? BESIDE : 'flex min-w-0 flex-col gap-1 text-sm'}>
       <label htmlFor={id} className={isBeside ? 'text-muted' : 'font-medium'}>
         {label}
       </label>
@@ -35,6 +35,10 @@ interface TextFieldProps
   readonly onChange: (value: string) => void;
 }
 
+function describedBy(id: string, { help, error }: { help: ReactNode; error: string | undefined }): string | undefined {
+  return [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
+}
+
 /** A line of text. */
 export function TextField(props: TextFieldProps) {
   const { label, isBeside = false, help, error, onChange, className = '', ...rest } = props;
@@ -44,11 +48,10 @@ export function TextField(props: TextFieldProps) {
         <>
           <input
             autoComplete="off"
-            spellCheck={false}
             {...rest}
             id={id}
             aria-invalid={error !== undefined && error !== ''}
-            aria-describedby={`${id}-help ${id}-error`}
+            aria-describedby={describedBy(id, { help, error })}
             onChange={({ target }) => onChange(target.value)}
             className={`${FIELD} ${isBeside ? 'w-auto! grow' : ''} ${className}`}
           />

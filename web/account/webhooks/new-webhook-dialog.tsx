@@ -59,6 +59,7 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       <TextField
         label="URL"
         type="url"
+        spellCheck={false}
         value={url}
         onChange={setUrl}
         placeholder="https://queue.example/trainyard"

@@ -83,12 +83,14 @@ function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly
   };
   return (
     <form onSubmit={fill} className="flex flex-wrap items-end gap-2 text-sm">
-      <TextField
-        label="Write each caption in its field below, or give all of them one text:"
-        value={text}
-        onChange={setText}
-        placeholder="such as the trigger word"
-      />
+      <div className="min-w-60 grow">
+        <TextField
+          label="Write each caption in its field below, or give all of them one text:"
+          value={text}
+          onChange={setText}
+          placeholder="such as the trigger word"
+        />
+      </div>
       <Button type="submit" disabled={text.trim() === '' || missing.length === 0}>
         Fill {missing.length === 1 ? 'it' : `all ${numberOf(missing.length)}`}
       </Button>

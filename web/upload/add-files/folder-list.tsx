@@ -45,6 +45,7 @@ export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: Fo
                     </>
                   }
                   isBeside
+                  spellCheck={false}
                   value={ownNameOf(folder.path).name}
                   error={ownNameOf(folder.path).error}
                   onChange={(name) => onName(folder.path, name)}
