@@ -2,7 +2,7 @@ import { Plus } from 'lucide-react';
 import { useState } from 'react';
 import type { Token } from '../../src/client/client.js';
 import { useAccount } from '../session/account.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { numberOf, sizeOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
@@ -52,7 +52,7 @@ export function AccountPage() {
         Account{account === undefined ? '' : ` ${account.account}`}
       </h1>
       {whyNot !== undefined && <p className="text-sm text-muted">{whyNot} It can't create or revoke tokens.</p>}
-      <Answer of={tokens}>
+      <Loaded of={tokens}>
         {(all) =>
           KINDS.map(({ kind, title, what, none }) => (
             <Panel key={kind} title={title} aside={kind === 'token' && newToken}>
@@ -61,7 +61,7 @@ export function AccountPage() {
             </Panel>
           ))
         }
-      </Answer>
+      </Loaded>
       <WebhooksPanel />
       {account?.usage !== undefined && <UsagePanel usage={account.usage} limits={account.limits} />}
       {isMaking && <NewTokenDialog onClose={() => setMaking(false)} />}

@@ -1,6 +1,6 @@
 import { Link } from 'wouter';
 import { isGone, useDataset } from '../live/dataset.js';
-import { LoadFailure } from '../ui/answer.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody } from '../ui/page-body.js';
 import { useTitle } from '../ui/use-title.js';

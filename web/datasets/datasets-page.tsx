@@ -22,7 +22,7 @@ import { useKeys } from '../keys.js';
 import { useDatasets } from '../live/datasets.js';
 import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { WriteButton } from '../session/write-button.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { useCardGrid } from '../ui/card-grid.js';
 import { Chip } from '../ui/chip.js';
@@ -51,7 +51,7 @@ export function DatasetsPage() {
           New dataset
         </WriteButton>
       </div>
-      <Answer of={datasets}>
+      <Loaded of={datasets}>
         {(all) =>
           all.length === 0 ? (
             <FirstSteps onNew={() => setDialog('new')} />
@@ -59,7 +59,7 @@ export function DatasetsPage() {
             <FilteredGrid datasets={all} onVerb={open} />
           )
         }
-      </Answer>
+      </Loaded>
       {dialog === 'new' && <NewDatasetDialog taken={new Set(datasets.data?.map(({ name }) => name))} onClose={close} />}
       {typeof dialog === 'object' && <VerbDialog {...dialog} onClose={close} />}
     </>

@@ -7,7 +7,7 @@ import { FIX_ADVICE } from '../../src/dataset/problems.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useCanWrite } from '../session/account.js';
 import { WriteButton } from '../session/write-button.js';
-import { Alert } from '../ui/answer.js';
+import { Alert } from '../ui/loaded.js';
 import { CopyLine } from '../ui/copy.js';
 import { numberOf } from '../ui/format.js';
 import { Button } from '../ui/button.js';

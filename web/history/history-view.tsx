@@ -4,7 +4,7 @@ import type { DatasetWithFiles, Revision } from '../../src/client/client.js';
 import { RelativeTime } from '../datasets/relative-time.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useCanWrite } from '../session/account.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { countOf } from '../ui/format.js';
 import { RevisionActions } from './revision-actions.js';
@@ -54,7 +54,7 @@ function Timeline({ dataset }: { dataset: DatasetWithFiles }) {
       <div>
         <GuideLink place="history">What is kept, and how undo works</GuideLink>
       </div>
-      <Answer of={{ ...query, data: data?.pages.flatMap(({ revisions }) => revisions) }}>
+      <Loaded of={{ ...query, data: data?.pages.flatMap(({ revisions }) => revisions) }}>
         {(revisions) =>
           revisions.length === 0 ? (
             <p className="py-8 text-muted">
@@ -71,7 +71,7 @@ function Timeline({ dataset }: { dataset: DatasetWithFiles }) {
             </ol>
           )
         }
-      </Answer>
+      </Loaded>
       {hasNextPage && (
         <div>
           <Button disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>

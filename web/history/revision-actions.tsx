@@ -5,7 +5,7 @@ import type { DatasetWithFiles, Manifest, Revision } from '../../src/client/clie
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { recordChange, undoSingleRevision } from '../undo/recent-change.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { TextField } from '../ui/fields.js';
 import { countOf, shortListOf } from '../ui/format.js';
@@ -153,7 +153,7 @@ function RestoreDialog(props: RevisionDialogProps) {
       isDisabled={effects === undefined || effects.length === 0}
       act={restore}
     >
-      <Answer of={{ ...restored, data: effects }}>
+      <Loaded of={{ ...restored, data: effects }}>
         {(all) =>
           all.length === 0 ? (
             <p>The dataset has exactly these files already.</p>
@@ -171,7 +171,7 @@ function RestoreDialog(props: RevisionDialogProps) {
             </>
           )
         }
-      </Answer>
+      </Loaded>
     </ActionDialog>
   );
 }

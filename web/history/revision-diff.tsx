@@ -3,7 +3,7 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { filesByStem } from '../live/counterparts.js';
-import { LoadFailure } from '../ui/answer.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { sizeOf } from '../ui/format.js';
 import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';

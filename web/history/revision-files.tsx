@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import type { Revision } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { messageOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { PastPicture } from './past-picture.js';
@@ -15,7 +15,7 @@ export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: 
   const query = useRevisionFiles(datasetId, number);
   const pairs = useMemo(() => query.data && pairsOf({ files: query.data, warnings: [] }), [query.data]);
   return (
-    <Answer of={{ ...query, data: pairs }}>
+    <Loaded of={{ ...query, data: pairs }}>
       {(all) =>
         all.length === 0 ? (
           <p className="py-4 text-muted">This revision has no files.</p>
@@ -25,7 +25,7 @@ export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: 
           </LongList>
         )
       }
-    </Answer>
+    </Loaded>
   );
 }
 

@@ -5,7 +5,7 @@ import type { DatasetWithFiles, Revision } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { CopyButton } from '../ui/copy.js';
 import { SelectField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
@@ -37,7 +37,7 @@ export function RevisionPage({ dataset, number, from, showsFiles }: RevisionPage
       <Link href={`/datasets/${dataset.id}/history`} className="flex items-center gap-2 self-start text-sm text-link">
         <ArrowLeft size={16} aria-hidden /> All revisions
       </Link>
-      <Answer of={useRevision(dataset.id, number)}>
+      <Loaded of={useRevision(dataset.id, number)}>
         {({ revision, previous }) =>
           revision === undefined ? (
             <p role="alert">The history has no revision {number}. It may have been too old to be kept.</p>
@@ -53,7 +53,7 @@ export function RevisionPage({ dataset, number, from, showsFiles }: RevisionPage
             </>
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }

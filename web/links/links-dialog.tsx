@@ -10,7 +10,7 @@ import { useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { Answer } from '../ui/answer.js';
+import { Loaded } from '../ui/loaded.js';
 import { Dialog } from '../ui/dialog.js';
 import { SelectField } from '../ui/fields.js';
 import { countOf, numberOf, shortListOf } from '../ui/format.js';
@@ -24,7 +24,7 @@ export function LinksDialog({ dataset, onClose }: { dataset: DatasetWithFiles; o
         An edit model trains on pairs: for each target in this dataset, an image of the same name in one to three
         control datasets. With a mask dataset, it trains on the white parts of each mask.
       </p>
-      <Answer of={datasets}>{(all) => <LinksForm dataset={dataset} datasets={all} onClose={onClose} />}</Answer>
+      <Loaded of={datasets}>{(all) => <LinksForm dataset={dataset} datasets={all} onClose={onClose} />}</Loaded>
     </Dialog>
   );
 }

@@ -3,7 +3,7 @@ import type { RejectedUpload } from '../live/pairs.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
-import { Alert } from '../ui/answer.js';
+import { Alert } from '../ui/loaded.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 

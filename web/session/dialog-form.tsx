@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useState } from 'react';
-import { Alert } from '../ui/answer.js';
+import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';

@@ -5,7 +5,7 @@ import { ONLY_READS, useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Alert } from '../ui/answer.js';
+import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';

@@ -11,7 +11,7 @@ import { useClient } from '../session/client.js';
 import { LoopbackNote } from '../session/loopback-note.js';
 import { TrainerConfig } from './trainer-config.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Alert } from '../ui/answer.js';
+import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
 import { TextField } from '../ui/fields.js';

@@ -6,7 +6,7 @@ import { useDatasets } from '../../live/datasets.js';
 import { useClient } from '../../session/client.js';
 import { WriteButton } from '../../session/write-button.js';
 import { dateOf, momentOf } from '../../ui/ago.js';
-import { Answer } from '../../ui/answer.js';
+import { Loaded } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 
@@ -35,7 +35,7 @@ interface DeliveryListProps {
 /** The last deliveries of a webhook, each with its state and time. */
 export function DeliveryList(props: DeliveryListProps) {
   const query = useDeliveries(props.webhook.id);
-  return <Answer of={query}>{(deliveries) => <Deliveries {...props} deliveries={deliveries} />}</Answer>;
+  return <Loaded of={query}>{(deliveries) => <Deliveries {...props} deliveries={deliveries} />}</Loaded>;
 }
 
 function Deliveries(props: DeliveryListProps & { deliveries: readonly WebhookDelivery[] }) {

@@ -7,7 +7,7 @@ import { useAccount } from '../../session/account.js';
 import { useClient } from '../../session/client.js';
 import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
-import { Alert, Answer } from '../../ui/answer.js';
+import { Alert, Loaded } from '../../ui/loaded.js';
 import { Panel } from '../../ui/panel.js';
 import { DeliveryList, eventWord } from './deliveries.js';
 import { NewWebhookDialog } from './new-webhook-dialog.js';
@@ -46,7 +46,7 @@ export function WebhooksPanel() {
           see them.
         </p>
       ) : (
-        <Answer of={webhooks}>
+        <Loaded of={webhooks}>
           {(all) =>
             all.length === 0 ? (
               <p className="text-sm text-muted">There are no webhooks.</p>
@@ -58,7 +58,7 @@ export function WebhooksPanel() {
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       )}
       {isMaking && <NewWebhookDialog onClose={() => setMaking(false)} />}
     </Panel>

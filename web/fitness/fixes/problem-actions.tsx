@@ -5,7 +5,7 @@ import { newChangeId, useClient, useConnect } from '../../session/client.js';
 import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { recordChange } from '../../undo/recent-change.js';
-import { Alert } from '../../ui/answer.js';
+import { Alert } from '../../ui/loaded.js';
 import { SelectField } from '../../ui/fields.js';
 import { numberOf } from '../../ui/format.js';
 import { chooseFiles } from '../../upload/add-files/dropped-files.js';

@@ -7,7 +7,7 @@ import { filesByStem } from '../../live/counterparts.js';
 import { Thumbnail } from '../../live/thumbnail.js';
 import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
-import { Alert } from '../../ui/answer.js';
+import { Alert } from '../../ui/loaded.js';
 import { foldCase, messageOf } from '../../ui/format.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';

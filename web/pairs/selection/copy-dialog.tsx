@@ -7,7 +7,7 @@ import { groupedBy } from '../../grouped-by.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
 import type { Pair } from '../../live/pairs.js';
 import { type Connect, newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../../session/client.js';
-import { Alert } from '../../ui/answer.js';
+import { Alert } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
 import { Chooser } from '../../ui/chooser.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';

@@ -6,7 +6,7 @@ import { putDataset, useDatasets } from '../../live/datasets.js';
 import { useClient } from '../../session/client.js';
 import { useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
-import { Alert } from '../../ui/answer.js';
+import { Alert } from '../../ui/loaded.js';
 import { queuedFileOf } from '../add-files/check-files.js';
 import { uploadQueue } from '../queue/page-queue.js';
 

@@ -5,7 +5,7 @@ import { unsentFilesOf } from '../../live/pairs.js';
 import { useCanWrite } from '../../session/account.js';
 import { useClient } from '../../session/client.js';
 import { useRequesting } from '../../session/dialog-form.js';
-import { Alert } from '../../ui/answer.js';
+import { Alert } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';

@@ -4,7 +4,7 @@ import { stemOf } from '../../../../src/dataset/media.js';
 import { CONVERT_ADVICE, type ErrorProblemCode, type WarningCode } from '../../../../src/dataset/problems.js';
 import { type ImageToConvert, useConvert } from './conversions.js';
 import { WriteButton } from '../../../session/write-button.js';
-import { Alert } from '../../../ui/answer.js';
+import { Alert } from '../../../ui/loaded.js';
 import { numberOf } from '../../../ui/format.js';
 import { chooseFiles } from '../../../upload/add-files/dropped-files.js';
 

@@ -7,7 +7,7 @@ import { putDataset, useDatasets } from '../../../live/datasets.js';
 import { NameField } from '../../../new-dataset/name-field.js';
 import { useClient } from '../../../session/client.js';
 import { useRequesting } from '../../../session/dialog-form.js';
-import { Alert } from '../../../ui/answer.js';
+import { Alert } from '../../../ui/loaded.js';
 import { Button } from '../../../ui/button.js';
 import { Dialog, DialogActions } from '../../../ui/dialog.js';
 import { capitalized, countOf, messageOf } from '../../../ui/format.js';

@@ -3,7 +3,7 @@ import type { PushFile } from '../../../../src/client/client.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-faults.js';
 import { slotWord } from '../../../live/slot-words.js';
-import { Alert } from '../../../ui/answer.js';
+import { Alert } from '../../../ui/loaded.js';
 import { countOf, numberOf, shortListOf } from '../../../ui/format.js';
 import type { PreparedPart } from './prepare-pairs.js';
 

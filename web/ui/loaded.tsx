@@ -28,14 +28,14 @@ export function LoadFailure({ error, what, onRetry }: LoadFailureProps) {
   );
 }
 
-interface AnswerProps<T> {
+interface LoadedProps<T> {
   /** The query that reads it. */
   readonly of: { readonly data: T | undefined; readonly error: Error | null; readonly refetch: () => unknown };
   readonly children: (data: T) => ReactNode;
 }
 
 /** What the service has answered, that it is read, or why it could not be read. */
-export function Answer<T>({ of: { data, error, refetch }, children }: AnswerProps<T>) {
+export function Loaded<T>({ of: { data, error, refetch }, children }: LoadedProps<T>) {
   return (
     <>
       <LoadFailure error={error} onRetry={refetch} />
