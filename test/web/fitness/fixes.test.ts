@@ -26,16 +26,18 @@ describe('the rules of fixes', () => {
 
   test('pictures that share a caption get names of their own that are free', () => {
     const files = new Map(
-      ['a.jpg', 'a.png', 'a.webp', 'a.txt', 'A_2.jpg'].map((filename) => {
-        const kind = filename.endsWith('.txt') ? 'caption' : 'image';
+      ['a.jpg', 'a.png', 'a.webp', 'a.txt', 'a.json', 'A_2.jpg'].map((filename) => {
+        const kind = /txt|json/.test(filename) ? 'caption' : 'image';
         return [filename, { filename, kind, etag: filename } as DatasetFile];
       }),
     );
     const renames = renamesFor({ code: 'SHARED_STEM', filename: 'a.jpg', message: '' }, files);
     expect(renames.map(({ filename, to }) => `${filename} ${to}`)).toEqual([
       'a.txt a_3.txt',
+      'a.json a_3.json',
       'a.png a_3.png',
       'a.txt a_4.txt',
+      'a.json a_4.json',
       'a.webp a_4.webp',
     ]);
   });
