@@ -2,6 +2,7 @@ import { createWriteStream, openAsBlob } from 'node:fs';
 import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { Writable } from 'node:stream';
+import { isTablePath } from '../../dataset/import/caption-table.js';
 import { lastPartOf } from '../../dataset/import/entry-paths.js';
 import { flattened } from '../../dataset/import/flatten.js';
 import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
@@ -22,7 +23,7 @@ export interface SourceEntry extends ImportEntry {
 }
 
 /**
- * Lists a folder with all in it, or a zip.
+ * Lists a folder with all in it, a zip, or a table alone.
  *
  * @param options.temporary a folder for entries of an archive while they are used
  * @throws CommandError with 66, or with 65 for a file that is no zip; ServiceError for a damaged one
@@ -31,8 +32,11 @@ export async function readSource(
   source: string,
   { temporary, follow, signal }: { temporary: string; follow: boolean; signal: AbortSignal },
 ): Promise<SourceEntry[]> {
-  if (!(await isFolder(source))) return readZip(source, temporary);
   const path = resolve(source);
+  if (!(await isFolder(source))) {
+    const table = { path, name: basename(path) };
+    return isTablePath(path) ? [await folderEntry(table)] : readZip(source, temporary);
+  }
   const entries: SourceEntry[] = [];
   const walk = { root: follow ? '/' : join(await realpath(path), sep), signal, entries };
   // With the name of the folder, which may be kohya's.
@@ -87,9 +91,9 @@ async function addFolder({ path, name }: { path: string; name: string }, walk: W
 
 async function folderEntry(
   { path, name }: { path: string; name: string },
-  { fault, link }: { fault: string | undefined; link: string | undefined },
+  { fault, link }: { fault?: string | undefined; link?: string | undefined } = {},
 ): Promise<SourceEntry> {
-  const entry = { path: name, sizeBytes: 0, modified: 0, fault, text: () => readFile(path, 'utf8') };
+  const entry = { path: name, sizeBytes: 0, modified: 0, fault, bytes: () => readFile(path) };
   try {
     const stats = await stat(path, { bigint: true });
     const isOutside = link !== undefined && !(await realpath(path)).startsWith(link);

@@ -14,7 +14,7 @@ export interface ImportEntry {
   /** Why it can't be read, as a sentence; `undefined` if it can. */
   readonly fault?: string | undefined;
   /** Read as a whole. */
-  readonly text: () => Promise<string>;
+  readonly bytes: () => Promise<Uint8Array>;
 }
 
 export interface ImportChoices extends ColumnChoices {
@@ -79,23 +79,29 @@ const MAX_TABLE_BYTES = 64 * 1024 * 1024;
 
 const MAX_ROW_FAULTS = 20;
 
+/** Of what a row names, and how many of its last parts decide. */
+const MAX_NAMED_LENGTH = 2048;
+const MAX_ENDINGS = 8;
+const MAX_SHOWN = 200;
+
 /**
  * Decides which entries come in, as what, and why the others do not. Reads only tables of captions.
  *
- * @param options.knownStems of the files in the dataset: other captions without a picture are skipped; `undefined` keeps all
+ * @param options.known the names of the files in the dataset, which captions and tables may be for
+ * @param options.keepsUnpaired whether captions without a picture come in
  */
 export async function surveyEntries<E extends ImportEntry>(
   entries: readonly E[],
-  { choices = {}, knownStems }: { choices?: ImportChoices; knownStems?: ReadonlySet<string> | undefined } = {},
+  options: { choices?: ImportChoices; known?: readonly string[] | undefined; keepsUnpaired?: boolean } = {},
 ): Promise<ImportSurvey<E>> {
-  const survey = new Survey<E>(choices);
+  const survey = new Survey<E>(options);
   // Yields now and then, since a page also surveys.
   for (const [index, entry] of entries.entries()) {
     if (index % 1000 === 999) await new Promise((resolve) => setTimeout(resolve));
     survey.add(entry);
   }
   await survey.readTables();
-  return survey.result(knownStems);
+  return survey.result();
 }
 
 interface CaptionCandidate<E extends ImportEntry> {
@@ -105,17 +111,21 @@ interface CaptionCandidate<E extends ImportEntry> {
 
 class Survey<E extends ImportEntry> {
   readonly #choices: ImportChoices;
+  readonly #known: readonly string[];
+  readonly #keepsUnpaired: boolean;
   readonly #media: FoundFile<E>[] = [];
   /** Captions that stand beside those of other sources. */
   readonly #structured: FoundFile<E>[] = [];
   readonly #skipped: SkippedEntry[] = [];
   readonly #tableEntries: E[] = [];
   readonly #tables: ImportSurvey<E>['tables'][number][] = [];
-  /** By folder and stem. */
+  /** By folder and stem, apart from structured ones. */
   readonly #captions = new Map<string, CaptionCandidate<E>[]>();
 
-  constructor(choices: ImportChoices) {
+  constructor({ choices = {}, known = [], keepsUnpaired = false }: Parameters<typeof surveyEntries>[1] = {}) {
     this.#choices = choices;
+    this.#known = known;
+    this.#keepsUnpaired = keepsUnpaired;
   }
 
   add(entry: E): void {
@@ -145,21 +155,21 @@ class Survey<E extends ImportEntry> {
         this.#skip('NO_TABLE', path, `It has ${sizeBytes} bytes, and a table of captions at most ${MAX_TABLE_BYTES}.`);
         continue;
       }
-      const text = await entry.text().catch((error: Error) => error);
-      if (text instanceof Error) this.#skip('UNREADABLE', path, `It can't be read: ${text.message}.`);
-      else this.#addTable(entry, readCaptionTable(path, text, this.#choices));
+      const bytes = await entry.bytes().catch((error: Error) => error);
+      if (bytes instanceof Error) this.#skip('UNREADABLE', path, `It can't be read: ${bytes.message}.`);
+      else this.#addTable(path, readCaptionTable(path, bytes, this.#choices));
     }
   }
 
-  result(knownStems: ReadonlySet<string> | undefined): ImportSurvey<E> {
+  result(): ImportSurvey<E> {
     const sources = this.#sources();
     const rankOf = (source: string) => sources.findIndex(({ name }) => name === source);
-    const stems = new Set([...this.#media.map(({ file }) => stemOf(file.name)), ...(knownStems ?? [])]);
+    const stems = new Set([...this.#media.map(({ file }) => file.name), ...this.#known].map(stemOf));
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
     const addCaption = (found: FoundFile<E>) => {
       const { name, path } = found.file;
-      if (knownStems === undefined || stems.has(stemOf(name))) captions.push(found);
+      if (this.#keepsUnpaired || stems.has(stemOf(name))) captions.push(found);
       else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
     };
     for (const found of this.#structured) addCaption(found);
@@ -208,35 +218,47 @@ class Survey<E extends ImportEntry> {
 
   #addCaption(candidate: CaptionCandidate<E>): void {
     const { folder, file } = candidate.found;
-    const key = `${folder}\n${stemOf(file.name)}`;
-    const known = this.#captions.get(key);
-    if (known === undefined) this.#captions.set(key, [candidate]);
-    else known.push(candidate);
+    const key = [folder, stemOf(file.name), isStructuredCaption(file.name)].join('\n');
+    const others = this.#captions.get(key);
+    if (others === undefined) this.#captions.set(key, [candidate]);
+    else others.push(candidate);
   }
 
-  #addTable(entry: E, table: CaptionTable | string): void {
-    const { path } = entry;
+  #addTable(path: string, table: CaptionTable | string): void {
     if (typeof table === 'string') {
       this.#skip('NO_TABLE', path, `It ${table}`);
       return;
     }
-    const find = mediaFinder(this.#media, parentOf(path));
-    const missing: string[] = [];
-    let used = 0;
-    for (const { file, caption } of table.rows) {
-      const media = find(file);
-      if (media === undefined) missing.push(`${file} is not among the images and clips.`);
-      else if (caption !== undefined) {
-        used++;
-        this.#addCaption({ source: path, found: captionFor(media, { path, text: caption }) });
-      }
+    if (this.#media.length + this.#known.length === 0) {
+      this.#skip('NO_TABLE', path, 'Its images and clips are not there. Add it to the dataset that has them.');
+      return;
     }
-    const faults = [...table.faults, ...missing];
+    const ownFile = fileFinder(this.#media, parentOf(path));
+    const knownFile = fileFinder(
+      this.#known.map((name) => ({ folder: '', file: { name, path: name }, modified: 0 })),
+      '',
+    );
+    const faults = [...table.faults];
+    const texts = new Map<string, string>();
+    for (const { file, caption } of table.rows) {
+      const found = ownFile(file) ?? knownFile(file);
+      if (found === undefined) faults.push(`${shown(file)} is not among the images and clips.`);
+      if (found === undefined || caption === undefined) continue;
+      const candidate = captionFor<E>(found, { path, text: caption });
+      const key = `${candidate.folder}\n${candidate.file.name}`;
+      const earlier = texts.get(key);
+      if (earlier !== undefined && earlier !== caption) {
+        faults.push(`${shown(file)} has another caption in an earlier row, which is taken.`);
+      }
+      if (earlier !== undefined) continue;
+      texts.set(key, caption);
+      this.#addCaption({ source: path, found: candidate });
+    }
     for (const fault of faults.slice(0, MAX_ROW_FAULTS)) this.#skip('TABLE_ROW', path, fault);
     const more = faults.length - MAX_ROW_FAULTS;
     if (more > 0) this.#skip('TABLE_ROW', path, `${more} more rows can't be used.`);
     const { rows: _, ...rest } = table;
-    this.#tables.push({ ...rest, used });
+    this.#tables.push({ ...rest, used: texts.size });
   }
 
   /** The chosen one first, and files before tables. */
@@ -251,46 +273,69 @@ class Survey<E extends ImportEntry> {
   }
 }
 
+function shown(name: string): string {
+  return name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}…` : name;
+}
+
+/** The file that a row names. */
+interface NamedFile {
+  readonly folder: string;
+  /** With the extension of the row if it names a caption, and otherwise that of a caption. */
+  readonly name: string;
+  readonly modified: number;
+}
+
 function captionFor<E extends ImportEntry>(
-  { folder, file, modified }: FoundFile<E>,
+  { folder, name, modified }: NamedFile,
   { path, text }: { path: string; text: string },
 ): FoundFile<E> {
   const sizeBytes = new TextEncoder().encode(text).length;
-  return { folder, file: { name: `${stemOf(file.name)}.txt`, path, sizeBytes, content: { text } }, modified };
+  return { folder, file: { name, path, sizeBytes, content: { text } }, modified };
 }
 
+type Named = Pick<FoundFile<ImportEntry>, 'folder' | 'modified'> & {
+  readonly file: { readonly name: string; readonly path: string };
+};
+
 /**
- * Finds the file that a row names: by its path from the table, or else by the longest end of it that one file alone has. Tables of
- * other machines have absolute paths, and kohya's have no extension.
+ * Finds the file that a row names: by its path from the table, or else by the longest end of it that one stem alone has. Tables of
+ * other machines have absolute paths, and kohya's have no extension. A row may name a caption by itself, as those of an export.
  */
-function mediaFinder<E extends ImportEntry>(media: readonly FoundFile<E>[], folder: string) {
-  const exact = new Map<string, FoundFile<E>>();
-  const byEnding = new Map<string, FoundFile<E> | undefined>();
-  for (const found of media) {
+function fileFinder(files: readonly Named[], folder: string): (named: string) => NamedFile | undefined {
+  const exact = new Map<string, Named>();
+  const byEnding = new Map<string, Named | undefined>();
+  const isSame = (a: Named | undefined, b: Named) =>
+    a?.folder === b.folder && stemOf(a.file.name) === stemOf(b.file.name);
+  for (const found of files) {
     const path = found.file.path.normalize('NFC');
     exact.set(path, found);
     for (const ending of endingsOf(path)) {
-      for (const key of [ending, stemOf(ending)]) byEnding.set(key, byEnding.has(key) ? undefined : found);
+      for (const key of [ending, stemOf(ending)]) {
+        byEnding.set(key, !byEnding.has(key) || isSame(byEnding.get(key), found) ? found : undefined);
+      }
     }
   }
-  return (named: string): FoundFile<E> | undefined => {
+  return (named) => {
+    if (named.length > MAX_NAMED_LENGTH) return undefined;
     const path = named
       .trim()
       .replaceAll('\\', '/')
       .replace(/^(\.\/)+/, '')
       .normalize('NFC');
-    const own = exact.get(folder === '' ? path : `${folder}/${path}`);
-    if (own !== undefined) return own;
-    for (const ending of endingsOf(path)) {
-      const found = byEnding.get(ending);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    const isCaption = mediaTypeOf(lastPartOf(path))?.kind === 'caption';
+    const keys = endingsOf(path).flatMap((ending) => (isCaption ? [ending, stemOf(ending)] : ending));
+    const found =
+      exact.get(folder === '' ? path : `${folder}/${path}`) ??
+      keys.map((key) => byEnding.get(key)).find((each) => each !== undefined);
+    if (found === undefined) return undefined;
+    const stem = stemOf(found.file.name);
+    const name = stem + (isCaption ? lastPartOf(path).slice(stemOf(lastPartOf(path)).length) : '.txt');
+    return { folder: found.folder, name, modified: found.modified };
   };
 }
 
 /** `a/b/c.jpg`, `b/c.jpg` and `c.jpg`. */
 function endingsOf(path: string): string[] {
-  const parts = path.split('/');
+  const parts = path.split('/').slice(-MAX_ENDINGS);
   return parts.map((_, index) => parts.slice(index).join('/'));
 }

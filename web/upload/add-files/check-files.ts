@@ -63,7 +63,7 @@ function entryOf(dropped: DroppedFile): ImportEntry & { readonly dropped: Droppe
     sizeBytes: file?.size ?? 0,
     modified: file?.lastModified ?? 0,
     fault: fault ?? (file === undefined ? 'Your browser could not read it.' : undefined),
-    text: async () => (await file?.text()) ?? '',
+    bytes: async () => new Uint8Array(await file!.arrayBuffer()),
     dropped,
   };
 }
@@ -84,7 +84,7 @@ function queuedText(name: string, text: string): QueuedFile {
 
 /** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
 export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
-  const { candidates, rejected, hidden } = await readCandidates(dropped);
+  const { candidates, rejected, hidden } = await readCandidates(dropped, { keepsUnpaired: true });
   const groups = [...groupedBy(candidates, ({ file }) => file.name)];
   return {
     files: groups.flatMap(([, group]) => (group.length === 1 ? group.map(({ file }) => file) : [])),
