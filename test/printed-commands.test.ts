@@ -83,6 +83,7 @@ beforeAll(async () => {
     { name: '01.caption', bytes: 'A wagon.' },
   ];
   await writeFile(join(home, 'wagons.zip'), zipOf(wagon));
+  await writeFile(join(home, 'photos.csv'), 'file_name,text\nphotos_01.jpg,wagon 1\n');
   for (const folder of ['kohya/10_red wagon', 'hf-export']) {
     await mkdir(join(home, folder), { recursive: true });
     await writeFile(join(home, folder, image), picture);
@@ -255,7 +256,7 @@ describe('every command that is printed', () => {
     const failed: string[] = [];
     for (const [line, where] of lines) {
       const cwd = await temporaryFolder();
-      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip'])
+      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip', 'photos.csv'])
         await cp(join(home, folder), join(cwd, folder), { recursive: true });
       const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);

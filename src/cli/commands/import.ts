@@ -38,7 +38,7 @@ it sends only what is missing. All of it is one revision, which "trainyard undo"
 Examples:
   $ trainyard import wagons.zip                          becomes the dataset "wagons"
   $ trainyard import kohya --dry-run                     shows what would come in, and changes nothing
-  $ trainyard import captions.csv wagons                 captions files of the dataset "wagons"
+  $ trainyard import photos.csv                          captions the files of the dataset "photos"
   $ trainyard import hf-export --caption-column short    takes captions from this column of a table
   $ trainyard import wagons.zip said --captions .caption  sentences of .caption files before tags of .txt files
   $ trainyard import wagons.zip photos --ours            in conflicts, replaces the dataset's version

@@ -114,12 +114,10 @@ class Survey<E extends ImportEntry> {
   readonly #known: readonly string[];
   readonly #keepsUnpaired: boolean;
   readonly #media: FoundFile<E>[] = [];
-  /** Captions that stand beside those of other sources. */
-  readonly #structured: FoundFile<E>[] = [];
   readonly #skipped: SkippedEntry[] = [];
   readonly #tableEntries: E[] = [];
   readonly #tables: ImportSurvey<E>['tables'][number][] = [];
-  /** By folder and stem, apart from structured ones. */
+  /** By folder and stem; structured ones stand beside the others. */
   readonly #captions = new Map<string, CaptionCandidate<E>[]>();
 
   constructor({ choices = {}, known = [], keepsUnpaired = false }: Parameters<typeof surveyEntries>[1] = {}) {
@@ -136,15 +134,13 @@ class Survey<E extends ImportEntry> {
     else if (fault !== undefined) this.#skip('UNREADABLE', path, fault);
     else if (isTablePath(path)) this.#tableEntries.push(entry);
     else {
-      const isCaption = CAPTION_EXTENSIONS.includes(extension);
       // `.TXT` stays as it is.
-      const isRenamed = isCaption && extension !== '.txt';
+      const isRenamed = CAPTION_EXTENSIONS.includes(extension) && extension !== '.txt';
       const found = this.#foundFile(entry, isRenamed ? `${stemOf(name)}.txt` : name);
       if (found === undefined) return;
-      if (isCaption) this.#addCaption({ source: extension, found });
-      else if (sizeBytes === 0 && mediaTypeOf(name)?.kind !== 'caption') {
-        this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
-      } else (isStructuredCaption(name) ? this.#structured : this.#media).push(found);
+      if (mediaTypeOf(found.file.name)?.kind === 'caption') this.#addCaption({ source: extension, found });
+      else if (sizeBytes === 0) this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
+      else this.#media.push(found);
     }
   }
 
@@ -167,28 +163,18 @@ class Survey<E extends ImportEntry> {
     const stems = new Set([...this.#media.map(({ file }) => file.name), ...this.#known].map(stemOf));
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
-    const addCaption = (found: FoundFile<E>) => {
-      const { name, path } = found.file;
-      if (this.#keepsUnpaired || stems.has(stemOf(name))) captions.push(found);
-      else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
-    };
-    for (const found of this.#structured) addCaption(found);
     for (const candidates of this.#captions.values()) {
       const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.file.sizeBytes === 0);
       const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
+        const { name, path, content } = found.file;
         // Two spellings of a name are two files.
-        const isChosen = found === best?.found || (source === best?.source && 'entry' in found.file.content);
-        if (isChosen) addCaption(found);
-        else {
-          const chosen = lastPartOf(best?.found.file.path ?? '');
-          this.#skip(
-            'OTHER_CAPTION',
-            found.file.path,
-            `The caption of ${stemOf(found.file.name)} comes from ${chosen}.`,
-          );
-        }
+        const isChosen = found === best?.found || (source === best?.source && 'entry' in content);
+        const chosen = lastPartOf(best?.found.file.path ?? '');
+        if (!isChosen) this.#skip('OTHER_CAPTION', path, `The caption of ${stemOf(name)} comes from ${chosen}.`);
+        else if (this.#keepsUnpaired || stems.has(stemOf(name))) captions.push(found);
+        else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
       }
     }
     return {
@@ -233,26 +219,24 @@ class Survey<E extends ImportEntry> {
       this.#skip('NO_TABLE', path, 'Its images and clips are not there. Add it to the dataset that has them.');
       return;
     }
-    const ownFile = fileFinder(this.#media, parentOf(path));
-    const knownFile = fileFinder(
-      this.#known.map((name) => ({ folder: '', file: { name, path: name }, modified: 0 })),
-      '',
-    );
+    const own = this.#media.map(({ folder, file, modified }) => ({ ...file, folder, modified }));
+    const known = this.#known.map((name) => ({ name, path: name, folder: '', modified: 0 }));
+    const [captionOf, knownCaptionOf] = [captionFinder(own, parentOf(path)), captionFinder(known, '')];
     const faults = [...table.faults];
     const texts = new Map<string, string>();
     for (const { file, caption } of table.rows) {
-      const found = ownFile(file) ?? knownFile(file);
-      if (found === undefined) faults.push(`${shown(file)} is not among the images and clips.`);
-      if (found === undefined || caption === undefined) continue;
-      const candidate = captionFor<E>(found, { path, text: caption });
-      const key = `${candidate.folder}\n${candidate.file.name}`;
-      const earlier = texts.get(key);
-      if (earlier !== undefined && earlier !== caption) {
-        faults.push(`${shown(file)} has another caption in an earlier row, which is taken.`);
-      }
-      if (earlier !== undefined) continue;
-      texts.set(key, caption);
-      this.#addCaption({ source: path, found: candidate });
+      const named = captionOf(file) ?? knownCaptionOf(file);
+      const shown = file.length > MAX_SHOWN ? `${file.slice(0, MAX_SHOWN)}…` : file;
+      if (named === undefined) faults.push(`${shown} is not among the images and clips.`);
+      if (named === undefined || caption === undefined) continue;
+      const { folder, name, modified } = named;
+      const earlier = texts.get(`${folder}/${name}`) ?? caption;
+      if (earlier !== caption) faults.push(`${shown} has another caption in an earlier row, which is taken.`);
+      if (texts.has(`${folder}/${name}`)) continue;
+      texts.set(`${folder}/${name}`, caption);
+      const sizeBytes = new TextEncoder().encode(caption).length;
+      const found = { folder, file: { name, path, sizeBytes, content: { text: caption } }, modified };
+      this.#addCaption({ source: path, found });
     }
     for (const fault of faults.slice(0, MAX_ROW_FAULTS)) this.#skip('TABLE_ROW', path, fault);
     const more = faults.length - MAX_ROW_FAULTS;
@@ -265,7 +249,9 @@ class Survey<E extends ImportEntry> {
   #sources(): CaptionSource[] {
     const counts = new Map<string, number>();
     for (const candidates of this.#captions.values()) {
-      for (const { source } of candidates) counts.set(source, (counts.get(source) ?? 0) + 1);
+      for (const { source, found } of candidates) {
+        if (!isStructuredCaption(found.file.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
+      }
     }
     const order = [...CAPTION_EXTENSIONS, ...this.#tables.map(({ path }) => path)];
     const rankOf = (name: string) => (name === this.#choices.captions ? -1 : order.indexOf(name));
@@ -273,45 +259,29 @@ class Survey<E extends ImportEntry> {
   }
 }
 
-function shown(name: string): string {
-  return name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}…` : name;
-}
-
-/** The file that a row names. */
-interface NamedFile {
+/** A file that a row of a table may name. */
+interface Named {
   readonly folder: string;
-  /** With the extension of the row if it names a caption, and otherwise that of a caption. */
   readonly name: string;
+  readonly path: string;
   readonly modified: number;
 }
 
-function captionFor<E extends ImportEntry>(
-  { folder, name, modified }: NamedFile,
-  { path, text }: { path: string; text: string },
-): FoundFile<E> {
-  const sizeBytes = new TextEncoder().encode(text).length;
-  return { folder, file: { name, path, sizeBytes, content: { text } }, modified };
-}
-
-type Named = Pick<FoundFile<ImportEntry>, 'folder' | 'modified'> & {
-  readonly file: { readonly name: string; readonly path: string };
-};
-
 /**
- * Finds the file that a row names: by its path from the table, or else by the longest end of it that one stem alone has. Tables of
- * other machines have absolute paths, and kohya's have no extension. A row may name a caption by itself, as those of an export.
+ * Finds the file that a row names, and returns it with the name of its caption: by its path from the table, or else by the longest
+ * end of it that one stem alone has. Tables of other machines have absolute paths, and kohya's have no extension. A row of an export
+ * may name a caption itself.
  */
-function fileFinder(files: readonly Named[], folder: string): (named: string) => NamedFile | undefined {
-  const exact = new Map<string, Named>();
-  const byEnding = new Map<string, Named | undefined>();
-  const isSame = (a: Named | undefined, b: Named) =>
-    a?.folder === b.folder && stemOf(a.file.name) === stemOf(b.file.name);
-  for (const found of files) {
-    const path = found.file.path.normalize('NFC');
-    exact.set(path, found);
+function captionFinder(files: readonly Named[], folder: string): (named: string) => Named | undefined {
+  const byPath = new Map<string, Named | undefined>();
+  const isSame = (a: Named | undefined, b: Named) => a?.folder === b.folder && stemOf(a.name) === stemOf(b.name);
+  for (const file of files) {
+    const path = file.path.normalize('NFC');
+    // No ending begins with a slash.
+    byPath.set(`/${path}`, file);
     for (const ending of endingsOf(path)) {
       for (const key of [ending, stemOf(ending)]) {
-        byEnding.set(key, !byEnding.has(key) || isSame(byEnding.get(key), found) ? found : undefined);
+        byPath.set(key, !byPath.has(key) || isSame(byPath.get(key), file) ? file : undefined);
       }
     }
   }
@@ -322,15 +292,19 @@ function fileFinder(files: readonly Named[], folder: string): (named: string) =>
       .replaceAll('\\', '/')
       .replace(/^(\.\/)+/, '')
       .normalize('NFC');
-    const isCaption = mediaTypeOf(lastPartOf(path))?.kind === 'caption';
+    const last = lastPartOf(path);
+    const isCaption = mediaTypeOf(last)?.kind === 'caption';
     const keys = endingsOf(path).flatMap((ending) => (isCaption ? [ending, stemOf(ending)] : ending));
-    const found =
-      exact.get(folder === '' ? path : `${folder}/${path}`) ??
-      keys.map((key) => byEnding.get(key)).find((each) => each !== undefined);
-    if (found === undefined) return undefined;
-    const stem = stemOf(found.file.name);
-    const name = stem + (isCaption ? lastPartOf(path).slice(stemOf(lastPartOf(path)).length) : '.txt');
-    return { folder: found.folder, name, modified: found.modified };
+    const found = [
+      [folder, path]
+        .filter(Boolean)
+        .map((part) => `/${part}`)
+        .join(''),
+      ...keys,
+    ]
+      .map((key) => byPath.get(key))
+      .find(Boolean);
+    return found && { ...found, name: stemOf(found.name) + (isCaption ? last.slice(stemOf(last).length) : '.txt') };
   };
 }
 

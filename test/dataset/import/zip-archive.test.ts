@@ -155,9 +155,18 @@ with zipfile.ZipFile('stored.zip', 'w') as z: z.writestr('wagons/\\u00e9.txt', '
 with zipfile.ZipFile(Pipe('streamed.zip'), 'w', zipfile.ZIP_DEFLATED) as z: z.writestr('wagons/\\u00e9.txt', 'red ' * 100)
 with zipfile.ZipFile('zip64.zip', 'w') as z:
     with z.open('wagons/\\u00e9.txt', 'w', force_zip64=True) as entry: entry.write(b'red ' * 100)
+with zipfile.ZipFile('plain.zip', 'w') as z: z.writestr('wagons/e.txt', 'red ' * 100)
+plain = open('plain.zip', 'rb').read()
+open('cp437.zip', 'wb').write(plain.replace(b'/e.', b'/\\x82.'))
+open('prepended.zip', 'wb').write(b'#!/bin/sh\\n' * 99 + plain.replace(b'/e.', b'/\\x82.'))
+with zipfile.ZipFile('many.zip', 'w') as z:
+    for i in range(70000): z.writestr(f'{i}.txt', 'x')
+with zipfile.ZipFile('lzma.zip', 'w', zipfile.ZIP_LZMA) as z: z.writestr('a.txt', 'red ' * 100)
+zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 const hasZip = spawnSync('zip', ['-v']).status === 0;
+const hasJar = spawnSync('jar', ['--version']).status === 0;
 
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -168,11 +177,23 @@ async function temporary(): Promise<string> {
 test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
   const cwd = await temporary();
   expect(spawnSync('python3', ['-c', PYTHON], { cwd })).toMatchObject({ status: 0 });
-  for (const name of ['deflated', 'stored', 'streamed', 'zip64']) {
+  for (const name of ['deflated', 'stored', 'streamed', 'zip64', 'cp437', 'prepended']) {
     expect(await contentsOf(readFileSync(join(cwd, `${name}.zip`))), name).toEqual({
       'wagons/é.txt': 'red '.repeat(100),
     });
   }
+  expect(await open(readFileSync(join(cwd, 'many.zip')))).toHaveLength(70_000);
+  expect(await open(readFileSync(join(cwd, 'empty.zip')))).toEqual([]);
+  expect(await contentsOf(readFileSync(join(cwd, 'lzma.zip')))).toEqual({ 'a.txt': expect.stringMatching(/\(14\)/) });
+});
+
+test.skipIf(!hasJar)('reads what the jar of Java writes, with sizes behind the bytes', async () => {
+  const cwd = await temporary();
+  const script = 'mkdir w && printf red > w/é.txt && jar cf w.zip -C . w';
+  expect(spawnSync('sh', ['-c', script], { cwd, env: { ...process.env, LC_ALL: 'C.UTF-8' } })).toMatchObject({
+    status: 0,
+  });
+  expect(await contentsOf(readFileSync(join(cwd, 'w.zip')))).toMatchObject({ 'w/é.txt': 'red' });
 });
 
 test.skipIf(!hasZip)('reads what Info-ZIP writes to a pipe, and says what its links and passwords are', async () => {
