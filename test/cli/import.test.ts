@@ -219,7 +219,7 @@ describe('import', () => {
     expect(await textOf(name, '02.txt')).toBe('a blue wagon');
     expect(await importing(csv, 'no such dataset')).toMatchObject({
       code: 66,
-      stderr: expect.stringContaining('there is no dataset'),
+      stderr: expect.stringContaining('Add it to the dataset that has them.'),
     });
   });
 

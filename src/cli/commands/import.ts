@@ -3,9 +3,7 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { shellWord } from '../../command-line.js';
 import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
-import { isTablePath } from '../../dataset/import/caption-table.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
@@ -125,24 +123,17 @@ async function prepareImport(
   requireNoPairs(entries, source);
   const { client, signal } = tools;
   const found = await client.find(name, { signal });
-  if (found === undefined && entries.length > 0 && entries.every(({ path }) => isTablePath(path))) {
-    const command = `trainyard import ${shellWord(source)} NAME`;
-    const message = `there is no dataset "${printable(name)}" whose files ${printable(source)} could caption. Name it: ${command}`;
-    throw new CommandError(EXIT.noInput, message);
-  }
-  const files = found === undefined ? [] : (await client.status(found.id, { signal })).files;
-  const survey = await surveyEntries(entries, { choices: flags, known: files.map(({ filename }) => filename) });
+  const present = found === undefined ? [] : (await client.status(found.id, { signal })).files;
+  const survey = await surveyEntries(entries, { choices: flags, known: present.map(({ filename }) => filename) });
   requireChoices(survey, { source, flags });
-  const { placed, contents } = await importContents(survey, temporary);
-  if (placed.length === 0) {
+  const { files, contents } = await importContents(survey, temporary);
+  if (files.length === 0) {
     const reasons = contents.skipped.map(({ message }) => `- ${message}`);
-    const lines = [
-      `${printable(source)}: no image, video or caption found.`,
-      ...firstLines(reasons, 'entry left out', 'entries left out'),
-    ];
+    const message = `${printable(source)}: no image, video or caption found for "${printable(name)}".`;
+    const lines = [message, ...firstLines(reasons, 'entry left out', 'entries left out')];
     throw new CommandError(EXIT.noInput, lines.join('\n'));
   }
-  const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
+  const groups = kohyaGroupsOf(files);
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
   const task: PushTask = {
     ...base,
@@ -151,7 +142,7 @@ async function prepareImport(
     isWholeFolder: false,
     pair: { ...base.pair, folders: [await realpath(source)] },
   };
-  return { task, preview: { survey, placed, groups } };
+  return { task, preview: { survey, files, groups } };
 }
 
 /** @throws CommandError with 64 for a choice that the source does not have */

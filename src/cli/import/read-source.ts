@@ -114,43 +114,33 @@ async function folderEntry(
   }
 }
 
-/** A file of the import under its name in the dataset. */
-export interface PlacedImport {
-  readonly name: string;
-  readonly found: FoundFile<SourceEntry>;
-}
-
 /** Names the files, and writes the captions of tables as files, so that they can be pushed. */
 export async function importContents(
-  { files, skipped }: ImportSurvey<SourceEntry>,
+  survey: ImportSurvey<SourceEntry>,
   temporary: string,
-): Promise<{ placed: PlacedImport[]; contents: FolderContents }> {
-  const placed = flattened(files).map(({ nested, name }) => ({ name, found: nested }));
+): Promise<{ files: FoundFile<SourceEntry>[]; contents: FolderContents }> {
+  const files = flattened(survey.files);
   const local: LocalFile[] = [];
-  for (const [index, { name, found }] of placed.entries()) {
-    const { content, sizeBytes } = found.file;
-    const named = { filename: name, sizeBytes };
-    if ('entry' in content) local.push({ ...named, ...content.entry.local });
+  for (const [index, { name: filename, sizeBytes, content }] of files.entries()) {
+    if ('entry' in content) local.push({ filename, sizeBytes, ...content.entry.local });
     else {
       const path = join(temporary, `text-${index}`);
       await writeFile(path, content.text);
-      local.push({ ...named, path, version: content.text });
+      local.push({ filename, sizeBytes, path, version: content.text });
     }
   }
-  const notices = skipped.map(({ code, path, reason }) => ({
-    code,
-    filename: path,
-    message: `${printable(path)}: ${reason}`,
-  }));
+  const skipped = survey.skipped.map(({ code, path, reason }) => {
+    return { code, filename: path, message: `${printable(path)}: ${reason}` };
+  });
   return {
-    placed,
-    contents: { files: local.sort(byFilename), skipped: notices.sort(byFilename), faults: [], unreadable: [] },
+    files,
+    contents: { files: local.sort(byFilename), skipped: skipped.sort(byFilename), faults: [], unreadable: [] },
   };
 }
 
 /** The files whose name is not that of their entry, as `evening/1.jpg becomes evening_1.jpg`. */
-export function renamedIn(placed: readonly PlacedImport[]): { from: string; to: string }[] {
-  return placed.flatMap(({ name, found: { file } }) =>
-    'text' in file.content || lastPartOf(file.path).normalize('NFC') === name ? [] : [{ from: file.path, to: name }],
+export function renamedIn(files: readonly FoundFile<SourceEntry>[]): { from: string; to: string }[] {
+  return files.flatMap(({ name, path, content }) =>
+    'text' in content || lastPartOf(path).normalize('NFC') === name ? [] : [{ from: path, to: name }],
   );
 }

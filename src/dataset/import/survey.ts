@@ -22,17 +22,13 @@ export interface ImportChoices extends ColumnChoices {
   readonly captions?: string | undefined;
 }
 
-/** A file of a dataset before it has a name among all others: an entry, or a caption from a table. */
+/** A file of a dataset: an entry, or a caption from a table. Its name is in NFC, with the extension that it gets. */
 export interface FoundFile<E extends ImportEntry> extends NestedFile {
-  readonly file: {
-    /** In NFC, with the extension that it gets. */
-    readonly name: string;
-    /** Of the entry, or of the table. */
-    readonly path: string;
-    readonly sizeBytes: number;
-    readonly content: { readonly entry: E } | { readonly text: string };
-  };
+  /** Of the entry, or of the table. */
+  readonly path: string;
+  readonly sizeBytes: number;
   readonly modified: number;
+  readonly content: { readonly entry: E } | { readonly text: string };
 }
 
 export type SkipCode =
@@ -138,7 +134,7 @@ class Survey<E extends ImportEntry> {
       const isRenamed = CAPTION_EXTENSIONS.includes(extension) && extension !== '.txt';
       const found = this.#foundFile(entry, isRenamed ? `${stemOf(name)}.txt` : name);
       if (found === undefined) return;
-      if (mediaTypeOf(found.file.name)?.kind === 'caption') this.#addCaption({ source: extension, found });
+      if (mediaTypeOf(found.name)?.kind === 'caption') this.#addCaption({ source: extension, found });
       else if (sizeBytes === 0) this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
       else this.#media.push(found);
     }
@@ -160,18 +156,18 @@ class Survey<E extends ImportEntry> {
   result(): ImportSurvey<E> {
     const sources = this.#sources();
     const rankOf = (source: string) => sources.findIndex(({ name }) => name === source);
-    const stems = new Set([...this.#media.map(({ file }) => file.name), ...this.#known].map(stemOf));
+    const stems = new Set([...this.#media.map(({ name }) => name), ...this.#known].map(stemOf));
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
     for (const candidates of this.#captions.values()) {
-      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.file.sizeBytes === 0);
+      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.sizeBytes === 0);
       const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
-        const { name, path, content } = found.file;
+        const { name, path, content } = found;
         // Two spellings of a name are two files.
         const isChosen = found === best?.found || (source === best?.source && 'entry' in content);
-        const chosen = lastPartOf(best?.found.file.path ?? '');
+        const chosen = lastPartOf(best?.found.path ?? '');
         if (!isChosen) this.#skip('OTHER_CAPTION', path, `The caption of ${stemOf(name)} comes from ${chosen}.`);
         else if (this.#keepsUnpaired || stems.has(stemOf(name))) captions.push(found);
         else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
@@ -193,8 +189,7 @@ class Survey<E extends ImportEntry> {
   #foundFile(entry: E, name: string): FoundFile<E> | undefined {
     const { path, sizeBytes, modified } = entry;
     try {
-      const file = { name: parseFilename(name), path, sizeBytes, content: { entry } };
-      return { folder: parentOf(path), file, modified };
+      return { folder: parentOf(path), name: parseFilename(name), path, sizeBytes, modified, content: { entry } };
     } catch (error) {
       const code = mediaTypeOf(name) === undefined ? 'OTHER_TYPE' : 'INVALID_NAME';
       this.#skip(code, path, (error as Error).message);
@@ -203,8 +198,8 @@ class Survey<E extends ImportEntry> {
   }
 
   #addCaption(candidate: CaptionCandidate<E>): void {
-    const { folder, file } = candidate.found;
-    const key = [folder, stemOf(file.name), isStructuredCaption(file.name)].join('\n');
+    const { folder, name } = candidate.found;
+    const key = [folder, stemOf(name), isStructuredCaption(name)].join('\n');
     const others = this.#captions.get(key);
     if (others === undefined) this.#captions.set(key, [candidate]);
     else others.push(candidate);
@@ -219,9 +214,8 @@ class Survey<E extends ImportEntry> {
       this.#skip('NO_TABLE', path, 'Its images and clips are not there. Add it to the dataset that has them.');
       return;
     }
-    const own = this.#media.map(({ folder, file, modified }) => ({ ...file, folder, modified }));
     const known = this.#known.map((name) => ({ name, path: name, folder: '', modified: 0 }));
-    const [captionOf, knownCaptionOf] = [captionFinder(own, parentOf(path)), captionFinder(known, '')];
+    const [captionOf, knownCaptionOf] = [captionFinder(this.#media, parentOf(path)), captionFinder(known, '')];
     const faults = [...table.faults];
     const texts = new Map<string, string>();
     for (const { file, caption } of table.rows) {
@@ -235,7 +229,7 @@ class Survey<E extends ImportEntry> {
       if (texts.has(`${folder}/${name}`)) continue;
       texts.set(`${folder}/${name}`, caption);
       const sizeBytes = new TextEncoder().encode(caption).length;
-      const found = { folder, file: { name, path, sizeBytes, content: { text: caption } }, modified };
+      const found = { folder, name, path, sizeBytes, modified, content: { text: caption } };
       this.#addCaption({ source: path, found });
     }
     for (const fault of faults.slice(0, MAX_ROW_FAULTS)) this.#skip('TABLE_ROW', path, fault);
@@ -250,7 +244,7 @@ class Survey<E extends ImportEntry> {
     const counts = new Map<string, number>();
     for (const candidates of this.#captions.values()) {
       for (const { source, found } of candidates) {
-        if (!isStructuredCaption(found.file.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
+        if (!isStructuredCaption(found.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
       }
     }
     const order = [...CAPTION_EXTENSIONS, ...this.#tables.map(({ path }) => path)];
@@ -260,12 +254,7 @@ class Survey<E extends ImportEntry> {
 }
 
 /** A file that a row of a table may name. */
-interface Named {
-  readonly folder: string;
-  readonly name: string;
-  readonly path: string;
-  readonly modified: number;
-}
+type Named = Pick<FoundFile<never>, 'folder' | 'name' | 'path' | 'modified'>;
 
 /**
  * Finds the file that a row names, and returns it with the name of its caption: by its path from the table, or else by the longest

@@ -28,23 +28,20 @@ const CRC_POLYNOMIAL = 0xedb88320;
 /** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
 const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
 
-/** A file of an archive. It is read when its bytes are asked for. */
-export interface PackedEntry extends ImportEntry {
-  /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
-  readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
-  readonly unpacked: () => Promise<Blob>;
-}
-
-/** What is kept of an entry: that of the library is twenty times as large. */
-interface ListedEntry {
-  readonly path: string;
+/** Where the bytes of an entry are. */
+interface PackedPlace {
   readonly offset: number;
   readonly packedBytes: number;
   readonly sizeBytes: number;
   readonly crc: number;
   readonly isDeflated: boolean;
-  readonly modified: number;
-  readonly fault: string | undefined;
+}
+
+/** A file of an archive. It is read when its bytes are asked for. */
+export interface PackedEntry extends ImportEntry, PackedPlace {
+  /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
+  readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
+  readonly unpacked: () => Promise<Blob>;
 }
 
 /**
@@ -55,36 +52,41 @@ interface ListedEntry {
 export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> {
   // Names are checked here, for each file alone.
   const zip = new ZipReader(readerOf(blob), { useWebWorkers: false, filenameValidation: 'tolerant' });
-  const listed: ListedEntry[] = [];
+  const listed: PackedEntry[] = [];
+  const unreadable = (reason: string, cause?: unknown) =>
+    new ServiceError('invalid_content', `${name} can't be read as a zip: ${reason}`, { cause });
   try {
     let bytes = 0;
     let entries = 0;
     for await (const entry of zip.getEntriesGenerator()) {
-      if (++entries > MAX_ENTRIES) throw new Error(`it has more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
+      if (++entries > MAX_ENTRIES)
+        throw unreadable(
+          `it has more than ${MAX_ENTRIES.toLocaleString('en')} entries. Unpack it, and import parts of it.`,
+        );
       bytes += entry.uncompressedSize;
-      if (!entry.directory) listed.push(listedEntry(entry));
+      if (!entry.directory) listed.push(packedEntry(blob, entry));
     }
     if (bytes > MAX_DENSE_ARCHIVE_BYTES && bytes > blob.size * MAX_RATIO) {
-      throw new Error(
-        `it would unpack to ${bytes} bytes from ${blob.size}, as only an archive made to fill disks does`,
+      throw unreadable(
+        `it would unpack to ${bytes} bytes from ${blob.size}, as only an archive made to fill disks does.`,
       );
     }
   } catch (error) {
+    if (error instanceof ServiceError) throw error;
     const reason = (error as Error).message.replace(/\.$/, '');
-    const message = `${name} can't be read as a zip: ${reason}. If it is incomplete, copy or download it again.`;
-    throw new ServiceError('invalid_content', message, { cause: error });
+    throw unreadable(`${reason}. If it is incomplete, copy or download it again.`, error);
   }
   const overlapping = overlappingIn(listed);
   const last = new Map(listed.map((entry) => [entry.path, entry]));
   return listed.map((entry) => {
-    const other = overlapping.has(entry)
-      ? 'It shares its bytes with another file of the archive.'
-      : last.get(entry.path) === entry
-        ? undefined
-        : 'The archive has a later file of this name.';
-    return packedEntry(blob, entry, entry.fault ?? other);
+    const isOld = last.get(entry.path) !== entry;
+    const other = overlapping.has(entry) ? SHARED : isOld ? OLD : undefined;
+    return { ...entry, fault: entry.fault ?? other };
   });
 }
+
+const SHARED = 'It shares its bytes with another file of the archive.';
+const OLD = 'The archive has a later file of this name.';
 
 function readerOf(blob: Blob): Reader<Blob> {
   const reader = {
@@ -98,25 +100,23 @@ function readerOf(blob: Blob): Reader<Blob> {
   return reader as unknown as Reader<Blob>;
 }
 
-function listedEntry(entry: FileEntry): ListedEntry {
-  const { offset, compressedSize, uncompressedSize, compressionMethod, crc32 = 0, lastModDate } = entry;
-  return {
-    path: pathOf(entry),
-    offset,
-    packedBytes: compressedSize,
-    sizeBytes: uncompressedSize,
-    crc: crc32,
-    isDeflated: compressionMethod === DEFLATED,
-    modified: lastModDate.getTime(),
-    fault: faultOf(entry),
+/** Keeps nothing of the library's entry, which is twenty times as large. */
+function packedEntry(blob: Blob, entry: FileEntry): PackedEntry {
+  const place = {
+    offset: entry.offset,
+    packedBytes: entry.compressedSize,
+    sizeBytes: entry.uncompressedSize,
+    crc: entry.crc32 ?? 0,
+    isDeflated: entry.compressionMethod === DEFLATED,
   };
+  const [path, modified, fault] = [pathOf(entry), entry.lastModDate.getTime(), faultOf(entry)];
+  return { ...place, path, modified, fault, ...readersOf(blob, place) };
 }
 
-function packedEntry(blob: Blob, entry: ListedEntry, fault: string | undefined): PackedEntry {
-  const { path, sizeBytes, modified } = entry;
+function readersOf(blob: Blob, place: PackedPlace) {
   const unpackTo = async (sink: WritableStream<Uint8Array>) => {
     try {
-      await (await contentOf(blob, entry)).pipeTo(sink);
+      await (await contentOf(blob, place)).pipeTo(sink);
     } catch (error) {
       // The sink fails with errors of the system.
       if (!(error instanceof Error) || 'syscall' in error) throw error;
@@ -132,12 +132,14 @@ function packedEntry(blob: Blob, entry: ListedEntry, fault: string | undefined):
     return content;
   };
   const bytes = async () => new Uint8Array(await (await unpacked()).arrayBuffer());
-  return { path, sizeBytes, modified, fault, unpackTo, unpacked, bytes };
+  return { unpackTo, unpacked, bytes };
 }
 
 /** The bytes of an entry, which fail at once beyond their size, and at the end with another size or CRC-32. */
-async function contentOf(blob: Blob, entry: ListedEntry): Promise<ReadableStream<Uint8Array>> {
-  const { offset, packedBytes, sizeBytes, crc, isDeflated } = entry;
+async function contentOf(
+  blob: Blob,
+  { offset, packedBytes, sizeBytes, crc, isDeflated }: PackedPlace,
+): Promise<ReadableStream<Uint8Array>> {
   const header = new DataView(await blob.slice(offset, offset + LOCAL_HEADER_BYTES).arrayBuffer());
   if (header.byteLength < LOCAL_HEADER_BYTES || header.getUint32(0, true) !== LOCAL_HEADER) {
     throw new Error('it does not begin where the list says');
@@ -197,8 +199,8 @@ function faultOf(entry: FileEntry): string | undefined {
 }
 
 /** The entries whose bytes lie in those of another one, by which a small archive unpacks to any size. */
-function overlappingIn(entries: readonly ListedEntry[]): ReadonlySet<ListedEntry> {
-  const overlapping = new Set<ListedEntry>();
+function overlappingIn(entries: readonly PackedEntry[]): ReadonlySet<PackedEntry> {
+  const overlapping = new Set<PackedEntry>();
   let end = 0;
   for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
     if (entry.offset < end) overlapping.add(entry);

@@ -17,8 +17,8 @@ async function imported(
 ) {
   const entries = Object.entries(files).map(([path, text]) => entryOf(path, text));
   const survey = await surveyEntries(entries, { choices, known });
-  const placed = flattened(survey.files).map(({ nested: { folder, file }, name }) => {
-    return { folder, name, from: 'text' in file.content ? `“${file.content.text}”` : file.path };
+  const placed = flattened(survey.files).map(({ folder, name, path, content }) => {
+    return { folder, name, from: 'text' in content ? `“${content.text}”` : path };
   });
   return {
     ...survey,

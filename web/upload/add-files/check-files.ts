@@ -16,6 +16,7 @@ export interface CheckedFiles {
 export interface Candidate {
   /** Within what was dropped, such as `evening/extra`; `''` for a single file. */
   readonly folder: string;
+  readonly name: string;
   readonly file: QueuedFile;
   /** When its bytes were changed last, in milliseconds since 1970. */
   readonly modified: number;
@@ -46,9 +47,9 @@ export async function readCandidates(
   const { files, skipped, ...survey } = await surveyEntries(dropped.map(entryOf), options);
   return {
     ...survey,
-    candidates: files.map(({ folder, file: { name, content }, modified }) => {
+    candidates: files.map(({ folder, name, content, modified }) => {
       const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
-      return { folder, file, modified };
+      return { folder, name, file, modified };
     }),
     rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
     hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,
@@ -85,7 +86,7 @@ function queuedText(name: string, text: string): QueuedFile {
 /** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
 export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
   const { candidates, rejected, hidden } = await readCandidates(dropped, { keepsUnpaired: true });
-  const groups = [...groupedBy(candidates, ({ file }) => file.name)];
+  const groups = [...groupedBy(candidates, ({ name }) => name)];
   return {
     files: groups.flatMap(([, group]) => (group.length === 1 ? group.map(({ file }) => file) : [])),
     rejected: [
