@@ -3,8 +3,10 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
 import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
+import { extensionOf, stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
@@ -103,7 +105,8 @@ async function importSource(
 
 /** `wagons` for `wagons.zip` and for a folder `10_wagons`. */
 function importNameFor(source: string, given: string | undefined): string {
-  const name = basename(resolve(source)).replace(/\.(zip|csv|tsv|jsonl|json)$/i, '');
+  const own = basename(resolve(source));
+  const name = ['.zip', ...TABLE_EXTENSIONS].includes(extensionOf(own)) ? stemOf(own) : own;
   return datasetNameFor(given, kohyaOf(name)?.name ?? name);
 }
 

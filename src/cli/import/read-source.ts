@@ -2,10 +2,11 @@ import { createWriteStream, openAsBlob } from 'node:fs';
 import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { Writable } from 'node:stream';
-import { isTablePath } from '../../dataset/import/caption-table.js';
+import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
 import { lastPartOf } from '../../dataset/import/entry-paths.js';
 import { flattened } from '../../dataset/import/flatten.js';
 import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
+import { extensionOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
 import {
   fileVersionOf,
@@ -34,8 +35,8 @@ export async function readSource(
 ): Promise<SourceEntry[]> {
   const path = resolve(source);
   if (!(await isFolder(source))) {
-    const table = { path, name: basename(path) };
-    return isTablePath(path) ? [await folderEntry(table)] : readZip(source, temporary);
+    if (!TABLE_EXTENSIONS.includes(extensionOf(path))) return readZip(source, temporary);
+    return [{ ...(await folderEntry({ path, name: basename(path) })), isTable: true }];
   }
   const entries: SourceEntry[] = [];
   const walk = { root: follow ? '/' : join(await realpath(path), sep), signal, entries };

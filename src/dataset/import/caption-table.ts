@@ -56,10 +56,12 @@ type Cell = string | readonly string[];
 
 type Row = ReadonlyMap<string, Cell>;
 
+export const TABLE_EXTENSIONS: readonly string[] = ['.jsonl', '.csv', '.tsv', '.json'];
+
 /** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and a `.json` of a whole dataset. */
 export function isTablePath(path: string): boolean {
-  const name = lastPartOf(path);
-  return ['.jsonl', '.csv', '.tsv'].includes(extensionOf(name)) || isDatasetFile(name);
+  const extension = extensionOf(lastPartOf(path));
+  return extension === '.json' ? isDatasetFile(lastPartOf(path)) : TABLE_EXTENSIONS.includes(extension);
 }
 
 /**

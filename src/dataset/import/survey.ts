@@ -11,6 +11,8 @@ export interface ImportEntry {
   readonly sizeBytes: number;
   /** In milliseconds since 1970. */
   readonly modified: number;
+  /** A table under any name. */
+  readonly isTable?: boolean;
   /** Why it can't be read, as a sentence; `undefined` if it can. */
   readonly fault?: string | undefined;
   /** Read as a whole. */
@@ -128,7 +130,7 @@ class Survey<E extends ImportEntry> {
     const extension = extensionOf(name);
     if (isHiddenPath(path)) this.#skip('HIDDEN', path, 'An operating system made it, or hides it.');
     else if (fault !== undefined) this.#skip('UNREADABLE', path, fault);
-    else if (isTablePath(path)) this.#tableEntries.push(entry);
+    else if (entry.isTable || isTablePath(path)) this.#tableEntries.push(entry);
     else {
       // `.TXT` stays as it is.
       const isRenamed = CAPTION_EXTENSIONS.includes(extension) && extension !== '.txt';
