@@ -59,10 +59,7 @@ export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> 
     let bytes = 0;
     let entries = 0;
     for await (const entry of zip.getEntriesGenerator()) {
-      if (++entries > MAX_ENTRIES)
-        throw unreadable(
-          `it has more than ${MAX_ENTRIES.toLocaleString('en')} entries. Unpack it, and import parts of it.`,
-        );
+      if (++entries > MAX_ENTRIES) throw unreadable(`it has more than ${MAX_ENTRIES} entries. Import parts of it.`);
       bytes += entry.uncompressedSize;
       if (!entry.directory) listed.push(packedEntry(blob, entry));
     }
@@ -118,6 +115,8 @@ function readersOf(blob: Blob, place: PackedPlace) {
     try {
       await (await contentOf(blob, place)).pipeTo(sink);
     } catch (error) {
+      // Unless it has begun, nothing else closes the sink.
+      await sink.abort(error).catch(() => {});
       // The sink fails with errors of the system.
       if (!(error instanceof Error) || 'syscall' in error) throw error;
       throw new Error(`the archive is damaged there (${error.message})`, { cause: error });
