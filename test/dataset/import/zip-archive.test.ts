@@ -87,6 +87,16 @@ describe('openZip', () => {
     expect(bytes).toBeLessThan(1_000_000);
   });
 
+  test('closes the sink also where an entry does not begin', async () => {
+    const bytes = zipOf([{ name: 'a.jpg', bytes: PIXELS }]);
+    bytes[0] = 0;
+    const [entry] = await open(bytes);
+    let reason: unknown;
+    const sink = new WritableStream<Uint8Array>({ abort: (error) => void (reason = error) });
+    await expect(entry!.unpackTo(sink)).rejects.toThrow('the archive is damaged there (it does not begin');
+    expect(reason).toBeInstanceOf(Error);
+  });
+
   test('does not unpack what is packed more than images and clips are', async () => {
     const size = 70 * 1024 * 1024;
     expect(await entryOf({ bytes: 'x'.repeat(1000), size })).toMatch(/^It would unpack to 73400320 bytes from/);
