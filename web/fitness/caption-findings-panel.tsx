@@ -45,7 +45,7 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
       {findings.map((finding) => (
         <FindingGroup key={finding.code + finding.what} title={TITLES[finding.code]} count={finding.filenames.length}>
           <p className="px-3 py-2 text-sm wrap-anywhere">{finding.message}</p>
-          <p className="flex flex-wrap items-center gap-x-4 gap-y-2 border-t border-line px-3 py-2 text-sm">
+          <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-t border-line px-3 py-2 text-sm">
             <Link
               href={`/datasets/${dataset.id}?${new URLSearchParams(filterOf(finding, texts.get(finding.filenames[0]!)))}`}
               className="text-link"
@@ -60,7 +60,7 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
                 text={texts.get(finding.filenames[0]!) ?? ''}
               />
             )}
-          </p>
+          </div>
         </FindingGroup>
       ))}
     </Panel>
