@@ -83,6 +83,7 @@ beforeAll(async () => {
     { name: '01.caption', bytes: 'A wagon.' },
   ];
   await writeFile(join(home, 'wagons.zip'), zipOf(wagon));
+  await writeFile(join(home, 'table.csv'), 'file_name,text\nphotos_01.jpg,wagon 1\n');
   for (const folder of ['kohya/10_red wagon', 'hf-export']) {
     await mkdir(join(home, folder), { recursive: true });
     await writeFile(join(home, folder, image), picture);
@@ -156,6 +157,8 @@ async function prepare(): Promise<Names> {
     [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
     [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
     [/\bmistake\b/g, 'photos'],
+    // An export writes it too, and replaces no file.
+    [/import photos\.csv/g, 'import table.csv photos'],
     [/\/workspace\/datasets|\/app\/ai-toolkit\/datasets/g, 'datasets'],
     [/(\.\/data|\/srv\/trainyard)\b/g, server.dataFolder],
     [/\/mnt\/nas\/trainyard/g, 'backup'],
@@ -256,7 +259,7 @@ describe('every command that is printed', () => {
     const failed: string[] = [];
     for (const [line, where] of lines) {
       const cwd = await temporaryFolder();
-      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip'])
+      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip', 'table.csv'])
         await cp(join(home, folder), join(cwd, folder), { recursive: true });
       const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);

@@ -81,6 +81,7 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
+      if (replacement === '' && change.wholeWords) return (text) => withoutWords(text, pattern);
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);
     }
@@ -103,6 +104,12 @@ function appended(text: string, trigger: string): string {
   if (body === '') return trigger;
   const end = text.slice(written.length);
   return body + (ENDS_SENTENCE.test(body) ? ' ' : ', ') + trigger + (end.includes('\n') ? end : '');
+}
+
+/** With the space before each, or the one that then begins the text. */
+function withoutWords(text: string, words: RegExp): string {
+  const removed = text.replaceAll(new RegExp(`[ \\t]*(?:${words.source})`, words.flags), '');
+  return removed === text ? text : removed.replace(/^[ \t]+/, '');
 }
 
 function withoutCommas(text: string): string {
