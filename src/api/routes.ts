@@ -542,7 +542,31 @@ export type QueryOf<N extends RouteName> = Row<N> extends { query: infer Q exten
 
 export type BodyOf<N extends RouteName> = Row<N> extends { body: infer B extends z.ZodType } ? z.output<B> : undefined;
 
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
 export type SentBodyOf<N extends RouteName> =
-  Row<N> extends { body: infer B extends z.ZodType } ? z.input<B> : undefined;
+  Row<N> extends { body: infer B extends z.ZodType } ? DeepReadonly<z.input<B>> : undefined;
+
+export type SentQueryOf<N extends RouteName> = { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
 
 export type AnswerOf<N extends RouteName> = Row<N> extends { answer: infer A extends z.ZodType } ? z.output<A> : never;
+
+type PathArgument<Name> = Name extends 'number' ? [number: number] : [id: string];
+
+type PathArguments<At extends string> = At extends `${string}:${infer Name}/${infer Rest}`
+  ? [...PathArgument<Name>, ...PathArguments<Rest>]
+  : At extends `${string}:${infer Name}`
+    ? PathArgument<Name>
+    : [];
+
+export type PathArgumentsOf<N extends RouteName> = PathArguments<Row<N>['at']>;
+
+/** The parameters of the path in order, then the body or else the query. */
+export type ArgumentsOf<N extends RouteName> =
+  Row<N> extends { body: infer B extends z.ZodType }
+    ? undefined extends z.input<B>
+      ? [...PathArgumentsOf<N>, body?: SentBodyOf<N>]
+      : [...PathArgumentsOf<N>, body: SentBodyOf<N>]
+    : Row<N> extends { query: z.ZodType }
+      ? [...PathArgumentsOf<N>, query?: SentQueryOf<N>]
+      : PathArgumentsOf<N>;

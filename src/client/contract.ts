@@ -19,6 +19,18 @@ export function addressOf<N extends RouteName>(
   return { method, target: `${target}${queryOf(query)}` };
 }
 
+/** @param given the parameters of the path in order, then the body or else the query, then options */
+export function callOf<N extends RouteName>(name: N, given: readonly unknown[]): { params: ParamsOf<N> } {
+  const { at, body, query }: Route = ROUTES[name];
+  const names = [...at.matchAll(/:(\w+)/g)].map(([, parameter = '']) => parameter);
+  const params = Object.fromEntries(names.map((parameter, i) => [parameter, given[i]])) as ParamsOf<N>;
+  const [input, options] = given.slice(names.length);
+  if (body !== undefined) return { params, ...{ body: input }, ...(options as object) };
+  return query === undefined
+    ? { params, ...(input as object) }
+    : { params, ...{ query: input }, ...(options as object) };
+}
+
 /** @throws TrainyardError if it is no answer of the route */
 export function checkedAnswer<N extends RouteName>(name: N, answer: unknown): AnswerOf<N> {
   const row: Route = ROUTES[name];
