@@ -19,7 +19,7 @@ import { sendJsonWith } from './server/routes/text-lists.js';
 import { uploadHandlers, writeHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
-import { sessionCookieName } from './server/session.js';
+import { sessionCookieName } from './server/auth.js';
 import { datasetToWire } from './server/to-wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';

@@ -10,7 +10,7 @@ import {
   MAX_WAIT_SECONDS,
 } from './limits.js';
 import { FILE_KINDS } from './schemas.js';
-import { rawName, storedText, text, wireRole, wireStatus } from './values.js';
+import { nameList, rawName, storedText, text, wireRole, wireStatus } from './values.js';
 
 /* Bodies of our own routes have no further fields, so that no misspelt restriction is ignored; the hosted API's may have. */
 
@@ -54,7 +54,7 @@ export const uploadLinksBody = z.object({
   }),
 });
 
-export const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
+const filenames = nameList.min(1);
 
 /** Checked one by one, as sizes are. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });

@@ -1,9 +1,13 @@
-import { PAGE_HEADER } from '../api/base-path.js';
-import type { WireGroupChange } from '../api/group-schemas.js';
-import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import { MAX_NAMES_PER_REQUEST, PAGE_HEADER } from '../api/limits.js';
+import type {
+  WireCaption,
+  WireGroupChange,
+  WireRemovedFiles,
+  WireSavedCaptions,
+  WireWithdrawnUploads,
+} from '../api/schemas.js';
 import type { ZipForm } from '../api/request-schemas.js';
 import type { AnswerOf, ArgumentsOf, PathArgumentsOf, RouteName, SentBodyOf } from '../api/routes.js';
-import type { WireCaption, WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../api/schemas.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
 import type { MediaChoice } from '../dataset/train/training-dataset.js';
 import { hasBytes } from './push-file.js';

@@ -30,7 +30,7 @@ import {
   type WriteOptions,
 } from './requests.js';
 import { sleep } from './retry.js';
-import { TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './answers.js';
 
 export type {
   WireNewShare as NewShare,
@@ -47,11 +47,11 @@ export type {
   WireProposal as CaptionProposal,
   WireStartedRun as StartedCaptionRun,
 } from '../api/caption-schemas.js';
-export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
+export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
-export type { WireGroup as Group } from '../api/group-schemas.js';
+export type { WireGroup as Group } from '../api/schemas.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
-export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
+export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/schemas.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
@@ -74,7 +74,7 @@ export type {
 export type { ExportOptions, NewTokenRights } from './calls.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
-export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
+export type { PushOutcome, PushProgress, PushResult } from './push.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
 export { DownloadLinks, TrainyardError };
 

@@ -3,7 +3,7 @@ import { type AnswerOf, type ParamsOf, ROUTES, type Route, type RouteName } from
 import { type WireDataset, type WireDatasetChange, wireDataset, wireDatasetChange } from '../api/schemas.js';
 import { faultsIn } from '../api/values.js';
 import { queryOf } from './download-links.js';
-import { invalidAnswer } from './trainyard-error.js';
+import { invalidAnswer } from './answers.js';
 
 /* Loaded for the first call: the schemas take a third of the start of a command. */
 

@@ -1,10 +1,9 @@
-import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
+import { BASE_PATH, PAGE_HEADER } from '../api/limits.js';
 import type { AnswerOf, ParamsOf, RouteName, SentBodyOf, SentQueryOf } from '../api/routes.js';
 import { withAnySignal, withTimeout } from '../abort-signals.js';
-import { abortable, errorOf, jsonOf, untilAborted } from './answers.js';
+import { TrainyardError, abortable, errorOf, jsonOf, untilAborted } from './answers.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';
-import { TrainyardError } from './trainyard-error.js';
 
 export type ClientOptions = Credential & {
   /** Such as `https://data.example`, with or without the API's base path. */

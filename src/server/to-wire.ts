@@ -1,6 +1,4 @@
 import { MAX_LISTED } from '../api/limits.js';
-import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
-import type { WireGroup } from '../api/group-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
@@ -8,7 +6,11 @@ import type {
   WireDatasetChange,
   WireDatasetWithFiles,
   WireFile,
+  WireGroup,
+  WireLink,
+  WireLinks,
   WireManifest,
+  WireManifestLinks,
   WireProblem,
   WireUploadedFile,
 } from '../api/schemas.js';

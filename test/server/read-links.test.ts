@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { type DownloadLinks, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';

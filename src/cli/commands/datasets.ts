@@ -8,13 +8,22 @@ import { jsonText } from '../../json-text.js';
 import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
-import { statusLines } from '../push/output.js';
+import { statusLines } from '../push/push.js';
 import { type Call, mustFind, NO_DATASETS, onDataset, onService, remoteFrom, undefinedFor } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
+import {
+  type Output,
+  counted,
+  formatBytes,
+  minuteOf,
+  painterOf,
+  print,
+  printable,
+  tableLines,
+  truncated,
+  withOwnCommand,
+} from '../terminal/print.js';
 import { isConfirmed } from '../terminal/prompts.js';
-import { counted, formatBytes, minuteOf, printable, truncated } from '../terminal/text.js';
 
 /** Longer captions are not fetched. */
 const MAX_CAPTION_BYTES = 4096;

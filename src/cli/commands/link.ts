@@ -4,8 +4,7 @@ import { isLoopback, tarCommands } from '../../command-line.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { revisionArgument, secondsIn } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
-import type { Output } from '../terminal/print.js';
-import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
+import { type Output, counted, formatBytes, minuteOf, printable } from '../terminal/print.js';
 
 interface Options {
   readonly into: string;

@@ -2,19 +2,20 @@ import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { type Logger, pino } from 'pino';
 import type { openApp } from '../../app.js';
-import type { Config } from '../../config.js';
-import { hasErrno } from '../../dataset/errors.js';
-import { PACKAGE_FOLDER } from '../../program-file.js';
-import { SETTINGS } from '../../settings.js';
-import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
-import { FolderInUse } from '../../storage/folder-lock.js';
-import { installLine, isLoopback, shellWord } from '../../command-line.js';
 import { type Remote, saveFirstLogin } from '../saved-login.js';
 import { addSettings, configFrom } from '../settings.js';
-import { type LogForm, openLog } from '../terminal/log.js';
-import { ownCommand } from '../terminal/own-command.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
+import { ownCommand, printable } from '../terminal/print.js';
+import { installLine, isLoopback, shellWord } from '../../command-line.js';
+import type { Config } from '../../config.js';
+import { hasErrno } from '../../dataset/errors.js';
+import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
+import { PACKAGE_FOLDER } from '../../version.js';
+import { withoutTokens } from '../../service/audit/without-tokens.js';
+import { SETTINGS } from '../../settings.js';
+import { FolderInUse } from '../../storage/folder-lock.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -210,4 +211,29 @@ export function serviceUrls(
       return !internal && (family === 'IPv4' || (host === '::' && !/^fe[89ab]/i.test(address)));
     });
   return [urlOf(local), ...others.map(({ address }) => urlOf(address))];
+}
+
+/** JSON lines for programs, or the warnings and errors as text for a person. */
+export type LogForm = 'json' | 'text';
+
+const WARNING = 40;
+const ERROR = 50;
+
+/** The log on standard error, without tokens. */
+export function openLog(level: string, form: LogForm): Logger {
+  const output = pino.destination({ fd: 2, sync: true });
+  const textOf = form === 'json' ? (line: string) => line : logText;
+  return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });
+}
+
+/** `warning: the bucket does not answer (attempt 2): timed out`; empty below a warning. */
+export function logText(line: string): string {
+  const { level, time, pid, hostname, msg, err, ...facts } = JSON.parse(line);
+  if (level < WARNING) return '';
+  const details = Object.entries(facts).map(
+    ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const about = details.length > 0 ? ` (${details.join(', ')})` : '';
+  const reason = err?.message === undefined || err.message === msg ? '' : `: ${err.message}`;
+  return `${printable(`${level < ERROR ? 'warning' : 'error'}: ${msg}${about}${reason}`)}\n`;
 }

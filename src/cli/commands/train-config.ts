@@ -22,9 +22,7 @@ import {
 } from '../../dataset/train/training-dataset.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, undefinedFor } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { ownCommand } from '../terminal/own-command.js';
-import { print, printJson, printMessage } from '../terminal/print.js';
-import { printable } from '../terminal/text.js';
+import { ownCommand, print, printJson, printMessage, printable } from '../terminal/print.js';
 
 interface Options extends RemoteOptions {
   readonly into?: string;

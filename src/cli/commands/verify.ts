@@ -4,10 +4,8 @@ import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf } from '../terminal/print.js';
+import { type Output, counted, painterOf, printable, withOwnCommand } from '../terminal/print.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
-import { counted, printable } from '../terminal/text.js';
 
 const POLL_INTERVAL_MS = 500;
 

@@ -1,12 +1,11 @@
 import { writeSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { TrainyardError } from '../../client/trainyard-error.js';
+import { TrainyardError } from '../../client/answers.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { BackendUnusable, type DatabaseFault, databaseFaultOf } from '../../storage/backend-unusable.js';
 import { UnreadableFile } from '../../storage/regular-file.js';
-import { printJson, printMessage } from './print.js';
-import { printable } from './text.js';
+import { printJson, printMessage, printable } from './print.js';
 
 /** Exit codes of sysexits.h (https://man.freebsd.org/sysexits). */
 export const EXIT = {

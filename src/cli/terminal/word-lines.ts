@@ -1,6 +1,5 @@
 import { differenceOf } from '../../dataset/history/word-difference.js';
-import type { Painter } from './print.js';
-import { printable } from './text.js';
+import { type Painter, printable } from './print.js';
 
 /** How much of a longer run of equal text is printed at its start and at its end. */
 const CONTEXT_CHARACTERS = 60;

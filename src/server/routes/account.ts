@@ -16,7 +16,7 @@ import {
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { invalidField } from '../write-headers.js';
-import { browserNameOf, isFromPage, setSessionCookie } from '../session.js';
+import { browserNameOf, isFromPage, setSessionCookie } from '../auth.js';
 import { timeOf, timeOrNull } from '../to-wire.js';
 import { baseUrlOf } from './uploads.js';
 

@@ -13,7 +13,7 @@ import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import {
   datasetToWire,

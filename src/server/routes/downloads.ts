@@ -8,7 +8,7 @@ import { captionsCsv, zipExport } from '../../service/download/exports.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { fileToWire, timeOf } from '../to-wire.js';

@@ -7,7 +7,7 @@ import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';

@@ -9,7 +9,7 @@ import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-wr
 import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
