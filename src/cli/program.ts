@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { OpenDataFolder } from './commands/mount.js';
 import { endUnwritable, endWith, wantsJson } from './terminal/exit-codes.js';
-import { printableLines, withOwnCommand } from './terminal/print.js';
+import { withOwnCommand } from './terminal/print.js';
+import { printableLines } from './terminal/text.js';
 import { packageVersion } from '../version.js';
 
 export type AddCommands = (program: Command) => unknown;

@@ -120,6 +120,8 @@ export function didYouMean(name: string, datasets: readonly { name: string }[]):
 
 export interface Call<Options = unknown> {
   readonly client: TrainyardClient;
+  /** Of the service. */
+  readonly url: string;
   readonly options: RemoteOptions & Options;
   /** Aborts at ctrl-C. */
   readonly signal: AbortSignal;
@@ -144,7 +146,8 @@ export function serviceAction<Options, Args extends unknown[]>(command: Command,
       const options = command.opts<RemoteOptions & Options>();
       // Commander adds the options and the command.
       const args = given.slice(0, -2) as Args;
-      const output = await run({ client: clientFrom(options), options, signal }, ...args);
+      const remote = remoteFrom(options);
+      const output = await run({ client: clientOf(remote), url: remote.url, options, signal }, ...args);
       if (output !== undefined) printOutput(output, options.json === true);
     });
 }

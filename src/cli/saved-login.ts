@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno } from '../dataset/errors.js';
 import { makeFolders } from '../storage/make-folders.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
-import { errorMessage } from './terminal/print.js';
+import { errorMessage } from './terminal/text.js';
 
 export interface Remote {
   readonly url: string;

@@ -242,8 +242,7 @@ export class TrainyardClient extends Calls {
    * the last is stored. Retries temporary failures; a file that fails for good is in `failed`.
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
-    const { attempts, fetch } = this.requests;
-    return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
+    return pushFiles(this.requests, dataset.id, files, options);
   }
 
   /** The files that `push` would upload. */
@@ -252,7 +251,7 @@ export class TrainyardClient extends Calls {
     files: readonly PushFile[],
     options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
   ) {
-    return missingFiles(this, dataset.id, files, options);
+    return missingFiles(this.requests, dataset.id, files, options);
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */

@@ -16,6 +16,8 @@ const MAX_PARTS = 16;
 /** Within one idle timeout. */
 const IDLE_CHECKS = 8;
 
+const MAX_LISTENERS = 40;
+
 export interface UploadTimeouts {
   /** Until the response starts. */
   readonly totalSeconds?: number;
@@ -27,26 +29,11 @@ export function connectionClosed(): ServiceError {
   return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
 }
 
-/** By response, what to call in order when it closes. */
-const worksOf = new WeakMap<ServerResponse, (() => void)[]>();
-
 /** Calls `work` at once if the response has closed, as while its request waited. */
 export function onceClosed(response: ServerResponse, work: () => void): void {
-  if (response.destroyed) {
-    work();
-    return;
-  }
-  const works = worksOf.get(response);
-  if (works !== undefined) {
-    works.push(work);
-    return;
-  }
-  // One listener for all: Node warns of more than ten, and some are its own and Fastify's.
-  const all = [work];
-  worksOf.set(response, all);
-  response.once('close', () => {
-    for (const each of all) each();
-  });
+  if (response.destroyed) work();
+  // Node warns of more than ten listeners, and some are its own and Fastify's.
+  else response.setMaxListeners(MAX_LISTENERS).once('close', work);
 }
 
 /** The stream can be destroyed without closing the connection, over which the error response has to be sent. */

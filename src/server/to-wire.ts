@@ -95,8 +95,8 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
     ...(view.areUploadsInterrupted && { interrupted: true as const }),
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
-    ...(view.digest !== undefined && { digest: view.digest }),
-    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    digest: view.digest,
+    files_digest: view.filesDigest,
     ...((view.links.length > 0 || view.hidesLinks) && { links: linksToWire(view.links) }),
     ...(view.linkedFrom.length > 0 && { linked_from: view.linkedFrom.map(({ id, name }) => ({ id, name })) }),
   };
@@ -110,8 +110,7 @@ function linkToWire({ dataset, status, digest, proof }: LinkView): WireLink {
   const { id, name, role } = dataset;
   const { missing, extra, ambiguous, misfit, stretched } = proof;
   return {
-    ...{ dataset_id: id, name, role, status },
-    ...(digest !== undefined && { digest }),
+    ...{ dataset_id: id, name, role, status, digest },
     ...{ missing: stemsOf(missing), extra: stemsOf(extra) },
     ...{ ambiguous: stemsOf(ambiguous), misfit: stemsOf(misfit), stretched: stemsOf(stretched) },
   };
@@ -127,8 +126,8 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
     name: view.dataset.name,
     revision: view.revision,
     status: view.status,
-    ...(view.digest !== undefined && { digest: view.digest }),
-    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    digest: view.digest,
+    files_digest: view.filesDigest,
     ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
     ...groupsToWire(view.files, view.dataset),
     files: view.files.map(fileToWire),
@@ -136,10 +135,9 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
 }
 
 function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
-  const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
-    ...{ dataset_id: dataset.id, name: dataset.name, revision },
-    ...(digest !== undefined && { digest }),
-  });
+  const linkToManifest = ({ dataset: { id, name }, revision, digest }: ManifestLink) => {
+    return { dataset_id: id, name, revision, digest };
+  };
   return Object.fromEntries(links.map((link) => [link.slot, linkToManifest(link)])) as WireManifestLinks;
 }
 
@@ -154,14 +152,9 @@ export function groupToWire({ name, repeats, isReg, files }: Group & { readonly 
 }
 
 export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
-  const { finalizedAt, problem, thumbhash, origin } = upload;
-  return {
-    ...bytesToWire(filename, upload, finalizedAt),
-    ...(group !== undefined && { group }),
-    ...(thumbhash !== undefined && { thumbhash }),
-    ...(origin !== undefined && { origin }),
-    ...(problem !== undefined && { problem: problemToWire(problem) }),
-  };
+  const { finalizedAt, thumbhash, origin } = upload;
+  const problem = upload.problem && problemToWire(upload.problem);
+  return { ...bytesToWire(filename, upload, finalizedAt), group, thumbhash, origin, problem };
 }
 
 export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {
@@ -199,23 +192,18 @@ function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {
 
 function factsToWire(facts: Facts) {
   if (facts.kind !== 'video') return facts;
-  const { durationSeconds, framesPerSecond, hasAudio, sound, ...rest } = facts;
+  const { durationSeconds: duration_seconds, framesPerSecond, hasAudio: has_audio, sound, ...rest } = facts;
   return {
     ...rest,
-    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
-    ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
-    ...(hasAudio !== undefined && { has_audio: hasAudio }),
-    ...(sound !== undefined && { audio: soundToWire(sound) }),
+    duration_seconds,
+    frames_per_second: framesPerSecond,
+    has_audio,
+    audio: sound && soundToWire(sound),
   };
 }
 
-function soundToWire({ codec, channels, sampleRate, durationSeconds }: Sound) {
-  return {
-    ...(codec !== undefined && { codec }),
-    ...(sampleRate !== undefined && { sample_rate: sampleRate }),
-    ...(channels !== undefined && { channels }),
-    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
-  };
+function soundToWire({ codec, channels, sampleRate: sample_rate, durationSeconds: duration_seconds }: Sound) {
+  return { codec, sample_rate, channels, duration_seconds };
 }
 
 function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
@@ -223,5 +211,5 @@ function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
 }
 
 export function problemToWire({ code, filename, message }: Problem): WireProblem {
-  return { code, ...(filename !== undefined && { filename }), message };
+  return { code, filename, message };
 }

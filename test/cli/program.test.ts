@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { addCommands, remoteCommands } from '../../src/cli/program.js';
 import { addVerifyCommand } from '../../src/cli/commands/verify.js';
-import { tableOf } from '../../src/cli/terminal/print.js';
+import { tableOf } from '../../src/cli/terminal/text.js';
 
 const GROUPS = remoteCommands({ loadVerify: async () => addVerifyCommand });
 const LISTED = GROUPS.flatMap(({ commands }) => Object.keys(commands));

@@ -11,7 +11,8 @@ import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspec
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
 import { EXIT, interruptible } from '../terminal/exit-codes.js';
-import { counted, painterOf, print, printJson, printable } from '../terminal/print.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 
 const EXAMPLES = `

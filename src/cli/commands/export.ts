@@ -10,7 +10,8 @@ import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-da
 import { revisionArgument } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, formatBytes, printable } from '../terminal/print.js';
+import type { Output } from '../terminal/print.js';
+import { formatBytes, printable } from '../terminal/text.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 
 const CSV = 'captions-csv';

@@ -4,18 +4,8 @@ import { numberIn, revisionArgument } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import {
-  type Output,
-  type Painter,
-  counted,
-  formatBytes,
-  minuteOf,
-  painterOf,
-  print,
-  printable,
-  tableLines,
-  withOwnCommand,
-} from '../terminal/print.js';
+import { type Output, type Painter, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
+import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
 import { canAsk, isConfirmed } from '../terminal/prompts.js';
 import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';

@@ -23,7 +23,8 @@ import {
 } from '../push/plan.js';
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { counted, formatBytes, printMessage, printable } from '../terminal/print.js';
+import { printMessage } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 

@@ -4,7 +4,8 @@ import { isLoopback, tarCommands } from '../../command-line.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { revisionArgument, secondsIn } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
-import { type Output, counted, formatBytes, minuteOf, printable } from '../terminal/print.js';
+import type { Output } from '../terminal/print.js';
+import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
 
 interface Options {
   readonly into: string;

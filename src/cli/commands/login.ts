@@ -3,7 +3,8 @@ import { TrainyardError } from '../../client/client.js';
 import { clientOf, requireSendableToken, serviceUrl } from '../remote.js';
 import { saveRemote } from '../saved-login.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { counted, printOutput } from '../terminal/print.js';
+import { printOutput } from '../terminal/print.js';
+import { counted } from '../terminal/text.js';
 import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
 
 const EXAMPLES = `

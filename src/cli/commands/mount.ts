@@ -16,7 +16,8 @@ import {
   remoteFrom,
 } from '../remote.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
-import { counted, errorMessage, formatBytes, print, printJson, printMessage, printable } from '../terminal/print.js';
+import { print, printJson, printMessage } from '../terminal/print.js';
+import { counted, errorMessage, formatBytes, printable } from '../terminal/text.js';
 import { type ProgressDisplay, openProgressDisplay, transferLine } from '../terminal/progress.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';

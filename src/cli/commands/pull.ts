@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import { type LocalFile, fileVersionOf } from '../folder/read-folder.js';
 import { kindsOf } from '../folder/report.js';
 import { httpSource } from '../mount/http-source.js';
-import { type RemoteOptions, addRemoteOptions, clientFrom, mustFind, remoteFrom } from '../remote.js';
+import { type Call, type RemoteOptions, onDataset } from '../remote.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {
   type Decisions,
@@ -30,17 +30,9 @@ import {
   readConflicts,
 } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import {
-  counted,
-  errorMessage,
-  formatBytes,
-  painterOf,
-  print,
-  printJson,
-  printMessage,
-  printable,
-} from '../terminal/print.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
+import { counted, errorMessage, formatBytes, printable } from '../terminal/text.js';
 import { type ProgressDisplay, openProgressDisplay, transferLine } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
 import type { TrainyardClient } from '../../client/client.js';
@@ -96,36 +88,25 @@ export function addPullCommand(program: Command): void {
     .option('--replace', 'also remove from the folder unchanged files that were removed from the dataset')
     .addOption(new Option('--ours', "in conflicts, keep the folder's version").conflicts('theirs'))
     .addOption(new Option('--theirs', "in conflicts, overwrite the folder's version"))
-    .option('--dry-run', 'print what would be done, and change nothing')
-    .addHelpText('after', HELP)
-    .action((name: string, folder: string | undefined, options: Options) =>
-      interruptible((signal) => pull(name, folder, { options, signal })),
-    );
-  addRemoteOptions(command);
+    .option('--dry-run', 'print what would be done, and change nothing');
+  onDataset(command, HELP, pull);
 }
 
 async function pull(
-  nameOrId: string,
+  { id, name }: { id: string; name: string },
+  { client, url, options, signal }: Call<Options>,
   given: string | undefined,
-  { options, signal }: { options: Options; signal: AbortSignal },
-): Promise<void> {
-  const client = clientFrom(options);
-  const { url } = remoteFrom(options);
-  const { id, name } = await mustFind(client, nameOrId, signal);
+): Promise<undefined> {
   const folder = given ?? parseDatasetName(name);
+  const replaces = options.replace === true;
+  const winner = options.theirs ? 'source' : options.ours ? 'target' : undefined;
   const task: PullTask = {
-    client,
+    ...{ client, url, signal },
     source: httpSource(client, { id, name, url }),
-    url,
     folder: resolve(folder),
-    rules: {
-      winner: options.theirs ? 'source' : options.ours ? 'target' : undefined,
-      replaces: options.replace === true,
-      overrules: true,
-    },
+    rules: { winner, replaces, overrules: true },
     display: openProgressDisplay({ isQuiet: options.json === true }),
-    signal,
-    direction: pullDirection({ id, name }, { folder, url: options.url, replaces: options.replace === true }),
+    direction: pullDirection({ id, name }, { folder, url: options.url, replaces }),
   };
   try {
     await (options.dryRun ? pullOnce(task, options) : intoLockedFolder(task, () => pullOnce(task, options)));
@@ -142,21 +123,18 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
   const prepared = await preparePull(task);
   const isAsking = !json && !dryRun && canAsk();
   const plan = isAsking ? await askedPlan(task, prepared) : prepared.plan;
-  const report = dryRun ? undefined : await runPull(task, prepared, plan);
+  const { write: pulled, remove: removed, conflicts } = plan;
+  const result = { dryRun, plan, ...(dryRun ? { pulled, removed, conflicts } : await runPull(task, prepared, plan)) };
   task.display.clear();
-  const { conflicts } = report ?? plan;
-  if (conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
-  if (json) return printJson(pullDocument(task, prepared, { plan, report }));
-  printSummary(task, prepared, { plan, report });
-  await printLeftAlone(prepared, plan, { task, conflicts });
+  if (result.conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
+  if (json) return printJson(pullDocument(task, prepared, result));
+  printSummary(task, prepared, result);
+  await printLeftAlone(task, prepared, result);
 }
 
 async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPlan> {
   const conflicts = await conflictsIn(task, prepared, prepared.plan.conflicts);
-  const decisions = await askAboutConflicts(conflicts, task.signal);
-  return prepared.decide(
-    new Map([...decisions].map(([name, side]) => [name, side === 'theirs' ? 'source' : 'target'])),
-  );
+  return prepared.decide(await askAboutConflicts(conflicts, task.direction, task.signal));
 }
 
 function conflictsIn(
@@ -168,30 +146,28 @@ function conflictsIn(
   return readConflicts(names, { folder: local, dataset, client, datasetId: manifest.datasetId, signal });
 }
 
-interface PullResult {
+/** What was done, or with `dryRun` would be. */
+interface PullResult extends PullReport {
+  readonly dryRun: true | undefined;
   readonly plan: SyncPlan;
-  /** `undefined` for `--dry-run`. */
-  readonly report: PullReport | undefined;
 }
 
-/** Prints what was fetched and removed, or would be. */
-function printSummary({ folder }: PullTask, { manifest }: PreparedPull, { plan, report }: PullResult): void {
-  const writes = new Set(report?.pulled ?? plan.write);
-  const bytes = bytesOf(manifest.files.filter(({ filename }) => writes.has(filename)));
+function printSummary({ folder }: PullTask, { manifest }: PreparedPull, result: PullResult): void {
+  const { dryRun, plan, pulled, removed } = result;
   const unchanged = plan.same.length > 0 ? `, ${counted(plan.same.length, 'file')} unchanged` : '';
-  const gone = report && report.removed.length > 0 ? `, ${counted(report.removed.length, 'file')} removed` : '';
-  const fetched = `${counted(writes.size, 'file')} (${formatBytes(bytes)})`;
+  const gone = !dryRun && removed.length > 0 ? `, ${counted(removed.length, 'file')} removed` : '';
+  const fetched = `${counted(pulled.length, 'file')} (${formatBytes(bytesIn(manifest, pulled))})`;
   const target = `of ${printable(manifest.name)} into ${printable(folder)}`;
-  print(`${report ? 'pulled' : 'would fetch'} ${fetched} ${target}${unchanged}${gone}`);
-  if (report || plan.remove.length === 0) return;
-  print(`Would remove ${counted(plan.remove.length, 'file')}: ${namesOf(plan.remove)}.`);
+  print(`${dryRun ? 'would fetch' : 'pulled'} ${fetched} ${target}${unchanged}${gone}`);
+  if (dryRun && removed.length > 0) print(`Would remove ${counted(removed.length, 'file')}: ${namesOf(removed)}.`);
 }
 
-async function printLeftAlone(
-  prepared: PreparedPull,
-  plan: SyncPlan,
-  { task, conflicts }: { task: PullTask; conflicts: readonly string[] },
-): Promise<void> {
+function bytesIn({ files }: MountManifest, filenames: readonly string[]): number {
+  const named = new Set(filenames);
+  return bytesOf(files.filter(({ filename }) => named.has(filename)));
+}
+
+async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, conflicts }: PullResult): Promise<void> {
   const { notFiles, notStored } = prepared;
   const paint = painterOf(process.stdout);
   for (const line of keptLines(plan.kept, task.direction)) print(paint('yellow', line));
@@ -210,18 +186,18 @@ async function printLeftAlone(
 function pullDocument(
   { folder, direction }: PullTask,
   { manifest, local, state, notFiles, notStored }: PreparedPull,
-  { plan, report }: PullResult,
+  { dryRun, plan, pulled, removed, conflicts }: PullResult,
 ) {
   const { same: unchanged } = plan;
   const hashes = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const sides = { folder: hashes, dataset: hashesIn(manifest), common: state.files };
-  const done = report && { pulled: report.pulled, unchanged, removed: report.removed, bytes: report.bytes };
   return {
-    ...(report === undefined && { dry_run: true }),
+    ...(dryRun && { dry_run: true }),
     ...{ name: manifest.name, folder },
-    ...(done ?? { pull: plan.write, unchanged, remove: plan.remove }),
+    ...(dryRun ? { pull: pulled, unchanged, remove: removed } : { pulled, unchanged, removed }),
+    ...(!dryRun && { bytes: bytesIn(manifest, pulled) }),
     kept: keptDocument(plan.kept, direction),
-    conflicts: (report ?? plan).conflicts.map((name) => conflictDocument(name, sides)),
+    conflicts: conflicts.map((name) => conflictDocument(name, sides)),
     not_files: notFiles,
     not_stored: notStored,
   };
@@ -233,7 +209,7 @@ const CONCURRENT_HASHES = 4;
 /** The folder of incomplete files, removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
 
-export interface PullTask {
+interface PullTask {
   readonly client: TrainyardClient;
   readonly source: RemoteSource;
   readonly url: string;
@@ -247,7 +223,7 @@ export interface PullTask {
 /** An image, video or caption in the folder; `sha256` is empty for one that is not compared. */
 type PulledFile = Pick<LocalFile, 'path' | 'sizeBytes' | 'version'> & { readonly sha256: string };
 
-export interface PreparedPull {
+interface PreparedPull {
   readonly manifest: MountManifest;
   readonly plan: SyncPlan;
   readonly local: ReadonlyMap<string, PulledFile>;
@@ -260,16 +236,15 @@ export interface PreparedPull {
   readonly decide: (decisions: Decisions) => SyncPlan;
 }
 
-export interface PullReport {
+interface PullReport {
   readonly pulled: readonly string[];
   readonly removed: readonly string[];
   /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
   readonly conflicts: readonly string[];
-  readonly bytes: number;
 }
 
 /** Runs a pull while no other command uses its folder. A folder that was created and stays empty is removed again. */
-export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>): Promise<void> {
+async function intoLockedFolder(task: PullTask, pull: () => Promise<void>): Promise<void> {
   const { folder } = task;
   const created = await makeFolders(folder).catch((error) => {
     throw folderError(folder, error, "can't be used as a folder");
@@ -293,7 +268,7 @@ function folderError(folder: string, cause: unknown, what: string): CommandError
 }
 
 /** Compares the dataset with the folder. A local file whose upload is not finished may be the only copy, and stays. */
-export async function preparePull(task: PullTask): Promise<PreparedPull> {
+async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
   const manifest = await source.manifest({}, task.signal);
   const dataset = hashesIn(manifest);
@@ -355,12 +330,12 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Pr
   return new Set(entries.flatMap(({ filename = [] }) => filename));
 }
 
-export function hashesIn({ files }: MountManifest): Map<string, string> {
+function hashesIn({ files }: MountManifest): Map<string, string> {
   return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
 }
 
 /** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError */
-export async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
+async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
   const { folder, signal } = task;
   return transfer(task, prepared, plan).catch((error) => {
     signal.throwIfAborted();
@@ -406,9 +381,7 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     const settled = settledBy(plan, dataset, folder);
     await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]), { settled });
   }
-  const written = new Set(pulled);
-  const bytes = bytesOf(files.filter(({ filename }) => written.has(filename)));
-  return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
+  return { pulled: pulled.sort(), removed, conflicts: conflicts.sort() };
 }
 
 /** @param onReceived moves a complete file away from the folder of incomplete ones */

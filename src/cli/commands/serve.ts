@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Logger, pino } from 'pino';
 import type { openApp } from '../../app.js';
 import { type Remote, saveFirstLogin } from '../saved-login.js';
+import { serviceUrls } from '../../server/listening-urls.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
-import { ownCommand, printable } from '../terminal/print.js';
+import { ownCommand } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
 import { installLine, isLoopback, shellWord } from '../../command-line.js';
 import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
@@ -192,25 +193,6 @@ ${isSaved ? '' : environment}cd ${shellWord(exampleRoot())} && ${ownCommand.comm
 /** This folder, where a clone or a container was started, or else the package. */
 function exampleRoot(): string {
   return existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
-}
-
-/** Hosts that stand for all addresses of a machine. */
-const ANY_HOST: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-
-/** The URLs of a service, first the one for this machine. Link-local addresses (`fe80::`) work on no other link. */
-export function serviceUrls(
-  { host, port }: { host: string; port: number },
-  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
-): [string, ...string[]] {
-  const urlOf = (address: string) => `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
-  const local = ANY_HOST[host];
-  if (local === undefined) return [urlOf(host)];
-  const others = Object.values(interfaces)
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, family, address }) => {
-      return !internal && (family === 'IPv4' || (host === '::' && !/^fe[89ab]/i.test(address)));
-    });
-  return [urlOf(local), ...others.map(({ address }) => urlOf(address))];
 }
 
 /** JSON lines for programs, or the warnings and errors as text for a person. */

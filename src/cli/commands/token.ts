@@ -6,7 +6,8 @@ import { appendAuditEntry } from '../../service/audit/audit-log.js';
 import type { TokenSummary } from '../../storage/catalog/accounts/grant.js';
 import { collect, secondsIn } from '../arguments.js';
 import { onInstallation, withCatalog } from '../settings.js';
-import { type Output, counted, secondOf, tableLines } from '../terminal/print.js';
+import { type Output, tableLines } from '../terminal/print.js';
+import { counted, secondOf } from '../terminal/text.js';
 
 /** `trainyard token create|list|revoke`, on the machine with the data; the server may be running. */
 export function addTokenCommands(program: Command): void {

@@ -4,7 +4,8 @@ import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { type Output, counted, painterOf, printable, withOwnCommand } from '../terminal/print.js';
+import { type Output, painterOf, withOwnCommand } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 
 const POLL_INTERVAL_MS = 500;
@@ -43,11 +44,12 @@ interface VerifyOptions {
   readonly wait: boolean;
 }
 
-export async function verifyDatasets({ client, options, signal }: Call<VerifyOptions>, name?: string): Promise<Output> {
+export async function verifyDatasets(call: Call<VerifyOptions>, name?: string): Promise<Output> {
+  const { client, options, signal } = call;
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const rechecks = await recheckAll(datasets, { client, options, signal }, display);
+    const rechecks = await recheckAll(datasets, call, display);
     const current = await client.list({ signal });
     const checked = [...rechecks].flatMap(([id, recheck]) =>
       current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),

@@ -4,7 +4,8 @@ import { sleep } from '../../client/retry.js';
 import { collect } from '../arguments.js';
 import { type Call, onService } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, printMessage, printable, secondOf, tableLines } from '../terminal/print.js';
+import { type Output, printMessage, tableLines } from '../terminal/print.js';
+import { printable, secondOf } from '../terminal/text.js';
 
 const POLL_INTERVAL_MS = 250;
 

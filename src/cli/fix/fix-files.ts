@@ -21,7 +21,8 @@ import { type LocalFile, fileVersionOf, isFolder } from '../folder/read-folder.j
 import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { counted, errorMessage, painterOf, print, printable } from '../terminal/print.js';
+import { painterOf, print } from '../terminal/print.js';
+import { counted, errorMessage, printable } from '../terminal/text.js';
 import { type ProgressDisplay, bar } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { ServiceError, hasErrno } from '../../dataset/errors.js';

@@ -17,7 +17,7 @@ import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
-import { counted, errorMessage } from '../terminal/print.js';
+import { counted, errorMessage } from '../terminal/text.js';
 import { type FolderContents, type LocalFile, type Notice, notice, readPaths, withContent } from './read-folder.js';
 
 export interface InspectedFile {

@@ -9,7 +9,7 @@ import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { escapeOf } from '../../json-text.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { errorMessage, printable } from '../terminal/print.js';
+import { errorMessage, printable } from '../terminal/text.js';
 
 /** A local file that a dataset could take. */
 export interface LocalFile {

@@ -1,6 +1,7 @@
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
-import { type Painter, counted, formatBytes, printable, withOwnCommand } from '../terminal/print.js';
+import { type Painter, withOwnCommand } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
 const MAX_LINES = 40;

@@ -2,7 +2,7 @@ import type { KohyaGroup } from '../../dataset/import/entry-paths.js';
 import type { ImportSurvey } from '../../dataset/import/survey.js';
 import { firstLines } from '../folder/report.js';
 import type { PushPlan } from '../push/plan.js';
-import { counted, printable } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { type PlacedImport, renamedIn, type SourceEntry } from './read-source.js';
 
 /** What an import has read from a source. */

@@ -14,7 +14,7 @@ import {
   TRAINER_FOLDERS,
 } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { errorMessage, printable } from '../terminal/print.js';
+import { errorMessage, printable } from '../terminal/text.js';
 
 /** An entry of a folder or an archive, with how it becomes a local file. */
 export interface SourceEntry extends ImportEntry {

@@ -12,7 +12,7 @@ import { withAnySignal } from '../../abort-signals.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
-import { counted, printable } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 
 export interface WaitLimit {
   readonly text: string;

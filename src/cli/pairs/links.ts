@@ -1,6 +1,7 @@
 import type { DatasetWithFiles, Link, LinkSlot, Links } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
-import { type Painter, printable, tableOf } from '../terminal/print.js';
+import type { Painter } from '../terminal/print.js';
+import { printable, tableOf } from '../terminal/text.js';
 
 export const STATUS_COLOURS = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
 

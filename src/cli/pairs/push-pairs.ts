@@ -30,7 +30,8 @@ import {
 } from '../push/push.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { counted, errorMessage, painterOf, print, printJson, printable, withOwnCommand } from '../terminal/print.js';
+import { painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
+import { counted, errorMessage, printable } from '../terminal/text.js';
 import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';

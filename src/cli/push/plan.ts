@@ -16,7 +16,7 @@ import {
 } from '../sync/compare.js';
 import { type SyncDirection, datasetWord, pushDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { counted, printable } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { type ProgressDisplay, bar } from '../terminal/progress.js';
 import type { Dataset, DatasetWithFiles, PushFile, Role, TrainyardClient } from '../../client/client.js';
 import { ServiceError, hasErrno } from '../../dataset/errors.js';

@@ -23,16 +23,8 @@ import {
 } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import {
-  type Painter,
-  counted,
-  formatBytes,
-  painterOf,
-  print,
-  printJson,
-  printable,
-  withOwnCommand,
-} from '../terminal/print.js';
+import { type Painter, painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
 import {
@@ -382,9 +374,9 @@ export function unblocked(plan: PushPlan): PushPlan {
 
 /** The winners that a person chooses for conflicts; none without a terminal, or with `--json`. */
 export async function askedDecisions(plan: PushPlan): Promise<Decisions> {
-  if (plan.task.flags.json || !canAsk()) return new Map();
-  const decisions = await askAboutConflicts(await conflictsOf(plan), plan.task.signal);
-  return new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target']));
+  const { flags, signal } = plan.task;
+  if (flags.json || !canAsk()) return new Map();
+  return askAboutConflicts(await conflictsOf(plan), { source: 'folder' }, signal);
 }
 
 /** Both versions of the files in conflict. @param dataset its present state */

@@ -7,7 +7,8 @@ import { isFolder } from '../folder/read-folder.js';
 import { conflictLines, keptLines } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { painterOf, print, printable } from '../terminal/print.js';
+import { painterOf, print } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
 import {
   type PushReport,
   conflictsOf,

@@ -3,7 +3,8 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '../../storage/make-folders.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
-import { errorMessage, printMessage } from '../terminal/print.js';
+import { printMessage } from '../terminal/print.js';
+import { errorMessage } from '../terminal/text.js';
 import { type Hashes, type SettledConflict, type SettledConflicts, storedSince } from './compare.js';
 
 const FORMAT = 1;

@@ -3,7 +3,8 @@ import { hasErrno } from '../../dataset/errors.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { isFolder } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { errorMessage, printMessage, printable } from '../terminal/print.js';
+import { printMessage } from '../terminal/print.js';
+import { errorMessage, printable } from '../terminal/text.js';
 import { realFolders } from './common-state.js';
 
 /** The dot keeps it from trainers, `push` and `--watch`. */

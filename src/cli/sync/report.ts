@@ -1,16 +1,8 @@
 import { type LocalFile, withContent } from '../folder/read-folder.js';
 import { kindsOf } from '../folder/report.js';
-import type { Hashes, Kept, SyncPlan } from './compare.js';
-import {
-  type Painter,
-  counted,
-  formatBytes,
-  painterOf,
-  print,
-  printMessage,
-  printable,
-  withOwnCommand,
-} from '../terminal/print.js';
+import type { Decisions, Hashes, Kept, SyncPlan } from './compare.js';
+import { type Painter, painterOf, print, printMessage, withOwnCommand } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { choose } from '../terminal/prompts.js';
 import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
@@ -219,16 +211,20 @@ export function printConflicts(conflicts: readonly Conflict[]): void {
 /** @returns whose version to keep; skipped files are left out */
 export async function askAboutConflicts(
   conflicts: readonly Conflict[],
+  { source }: Pick<SyncDirection, 'source'>,
   signal: AbortSignal,
-): Promise<Map<string, 'ours' | 'theirs'>> {
+): Promise<Decisions> {
   const paint = painterOf(process.stderr);
-  const decisions = new Map<string, 'ours' | 'theirs'>();
+  const decisions = new Map<string, 'source' | 'target'>();
   for (const [i, conflict] of conflicts.entries()) {
     print(linesOf(conflict, paint, MAX_LINES_SHOWN).join('\n'), process.stderr);
     const question = `Conflict ${i + 1} of ${conflicts.length}. Keep ours (folder) or theirs (dataset)?`;
     for (;;) {
       const choice = await choose(question, ['ours', 'theirs', 'skip', 'diff'], signal);
-      if (choice === 'ours' || choice === 'theirs') decisions.set(conflict.filename, choice);
+      const isOfFolder = choice === 'ours';
+      if (isOfFolder || choice === 'theirs') {
+        decisions.set(conflict.filename, isOfFolder === (source === 'folder') ? 'source' : 'target');
+      }
       if (choice !== 'diff') break;
       print(linesOf(conflict, paint, Number.POSITIVE_INFINITY).join('\n'), process.stderr);
     }

@@ -5,7 +5,8 @@ import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { BackendUnusable, type DatabaseFault, databaseFaultOf } from '../../storage/backend-unusable.js';
 import { UnreadableFile } from '../../storage/regular-file.js';
-import { printJson, printMessage, printable } from './print.js';
+import { printJson, printMessage } from './print.js';
+import { printable } from './text.js';
 
 /** Exit codes of sysexits.h (https://man.freebsd.org/sysexits). */
 export const EXIT = {

@@ -1,5 +1,6 @@
 import type { CopyProgress } from '../../service/transfer/copy-blobs.js';
-import { counted, formatBytes, painterOf, print, printable, truncated } from './print.js';
+import { painterOf, print } from './print.js';
+import { counted, formatBytes, printable, truncated } from './text.js';
 
 /** Minimum time between two redraws, against flicker. */
 const REDRAW_MS = 100;

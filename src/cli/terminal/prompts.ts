@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { addAbortSignal, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { CommandError, EXIT } from './exit-codes.js';
-import { printableLines } from './print.js';
+import { printableLines } from './text.js';
 
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;

@@ -1,5 +1,6 @@
 import { differenceOf } from '../../dataset/history/word-difference.js';
-import { type Painter, printable } from './print.js';
+import type { Painter } from './print.js';
+import { printable } from './text.js';
 
 /** How much of a longer run of equal text is printed at its start and at its end. */
 const CONTEXT_CHARACTERS = 60;

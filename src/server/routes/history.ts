@@ -99,16 +99,9 @@ async function differencesToWire(
     const fromText = from && texts.get(from);
     const toText = to && texts.get(to);
     if (from !== undefined && to !== undefined) {
-      return {
-        filename,
-        from: fileToWire(from),
-        to: fileToWire(to),
-        ...(fromText !== undefined && { from_text: fromText }),
-        ...(toText !== undefined && { to_text: toText }),
-      };
+      return { filename, from: fileToWire(from), to: fileToWire(to), from_text: fromText, to_text: toText };
     }
-    const text = toText ?? fromText;
-    return { ...fileToWire((to ?? from)!), ...(text !== undefined && { text }) };
+    return { ...fileToWire((to ?? from)!), text: toText ?? fromText };
   }) as WireRevisionDiff[List];
 }
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { onInstallation, withCatalog } from '../../settings.js';
-import { type Output, counted, tableLines } from '../../terminal/print.js';
+import { type Output, tableLines } from '../../terminal/print.js';
+import { counted } from '../../terminal/text.js';
 
 const HELP = `
 Background work is a table of jobs, which any process of the service claims. A job that fails is tried again after a pause that grows.

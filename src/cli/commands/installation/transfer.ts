@@ -13,7 +13,8 @@ import { parseS3Url } from '../../../storage/blobs/s3/location.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
-import { type Output, counted, errorMessage, formatBytes, print, printable } from '../../terminal/print.js';
+import { type Output, print } from '../../terminal/print.js';
+import { counted, errorMessage, formatBytes, printable } from '../../terminal/text.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
 
 const BACKUP_HELP = `

@@ -4,7 +4,8 @@ import type { Repair, StoreProgress, VerifiedStore } from '../../../service/veri
 import { serviceAction } from '../../remote.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
-import { counted, formatBytes, printOutput, printable } from '../../terminal/print.js';
+import { printOutput } from '../../terminal/print.js';
+import { counted, formatBytes, printable } from '../../terminal/text.js';
 import { bar, percent } from '../../terminal/progress.js';
 import { withTransferProgress } from './transfer.js';
 import { addVerifyCommand, verifyDatasets } from '../verify.js';
