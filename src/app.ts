@@ -6,9 +6,9 @@ import { recordPresignedUpload } from './server/audit.js';
 import { listeningUrls } from './server/listening-urls.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
-import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
+import { accountHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
-import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { datasetHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
@@ -16,7 +16,7 @@ import { historyHandlers } from './server/routes/history.js';
 import { operationHandlers } from './server/routes/operations.js';
 import { tarHandlers } from './server/routes/tar.js';
 import { sendJsonWith } from './server/routes/text-lists.js';
-import { uploadHandlers, writeHandlers } from './server/routes/uploads.js';
+import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
 import { sessionCookieName } from './server/auth.js';
@@ -372,26 +372,25 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const urls = () => listeningUrls(http.app.addresses());
-  const tokens = { accounts, datasets, limits: limits.account, publicUrl, listeningUrls: urls, now };
+  const [pairs, rechecks] = [new PairService(core), new RecheckService(core, storage.rechecks)];
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ datasets, history, stopping, ...watch }),
-    ...groupHandlers(core),
-    ...pairHandlers({ datasets, pairs: new PairService(core) }),
-    ...recheckHandlers(new RecheckService(core, storage.rechecks)),
+    ...datasetHandlers({ catalog, datasets, history, pairs, rechecks, stopping, now, ...watch }),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
-    ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),
-    ...writeHandlers({ captionWrites, removals: new FileRemovals(core) }),
+    ...uploadHandlers({
+      ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
+      ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },
+    }),
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
-    ...tokenHandlers(tokens),
-    ...shareHandlers(tokens),
-    ...sessionHandlers({ accounts, failedLogins, sessionCookie, now }),
+    ...accountHandlers({
+      ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
+      ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },
+    }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({
       ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },

@@ -34,8 +34,17 @@ const MAX_AUDITED_UPLOADS = 20;
 /** The API promises an answer within 120 s. */
 const DIRECT_SECONDS = 115;
 
-export interface UploadServices {
+type UploadRoute =
+  | `file.${'upload' | 'delete'}`
+  | `upload.${'reserve' | 'receive' | 'withdraw'}`
+  | 'captions.save'
+  | 'files.delete'
+  | 'uploads.withdraw';
+
+interface UploadServices {
   readonly uploads: Uploads;
+  readonly captionWrites: CaptionWrites;
+  readonly removals: FileRemovals;
   readonly uploadLinks: UploadLinks;
   /** Without a new byte of an upload through a link. */
   readonly idleSeconds: number;
@@ -46,10 +55,9 @@ export interface UploadServices {
   readonly now: () => number;
 }
 
-export function uploadHandlers(
-  services: UploadServices,
-): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
-  const { uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } = services;
+export function uploadHandlers(services: UploadServices): Handlers<UploadRoute> {
+  const { uploads, captionWrites, removals, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } =
+    services;
   return {
     'file.upload': async ({ key, request, reply }) => {
       const atMostBytes = contentLengthOf(request);
@@ -112,24 +120,6 @@ export function uploadHandlers(
       reply.header('etag', etagOf(file.upload));
       return uploadedToWire(file);
     },
-  };
-}
-
-function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {
-  const upload_url = url.startsWith('/') ? `${base}${url}` : url;
-  return { upload_url, method: 'PUT', headers, expires_at: timeOf(expiresAt) };
-}
-
-export interface WriteServices {
-  readonly captionWrites: CaptionWrites;
-  readonly removals: FileRemovals;
-}
-
-export function writeHandlers({
-  captionWrites,
-  removals,
-}: WriteServices): Handlers<'captions.save' | 'file.delete' | 'files.delete' | 'upload.withdraw' | 'uploads.withdraw'> {
-  return {
     'captions.save': async ({ key, body, request, reply }) => {
       const captions = body.captions.map(({ filename, text, ifMatch }, i) => ({
         filename,
@@ -167,6 +157,11 @@ export function writeHandlers({
       };
     },
   };
+}
+
+function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {
+  const upload_url = url.startsWith('/') ? `${base}${url}` : url;
+  return { upload_url, method: 'PUT', headers, expires_at: timeOf(expiresAt) };
 }
 
 function namesOf(filenames: readonly string[]): string[] {
