@@ -94,9 +94,11 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const inspection = await openInspection(config, logger);
   const metrics = new Metrics();
   const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
-  const services = await makeServices(config, { storage, inspection, metrics, logger });
-  const jobRunner = makeJobRunner(config, { storage, services, inspection, metrics, auditLog, logger });
-  measure(metrics, { storage, services, inspection, jobRunner });
+  const basis = { config, logger, storage, inspection, metrics, auditLog };
+  const parts: Parts = { ...basis, services: await makeServices(basis) };
+  const { services } = parts;
+  const jobRunner = makeJobRunner(parts);
+  measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
   storage.catalog.changes.onAnyChange(
     () => jobs.wake(),
@@ -105,7 +107,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
-    handlers: makeHandlers(config, { storage, services, inspection, metrics, http }),
+    handlers: makeHandlers(parts, http),
     ...{ accounts, now, auditLog, publicUrl },
     readLinks: services.readLinks,
     sessionCookie: services.sessionCookie,
@@ -148,7 +150,20 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 }
 
 type Inspection = Awaited<ReturnType<typeof openInspection>>;
-type Services = Awaited<ReturnType<typeof makeServices>>;
+
+/** What services are made of. */
+interface Basis {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly storage: Storage;
+  readonly inspection: Inspection;
+  readonly metrics: Metrics;
+  readonly auditLog: AuditLog | undefined;
+}
+
+interface Parts extends Basis {
+  readonly services: Awaited<ReturnType<typeof makeServices>>;
+}
 
 /** Clip decoders are found when they are first needed. */
 async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, logger: Logger) {
@@ -196,14 +211,7 @@ async function openAuditLog(
   return auditLog;
 }
 
-interface ServiceParts {
-  readonly storage: Storage;
-  readonly inspection: Inspection;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
-
-async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
+async function makeServices({ config, storage, inspection, metrics, logger }: Basis) {
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
@@ -264,13 +272,8 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
   };
 }
 
-interface JobParts extends ServiceParts {
-  readonly services: Services;
-  readonly auditLog: AuditLog | undefined;
-}
-
-function makeJobRunner(config: Config, parts: JobParts): JobRunner {
-  const { storage, services, inspection, logger } = parts;
+function makeJobRunner(parts: Parts): JobRunner {
+  const { config, storage, services, inspection, logger } = parts;
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
@@ -316,7 +319,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
 }
 
 /** Nothing else records uploads that went to the bucket. */
-function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): JobHandler {
+function finalizePresigned({ services, metrics, auditLog, logger }: Parts): JobHandler {
   const { core } = services;
   return finalizeUploadJob(core, {
     onFinalized: (file, sizeBytes) => {
@@ -333,15 +336,8 @@ function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): J
   });
 }
 
-interface MeasuredParts {
-  readonly storage: Storage;
-  readonly services: Services;
-  readonly inspection: Inspection;
-  readonly jobRunner: JobRunner;
-}
-
 /** For what is counted outside of the HTTP server. */
-function measure(metrics: Metrics, { storage, services, inspection, jobRunner }: MeasuredParts): void {
+function measure({ metrics, storage, services, inspection }: Parts, jobRunner: JobRunner): void {
   const { pool } = inspection;
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
   const uploadsInFlight = () => services.uploadQuota.held;
@@ -354,12 +350,8 @@ function measure(metrics: Metrics, { storage, services, inspection, jobRunner }:
   metrics.limit('inspectionProcesses', pool.size);
 }
 
-interface HandlerParts extends Omit<ServiceParts, 'logger'> {
-  readonly services: Services;
-  readonly http: HttpServer;
-}
-
-function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
+function makeHandlers(parts: Parts, http: HttpServer): Handlers {
+  const { config, storage, services, inspection, metrics } = parts;
   const { accounts, catalog, blobs, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;

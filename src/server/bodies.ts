@@ -106,14 +106,8 @@ export async function filePartOf(
     })(),
     { objectMode: false },
   );
-  return { filename: decodedFilename(filename), body: whole };
-}
-
-const ESCAPED: Readonly<Record<string, string>> = { '%22': '"', '%0D': '\r', '%0A': '\n' };
-
-/** Three characters are escaped, and no percent sign (https://html.spec.whatwg.org/#multipart-form-data). */
-function decodedFilename(sent: string): string {
-  return sent.replaceAll(/%(?:22|0D|0A)/g, (escaped) => ESCAPED[escaped] ?? escaped);
+  // Three characters are escaped, and no percent sign (https://html.spec.whatwg.org/#multipart-form-data).
+  return { filename: filename.replaceAll(/%(?:22|0D|0A)/g, decodeURIComponent), body: whole };
 }
 
 function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {

@@ -37,13 +37,11 @@ export function errorResponse(
   const body = {
     error_code: number,
     error_message: shown(withoutTokens(message)),
-    ...(detail.length > 0 && { detail: detail.map(shownProblem) }),
+    ...(detail.length > 0 && {
+      detail: detail.map((each) => ({ path: shown(each.path), message: shown(each.message) })),
+    }),
   };
   return { status, headers, body };
-}
-
-function shownProblem({ path, message }: FieldProblem): FieldProblem {
-  return { path: shown(path), message: shown(message) };
 }
 
 function shown(message: string): string {

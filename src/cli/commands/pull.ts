@@ -22,11 +22,11 @@ import {
   type SyncDirection,
   askAboutConflicts,
   conflictDocument,
+  directionFrom,
   keptDocument,
   keptLines,
   namesOf,
   printConflicts,
-  pullDirection,
   readConflicts,
 } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
@@ -106,7 +106,7 @@ async function pull(
     folder: resolve(folder),
     rules: { winner, replaces, overrules: true },
     display: openProgressDisplay({ isQuiet: options.json === true }),
-    direction: pullDirection({ id, name }, { folder, url: options.url, replaces }),
+    direction: directionFrom('dataset', { id, name }, { folder, url: options.url, replaces }),
   };
   try {
     await (options.dryRun ? pullOnce(task, options) : intoLockedFolder(task, () => pullOnce(task, options)));

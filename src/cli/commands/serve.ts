@@ -68,7 +68,8 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   const starting = import('../../app.js').then(async ({ openApp }) => openApp(config, logger, await opening));
   const [app] = await Promise.all([starting, opening]).catch((error) => {
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
-    const reason = reasonNotToListen(error, config) ?? reasonOfFolder(error);
+    const isOfFolder = hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
+    const reason = reasonNotToListen(error, config) ?? (isOfFolder ? error.message : undefined);
     if (reason !== undefined) throw new CommandError(EXIT.configError, `can't start: ${reason}`, { cause: error });
     throw error;
   });
@@ -91,11 +92,6 @@ function reasonNotToListen(error: unknown, { host, port }: Config): string | und
     return `only root may listen on port ${port}. Take a port from 1024 on, such as --port 8787, behind a proxy.`;
   }
   return `${host} is not an address of this machine. Use --host 127.0.0.1, or --host 0.0.0.0 for all of its networks.`;
-}
-
-function reasonOfFolder(error: unknown): string | undefined {
-  const isOfFolder = error instanceof Error && hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
-  return isOfFolder ? error.message : undefined;
 }
 
 /** Drains and exits with 0 after the first signal. A second signal does not wait for requests in flight. */
@@ -182,17 +178,14 @@ function clipsSentence({ ffmpeg }: Config, { decodesClips }: App): string {
 async function firstSteps(remote: Remote): Promise<string> {
   const isSaved = await saveFirstLogin(remote);
   const environment = `export TRAINYARD_URL=${remote.url}\nexport TRAINYARD_TOKEN=${remote.token}\n`;
+  // This folder, where a clone or a container was started, or else the package.
+  const root = existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
   const signedIn = isSaved ? ' The command line of this machine is signed in.' : '';
   return `
 This is the first start.${signedIn} To push a first dataset, paste this into another terminal:
 
-${isSaved ? '' : environment}cd ${shellWord(exampleRoot())} && ${ownCommand.command} push ${EXAMPLE}
+${isSaved ? '' : environment}cd ${shellWord(root)} && ${ownCommand.command} push ${EXAMPLE}
 `;
-}
-
-/** This folder, where a clone or a container was started, or else the package. */
-function exampleRoot(): string {
-  return existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
 }
 
 /** JSON lines for programs, or the warnings and errors as text for a person. */

@@ -55,7 +55,10 @@ export async function verifyDatasets(call: Call<VerifyOptions>, name?: string): 
       current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
     );
     if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
-    return { document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) };
+    const documents = checked.map(({ dataset: { id, name, status }, recheck: { dataset_id: _, ...progress } }) => {
+      return { id, name, status, ...progress };
+    });
+    return { document: { datasets: documents }, lines: linesOf(checked) };
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
@@ -122,9 +125,4 @@ function summaryOf({ state, checked, total, problems }: Recheck): string {
   const damaged = problems.length === 0 ? 'none is damaged' : counted(problems.length, 'damaged file');
   if (state !== 'running') return `${counted(checked, 'file')} checked, ${damaged}`;
   return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
-}
-
-function documentOf({ dataset: { id, name, status }, recheck }: Checked): Record<string, unknown> {
-  const { dataset_id: _, ...progress } = recheck;
-  return { id, name, status, ...progress };
 }

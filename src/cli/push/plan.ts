@@ -14,7 +14,7 @@ import {
   type SyncRules,
   syncPlanOf,
 } from '../sync/compare.js';
-import { type SyncDirection, datasetWord, pushDirection } from '../sync/report.js';
+import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
 import { type ProgressDisplay, bar } from '../terminal/progress.js';
@@ -87,7 +87,7 @@ export async function pushTaskFrom(
     skipsBad: flags.skipBad === true || flags.watch === true,
     pair: { folders, url: remoteFrom(flags).url },
     isWholeFolder: areFolders.every(Boolean),
-    directionTo: (dataset) => pushDirection(dataset, { folder, url: flags.url, replaces }),
+    directionTo: (dataset) => directionFrom('folder', dataset, { folder, url: flags.url, replaces }),
   };
 }
 

@@ -30,27 +30,23 @@ interface DirectionOptions {
   readonly replaces: boolean;
 }
 
-export function pushDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
-  const opposite = `trainyard pull${urlOption(url)} ${datasetWord(dataset)} ${pathWord(folder)}`;
-  return { source: 'folder', target: 'dataset', opposite, replaces };
-}
-
-export function pullDirection(dataset: NamedDataset, { folder, url, replaces }: DirectionOptions): SyncDirection {
-  const opposite = `trainyard push${urlOption(url)} ${pathWord(folder)} --name ${datasetWord(dataset)}`;
-  return { source: 'dataset', target: 'folder', opposite, replaces };
+/** @param source what the command reads */
+export function directionFrom(
+  source: SyncDirection['source'],
+  { id, name }: NamedDataset,
+  { folder = 'FOLDER', url, replaces }: DirectionOptions,
+): SyncDirection {
+  const options = url === undefined ? '' : ` --url ${shellWord(url)}`;
+  const dataset = datasetWord({ id, name });
+  const path = shellWord(folder.startsWith('-') ? `./${folder}` : folder);
+  return source === 'folder'
+    ? { source, target: 'dataset', opposite: `trainyard pull${options} ${dataset} ${path}`, replaces }
+    : { source, target: 'folder', opposite: `trainyard push${options} ${path} --name ${dataset}`, replaces };
 }
 
 /** The id, for a name that looks like an option. */
 export function datasetWord({ id, name }: NamedDataset): string {
   return shellWord(name.startsWith('-') ? id : name);
-}
-
-function pathWord(path = 'FOLDER'): string {
-  return shellWord(path.startsWith('-') ? `./${path}` : path);
-}
-
-function urlOption(url: string | undefined): string {
-  return url === undefined ? '' : ` --url ${shellWord(url)}`;
 }
 
 /** Says which files stay although the source differs, and how to change that. */
