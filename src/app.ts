@@ -20,7 +20,7 @@ import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
 import { sessionCookieName } from './server/auth.js';
-import { datasetToWire } from './server/to-wire.js';
+import { datasetToWire } from './server/wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { FileRemovals } from './service/bulk/file-removals.js';

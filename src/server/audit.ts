@@ -4,7 +4,7 @@ import type { DatasetFile } from '../dataset/dataset.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import { onceAnswered } from './connections.js';
 import { isRead, rowOf } from './register-routes.js';
-import { timeOf } from './to-wire.js';
+import { timeOf } from './wire.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -5,7 +5,7 @@ import { ServiceError } from '../dataset/errors.js';
 import { onceClosed } from './bodies.js';
 import { type FailedLogins, RequestRate } from './limits.js';
 import { isRead, rowOf } from './register-routes.js';
-import { timeOf } from './to-wire.js';
+import { timeOf } from './wire.js';
 import type { DatasetScope } from '../service/dataset-view.js';
 import { datasetNotFound } from '../service/datasets.js';
 import { Quota } from '../service/limits/quota.js';

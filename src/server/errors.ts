@@ -7,7 +7,7 @@ import { escapeOf } from '../json-text.js';
 import { withoutTokens } from '../service/audit/without-tokens.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
-import { currentToWire, etagOf } from './write-headers.js';
+import { currentToWire, etagOf } from './wire.js';
 
 /** Browsers must not guess another content type. */
 export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;

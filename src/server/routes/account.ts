@@ -15,9 +15,8 @@ import {
 } from '../../storage/catalog/accounts/grant.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { invalidField } from '../write-headers.js';
+import { invalidField, timeOf, timeOrNull } from '../wire.js';
 import { browserNameOf, isFromPage, setSessionCookie } from '../auth.js';
-import { timeOf, timeOrNull } from '../to-wire.js';
 import { baseUrlOf } from './uploads.js';
 
 type AccountRoute =

@@ -24,7 +24,7 @@ import {
   problemToWire,
   timeOf,
   viewToWire,
-} from '../to-wire.js';
+} from '../wire.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 

@@ -11,8 +11,7 @@ import type { Thumbnails } from '../../service/download/thumbnails.js';
 import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, timeOf } from '../to-wire.js';
-import { etagOf } from '../write-headers.js';
+import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 import { listJson, type SendJson } from './text-lists.js';
 

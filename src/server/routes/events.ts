@@ -11,7 +11,7 @@ import { disconnectSignal } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { changeToWire, listedToWire } from '../to-wire.js';
+import { changeToWire, listedToWire } from '../wire.js';
 
 /** Many proxies close connections that are idle for a minute. */
 const HEARTBEAT_MS = 15_000;

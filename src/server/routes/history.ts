@@ -10,8 +10,7 @@ import type { RevisionView } from '../../service/history/revision-manifests.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, timeOf } from '../to-wire.js';
-import { authorOf } from '../write-headers.js';
+import { authorOf, fileToWire, timeOf } from '../wire.js';
 import { listJson, type SendJson } from './text-lists.js';
 
 type List = 'added' | 'removed' | 'changed';

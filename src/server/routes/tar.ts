@@ -12,7 +12,7 @@ import type { WantedState } from '../../service/mount/mount-source.js';
 import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { timeOf } from '../to-wire.js';
+import { timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
 import { baseUrlOf } from './uploads.js';
 

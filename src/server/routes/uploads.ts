@@ -13,7 +13,6 @@ import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, problemToWire, timeOf, uploadedToWire } from '../to-wire.js';
 import {
   authorOf,
   conditionOf,
@@ -21,7 +20,11 @@ import {
   etagOf,
   expectedConditionOf,
   expectedConditionsOf,
-} from '../write-headers.js';
+  fileToWire,
+  problemToWire,
+  timeOf,
+  uploadedToWire,
+} from '../wire.js';
 
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BODY_BYTES,
