@@ -207,10 +207,9 @@ export const wireFile = z
         preset: z.string().optional().describe('Missing for a prompt of its own.'),
       })
       .optional()
-      .meta({
-        description:
-          'Who wrote a caption. person: on the page, or a proposal that was edited. model: it was stored or accepted as the model wrote it. Missing for a caption that was uploaded or pushed.',
-      }),
+      .describe(
+        'Who wrote a caption. person: on the page, or a proposal that was edited. model: it was stored or accepted as the model wrote it. Missing for a caption that was uploaded or pushed.',
+      ),
     warnings: z.array(wireProblem).optional(),
     problem: wireProblem.optional().describe('Found by a recheck: the file was accepted and is damaged.'),
   })
