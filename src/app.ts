@@ -45,7 +45,7 @@ import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
-import { Quota } from './service/limits/quota.js';
+import { Quota } from './service/limits/limits.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { PairService } from './service/pair-service.js';

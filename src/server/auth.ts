@@ -8,10 +8,9 @@ import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './wire.js';
 import type { DatasetScope } from '../service/dataset-view.js';
 import { datasetNotFound } from '../service/datasets.js';
-import { Quota } from '../service/limits/quota.js';
+import { Quota } from '../service/limits/limits.js';
 import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';
-import type { Accounts } from '../storage/catalog/accounts/accounts.js';
-import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
+import { type Accounts, type Grant, isExpired } from '../storage/catalog/accounts/accounts.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
