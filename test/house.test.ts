@@ -33,7 +33,7 @@ const BUDGETS: Record<string, number> = {
   service: 9560,
   storage: 8695,
   dataset: 8535,
-  '.': 1035,
+  '.': 1040,
 };
 
 /** Lines of a function, without those of the functions in it. */
