@@ -171,11 +171,11 @@ function described({ kind, file, to, message }: Fix) {
 }
 
 /** Why a file is left as it is, as the rest of a sentence that begins with its name. */
-export class FileLeftAlone extends Error {
+class FileLeftAlone extends Error {
   override readonly name = 'FileLeftAlone';
 }
 
-export interface Fix {
+interface Fix {
   readonly kind: 'rewrite' | 'rename' | 'convert';
   readonly file: LocalFile;
   /** The real path of the folder that contains the file, and the file's name in it. */
@@ -187,7 +187,7 @@ export interface Fix {
   readonly message: string;
 }
 
-export interface NotFixed {
+interface NotFixed {
   readonly filename: string;
   readonly message: string;
 }
@@ -197,7 +197,7 @@ const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_B
 const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
 
 /** Finds the files that can be fixed without guessing. @throws the signal's reason */
-export async function planFixes(
+async function planFixes(
   inspected: readonly InspectedFile[],
   { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
 ): Promise<{ fixes: readonly Fix[]; notFixed: readonly NotFixed[] }> {
@@ -229,9 +229,11 @@ async function readNames(folder: string) {
 
 type Folder = Awaited<ReturnType<typeof readNames>>;
 
-export function notFixedBecause(filename: string, error: unknown): NotFixed {
+function notFixedBecause(filename: string, error: unknown): NotFixed {
   const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
-  const reason = isExplained ? error.message : `can't be fixed: ${errorMessage(error)}`;
+  // No dataset accepts the new name.
+  const named = error instanceof ServiceError ? `can't be renamed. ${error.message}` : undefined;
+  const reason = isExplained ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
   return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
 }
 
@@ -269,7 +271,7 @@ async function mediaFix(
   const name = basename(file.path);
   const isConverted = !content.isTrainable;
   const to = nameForFormat(name, isConverted ? 'png' : content.format);
-  requireName(to);
+  parseFilename(to);
   const taken = folder.names.claim(to, { from: name, isConverted });
   if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
   if (!isConverted) {
@@ -284,18 +286,9 @@ async function mediaFix(
 }
 
 /** As after an interrupted rename, which gives the new name before it removes the old one. */
-export async function isOneFile(path: string, other: string): Promise<boolean> {
+async function isOneFile(path: string, other: string): Promise<boolean> {
   const [one, two] = await Promise.all([path, other].map((each) => lstat(each).catch(() => undefined)));
   return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
-}
-
-function requireName(name: string): void {
-  try {
-    parseFilename(name);
-  } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
-    throw new FileLeftAlone(`can't be renamed. ${error.message}`);
-  }
 }
 
 /** Conversions at a time: each may hold two large pictures. */
@@ -304,13 +297,13 @@ const CONCURRENCY = 2;
 /** Incomplete files within the folder, where renaming is atomic. Trainers, `push` and `pull` skip hidden files. */
 const PARTIAL = /^\.trainyard-fix-[0-9a-f]{16}$/;
 
-export interface AppliedFix {
+interface AppliedFix {
   readonly fix: Fix;
   /** The path of the original; `undefined` after a rename or with `--in-place`. */
   readonly original: string | undefined;
 }
 
-export interface AppliedFixes {
+interface AppliedFixes {
   readonly fixed: readonly AppliedFix[];
   readonly notFixed: readonly NotFixed[];
 }
@@ -323,7 +316,7 @@ interface ApplyOptions {
 }
 
 /** Fixes files, each atomically: a crash leaves its old or its new content, and the original is kept before it is replaced. */
-export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
+async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
   const fixed: AppliedFix[] = [];
   const notFixed: NotFixed[] = [];
   await forEachConcurrent(fixes, CONCURRENCY, async (fix) => {
@@ -339,7 +332,7 @@ export async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): 
 }
 
 /** Removes the incomplete files of a killed command. */
-export async function removePartialFiles(folder: string): Promise<void> {
+async function removePartialFiles(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names) if (PARTIAL.test(name)) await unlink(join(folder, name)).catch(() => {});
 }
@@ -430,7 +423,7 @@ function changedMeanwhile(): FileLeftAlone {
 const statsOf = (path: string) => lstat(path, { bigint: true }).catch(() => undefined);
 
 /** The folder that keeps the originals of a folder: beside it, since trainers read all that is inside. */
-export function originalsFolderOf(folder: string): string {
+function originalsFolderOf(folder: string): string {
   return `${folder}.orig`;
 }
 
