@@ -5,7 +5,7 @@ import { withOwnCommand } from './terminal/print.js';
 import { printableLines } from './terminal/text.js';
 import { packageVersion } from '../version.js';
 
-export type AddCommands = (program: Command) => unknown;
+type AddCommands = (program: Command) => unknown;
 
 /** A heading of `--help`, and its commands by the names that are loaded together. */
 export interface CommandGroup {

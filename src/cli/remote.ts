@@ -224,7 +224,7 @@ function codeOf(error: unknown): string | undefined {
 let hasWarned = false;
 
 /** A `fetch` that warns once in a process if the service has another version than this command. */
-export function warningOfVersion(fetchAnswer: typeof fetch, serviceUrl: string): typeof fetch {
+function warningOfVersion(fetchAnswer: typeof fetch, serviceUrl: string): typeof fetch {
   return async (...args) => {
     const response = await fetchAnswer(...args);
     const own = packageVersion();

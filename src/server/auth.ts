@@ -183,7 +183,7 @@ export function sessionCookieName(linkKey: Buffer): string {
   return `trainyard_${createHmac('sha256', linkKey).update('session cookie').digest('hex').slice(0, 8)}`;
 }
 
-export function cookieOf({ headers }: FastifyRequest, name: string): string | undefined {
+function cookieOf({ headers }: FastifyRequest, name: string): string | undefined {
   for (const part of (headers.cookie ?? '').split(';')) {
     const cookie = part.trim();
     if (cookie.startsWith(`${name}=`)) return cookie.slice(name.length + 1);
@@ -210,7 +210,7 @@ export function isFromPage({ headers }: FastifyRequest): boolean {
 }
 
 /** A sign-in in another tab changes the cookie of both, maybe to another account. @throws ServiceError `unauthorized` */
-export function requireSameSession({ headers }: FastifyRequest, { sessionId }: Grant): void {
+function requireSameSession({ headers }: FastifyRequest, { sessionId }: Grant): void {
   const expected = headers[PAGE_HEADER];
   if (expected === '1' || expected === sessionId) return;
   throw new ServiceError('unauthorized', 'This browser has signed in again in another tab. Load the page again.');

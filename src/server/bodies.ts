@@ -18,7 +18,7 @@ const IDLE_CHECKS = 8;
 
 const MAX_LISTENERS = 40;
 
-export interface UploadTimeouts {
+interface UploadTimeouts {
   /** Until the response starts. */
   readonly totalSeconds?: number;
   /** Without a new byte. */

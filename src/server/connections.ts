@@ -58,7 +58,7 @@ const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
 /** The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. */
-export interface Drain {
+interface Drain {
   /** Fires when draining begins; the reason is ServiceError `shutting_down`. */
   readonly stopping: AbortSignal;
   /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */

@@ -65,7 +65,7 @@ export interface ServerOptions {
   readonly version: string;
 }
 
-export interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
+interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
   readonly handlers: Handlers;
   readonly auditLog: AuditLog | undefined;
   /** Without a trailing slash; `undefined`: the host that each client used. */

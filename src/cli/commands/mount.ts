@@ -337,7 +337,7 @@ const NOT_FOUND = 127;
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 
 /** Runs a command with the standard streams of this process. @returns its exit code. @throws CommandError with 127 or 126 */
-export async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
+async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
   const forward = (signal: NodeJS.Signals) => {
     // The terminal sends Ctrl-C to every process of the foreground group. Many programs abort at once on a second one.
     const isFromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT');

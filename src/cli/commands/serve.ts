@@ -189,13 +189,13 @@ ${isSaved ? '' : environment}cd ${shellWord(root)} && ${ownCommand.command} push
 }
 
 /** JSON lines for programs, or the warnings and errors as text for a person. */
-export type LogForm = 'json' | 'text';
+type LogForm = 'json' | 'text';
 
 const WARNING = 40;
 const ERROR = 50;
 
 /** The log on standard error, without tokens. */
-export function openLog(level: string, form: LogForm): Logger {
+function openLog(level: string, form: LogForm): Logger {
   const output = pino.destination({ fd: 2, sync: true });
   const textOf = form === 'json' ? (line: string) => line : logText;
   return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });

@@ -16,7 +16,7 @@ import {
   type WantedState,
 } from '../../service/mount/mount-source.js';
 
-export interface HttpDataset {
+interface HttpDataset {
   readonly id: string;
   /** `undefined` if its manifest may have any name. */
   readonly name: string | undefined;
@@ -138,7 +138,7 @@ const LONG_NAME = 'L'.charCodeAt(0);
 const MAX_LONG_NAME_BYTES = 16 * 1024;
 
 /** Yields the files of an archive in the requested order, unchecked. Ends at an unexpected entry or a broken connection. */
-export async function* filesOfArchive(
+async function* filesOfArchive(
   body: AsyncIterable<Uint8Array>,
   files: readonly PlacedFile[],
 ): AsyncGenerator<{ file: PlacedFile; bytes: Buffer }> {

@@ -38,7 +38,7 @@ import {
 import { mediaTypeOf } from '../../dataset/media.js';
 
 /** What a command adds to a push. */
-export interface PushAdditions {
+interface PushAdditions {
   /** Printed with the plan. */
   readonly lines?: readonly string[];
   /** Fields for `--json`. */
@@ -220,7 +220,7 @@ async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, data
 }
 
 /** Waits for READY or FAILED, if the task waits and all files were sent. A dataset without files would stay DRAFT. */
-export async function waitForEnd(report: PushReport): Promise<PushReport> {
+async function waitForEnd(report: PushReport): Promise<PushReport> {
   const { plan, dataset, result } = report;
   const { task } = plan;
   if (!task.flags.wait || dataset.status !== 'UPLOADING' || result.failed.length > 0) return report;

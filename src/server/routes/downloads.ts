@@ -23,7 +23,7 @@ const ZIP = 'application/zip';
 /** With the SHA-256 in its URL, a response never changes. */
 const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
 
-export interface DownloadServices {
+interface DownloadServices {
   readonly datasets: DatasetService;
   readonly downloads: Downloads;
   readonly thumbnails: Thumbnails;

@@ -17,7 +17,7 @@ type List = 'added' | 'removed' | 'changed';
 
 type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
 
-export interface HistoryServices {
+interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;

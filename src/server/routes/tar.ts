@@ -16,7 +16,7 @@ import { timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
 import { baseUrlOf } from './uploads.js';
 
-export interface TarServices {
+interface TarServices {
   readonly mountArchives: MountArchives;
   readonly readLinks: ReadLinks;
   readonly filesInFlight: FilesInFlight;
