@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { anyUploadLinks } from '../../src/api/schemas.js';
 import { endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';

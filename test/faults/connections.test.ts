@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
 import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';

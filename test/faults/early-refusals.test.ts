@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
-import { MAX_DIRECT_BYTES } from '../../src/api/limits.js';
+import { BASE_PATH, MAX_DIRECT_BYTES } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { IS_ALL, whyNoHttpx } from '../harness/available.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { type DownloadLinks, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { sharedServer } from '../harness/shared-server.js';

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import { eventually } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { WireLinkStates, WireManifestLinks } from '../../src/api/pair-schemas.js';
+import type { WireLinkStates, WireManifestLinks } from '../../src/api/schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';

@@ -13,17 +13,21 @@ import { FileInspector } from '../folder/inspect-files.js';
 import { firstLines } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
-import { dryRunDocument } from '../push/output.js';
-import type { PushPlan } from '../push/plan.js';
-import { pushOnce } from '../push/push-once.js';
-import type { PushReport } from '../push/run.js';
-import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
+import { type PushReport, dryRunDocument, pushOnce } from '../push/push.js';
+import {
+  type PushFlags,
+  type PushPlan,
+  type PushTask,
+  type PushTools,
+  datasetNameFor,
+  pushTaskFrom,
+} from '../push/plan.js';
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { printMessage } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
 
 const HELP = `
 SOURCE is a zip, or a folder with all that is in it: flat, nested, kohya's folders ("10_red wagon"), or files with a table of
