@@ -1,11 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
-import { datasetNotFound } from '../service/datasets.js';
-import type { DatasetScope } from '../service/dataset-view.js';
+import { datasetNotFound, type DatasetScope } from '../service/datasets.js';
 import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';
 import { Quota } from '../service/limits/quota.js';
-import type { Accounts } from '../storage/catalog/accounts/accounts.js';
-import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
+import { type Accounts, type Grant, isExpired } from '../storage/catalog/accounts/accounts.js';
 import { onceClosed } from './bodies.js';
 import { type FailedLogins, RequestRate } from './limits.js';
 import { isRead, rowOf } from './register-routes.js';

@@ -4,7 +4,7 @@ import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
 import { PreconditionFailed } from '../dataset/write-condition.js';
 import { escapeOf } from '../json-text.js';
-import { withoutTokens } from '../service/audit/without-tokens.js';
+import { withoutTokens } from '../service/audit-log.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
 import { currentToWire, etagOf } from './write-headers.js';

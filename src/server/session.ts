@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PAGE_HEADER } from '../api/base-path.js';
 import { ServiceError } from '../dataset/errors.js';
-import type { Grant } from '../storage/catalog/accounts/grant.js';
+import type { Grant } from '../storage/catalog/accounts/accounts.js';
 
 /** Browsers send cookies to all ports of a host (https://www.rfc-editor.org/rfc/rfc6265#section-8.5), so installations differ in it. */
 export function sessionCookieName(linkKey: Buffer): string {

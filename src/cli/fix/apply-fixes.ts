@@ -9,7 +9,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { convertInProcess } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
-import { syncFolder } from '../../storage/sync-folder.js';
+import { syncFolder } from '../../storage/folders.js';
 import { fileVersionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
 import { type Fix, FileLeftAlone, isOneFile, type NotFixed, notFixedBecause } from './plan-fixes.js';

@@ -8,8 +8,7 @@ import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { RemoteSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
 import { bringFiles, bytesOf, requireSpace, sha256Of } from '../../service/mount/bring-files.js';
-import { makeFolders } from '../../storage/make-folders.js';
-import { flushFolder } from '../../storage/sync-folder.js';
+import { flushFolder, makeFolders } from '../../storage/folders.js';
 import { fileVersionOf, type LocalFile } from '../folder/read-folder.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import {

@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino';
-import { withoutTokens } from '../../service/audit/without-tokens.js';
+import { withoutTokens } from '../../service/audit-log.js';
 import { printable } from './text.js';
 
 /** JSON lines for programs, or the warnings and errors as text for a person. */

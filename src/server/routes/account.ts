@@ -4,15 +4,16 @@ import { DEFAULT_SHARE_SECONDS, MAX_EXPIRY_SECONDS } from '../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Accounts, RevocationOptions } from '../../storage/catalog/accounts/accounts.js';
-import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 import {
+  type Accounts,
   type Grant,
   isExpired,
   type NewSession,
+  type RevocationOptions,
   type TokenRights,
   type TokenSummary,
-} from '../../storage/catalog/accounts/grant.js';
+} from '../../storage/catalog/accounts/accounts.js';
+import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { invalidField } from '../write-headers.js';

@@ -6,7 +6,7 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { Group } from '../../dataset/groups.js';
-import { filesIn } from '../../dataset/history/revision-states.js';
+import { filesIn } from '../../dataset/history/revisions.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
@@ -14,10 +14,9 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
 import { isUnreadable } from '../check/fetch-intact.js';
-import { storedFilesIn } from '../dataset-view.js';
-import { type DatasetKey, findRecord, fileNotFound } from '../datasets.js';
+import { type DatasetKey, fileNotFound, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { findRevision, revisionNotFound } from '../find-revision.js';
+import { findRevision, revisionNotFound } from '../history.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time, with a request each from a bucket. */

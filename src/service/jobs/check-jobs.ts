@@ -1,8 +1,7 @@
-import { acceptReceived, recordRecheck, rejectReceived } from '../../dataset/check-transitions.js';
+import { acceptReceived, recordRecheck, rejectReceived, type StemGroup } from '../../dataset/upload-transitions.js';
 import { type CompleteFile, MICROS_PER_SECOND, type Micros, type ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { BlobReader } from '../../storage/blobs/blobs.js';
 import { measureBlob } from '../../storage/blobs/ingest.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';

@@ -1,6 +1,7 @@
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
+import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 
-export interface QuotaLimits {
+interface QuotaLimits {
   readonly ofAccount: number;
   /** Without it, only each account has a limit. */
   readonly ofAll?: number;
@@ -52,4 +53,11 @@ export class Quota {
     else this.#heldBy.set(accountId, held);
     this.#held += count;
   }
+}
+
+/** The limits of an account, and of this process. */
+export interface Limits {
+  readonly account: AccountUsage;
+  readonly maxDatasetFiles: number;
+  readonly accountRequestsPerSecond: number;
 }

@@ -1,10 +1,9 @@
 import type { StoredFile } from '../../dataset/dataset.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { datasetViewOf, WHOLE_ACCOUNT } from '../dataset-view.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, datasetViewOf, WHOLE_ACCOUNT } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { manifestOf, type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
+import { manifestOf, type RevisionManifest, RevisionManifests } from '../history.js';
 import {
   DatasetChanged,
   MountError,

@@ -22,7 +22,7 @@ import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../sto
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
 import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
-import { syncFolder } from '../../storage/sync-folder.js';
+import { syncFolder } from '../../storage/folders.js';
 import { type BlobCopy, type BlobStores, type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
 import {
   displayNameOf,

@@ -1,13 +1,26 @@
 import { Resolver } from 'node:dns/promises';
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { Deliveries, type Delivery, eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
-import { type Webhook, type WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
+import {
+  Deliveries,
+  type Delivery,
+  eventPayload,
+  type Webhook,
+  type WebhookKey,
+  Webhooks,
+} from '../../storage/catalog/webhooks.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { JobHandler } from '../jobs/job-runner.js';
 import { AddressNotAllowed, AllowedAddresses } from './allowed-addresses.js';
-import { type AnnounceDependencies, announceJob, type AnnounceOptions, messageId } from './announce-job.js';
-import { deliverJob, type DeliverOptions, newWebhookSecret } from './deliver-job.js';
+import {
+  type AnnounceDependencies,
+  announceJob,
+  type AnnounceOptions,
+  deliverJob,
+  type DeliverOptions,
+  messageId,
+  newWebhookSecret,
+} from './webhook-jobs.js';
 
 const MAX_WEBHOOKS = 10;
 

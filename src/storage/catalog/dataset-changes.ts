@@ -1,16 +1,14 @@
 import { countsOfStem } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
-import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
+import { hasLinksError, isInspectedAgain, linkedToError, MAX_NAMED } from '../../dataset/pairs/roles.js';
 import type { Compilable } from 'kysely';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { linkingTo, lockLinks, markLinkedTo } from './pairs/links.js';
 import { endRecheck, startRecheck } from './rechecks.js';
-import { enqueueAnnouncements } from './webhooks/announcements.js';
-import { deletedEvent, insertDeliveries, receivers } from './webhooks/deliveries.js';
+import { deletedEvent, enqueueAnnouncements, insertDeliveries, receivers } from './webhooks.js';
 import { LINKED, unlinkedDatasetOf } from './rows.js';
 import { withDataset } from './statements.js';
 import { trashSelected } from './trash.js';

@@ -81,7 +81,7 @@ async function openOnPostgres(
   // Imported here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
     import('../database/postgres.js'),
-    import('../database/database-clock.js'),
+    import('../database/postgres.js'),
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);

@@ -7,7 +7,7 @@ import {
   restoreStem,
   reverse,
   type VersionedFile,
-} from '../../dataset/history/revision-states.js';
+} from '../../dataset/history/revisions.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { Database } from '../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles, type Restore } from './file-changes.js';

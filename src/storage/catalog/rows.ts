@@ -14,7 +14,7 @@ import {
   type Upload,
 } from '../../dataset/dataset.js';
 import type { Group } from '../../dataset/groups.js';
-import type { VersionedFile } from '../../dataset/history/revision-states.js';
+import type { VersionedFile } from '../../dataset/history/revisions.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';

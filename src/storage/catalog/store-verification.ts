@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { recordRecheck } from '../../dataset/check-transitions.js';
+import { recordRecheck } from '../../dataset/upload-transitions.js';
 import type { CompleteFile, Micros } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database } from '../database/database.js';
 import type { Catalog } from './catalog.js';
-import { judgePastFiles } from './history/record-history.js';
+import { judgePastFiles } from './file-changes.js';
 import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
 import { fileOf, pastFileOf } from './rows.js';
 import { IS_STORED, inSnapshot, rowChunksOf, withDataset } from './statements.js';

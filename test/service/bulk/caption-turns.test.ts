@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
+import { CaptionWrites } from '../../../src/service/bulk.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Trash } from '../../../src/storage/catalog/trash.js';

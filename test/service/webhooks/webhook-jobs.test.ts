@@ -8,7 +8,7 @@ import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { WebhookService } from '../../../src/service/webhooks/webhook-service.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
-import { Deliveries } from '../../../src/storage/catalog/webhooks/deliveries.js';
+import { Deliveries } from '../../../src/storage/catalog/webhooks.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';

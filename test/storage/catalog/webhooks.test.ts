@@ -2,9 +2,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyCatalog } from '../../../src/storage/catalog/copy-catalog.js';
-import { announce } from '../../../src/storage/catalog/webhooks/announcements.js';
-import { Deliveries, KEPT_DELIVERIES, type NewEvent } from '../../../src/storage/catalog/webhooks/deliveries.js';
-import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import {
+  announce,
+  Deliveries,
+  KEPT_DELIVERIES,
+  type NewEvent,
+  Webhooks,
+} from '../../../src/storage/catalog/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { whyNoPostgres } from '../../harness/available.js';

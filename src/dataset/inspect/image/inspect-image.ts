@@ -8,10 +8,10 @@ import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
-import { requireDeclaredLength } from '../video/declared-length.js';
+import { requireDeclaredLength } from '../video/inspect-video.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg/jpeg.js';
-import { oriented } from './orientation.js';
+import { oriented } from './exif.js';
 import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 

@@ -10,7 +10,7 @@ import {
   requireRewritable,
   storedOrientation,
   validOrientation,
-} from './orientation.js';
+} from './exif.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;

@@ -1,13 +1,12 @@
 import { type Compilable, sql } from 'kysely';
 import type { Dataset, LinkSlot, Micros, Role } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
-import { slotText } from '../../../dataset/pairs/roles.js';
+import { requireRoleOfSlot, requireTraining, slotText } from '../../../dataset/pairs/roles.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import type { ChangeOptions } from '../file-changes.js';
 import { type DatasetRow, LINKED } from '../rows.js';
 import { insertAll, rowChunksOf, statementOf } from '../statements.js';
-import { enqueueAnnouncements } from '../webhooks/announcements.js';
+import { enqueueAnnouncements } from '../webhooks.js';
 
 export interface NewLink {
   readonly slot: LinkSlot;

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { recordRecheck } from '../../../../src/dataset/check-transitions.js';
+import { recordRecheck, store } from '../../../../src/dataset/upload-transitions.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
-import { store } from '../../../../src/dataset/upload-transitions.js';
-import { RevisionManifests } from '../../../../src/service/history/revision-manifests.js';
-import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
+import { RevisionManifests } from '../../../../src/service/history.js';
+import { judgePastFiles } from '../../../../src/storage/catalog/file-changes.js';
 import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
