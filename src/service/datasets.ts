@@ -19,7 +19,7 @@ import { type Findings, findingsOf, withFindings } from '../dataset/findings.js'
 import { byFilename, parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf, type LinkView, linkViewsOf } from '../dataset/pairs/links.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
-import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
+import type { DatasetChanges } from '../storage/catalog/catalog.js';
 import type { DatasetContents } from '../storage/catalog/pairs/linked-datasets.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { DatasetRecord } from '../storage/catalog/rows.js';

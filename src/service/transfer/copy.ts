@@ -17,13 +17,13 @@ import {
   snapshotCatalog,
   storedTotals,
 } from '../../storage/catalog/copy-catalog.js';
-import { datasetsOfBlobs, fileWithBlob, recordBytes } from '../../storage/catalog/store-verification.js';
+import { datasetsOfBlobs, fileWithBlob } from '../../storage/catalog/verification.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
-import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
 import { syncFolder } from '../../storage/folders.js';
-import { type BlobCopy, type BlobStores, type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
+import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
+import { type BlobCopy, type BlobStores, copyBlobs, type CopyProgress, type LostBlob } from './copy-blobs.js';
 import {
   displayNameOf,
   type Installation,
@@ -291,8 +291,8 @@ async function recordLost(database: Database, { fileId, filename, reason }: Lost
   const file = await fileWithBlob(database, fileId);
   if (file === undefined) return;
   const message = `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`;
-  const dependencies = { catalog: new Catalog(database, { blobGrace: 0 }), database, now: () => Date.now() * 1000 };
-  await recordBytes(file, errorIn(filename, 'BYTES_LOST', message), dependencies);
+  const catalog = new Catalog(database, { blobGrace: 0 });
+  await catalog.recordBytes(file, errorIn(filename, 'BYTES_LOST', message), Date.now() * 1000);
 }
 
 /** Removes what a backup no longer names. @returns how many */

@@ -10,7 +10,7 @@ import {
   enqueueVerification,
   type FileWithProblem,
   filesWithProblems,
-} from '../../storage/catalog/store-verification.js';
+} from '../../storage/catalog/verification.js';
 import { Trash } from '../../storage/catalog/trash.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobReader } from '../../storage/open-blobs.js';

@@ -22,7 +22,7 @@ import type { Schema } from '../database/schema.js';
 import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
 import { enqueue, type NewJob } from './jobs.js';
 import { newHashJob } from './perceptual-hashes.js';
-import { startRecheck } from './rechecks.js';
+import { startRecheck } from './verification.js';
 import {
   countsInRow,
   type DatasetRecord,

@@ -13,7 +13,7 @@ import { Accounts } from './accounts/accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { CaptionRuns } from './captioning.js';
-import { Rechecks } from './rechecks.js';
+import { Rechecks } from './verification.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;

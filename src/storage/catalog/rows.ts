@@ -23,6 +23,9 @@ import { type Schema, TABLES } from '../database/schema.js';
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
+/** A dataset and the account that it must belong to. */
+export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
+
 export type OwnCounts = Omit<DatasetCounts, 'unpaired'>;
 
 export interface DatasetRecord extends Omit<Dataset, 'links' | 'counts'> {

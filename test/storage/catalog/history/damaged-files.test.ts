@@ -3,7 +3,7 @@ import { recordRecheck, store } from '../../../../src/dataset/upload-transitions
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { RevisionManifests } from '../../../../src/service/history.js';
 import { judgePastFiles } from '../../../../src/storage/catalog/file-changes.js';
-import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
+import { fileWithBlob } from '../../../../src/storage/catalog/verification.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
@@ -80,9 +80,9 @@ onCatalogs((open) => {
     await restore(3);
     expect(await listed()).toEqual([true, true, true, true, true]);
     const file = (await fileWithBlob(database, 'a'))!;
-    await recordBytes(file, LOST, { catalog, database, now: () => 100 });
+    await catalog.recordBytes(file, LOST, 100);
     expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
-    await recordBytes(file, undefined, { catalog, database, now: () => 101 });
+    await catalog.recordBytes(file, undefined, 101);
     expect(await read()).toEqual([true, true, true, true, true]);
   });
 
