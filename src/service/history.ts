@@ -1,5 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../api/limits.js';
-import type { Author, Dataset, LinkSlot, Status, StoredFile } from '../dataset/dataset.js';
+import type { Author, Dataset, LinkSlot, Micros, Status, StoredFile } from '../dataset/dataset.js';
 import { digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import {
@@ -15,14 +15,14 @@ import { type DatasetKey, type DatasetService, type DatasetView, findDataset, fi
 import type { ServiceDependencies } from './dependencies.js';
 
 export class HistoryService {
-  readonly #dependencies: ServiceDependencies;
+  readonly #catalog: Catalog;
+  readonly #now: () => Micros;
   readonly #datasets: DatasetService;
-  readonly #manifests: RevisionManifests;
 
-  constructor(dependencies: ServiceDependencies, datasets: DatasetService) {
-    this.#dependencies = dependencies;
+  constructor({ catalog, now }: Pick<ServiceDependencies, 'catalog' | 'now'>, datasets: DatasetService) {
+    this.#catalog = catalog;
+    this.#now = now;
     this.#datasets = datasets;
-    this.#manifests = new RevisionManifests(dependencies.catalog);
   }
 
   /** Kept revisions before `before`, newest first. @throws ServiceError `dataset_not_found` */
@@ -30,40 +30,61 @@ export class HistoryService {
     key: DatasetKey,
     { before, limit }: { before?: number | undefined; limit: number },
   ): Promise<{ revisions: RevisionView[]; isLast: boolean }> {
-    const dataset = await findRecord(this.#dependencies.catalog, key);
-    const found = await this.#dependencies.catalog.revisions.page(key.id, { before, limit: limit + 1 });
-    return { revisions: await this.#manifests.viewsOf(dataset, found.slice(0, limit)), isLast: found.length <= limit };
+    const dataset = await findRecord(this.#catalog, key);
+    const found = await this.#catalog.revisions.page(key.id, { before, limit: limit + 1 });
+    const revisions = await revisionViews(this.#catalog, dataset, found.slice(0, limit));
+    return { revisions, isLast: found.length <= limit };
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async revision(key: DatasetKey, number: number): Promise<RevisionView> {
-    const dataset = await findRecord(this.#dependencies.catalog, key);
-    const revision = await findRevision(this.#dependencies.catalog, key.id, number);
-    const [view] = await this.#manifests.viewsOf(dataset, [revision]);
-    if (view === undefined) throw await revisionNotFound(this.#dependencies.catalog, key.id, number);
+    const dataset = await findRecord(this.#catalog, key);
+    const revision = await findRevision(this.#catalog, key.id, number);
+    const [view] = await revisionViews(this.#catalog, dataset, [revision]);
+    if (view === undefined) throw await revisionNotFound(this.#catalog, key.id, number);
     return view;
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
-    await findRecord(this.#dependencies.catalog, key);
-    return differenceOfRevisions(this.#dependencies.catalog, key, query);
+  async difference(
+    key: DatasetKey,
+    { from, to, after, limit }: { from: number; to: number; after: string; limit: number },
+  ): Promise<RevisionDifference> {
+    await findRecord(this.#catalog, key);
+    const range = { datasetId: key.id, from: Math.min(from, to), to: Math.max(from, to) };
+    const read = () => this.#catalog.revisions.versions(range);
+    const { kept, files: versions } = await this.#catalog.readMany(key.accountId, read);
+    const missing = [from, to].find((number) => number !== 0 && !kept.has(number));
+    if (missing !== undefined) throw await revisionNotFound(this.#catalog, key.id, missing);
+    const all = differencesBetween(filesIn(versions, from), filesIn(versions, to));
+    const following = all.filter(({ filename }) => filename > after);
+    const files = pageOf(following, limit);
+    return {
+      total: {
+        added: all.filter((file) => file.from === undefined).length,
+        removed: all.filter((file) => file.to === undefined).length,
+        changed: all.filter((file) => file.from !== undefined && file.to !== undefined).length,
+      },
+      files,
+      isLast: files.length === following.length,
+    };
   }
 
-  /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  /** @throws ServiceError `dataset_not_found`, and as `manifestAt` */
   async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return this.#manifests.manifest(await findDataset(this.#dependencies.catalog, key), number, signal);
+    return manifestAt(this.#catalog, await findDataset(this.#catalog, key), { number, signal });
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
-    return this.#manifests.ownManifest(await findDataset(this.#dependencies.catalog, key), number);
+    return ownManifestAt(this.#catalog, await findDataset(this.#catalog, key), number);
   }
 
-  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, and as `manifestWithDigest` */
   async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     const view = await this.#datasets.view(key);
-    return view.digest === digest ? manifestOf(view) : this.#manifests.withDigest(view.dataset, digest, signal);
+    if (view.digest === digest) return manifestOf(view);
+    return manifestWithDigest(this.#catalog, view.dataset, { digest, signal });
   }
 
   /**
@@ -77,12 +98,11 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
-    await findRecord(this.#dependencies.catalog, key);
-    const { catalog, now } = this.#dependencies;
-    const changed = await catalog.restore({ datasetId: key.id, number, author, now: now() });
+    await findRecord(this.#catalog, key);
+    const changed = await this.#catalog.restore({ datasetId: key.id, number, author, now: this.#now() });
     if (changed === undefined) {
-      await findRecord(this.#dependencies.catalog, key);
-      throw await revisionNotFound(catalog, key.id, number);
+      await findRecord(this.#catalog, key);
+      throw await revisionNotFound(this.#catalog, key.id, number);
     }
     return { isRestored: changed.recordedIn !== undefined, revision: await this.revision(key, changed.revision) };
   }
@@ -98,18 +118,16 @@ export class HistoryService {
     number: number,
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
-    await findRecord(this.#dependencies.catalog, key);
-    const { catalog, now } = this.#dependencies;
-    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: now() });
+    await findRecord(this.#catalog, key);
+    const outcome = await this.#catalog.undo({ datasetId: key.id, number, author, now: this.#now() });
     if (outcome === undefined) {
       await this.revision(key, number);
       const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
-      throw new ServiceError('revision_not_found', `${message} ${await keptSentence(catalog, key.id)}`);
+      throw new ServiceError('revision_not_found', `${message} ${await keptSentence(this.#catalog, key.id)}`);
     }
-    const { dataset, undone, kept } = outcome;
-    const { recordedIn } = dataset;
+    const { recordedIn } = outcome.dataset;
     const revision = recordedIn === undefined ? undefined : await this.revision(key, recordedIn);
-    return { revision, undone, kept };
+    return { revision, undone: outcome.undone, kept: outcome.kept };
   }
 
   /** Ends the pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
@@ -118,12 +136,11 @@ export class HistoryService {
     number: number,
     pin: { by: string; note: string | null } | null,
   ): Promise<RevisionView> {
-    const { catalog, now } = this.#dependencies;
     // Read before: retention may delete an unpinned revision.
     const view = await this.revision(key, number);
-    const changed = pin && { at: now(), ...pin };
-    const isSet = await catalog.revisions.setPin(key.id, number, changed);
-    if (!isSet) throw await revisionNotFound(catalog, key.id, number);
+    const changed = pin && { at: this.#now(), ...pin };
+    const isSet = await this.#catalog.revisions.setPin(key.id, number, changed);
+    if (!isSet) throw await revisionNotFound(this.#catalog, key.id, number);
     return { ...view, pin: changed };
   }
 }
@@ -163,101 +180,96 @@ export function manifestOf(view: DatasetView): RevisionManifest {
   return {
     ...{ dataset, status, digest, filesDigest, files },
     revision: dataset.revision,
-    links: links.map((link) => ({
-      slot: link.slot,
-      dataset: link.dataset,
-      revision: link.dataset.revision,
-      digest: link.digest,
-    })),
+    links: links.map((link) => ({ ...link, revision: link.dataset.revision })),
   };
 }
 
-/** Reads revisions. A digest is computed when it is needed, and stored. */
-export class RevisionManifests {
-  readonly #catalog: Catalog;
+/** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
+export async function manifestAt(
+  catalog: Catalog,
+  dataset: Dataset,
+  { number, signal }: { number: number; signal: AbortSignal },
+): Promise<RevisionManifest> {
+  const own = await ownManifestAt(catalog, dataset, number);
+  if (own.digest === undefined || dataset.links.length === 0) return own;
+  const found = await findTogether(catalog, dataset, { isWanted: (target) => target.number === number, signal });
+  return found === undefined ? own : withLinks(own, found);
+}
 
-  constructor(catalog: Catalog) {
-    this.#catalog = catalog;
+/** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifestAt` */
+export async function manifestWithDigest(
+  catalog: Catalog,
+  dataset: Dataset,
+  { digest, signal }: { digest: string; signal: AbortSignal },
+): Promise<RevisionManifest> {
+  const kept = await catalog.revisions.page(dataset.id);
+  const isUnknown = ({ digest: known }: Revision) => known === null;
+  for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
+    const [view] = await revisionViews(catalog, dataset, [revision], signal);
+    if (view?.isReady && view.digest === digest) return ownManifestAt(catalog, dataset, view.number);
   }
+  const isWanted = (target: RevisionView, linked: readonly RevisionView[]) =>
+    digestTogether(dataset, target, linked) === digest;
+  const found = dataset.links.length === 0 ? undefined : await findTogether(catalog, dataset, { isWanted, signal });
+  if (found !== undefined) return withLinks(await ownManifestAt(catalog, dataset, found.target.number), found);
+  const [latest] = await revisionViews(catalog, dataset, kept.slice(0, 1));
+  const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
+  const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(catalog, dataset.id)}`;
+  throw new ServiceError('revision_not_found', message);
+}
 
-  /** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
-  async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    const own = await this.ownManifest(dataset, number);
-    if (own.digest === undefined || dataset.links.length === 0) return own;
-    const together = await this.#together(dataset, (target) => target.number === number, signal);
-    return together === undefined ? own : withLinks(own, together);
-  }
+/** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
+export async function ownManifestAt(catalog: Catalog, dataset: Dataset, number: number): Promise<RevisionManifest> {
+  const { id, accountId, role } = dataset;
+  const read = () => catalog.revisions.versions({ datasetId: id, from: number, to: number });
+  const { kept, files } = await catalog.readMany(accountId, read);
+  if (!kept.has(number)) throw await revisionNotFound(catalog, id, number);
+  const { digest, readyAs } = filesStateOf(files);
+  const isReady = readyAs.includes(role);
+  return {
+    dataset,
+    revision: number,
+    status: isReady ? 'READY' : 'FAILED',
+    digest: isReady ? digest : undefined,
+    files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
+  };
+}
 
-  /** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifest` */
-  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    const kept = await this.#catalog.revisions.page(dataset.id);
-    const isUnknown = ({ digest: known }: Revision) => known === null;
-    for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
-      const [view] = await this.viewsOf(dataset, [revision], signal);
-      if (view?.isReady && view.digest === digest) return this.ownManifest(dataset, view.number);
-    }
-    const hasDigest = (target: RevisionView, linked: readonly RevisionView[]) =>
-      digestTogether(dataset, target, linked) === digest;
-    const together = dataset.links.length === 0 ? undefined : await this.#together(dataset, hasDigest, signal);
-    if (together !== undefined) return withLinks(await this.ownManifest(dataset, together.target.number), together);
-    const [latest] = await this.viewsOf(dataset, kept.slice(0, 1));
-    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
-    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(this.#catalog, dataset.id)}`;
-    throw new ServiceError('revision_not_found', message);
+/** The newest wanted READY revisions of a dataset and its linked ones that were the latest at one time. @throws the signal's reason */
+async function findTogether(
+  catalog: Catalog,
+  dataset: Dataset,
+  search: { isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean; signal: AbortSignal },
+): Promise<RevisionsTogether | undefined> {
+  const histories: RevisionView[][] = [];
+  for (const each of [dataset, ...dataset.links.map((link) => link.dataset)]) {
+    histories.push(await revisionViews(catalog, each, await catalog.revisions.page(each.id), search.signal));
   }
+  for (const [target, ...linked] of revisionsTogether(histories)) {
+    const areReady = target?.isReady && linked.every(({ isReady }) => isReady);
+    if (areReady && search.isWanted(target, linked)) return { target, linked };
+  }
+  return undefined;
+}
 
-  /** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
-  async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
-    const { id, accountId, role } = dataset;
-    const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
-    const { kept, files } = await this.#catalog.readMany(accountId, read);
-    if (!kept.has(number)) throw await revisionNotFound(this.#catalog, id, number);
-    const { digest, readyAs } = filesStateOf(files);
-    const isReady = readyAs.includes(role);
-    return {
-      dataset,
-      revision: number,
-      status: isReady ? 'READY' : 'FAILED',
-      digest: isReady ? digest : undefined,
-      files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
-    };
+/** Computes and stores missing digests, and leaves out revisions that are no longer kept. @throws the signal's reason */
+export async function revisionViews(
+  catalog: Catalog,
+  dataset: Pick<Dataset, 'id' | 'accountId' | 'revision'>,
+  revisions: readonly Revision[],
+  signal?: AbortSignal,
+): Promise<RevisionView[]> {
+  const views: RevisionView[] = [];
+  for (const revision of revisions) {
+    signal?.throwIfAborted();
+    const compute = () => catalog.revisions.computeDigest(dataset.id, revision.number);
+    const known = revision.digest === null ? await catalog.readMany(dataset.accountId, compute) : revision;
+    if (known === undefined) continue;
+    const { number, digest, isReady } = known;
+    if (digest === null || isReady === null) throw new Error(`Revision ${number} has no digest.`);
+    views.push({ ...known, digest, isReady, isLatest: number === dataset.revision });
   }
-
-  /** The newest wanted READY revisions of a dataset and its linked ones that were the latest at one time. @throws the signal's reason */
-  async #together(
-    dataset: Dataset,
-    isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean,
-    signal: AbortSignal,
-  ): Promise<RevisionsTogether | undefined> {
-    const histories: RevisionView[][] = [];
-    for (const each of [dataset, ...dataset.links.map((link) => link.dataset)]) {
-      histories.push(await this.viewsOf(each, await this.#catalog.revisions.page(each.id), signal));
-    }
-    for (const [target, ...linked] of revisionsTogether(histories)) {
-      const areReady = target?.isReady && linked.every(({ isReady }) => isReady);
-      if (areReady && isWanted(target, linked)) return { target, linked };
-    }
-    return undefined;
-  }
-
-  /** Completes revisions with digests, and leaves out those no longer kept. @throws the signal's reason */
-  async viewsOf(
-    dataset: Pick<Dataset, 'id' | 'accountId' | 'revision'>,
-    revisions: readonly Revision[],
-    signal?: AbortSignal,
-  ): Promise<RevisionView[]> {
-    const views: RevisionView[] = [];
-    for (const revision of revisions) {
-      signal?.throwIfAborted();
-      const compute = () => this.#catalog.revisions.computeDigest(dataset.id, revision.number);
-      const known = revision.digest === null ? await this.#catalog.readMany(dataset.accountId, compute) : revision;
-      if (known === undefined) continue;
-      const { number, digest, isReady } = known;
-      if (digest === null || isReady === null) throw new Error(`Revision ${number} has no digest.`);
-      views.push({ ...known, digest, isReady, isLatest: number === dataset.revision });
-    }
-    return views;
-  }
+  return views;
 }
 
 /** Revisions that were the latest at one time, in the order of the links. */
@@ -292,38 +304,6 @@ interface RevisionDifference {
   /** By name. */
   readonly files: readonly FileDifference[];
   readonly isLast: boolean;
-}
-
-interface DifferenceQuery {
-  /** 0 stands for no files. */
-  readonly from: number;
-  readonly to: number;
-  readonly after: string;
-  readonly limit: number;
-}
-
-/** @throws ServiceError `revision_not_found` */
-async function differenceOfRevisions(
-  catalog: Catalog,
-  { accountId, id }: DatasetKey,
-  { from, to, after, limit }: DifferenceQuery,
-): Promise<RevisionDifference> {
-  const range = { datasetId: id, from: Math.min(from, to), to: Math.max(from, to) };
-  const { kept, files: versions } = await catalog.readMany(accountId, () => catalog.revisions.versions(range));
-  const missing = [from, to].find((number) => number !== 0 && !kept.has(number));
-  if (missing !== undefined) throw await revisionNotFound(catalog, id, missing);
-  const all = differencesBetween(filesIn(versions, from), filesIn(versions, to));
-  const following = all.filter(({ filename }) => filename > after);
-  const files = pageOf(following, limit);
-  return {
-    total: {
-      added: all.filter((file) => file.from === undefined).length,
-      removed: all.filter((file) => file.to === undefined).length,
-      changed: all.filter((file) => file.from !== undefined && file.to !== undefined).length,
-    },
-    files,
-    isLast: files.length === following.length,
-  };
 }
 
 /** At most `limit` differences, and at least one. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { recordRecheck, store } from '../../../../src/dataset/upload-transitions.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
-import { RevisionManifests } from '../../../../src/service/history.js';
+import { ownManifestAt, revisionViews } from '../../../../src/service/history.js';
 import { judgePastFiles } from '../../../../src/storage/catalog/file-changes.js';
 import { fileWithBlob } from '../../../../src/storage/catalog/verification.js';
 import { laptop } from '../../../harness/author.js';
@@ -38,11 +38,10 @@ onCatalogs((open) => {
     await restore(2);
     const recheck = (found: Inspection) =>
       catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
-    const manifests = new RevisionManifests(catalog);
     /** Whether the revisions are READY, as the list of revisions says, oldest first. */
     const listed = async () => {
       const dataset = (await catalog.dataset(key))!;
-      const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d', { limit: 10 }));
+      const views = await revisionViews(catalog, dataset, await catalog.revisions.page('d', { limit: 10 }));
       return views.map(({ isReady }) => isReady).reverse();
     };
     /** The same, as the manifest of each says. */
@@ -50,7 +49,7 @@ onCatalogs((open) => {
       const dataset = (await catalog.dataset(key))!;
       const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
       return Promise.all(
-        numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
+        numbers.map(async (number) => (await ownManifestAt(catalog, dataset, number)).status === 'READY'),
       );
     };
     const rejected = async () => (await catalog.dataset(key))!.counts.rejected;
