@@ -1,16 +1,13 @@
 /*
- * Whether Pillow can write EXIF data again (11.1, `Image.Exif.tobytes`), as `exif_transpose` does for each image that it turns. If
- * it raises, the trainer drops the image.
- */
-
-/* The types that Pillow writes tags with (11.1, `TiffTags.py`); others get a type that fits the value. */
-
-/*
- * TIFF directories as Pillow reads them (11.1, `TiffImagePlugin.ImageFileDirectory_v2`): fields of unknown types are skipped, and
- * a value outside the data ends the reading without an error.
+ * EXIF data as Pillow 11.1 reads it, and writes it again (`Image.Exif.tobytes`) for each picture that `exif_transpose` turns. If that
+ * raises, the trainer drops the picture.
  */
 
 import { InspectionError, StructureError } from '../inspection-error.js';
+
+/** TIFF 6.0, section 2. */
+const [BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED] = [1, 2, 3, 4, 5, 7] as const;
+const [SIGNED_SHORT, SIGNED_LONG, SIGNED_RATIONAL, DOUBLE] = [8, 9, 10, 12] as const;
 
 const ORIENTATION = 0x0112;
 const EXIF_IDENTIFIER = Buffer.from('Exif\0\0', 'latin1');
@@ -48,7 +45,8 @@ export const isTurned = (orientation: number | undefined): boolean =>
 
 /** Pillow writes the EXIF data of a turned image again. @throws InspectionError where that raises */
 export function requireRewritable(block: ExifBlock): void {
-  if (!isRewritable(block)) throw brokenExif('a field of it has a value of the wrong type');
+  if (!isRewritable(block, { group: 'first', offset: block.firstDirectory }))
+    throw brokenExif('a field of it has a value of the wrong type');
 }
 
 /** `undefined` for empty data. @throws InspectionError for an invalid header */
@@ -82,186 +80,95 @@ export function oriented(image: { width: number; height: number; orientation: nu
   return image.orientation >= 5 ? { width: height, height: width } : { width, height };
 }
 
-const STRIP_OFFSETS = 0x0111;
-const HEADER_BYTES = 8;
-const MAX_LONG = 0xffff_ffff;
 /** Beyond it, Python's `seek` raises. */
 const MAX_SEEK = 2 ** 63 - 1;
 
-/** `undefined` for a value that can't be written. */
-type WrittenBytes = number | undefined;
-
-/** Values by tag, or another directory. */
-type Written = ReadonlyMap<
-  number,
-  ExifValues | { readonly kind: 'directory'; readonly group: ExifGroup; readonly tags: Written }
->;
-
-/** Whether all directories can be written again without the orientation. */
-function isRewritable(block: ExifBlock): boolean {
-  const first = writtenDirectory(block, { group: 'first', offset: block.firstDirectory });
-  return first !== undefined && writtenBytesOf(first, { group: 'first', offset: HEADER_BYTES }) !== undefined;
-}
-
-/** With the directories that its pointers lead to; `undefined` if one can't be followed. */
-function writtenDirectory(
-  block: ExifBlock,
-  { group, offset }: { group: ExifGroup; offset: number },
-): Written | undefined {
-  const tags = new Map<number, ExifValues | { kind: 'directory'; group: ExifGroup; tags: Written }>();
-  for (const [tag, field] of readExifDirectory(block, offset)) {
-    if (group === 'first' && tag === ORIENTATION) continue;
+/** Whether a directory can be written again without the orientation, with those that its pointers lead to. */
+function isRewritable(block: ExifBlock, { group, offset }: { group: ExifGroup; offset: number }): boolean {
+  return [...readExifDirectory(block, offset)].every(([tag, field]) => {
+    if (group === 'first' && tag === ORIENTATION) return true;
     const values = decodeExifValues(block, field);
-    if (!isPointer(group, tag)) {
-      tags.set(tag, values);
-      continue;
+    if (isPointer(group, tag)) {
+      const target = values.kind === 'integers' ? (values.items[0] ?? 0) : undefined;
+      if (target === undefined) return true;
+      return target >= 0 && target <= MAX_SEEK && isRewritable(block, { group: tag, offset: target });
     }
-    const target = values.kind === 'integers' ? (values.items[0] ?? 0) : undefined;
-    if (target !== undefined && (target < 0 || target > MAX_SEEK)) return undefined;
-    const inner = target === undefined ? new Map() : writtenDirectory(block, { group: tag, offset: target });
-    if (inner === undefined) return undefined;
-    tags.set(tag, { kind: 'directory', group: tag, tags: inner });
-  }
-  return tags;
+    const { type, isSingle } = TAG_TYPES[group].get(tag) ?? { type: fittingType(values), isSingle: false };
+    return canBeWritten(isSingle ? firstOf(values) : values, type);
+  });
 }
 
-function isPointer(
-  group: ExifGroup,
-  tag: number,
-): tag is typeof EXIF_POINTER | typeof GPS_POINTER | typeof INTEROPERABILITY_POINTER {
+function isPointer(group: ExifGroup, tag: number): tag is Exclude<ExifGroup, 'first'> {
   if (group === 'first') return tag === EXIF_POINTER || tag === GPS_POINTER;
   return group === EXIF_POINTER && tag === INTEROPERABILITY_POINTER;
 }
 
-/** For a directory at `offset`, with its values and inner directories. */
-function writtenBytesOf(tags: Written, { group, offset }: { group: ExifGroup; offset: number }): WrittenBytes {
-  let end = offset + 2 + tags.size * 12 + 4;
-  let strips: { type: number; values: ExifValues; bytes: number } | undefined;
-  for (const [tag, value] of [...tags].sort(([a], [b]) => a - b)) {
-    let bytes: WrittenBytes;
-    if (value.kind === 'directory') bytes = writtenBytesOf(value.tags, { group: value.group, offset: end });
-    else {
-      const declared = exifTagType(group, tag);
-      const type = declared?.type ?? fittingType(value);
-      const values = declared?.isSingle ? firstOf(value) : value;
-      bytes = valueBytes(values, type);
-      if (tag === STRIP_OFFSETS && bytes !== undefined) strips = { type, values, bytes };
-    }
-    if (bytes === undefined) return undefined;
-    if (bytes > 4) end += bytes + (bytes & 1);
-  }
-  if (strips !== undefined && !stripsFit(strips, end)) return undefined;
-  return end - offset;
-}
-
-/** Pillow adds the directory's end to each strip offset, in the field's type. */
-function stripsFit({ type, values, bytes }: { type: number; values: ExifValues; bytes: number }, end: number): boolean {
-  if (bytes <= 4) return type !== 4 || (values.kind === 'integers' && (values.items[0] ?? 0) + end <= MAX_LONG);
-  if (values.kind === 'rationals') return values.items.every(([, denominator]) => denominator !== 0);
-  if (values.kind !== 'integers') return values.kind === 'floats';
-  const highest = { 3: 0xffff, 4: MAX_LONG, 8: 0x7fff }[type] ?? 0x7fff_ffff;
-  return values.items.every((value) => value + end <= highest);
-}
-
 function firstOf(values: ExifValues): ExifValues {
-  if (values.kind === 'rationals') return { kind: 'rationals', items: values.items.slice(0, 1) };
-  if (values.kind === 'integers' || values.kind === 'floats')
-    return { kind: values.kind, items: values.items.slice(0, 1) };
-  return values;
+  return 'items' in values ? ({ ...values, items: values.items.slice(0, 1) } as ExifValues) : values;
 }
 
 /** For tags that Pillow does not know. */
 function fittingType(values: ExifValues): number {
   switch (values.kind) {
     case 'text':
-      return 2;
+      return ASCII;
     case 'bytes':
-      return 1;
+      return BYTE;
     case 'floats':
-      return 12;
+      return DOUBLE;
     case 'rationals':
-      return values.items.some(([n, d]) => d !== 0 && n / d < 0) ? 10 : 5;
+      return values.items.some(([n, d]) => d !== 0 && n / d < 0) ? SIGNED_RATIONAL : RATIONAL;
     case 'integers':
-      if (values.items.every((value) => value >= 0 && value < 2 ** 16)) return 3;
-      if (values.items.every((value) => value > -(2 ** 15) && value < 2 ** 15)) return 8;
-      return values.items.every((value) => value >= 0) ? 4 : 9;
+      return [SHORT, SIGNED_SHORT, LONG].find((type) => isInRange(values.items, type)) ?? SIGNED_LONG;
   }
 }
 
-function valueBytes(values: ExifValues, type: number): WrittenBytes {
-  switch (type) {
-    case 1:
-      return opaqueBytes(values, { isByte: true });
-    case 2:
-      return textBytes(values);
-    case 3:
-      return integerBytes(values, { bytes: 2, lowest: 0, highest: 0xffff });
-    case 4:
-      return integerBytes(values, { bytes: 4, lowest: 0, highest: MAX_LONG });
-    case 5:
-      return rationalBytes(values, { signed: false });
-    case 7:
-      return opaqueBytes(values, { isByte: false });
-    case 8:
-      return integerBytes(values, { bytes: 2, lowest: -0x8000, highest: 0x7fff });
-    case 9:
-      return integerBytes(values, { bytes: 4, lowest: -0x8000_0000, highest: 0x7fff_ffff });
-    case 10:
-      return rationalBytes(values, { signed: true });
-    default:
-      return doubleBytes(values);
-  }
+/** The least and the greatest integer of a type. */
+const RANGES: Readonly<Record<number, readonly [least: number, greatest: number]>> = {
+  [SHORT]: [0, 0xffff],
+  [LONG]: [0, 0xffff_ffff],
+  [SIGNED_SHORT]: [-0x8000, 0x7fff],
+  [SIGNED_LONG]: [-0x8000_0000, 0x7fff_ffff],
+};
+
+function isInRange(items: readonly number[], type: number): boolean {
+  const [least, greatest] = RANGES[type] ?? [0, 0];
+  return items.every((value) => value >= least && value <= greatest);
 }
 
-function integerBytes(values: ExifValues, range: { bytes: number; lowest: number; highest: number }): WrittenBytes {
-  if (values.kind !== 'integers') return undefined;
-  const fits = values.items.every((value) => value >= range.lowest && value <= range.highest);
-  return fits ? values.items.length * range.bytes : undefined;
+function canBeWritten(values: ExifValues, type: number): boolean {
+  const isPlain = values.kind === 'text' || values.kind === 'bytes';
+  if (type in RANGES) return values.kind === 'integers' && isInRange(values.items, type);
+  if (OPAQUE.includes(type)) return isOpaque(values, type);
+  if (type === ASCII) return isPlain || (values.kind === 'integers' && values.items.length === 1);
+  if (isPlain) return false;
+  if (type === RATIONAL || type === SIGNED_RATIONAL)
+    return areFractions(values, { isSigned: type === SIGNED_RATIONAL });
+  return values.kind !== 'rationals' || values.items.every(([, denominator]) => denominator !== 0);
 }
 
 /** Takes one value; a number becomes one byte or its digits. */
-function opaqueBytes(values: ExifValues, { isByte }: { isByte: boolean }): WrittenBytes {
-  if (values.kind === 'bytes') return values.bytes.length;
-  if (values.kind === 'text') return isByte ? undefined : values.bytes.length;
-  if (values.kind === 'floats' || values.items.length !== 1) return undefined;
-  const number = values.kind === 'integers' ? (values.items[0] ?? 0) : Math.trunc(quotient(values.items[0]));
-  if (Number.isNaN(number)) return undefined;
-  if (isByte) return number >= 0 && number <= 255 ? 1 : undefined;
-  return BigInt(number).toString().length;
+function isOpaque(values: ExifValues, type: number): boolean {
+  if (values.kind === 'bytes') return true;
+  if (values.kind === 'text') return type !== BYTE;
+  if (values.kind === 'floats' || values.items.length !== 1) return false;
+  const [numerator, denominator] = values.kind === 'integers' ? [values.items[0] ?? 0, 1] : values.items[0]!;
+  const number = Math.trunc(numerator / denominator);
+  return denominator !== 0 && (type !== BYTE || (number >= 0 && number <= 255));
 }
 
-/** One value and a final zero. */
-function textBytes(values: ExifValues): WrittenBytes {
-  if (values.kind === 'text' || values.kind === 'bytes') return values.bytes.length + 1;
-  if (values.kind !== 'integers' || values.items.length !== 1) return undefined;
-  return BigInt(values.items[0] ?? 0).toString().length + 1;
-}
-
-function doubleBytes(values: ExifValues): WrittenBytes {
-  if (values.kind === 'text' || values.kind === 'bytes') return undefined;
-  if (values.kind === 'rationals' && values.items.some(([, d]) => d === 0)) return undefined;
-  return values.items.length * 8;
-}
-
-function rationalBytes(values: ExifValues, { signed }: { signed: boolean }): WrittenBytes {
-  if (values.kind === 'text' || values.kind === 'bytes') return undefined;
-  const fits =
-    values.kind === 'rationals'
-      ? values.items.every(([n, d]) => (signed ? d !== 0 || n <= 0x7fff_ffff : d === 0 ? n >= 0 : n / d >= 0))
-      : values.items.every((value) => (signed ? Number.isFinite(value) : isUnsignedFraction(value)));
-  return fits ? values.items.length * 8 : undefined;
+function areFractions(values: Extract<ExifValues, { items: unknown }>, { isSigned }: { isSigned: boolean }): boolean {
+  if (values.kind !== 'rationals') {
+    return values.items.every((value) => (isSigned ? Number.isFinite(value) : isUnsignedFraction(value)));
+  }
+  return values.items.every(([n, d]) => (isSigned ? d !== 0 || n <= 0x7fff_ffff : d === 0 ? n >= 0 : n / d >= 0));
 }
 
 /** Pillow writes the nearest unsigned fraction, which is zero or infinity for some negative values. */
 function isUnsignedFraction(value: number): boolean {
   if (Number.isNaN(value)) return false;
   const fraction = Math.abs(value) > 1 ? 1 / value : value;
-  return fraction >= -0.5 / MAX_LONG;
-}
-
-function quotient(rational: readonly [number, number] | undefined): number {
-  const [numerator, denominator] = rational ?? [0, 0];
-  return denominator === 0 ? Number.NaN : numerator / denominator;
+  return fraction >= -0.5 / 0xffff_ffff;
 }
 
 /** Directories that Pillow writes, by the tag of their pointer. */
@@ -269,13 +176,6 @@ const EXIF_POINTER = 34665;
 const GPS_POINTER = 34853;
 const INTEROPERABILITY_POINTER = 40965;
 type ExifGroup = 'first' | typeof EXIF_POINTER | typeof GPS_POINTER | typeof INTEROPERABILITY_POINTER;
-
-interface ExifTagType {
-  readonly type: number;
-  readonly isSingle: boolean;
-}
-
-const [BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SIGNED_RATIONAL, DOUBLE] = [1, 2, 3, 4, 5, 7, 10, 12];
 
 type Row = readonly [type: number, isSingle: boolean, tags: readonly number[]];
 
@@ -311,24 +211,20 @@ const INTEROPERABILITY: readonly Row[] = [
   [UNDEFINED, true, [2]],
 ];
 
-function tableOf(rows: readonly Row[]): ReadonlyMap<number, ExifTagType> {
+function tableOf(rows: readonly Row[]) {
   return new Map(rows.flatMap(([type, isSingle, tags]) => tags.map((tag) => [tag, { type, isSingle }] as const)));
 }
 
-const TAG_TYPES: Record<ExifGroup, ReadonlyMap<number, ExifTagType>> = {
+/** The types that Pillow writes tags with (`TiffTags.py`); others get a type that fits the value. */
+const TAG_TYPES: Record<ExifGroup, ReturnType<typeof tableOf>> = {
   first: tableOf(FIRST),
   [EXIF_POINTER]: tableOf(EXIF),
   [GPS_POINTER]: tableOf(GPS),
   [INTEROPERABILITY_POINTER]: tableOf(INTEROPERABILITY),
 };
 
-function exifTagType(group: ExifGroup, tag: number): ExifTagType | undefined {
-  return TAG_TYPES[group].get(tag);
-}
-
-const TEXT = 2;
-/** BYTE and UNDEFINED, which Pillow keeps as they are. */
-const OPAQUE = [1, 7];
+/** Pillow keeps them as they are. */
+const OPAQUE: readonly number[] = [BYTE, UNDEFINED];
 
 type NumberKind = 'integers' | 'floats' | 'rationals';
 type ReadNumber = (view: DataView, at: number, isLittle: boolean) => number;
@@ -353,7 +249,7 @@ const NUMBERS: Record<number, readonly [bytes: number, kind: NumberKind, read: R
 
 /** 0 for a type that Pillow does not know. */
 function valueBytesOf(type: number): number {
-  const [bytes, kind] = NUMBERS[type] ?? [type === TEXT || OPAQUE.includes(type) ? 1 : 0];
+  const [bytes, kind] = NUMBERS[type] ?? [type === ASCII || OPAQUE.includes(type) ? 1 : 0];
   return kind === 'rationals' ? 2 * bytes : bytes;
 }
 
@@ -380,7 +276,10 @@ export interface ExifBlock {
   readonly firstDirectory: number;
 }
 
-/** By tag; the last field of a tag counts. */
+/**
+ * By tag; the last field of a tag counts. Fields of unknown types are skipped, and a value outside the data ends the reading
+ * (`TiffImagePlugin.ImageFileDirectory_v2`).
+ */
 export function readExifDirectory(block: ExifBlock, offset: number): Map<number, ExifField> {
   const fields = new Map<number, ExifField>();
   const { bytes } = block;
