@@ -45,7 +45,6 @@ import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs
 import { Quota } from './service/limits/quota.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
-import { PairService } from './service/pair-service.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
@@ -376,7 +375,7 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   return {
     ...datasetHandlers({ datasets, history, stopping, ...watch }),
     ...groupHandlers(core),
-    ...pairHandlers({ datasets, pairs: new PairService(core) }),
+    ...pairHandlers(datasets),
     ...recheckHandlers(new RecheckService(core, storage.rechecks)),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyRequest } from 'fastify';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
-import { PreconditionFailed } from '../dataset/write-condition.js';
+import { PreconditionFailed } from '../dataset/upload-transitions.js';
 import { escapeOf } from '../json-text.js';
 import { withoutTokens } from '../service/audit-log.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { WireCurrentFile } from '../api/schemas.js';
 import type { Author, ChangeKind, Tags, WriteCondition } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
-import type { CurrentFile } from '../dataset/write-condition.js';
+import type { CurrentFile } from '../dataset/upload-transitions.js';
 
 /** Strong: the same for the same bytes. */
 export function etagOf({ sha256 }: { readonly sha256: string }): string {

@@ -14,8 +14,16 @@ import { ServiceError } from '../dataset/errors.js';
 import { mediaTypeOf } from '../dataset/media.js';
 import { parseFilename } from '../dataset/names.js';
 import type { ErrorProblem } from '../dataset/problems.js';
-import { remove, type StemGroup, store, withdrawUploads } from '../dataset/upload-transitions.js';
-import { type CurrentFile, PreconditionFailed, requireCondition, storedFileIn } from '../dataset/write-condition.js';
+import {
+  type CurrentFile,
+  PreconditionFailed,
+  remove,
+  requireCondition,
+  type StemGroup,
+  store,
+  storedFileIn,
+  withdrawUploads,
+} from '../dataset/upload-transitions.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
 import { blobKeyOf } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';

@@ -10,7 +10,7 @@ import {
   type StemGroup,
   withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
-import { countsOf } from '../../src/dataset/counts.js';
+import { countsOf } from '../harness/counts-of.js';
 import {
   areInterrupted,
   type DatasetFile,

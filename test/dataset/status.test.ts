@@ -15,7 +15,8 @@ import {
   type StemGroup,
   withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
-import { countsInRole, countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
+import { countsInRole, recount, type StemCounts } from '../../src/dataset/counts.js';
+import { countsOf, pendingUntilOf } from '../harness/counts-of.js';
 import {
   type DatasetCounts,
   type DatasetFile,

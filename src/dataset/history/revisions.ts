@@ -10,8 +10,7 @@ import {
 } from '../dataset.js';
 import { digestOf } from '../digest.js';
 import { byFilename } from '../names.js';
-import type { StemGroup } from '../upload-transitions.js';
-import { storedFileIn } from '../write-condition.js';
+import { type StemGroup, storedFileIn } from '../upload-transitions.js';
 
 /* Revisions are numbered 1, 2, 3 …; each is the set of stored files after changes that belong together. */
 

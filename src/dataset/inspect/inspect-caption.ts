@@ -36,7 +36,7 @@ export function readCaption(file: FileBytes): CaptionContent {
     const zero = part.indexOf(0);
     if (zero !== -1) throw zeroByte(file, offset + zero);
     const text = decodePart(decoder, part, { last: offset + part.length === file.size });
-    if (text === undefined) throw notUtf8(describeFirstBadByte(file, offset));
+    if (text === undefined) throw notUtf8(describeFirstBadByte(file, { start: offset, end: offset + part.length }));
     characters += codePoints(text);
     blank &&= text.trim() === '';
     beginning ??= text;
@@ -92,32 +92,24 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Goes through the failed part again. */
-function describeFirstBadByte(file: FileBytes, failedPart: number): string {
-  // The last character before the part may continue in it.
-  let offset = Math.max(0, failedPart - 3);
-  while (offset < failedPart && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
-  for (;;) {
-    const bytes = file.upTo(offset, 4);
-    const length = characterBytes(bytes);
-    if (length === 0) return describeByte(bytes, offset);
-    offset += length;
+const REPLACEMENT = Buffer.from('\ufffd');
+
+/** @param part where decoding failed; the last character before it may continue in it */
+function describeFirstBadByte(file: FileBytes, part: { start: number; end: number }): string {
+  let start = Math.max(0, part.start - 3);
+  while (start < part.start && isContinuation(file.at(start, 1)[0] ?? 0)) start++;
+  const bytes = file.copy(start, Math.min(part.end + 3, file.size));
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  let [at, decoded] = [0, 0];
+  for (const { index } of text.matchAll(/\ufffd/g)) {
+    at += Buffer.byteLength(text.slice(decoded, index));
+    decoded = index;
+    if (!bytes.subarray(at, at + 3).equals(REPLACEMENT)) break;
   }
+  return describeByte(bytes.subarray(at, at + 4), start + at);
 }
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
-
-/** 0 if the bytes begin with no UTF-8 character (Unicode 16, table 3-7). */
-function characterBytes(bytes: Buffer): number {
-  const [first = 0x80, second = 0] = bytes;
-  if (first < 0x80) return 1;
-  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || bytes.length < length) return 0;
-  const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
-  const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
-  if (second < lowest || second > highest) return 0;
-  return bytes.subarray(1, length).every(isContinuation) ? length : 0;
-}
 
 function describeByte(bytes: Buffer, offset: number): string {
   const byte = bytes[0] ?? 0;

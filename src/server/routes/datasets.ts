@@ -5,7 +5,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
 import { type HistoryService, manifestOf } from '../../service/history.js';
-import type { PairService } from '../../service/pair-service.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
@@ -105,17 +104,11 @@ export function datasetHandlers({
   };
 }
 
-export function pairHandlers({
-  datasets,
-  pairs,
-}: {
-  datasets: DatasetService;
-  pairs: PairService;
-}): Handlers<'links.replace' | 'links.read'> {
+export function pairHandlers(datasets: DatasetService): Handlers<'links.replace' | 'links.read'> {
   const linkStatesOf = ({ links, status }: DatasetView) => ({ links: linksToWire(links), status });
   return {
     'links.replace': async ({ key, body, request }) => {
-      await pairs.replaceLinks(key, body, scopeOf(request));
+      await datasets.replaceLinks(key, body, scopeOf(request));
       const view = await datasets.view(key);
       request.audited = { links: Object.fromEntries(view.links.map(({ slot, dataset }) => [slot, dataset.id])) };
       return linkStatesOf(view);

@@ -13,8 +13,7 @@ import {
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
-import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
-import { meetsCondition, PreconditionFailed } from '../../dataset/write-condition.js';
+import { meetsCondition, PreconditionFailed, reserve, type StemGroup } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';

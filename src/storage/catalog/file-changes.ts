@@ -21,7 +21,6 @@ import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction 
 import type { Schema } from '../database/schema.js';
 import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
 import { enqueue, type NewJob } from './jobs.js';
-import { newHashJob } from './perceptual-hashes.js';
 import { startRecheck } from './verification.js';
 import {
   countsInRow,
@@ -53,6 +52,9 @@ import { enqueueAnnouncements } from './webhooks.js';
 
 /** The store is searched for presigned uploads this long after their links were made. */
 const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
+
+/** Images that arrive together are hashed together. */
+const HASHED_AFTER: Micros = 500_000;
 
 /** A change to the files of a dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -295,7 +297,8 @@ function jobsOf(
   const jobs: NewJob[] = received.map(({ id }) => ({ kind: 'check-file', key: id, accountId, dueAt: now }));
   const isNewMedia = ({ id, kind, upload }: DatasetFile) =>
     kind !== 'caption' && upload.state === 'stored' && known.get(id)?.upload.state !== 'stored';
-  if (written.some(isNewMedia)) jobs.push(newHashJob(datasetId, { accountId, now }));
+  if (written.some(isNewMedia))
+    jobs.push({ kind: 'hash-images', key: datasetId, accountId, dueAt: now + HASHED_AFTER });
   const isNewPresigned = ({ id, upload }: DatasetFile) =>
     upload.state === 'pending' && upload.via === 'presigned' && !known.has(id);
   if (written.some(isNewPresigned))

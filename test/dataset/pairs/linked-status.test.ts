@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { countsOf } from '../../../src/dataset/counts.js';
+import { countsOf } from '../../harness/counts-of.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/links.js';
 

@@ -16,7 +16,8 @@ import {
   type StemGroup,
   store,
 } from '../../../src/dataset/upload-transitions.js';
-import { countsOf, usageOf } from '../../../src/dataset/counts.js';
+import { usageOf } from '../../../src/dataset/counts.js';
+import { countsOf } from '../../harness/counts-of.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
