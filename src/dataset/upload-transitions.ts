@@ -254,8 +254,7 @@ function replacePending(
   next: (upload: PendingFile['upload']) => Upload,
 ): StemGroup | undefined {
   const pending = pendingOf(group, id);
-  if (pending === undefined) return undefined;
-  return group.map((file) => (file === pending ? { ...pending, upload: next(pending.upload) } : file));
+  return pending && withUpload(group, pending, next(pending.upload));
 }
 
 /*
@@ -291,7 +290,7 @@ export function rejectReceived(group: StemGroup, id: string, rejected: RejectedU
   const received = receivedIn(group, id);
   if (received === undefined) return undefined;
   const { filename } = received;
-  const stored = storedIn(group, (file) => file.filename === filename);
+  const stored = storedFileIn(group, filename);
   if (stored !== undefined) {
     const others = group.filter((file) => file !== received);
     return withUpload(others, stored, withRejectedReplacement(stored.upload, filename, rejected.problem));
@@ -302,7 +301,7 @@ export function rejectReceived(group: StemGroup, id: string, rejected: RejectedU
 
 /** Records a recheck of a stored file, whose bytes stay. Returns `undefined` also if it found nothing new. */
 export function recordRecheck(group: StemGroup, id: string, found: Inspection): StemGroup | undefined {
-  const file = storedIn(group, (other) => other.id === id);
+  const file = group.find((other): other is StoredFile => other.id === id && other.upload.state === 'stored');
   if (file === undefined) return undefined;
   const { problem: _, ...intact } = file.upload;
   const kept = intact.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
@@ -325,10 +324,6 @@ function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
 
 function receivedIn(group: StemGroup, id: string): ReceivedFile | undefined {
   return group.find((file): file is ReceivedFile => file.id === id && file.upload.state === 'received');
-}
-
-function storedIn(group: StemGroup, matches: (file: DatasetFile) => boolean): StoredFile | undefined {
-  return group.find((file): file is StoredFile => file.upload.state === 'stored' && matches(file));
 }
 
 function withUpload(group: StemGroup, changed: DatasetFile, upload: Upload): StemGroup {

@@ -59,38 +59,29 @@ export class Downloads {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
-    const { catalog } = this.#dependencies;
-    const { id: datasetId, revision: number } = key;
-    await findRecord(catalog, key);
-    const name = normalizedFilename(filename);
-    const [file] =
-      number === undefined
-        ? [await catalog.storedFile({ datasetId, filename: name })]
-        : await catalog.revisions.files({ datasetId, number, filenames: [name] });
-    if (file === undefined) throw await this.#notFound(key, filename);
-    return file;
+    const [file] = await this.#named(key, [filename]);
+    return file!;
   }
 
-  async #notFound(key: DatasetSource, filename: string): Promise<ServiceError> {
-    const { id, revision } = key;
-    await findRecord(this.#dependencies.catalog, key);
-    if (revision !== undefined) await findRevision(this.#dependencies.catalog, id, revision);
-    return fileNotFound(filename);
-  }
-
-  /** In the order of `filenames`. @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
+  /** In the order of `filenames`. @throws as `file` */
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
+    return (await this.#named(key, filenames)).map(hashedFileOf);
+  }
+
+  async #named(key: DatasetSource, filenames: readonly string[]): Promise<StoredFile[]> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
     await findRecord(catalog, key);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
-    const byName = new Map((await found).map((file) => [file.filename, hashedFileOf(file)]));
-    const missing = names.find((filename) => !byName.has(filename));
-    if (missing !== undefined) throw await this.#notFound(key, missing);
+    const byName = new Map((await found).map((file) => [file.filename, file]));
+    const missing = names.findIndex((name) => !byName.has(name));
     // The same texts as in the request, which may be long.
-    return names.map((filename) => ({ ...byName.get(filename)!, filename }));
+    if (missing === -1) return names.map((filename) => ({ ...byName.get(filename)!, filename }));
+    await findRecord(catalog, key);
+    if (number !== undefined) await findRevision(catalog, datasetId, number);
+    throw fileNotFound(filenames[missing]!);
   }
 
   /** All stored files of a dataset, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
