@@ -6,7 +6,6 @@ import {
   announce,
   announcedOf,
   type Attempt,
-  type Deliveries,
   type Delivery,
   eventPayload,
   type Webhook,
@@ -109,7 +108,6 @@ const GONE = 410;
 
 export interface DeliverOptions {
   readonly webhooks: Webhooks;
-  readonly deliveries: Deliveries;
   readonly allowed: AllowedAddresses;
   readonly now: () => Micros;
   readonly userAgent: string;
@@ -122,25 +120,25 @@ export interface DeliverOptions {
 
 /** Sends the first due delivery of a webhook, whose id is the key, one at a time. A failed attempt is no failure of the job. */
 export function deliverJob(options: DeliverOptions): JobHandler {
-  const { webhooks, deliveries, now } = options;
+  const { webhooks, now } = options;
   return {
     kind: 'deliver',
     atOnce: DELIVERIES_AT_ONCE,
     run: async ({ key: id, accountId }, signal) => {
       const webhook = await webhooks.find({ accountId, id });
       if (webhook === undefined || webhook.disabledAt !== null) return 'done';
-      const delivery = await deliveries.next(id);
+      const delivery = await webhooks.nextDelivery(id);
       if (delivery === undefined) return 'done';
       if (delivery.nextAt > now()) return { dueAt: delivery.nextAt };
       await attempt(webhook, delivery, options, signal);
-      const next = await deliveries.next(id);
+      const next = await webhooks.nextDelivery(id);
       return next === undefined ? 'done' : { dueAt: next.nextAt };
     },
   };
 }
 
 async function attempt(webhook: Webhook, delivery: Delivery, options: DeliverOptions, signal: AbortSignal) {
-  const { webhooks, deliveries, allowed, now, userAgent, machineTime, onAttempt, onDisabled } = options;
+  const { webhooks, allowed, now, userAgent, machineTime, onAttempt, onDisabled } = options;
   // After the machine's clock was set back, `now` is ahead of it for hours, and receivers reject it.
   const timestamp = Math.floor(machineTime() / 1_000_000);
   const headers = {
@@ -150,7 +148,7 @@ async function attempt(webhook: Webhook, delivery: Delivery, options: DeliverOpt
   };
   const posted = await post(new URL(webhook.url), { headers, body: delivery.payload, allowed, signal });
   const outcome = outcomeOf(delivery, posted, now());
-  await deliveries.record(delivery, outcome);
+  await webhooks.recordAttempt(delivery, outcome);
   if (outcome.answer === GONE && (await webhooks.disable(webhook, now()))) onDisabled(webhook);
   onAttempt(outcome.error === null ? 'delivered' : outcome.nextAt === null ? 'failed' : 'retried');
 }

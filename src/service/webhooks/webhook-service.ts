@@ -2,7 +2,6 @@ import { Resolver } from 'node:dns/promises';
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import {
-  Deliveries,
   type Delivery,
   eventPayload,
   type Webhook,
@@ -45,16 +44,13 @@ export class WebhookService {
   readonly handlers: readonly JobHandler[];
   readonly #dependencies: Pick<ServiceDependencies, 'jobs' | 'now' | 'newId'>;
   readonly #webhooks: Webhooks;
-  readonly #deliveries: Deliveries;
   readonly #allowed: AllowedAddresses;
 
   constructor(dependencies: AnnounceDependencies & Pick<ServiceDependencies, 'jobs'>, options: WebhookOptions) {
     this.#dependencies = dependencies;
-    const webhooks = new Webhooks(options.database);
-    const deliveries = new Deliveries(options.database);
-    const allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
-    [this.#webhooks, this.#deliveries, this.#allowed] = [webhooks, deliveries, allowed];
-    const sending = { ...options, webhooks, deliveries, allowed, now: dependencies.now };
+    this.#webhooks = new Webhooks(options.database);
+    this.#allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
+    const sending = { ...options, webhooks: this.#webhooks, allowed: this.#allowed, now: dependencies.now };
     this.handlers = [announceJob(dependencies, options), deliverJob(sending)];
   }
 
@@ -94,14 +90,14 @@ export class WebhookService {
   /** Newest first. @throws ServiceError `webhook_not_found` */
   async deliveries(key: WebhookKey): Promise<Delivery[]> {
     await this.#find(key);
-    return this.#deliveries.list(key.id);
+    return this.#webhooks.deliveries(key.id);
   }
 
   /** Sends it under the same id. @throws ServiceError `webhook_not_found`, `delivery_not_found` */
   async resend(key: WebhookKey, deliveryId: string): Promise<Delivery> {
     await this.#find(key);
     const receiver = { id: key.id, account_id: key.accountId };
-    const delivery = await this.#deliveries.resend(receiver, deliveryId, this.#dependencies.now());
+    const delivery = await this.#webhooks.resend(receiver, deliveryId, this.#dependencies.now());
     if (delivery !== undefined) return this.#sendingSoon(key, delivery);
     const message = `The webhook has no delivery ${deliveryId}. Only the latest deliveries of each webhook are kept.`;
     throw new ServiceError('delivery_not_found', message);
@@ -114,7 +110,7 @@ export class WebhookService {
     const at = now();
     const payload = eventPayload('webhook.test', at, { webhook_id: key.id });
     const test = { event: 'webhook.test', datasetId: null, at, idFor: () => messageId(newId), payload } as const;
-    return this.#sendingSoon(key, await this.#deliveries.add(key.id, test));
+    return this.#sendingSoon(key, await this.#webhooks.addDelivery(key.id, test));
   }
 
   async #find(key: WebhookKey): Promise<void> {

@@ -104,6 +104,75 @@ export class Webhooks {
     const disabled = update.where('url', '=', url).where('disabled_at', 'is', null).returning('id');
     return (await disabled.execute()).length > 0;
   }
+
+  /** Adds a delivery to one webhook, also a disabled one. @returns `undefined` if it was deleted */
+  addDelivery(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
+    const { query, transact } = this.#db;
+    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [webhooks] = await send([webhook.forNoKeyUpdate()]);
+      if (webhooks.length === 0) return undefined;
+      const id = event.idFor(webhookId);
+      await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
+      const [[added]] = await commit([this.#selectDeliveries().where('id', '=', id)]);
+      return added;
+    });
+  }
+
+  deliveries(webhookId: string): Promise<Delivery[]> {
+    const ofWebhook = this.#selectDeliveries().where('webhook_id', '=', webhookId);
+    return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
+  }
+
+  /** Begins the attempts again. @returns `undefined` if the delivery is not kept */
+  resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
+    const { query, transact } = this.#db;
+    const update = query
+      .updateTable('webhook_delivery')
+      .set({ attempts: 0, next_at: now, delivered_at: null })
+      .where('id', '=', id)
+      .where('webhook_id', '=', webhook.id)
+      .returning(COLUMNS)
+      .$castTo<Delivery>();
+    return transact({ isDurable: true }, async ({ commit }) => {
+      const [[resent]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
+      return resent;
+    });
+  }
+
+  /** The delivery that is due first. An event of a dataset waits for earlier ones. */
+  async nextDelivery(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
+    const isFirstOfDataset = sql<boolean>`not exists (
+      select 1 from webhook_delivery as earlier
+      where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
+        and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
+    )`;
+    return this.#selectDeliveries()
+      .where('webhook_id', '=', webhookId)
+      .where('next_at', 'is not', null)
+      .where(isFirstOfDataset)
+      .orderBy('next_at')
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(1)
+      .$castTo<Delivery & { nextAt: Micros }>()
+      .executeTakeFirst();
+  }
+
+  #selectDeliveries() {
+    return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
+  }
+
+  /** Records an attempt, unless another process did, or `resend` was called meanwhile. */
+  async recordAttempt({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
+    const delivered_at = error === null ? at : null;
+    await this.#db.query
+      .updateTable('webhook_delivery')
+      .set({ attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error })
+      .where('id', '=', id)
+      .where('attempts', '=', attempts)
+      .execute();
+  }
 }
 
 function webhookOf(row: Selectable<Schema['webhook']>): Webhook {
@@ -146,83 +215,6 @@ type Receiver = Pick<Schema['webhook'], 'id' | 'account_id'>;
 /** The outcome of an attempt; `error` is null if it succeeded. */
 export interface Attempt extends Pick<Delivery, 'answer' | 'error' | 'nextAt'> {
   readonly at: Micros;
-}
-
-export class Deliveries {
-  readonly #db: Database;
-
-  constructor(db: Database) {
-    this.#db = db;
-  }
-
-  /** Adds a delivery to one webhook, also a disabled one. @returns `undefined` if it was deleted */
-  add(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
-    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks] = await send([webhook.forNoKeyUpdate()]);
-      if (webhooks.length === 0) return undefined;
-      const id = event.idFor(webhookId);
-      await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
-      const [[added]] = await commit([this.#select().where('id', '=', id)]);
-      return added;
-    });
-  }
-
-  list(webhookId: string): Promise<Delivery[]> {
-    const ofWebhook = this.#select().where('webhook_id', '=', webhookId);
-    return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
-  }
-
-  /** Begins the attempts again. @returns `undefined` if the delivery is not kept */
-  resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
-    const update = query
-      .updateTable('webhook_delivery')
-      .set({ attempts: 0, next_at: now, delivered_at: null })
-      .where('id', '=', id)
-      .where('webhook_id', '=', webhook.id)
-      .returning(COLUMNS)
-      .$castTo<Delivery>();
-    return transact({ isDurable: true }, async ({ commit }) => {
-      const [[resent]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
-      return resent;
-    });
-  }
-
-  /** The delivery that is due first. An event of a dataset waits for earlier ones. */
-  async next(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
-    const isFirstOfDataset = sql<boolean>`not exists (
-      select 1 from webhook_delivery as earlier
-      where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
-        and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
-    )`;
-    return this.#select()
-      .where('webhook_id', '=', webhookId)
-      .where('next_at', 'is not', null)
-      .where(isFirstOfDataset)
-      .orderBy('next_at')
-      .orderBy('created_at')
-      .orderBy('id')
-      .limit(1)
-      .$castTo<Delivery & { nextAt: Micros }>()
-      .executeTakeFirst();
-  }
-
-  #select() {
-    return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
-  }
-
-  /** Records an attempt, unless another process did, or `resend` was called meanwhile. */
-  async record({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
-    const delivered_at = error === null ? at : null;
-    await this.#db.query
-      .updateTable('webhook_delivery')
-      .set({ attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error })
-      .where('id', '=', id)
-      .where('attempts', '=', attempts)
-      .execute();
-  }
 }
 
 /** The body of a request, as Standard Webhooks recommends. */
