@@ -21,8 +21,7 @@ import { byFilename, parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf, type LinkView, linkViewsOf } from '../dataset/pairs/links.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
 import type { Catalog, DatasetChanges } from '../storage/catalog/catalog.js';
-import type { DatasetContents } from '../storage/catalog/pairs/linked-datasets.js';
-import type { LinkingDataset, NewLink } from '../storage/catalog/pairs/links.js';
+import type { DatasetContents, LinkingDataset, NewLink } from '../storage/catalog/links.js';
 import type { DatasetRecord } from '../storage/catalog/rows.js';
 import type { ServiceDependencies } from './dependencies.js';
 

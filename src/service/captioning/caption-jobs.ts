@@ -18,7 +18,7 @@ import type { CaptionResult, CaptionWrites } from '../bulk.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
-import { messageId } from '../webhooks/webhook-jobs.js';
+import { messageId } from '../webhooks/webhook-service.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
 import type { ModelServers } from './model-servers.js';
 

@@ -6,7 +6,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { flushFolder, makeFolders, syncFolder } from '../../storage/folders.js';
 import { packageVersion } from '../../version.js';
-import type { CopyProgress } from '../transfer/copy-blobs.js';
+import type { CopyProgress } from '../transfer/copy.js';
 import { type BringOptions, bringFiles, bytesOf, caseConflict, requireSpace } from './bring-files.js';
 import { type FolderChoices, type FolderPlan, readFolderPlans, recordOf } from './folder-plans.js';
 import { DatasetChanged, MountError, type MountSource, type WantedState } from './mount-source.js';

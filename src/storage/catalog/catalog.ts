@@ -46,8 +46,7 @@ import {
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
-import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
-import { linkingTo, Links, lockLinks, markLinkedTo } from './pairs/links.js';
+import { type DatasetContents, LinkedDatasets, linkingTo, Links, lockLinks, markLinkedTo } from './links.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { endRecheck, startRecheck } from './verification.js';
 import {

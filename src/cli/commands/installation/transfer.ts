@@ -4,9 +4,13 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
-import type { Copied, TransferOptions } from '../../../service/transfer/copy.js';
-import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
-import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
+import type { Copied, CopyProgress, TransferOptions } from '../../../service/transfer/copy.js';
+import {
+  type Installation,
+  TransferError,
+  type TransferErrorCode,
+  type LostBlob,
+} from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
