@@ -1,6 +1,7 @@
 import {
   type CompleteFile,
   type DatasetFile,
+  isStored,
   liveUntil,
   type Micros,
   type PendingFile,
@@ -68,7 +69,7 @@ export function acquireLease(
   id: string,
   lease: { now: Micros; until: Micros; token: string },
 ): StemGroup | undefined {
-  const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
+  const leaseUntil = fileIn(group, id, 'pending')?.upload.leaseUntil ?? null;
   if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
   return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
@@ -180,7 +181,7 @@ function newestComplete(group: StemGroup, filename: string): CompleteFile | unde
   const named = group.filter((file) => file.filename === filename);
   const received = named.filter((file): file is ReceivedFile => file.upload.state === 'received');
   received.sort((a, b) => b.upload.receivedAt - a.upload.receivedAt);
-  return received[0] ?? named.find((file): file is StoredFile => file.upload.state === 'stored');
+  return received[0] ?? named.find(isStored);
 }
 
 export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
@@ -240,12 +241,13 @@ function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boo
 }
 
 function heldBy(group: StemGroup, { id, token }: LeaseHolder): PendingFile | undefined {
-  const pending = pendingOf(group, id);
+  const pending = fileIn(group, id, 'pending');
   return pending?.upload.leaseToken === token ? pending : undefined;
 }
 
-function pendingOf(group: StemGroup, id: string): PendingFile | undefined {
-  return group.find((file): file is PendingFile => file.id === id && file.upload.state === 'pending');
+function fileIn<S extends Upload['state']>(group: StemGroup, id: string, state: S) {
+  type Found = DatasetFile<Extract<Upload, { state: S }>>;
+  return group.find((file): file is Found => file.id === id && file.upload.state === state);
 }
 
 function replacePending(
@@ -253,7 +255,7 @@ function replacePending(
   id: string,
   next: (upload: PendingFile['upload']) => Upload,
 ): StemGroup | undefined {
-  const pending = pendingOf(group, id);
+  const pending = fileIn(group, id, 'pending');
   return pending && withUpload(group, pending, next(pending.upload));
 }
 
@@ -266,7 +268,7 @@ type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
 
 /** Stores the file in place of older ones of its name, or rejects it if its condition is no longer met. */
 export function acceptReceived(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
-  const received = receivedIn(group, id);
+  const received = fileIn(group, id, 'received');
   if (received === undefined) return undefined;
   const { filename } = received;
   if (!meetsCondition(received.upload.condition, storedFileIn(group, filename))) {
@@ -287,7 +289,7 @@ export function acceptReceived(group: StemGroup, id: string, stored: StoredFile[
 
 /** A stored file of the name stays, with a warning, since the client's answer did not report the rejection. */
 export function rejectReceived(group: StemGroup, id: string, rejected: RejectedUpload): StemGroup | undefined {
-  const received = receivedIn(group, id);
+  const received = fileIn(group, id, 'received');
   if (received === undefined) return undefined;
   const { filename } = received;
   const stored = storedFileIn(group, filename);
@@ -301,7 +303,7 @@ export function rejectReceived(group: StemGroup, id: string, rejected: RejectedU
 
 /** Records a recheck of a stored file, whose bytes stay. Returns `undefined` also if it found nothing new. */
 export function recordRecheck(group: StemGroup, id: string, found: Inspection): StemGroup | undefined {
-  const file = group.find((other): other is StoredFile => other.id === id && other.upload.state === 'stored');
+  const file = fileIn(group, id, 'stored');
   if (file === undefined) return undefined;
   const { problem: _, ...intact } = file.upload;
   const kept = intact.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
@@ -320,10 +322,6 @@ function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean
 function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
   if (id === by.id || upload.state === 'pending') return false;
   return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
-}
-
-function receivedIn(group: StemGroup, id: string): ReceivedFile | undefined {
-  return group.find((file): file is ReceivedFile => file.id === id && file.upload.state === 'received');
 }
 
 function withUpload(group: StemGroup, changed: DatasetFile, upload: Upload): StemGroup {
@@ -352,7 +350,7 @@ export class PreconditionFailed extends ServiceError {
 }
 
 export function storedFileIn(files: readonly DatasetFile[], filename: string): StoredFile | undefined {
-  return files.find((file): file is StoredFile => file.upload.state === 'stored' && file.filename === filename);
+  return files.filter(isStored).find((file) => file.filename === filename);
 }
 
 /** @throws PreconditionFailed */

@@ -3,6 +3,7 @@ import {
   areInterrupted,
   type Dataset,
   type DatasetFile,
+  isStored,
   type LinkSlot,
   liveUntil,
   type Micros,
@@ -315,10 +316,6 @@ function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, rules: S
 
 export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
   return files.filter(isStored).sort(byFilename);
-}
-
-function isStored(file: DatasetFile): file is StoredFile {
-  return file.upload.state === 'stored';
 }
 
 function isLivePending({ upload }: DatasetFile, now: Micros): boolean {

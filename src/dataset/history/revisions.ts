@@ -2,7 +2,7 @@ import { type CountedFile, countsInRole, countsOfStem, recount, stemGroupsOf } f
 import {
   type Author,
   type ChangeKind,
-  type DatasetFile,
+  isStored,
   type Micros,
   type Role,
   statusOf,
@@ -112,10 +112,6 @@ function groupOf({ tokenId, how, changeId }: Author): string {
 
 function isDamaged({ upload }: StoredFile): boolean {
   return upload.problem !== undefined;
-}
-
-function isStored(file: DatasetFile): file is StoredFile {
-  return file.upload.state === 'stored';
 }
 
 /** In the revisions from `upload.addedIn` up to, and without, `removedIn`; `undefined`: all since. */

@@ -3,6 +3,7 @@ import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageO
 import {
   type Author,
   type DatasetFile,
+  isStored,
   liveUntil,
   type Micros,
   MICROS_PER_SECOND,
@@ -21,7 +22,6 @@ import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction 
 import type { Schema } from '../database/schema.js';
 import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
 import { enqueue, type NewJob } from './jobs.js';
-import { startRecheck } from './verification.js';
 import {
   countsInRow,
   type DatasetRecord,
@@ -48,6 +48,7 @@ import {
   writeFiles,
 } from './statements.js';
 import { BLOB_KEY, trashBlobs } from './trash.js';
+import { startRecheck } from './verification.js';
 import { enqueueAnnouncements } from './webhooks.js';
 
 /** The store is searched for presigned uploads this long after their links were made. */
@@ -247,7 +248,7 @@ function storeFiles(
   const restoredFrom = restore?.restoredFrom ?? null;
   const history = historyChangeOf(row, stored, { author: author ?? authorOf(files), now, restoredFrom });
   // The blobs of stored files without a reservation were in the trash until now.
-  const unreserved = after.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id));
+  const unreserved = after.filter(isStored).filter(({ id }) => !known.has(id));
   const past = new Set(history.past.map(({ id }) => id));
   const states = new Map(after.map(({ id, upload }) => [id, upload.state]));
   const needsNoBlob = ({ id }: DatasetFile) => (states.get(id) ?? 'rejected') === 'rejected' && !past.has(id);
