@@ -4,9 +4,8 @@ import { FileBytes } from '../inspect/byte-source.js';
 import { detectContent } from '../inspect/detect-content.js';
 import * as pixels from '../inspect/image/decode.js';
 import { decodingError, STRICT_DECODING } from '../inspect/image/decode.js';
-import { checkDimensions } from '../inspect/image/image-header.js';
 import { readImageHeader } from '../inspect/image/inspect-image.js';
-import { InspectionError, StructureError } from '../inspect/inspection-error.js';
+import { checkDimensions, InspectionError, StructureError } from '../inspect/inspection-error.js';
 import type { ImageFormat } from '../media.js';
 import { ANIMATED } from './media-names.js';
 

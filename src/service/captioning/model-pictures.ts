@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { VideoFormat } from '../../dataset/media.js';
-import { fetchIntact } from '../check/fetch-intact.js';
+import { fetchIntact } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { clipFrames } from '../inspection/clip/clip-pictures.js';
 import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';

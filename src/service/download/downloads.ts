@@ -13,7 +13,7 @@ import { chosenFiles, type MediaChoice } from '../../dataset/train/training-data
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
-import { isUnreadable } from '../check/fetch-intact.js';
+import { isUnreadable } from '../check.js';
 import { type DatasetKey, fileNotFound, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../history.js';

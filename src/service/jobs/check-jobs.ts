@@ -7,8 +7,7 @@ import { measureBlob } from '../../storage/blobs/ingest.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { fileWithBlob, RECHECK_JOB, type Rechecks, VERIFY_JOB } from '../../storage/catalog/verification.js';
 import type { Database } from '../../storage/database/database.js';
-import { fetchIntact } from '../check/fetch-intact.js';
-import { inspectFile } from '../check/inspect-file.js';
+import { fetchIntact, inspectFile } from '../check.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import type { JobHandler } from './job-runner.js';
 

@@ -27,7 +27,7 @@ import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
 import { syncFolder } from '../../storage/folders.js';
 import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
-import { isUnreadable } from '../check/fetch-intact.js';
+import { isUnreadable } from '../check.js';
 import {
   displayNameOf,
   type Installation,

@@ -17,7 +17,7 @@ import {
 } from '../../dataset/upload-transitions.js';
 import { BlobsNotDeleted, blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
-import { inspectFile } from '../check/inspect-file.js';
+import { inspectFile } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { whileRenewing } from '../while-renewing.js';
 

@@ -1,5 +1,6 @@
 import type { FileBytes } from '../../byte-source.js';
 import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
+import type { ImageHeader } from '../../inspection.js';
 import {
   decodeExifValues,
   type ExifBlock,
@@ -8,7 +9,6 @@ import {
   orientationOf,
   readExifDirectory,
 } from '../exif.js';
-import type { ImageHeader } from '../image-header.js';
 import {
   ARITHMETIC,
   invalidLength,
