@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8565,
-  server: 3960,
-  client: 1865,
-  api: 1980,
-  service: 9560,
-  storage: 8705,
-  dataset: 8535,
-  '.': 1105,
+  cli: 8563,
+  server: 3941,
+  client: 1864,
+  api: 1979,
+  service: 9465,
+  storage: 8596,
+  dataset: 8373,
+  '.': 1098,
 };
 
 /** Lines of a function, without those of the functions in it. */
