@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -31,8 +30,6 @@ export async function makeFolders(path: string, { mode = 0o777 } = {}): Promise<
   return created ?? (isNew ? path : undefined);
 }
 
-const run = promisify(execFile);
-
 /** Calls fsync on a folder, so that the names in it survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path);
@@ -45,8 +42,10 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Makes thousands of files and their names durable. One `syncfs` takes far less time than an fsync of each. */
 export async function flushFolder(folder: string, names: readonly string[]): Promise<void> {
+  // Imported here, since commands that only make a folder should start fast.
+  const { execFile } = await import('node:child_process');
   // coreutils and busybox have it, macOS and old systems do not.
-  const isFlushed = await run('sync', ['-f', folder]).then(
+  const isFlushed = await promisify(execFile)('sync', ['-f', folder]).then(
     () => true,
     () => false,
   );
