@@ -12,22 +12,22 @@ import { forEachConcurrent } from '../for-each-concurrent.js';
  * @returns the topmost folder that was created; `undefined` if all existed
  */
 export async function makeFolders(path: string, { mode = 0o777 } = {}): Promise<string | undefined> {
+  const make = () =>
+    mkdir(path, { mode }).then(
+      () => path,
+      async (error) => {
+        if (hasErrno(error, 'EEXIST') && (await stat(path)).isDirectory()) return undefined;
+        throw error;
+      },
+    );
   try {
-    await mkdir(path, { mode });
-    return path;
+    return await make();
   } catch (error) {
-    if (hasErrno(error, 'EEXIST') && (await stat(path)).isDirectory()) return undefined;
     if (!hasErrno(error, 'ENOENT') || dirname(path) === path) throw error;
   }
   const created = await makeFolders(dirname(path), { mode });
-  const isNew = await mkdir(path, { mode }).then(
-    () => true,
-    async (error) => {
-      if (hasErrno(error, 'EEXIST') && (await stat(path)).isDirectory()) return false;
-      throw error;
-    },
-  );
-  return created ?? (isNew ? path : undefined);
+  const own = await make();
+  return created ?? own;
 }
 
 /** Calls fsync on a folder, so that the names in it survive a power cut. */
