@@ -144,8 +144,6 @@ export class HistoryService {
     return { ...view, pin: changed };
   }
 }
-
-/** A revision with a digest. */
 export interface RevisionView extends Revision {
   readonly digest: string;
   readonly isReady: boolean;
@@ -297,8 +295,6 @@ function withLinks(own: RevisionManifest, { target, linked }: RevisionsTogether)
 
 /** A client holds the captions of a page in memory. */
 const MAX_TEXT_BYTES_PER_PAGE = 8 * 1024 * 1024;
-
-/** A page of differing files. */
 interface RevisionDifference {
   readonly total: { readonly added: number; readonly removed: number; readonly changed: number };
   /** By name. */
