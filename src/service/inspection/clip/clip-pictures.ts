@@ -47,7 +47,11 @@ export async function clipFrames(
     ...['-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-q:v', '3'],
   ];
   const limits = { maxCpuSeconds: MAX_FRAMES_SECONDS, maxOutputBytes: MAX_FRAMES_BYTES };
-  const { output } = await decoded(tools, clip, { options, limits, request: { accountId, isBackground: true, signal } });
+  const { output } = await decoded(tools, clip, {
+    options,
+    limits,
+    request: { accountId, isBackground: true, signal },
+  });
   const frames = jpegsIn(output);
   return frames.length === 0 ? undefined : { frames, times: frames.map((_, i) => Math.round(i * step * 10) / 10) };
 }
@@ -70,11 +74,7 @@ function scaledTo(pixels: number): string {
 }
 
 /** @throws the signal's reason; ServiceError `unavailable` if ffmpeg can't be started */
-function decoded(
-  { ffmpeg, pool }: Tools,
-  { path, format }: StoredClip,
-  { options, limits, request }: Decoding,
-) {
+function decoded({ ffmpeg, pool }: Tools, { path, format }: StoredClip, { options, limits, request }: Decoding) {
   const args = [
     ...['-hide_banner', '-v', 'level+error', '-nostdin', ...inputOptions(format), '-i', `file:${path}`],
     ...['-map', '0:V:0', '-an', '-sn', ...options, '-threads', '1', '-f', 'image2pipe', 'pipe:1'],
