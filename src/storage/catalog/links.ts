@@ -210,8 +210,9 @@ export class LinkedDatasets {
       // Another request may have read it meanwhile.
       const earlier = this.#recall(rows);
       if (earlier !== undefined) return datasetOf(rows, earlier);
+      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
       // It may be deleted meanwhile.
-      return (await this.contents({ accountId, id }))?.dataset ?? unlinkedDatasetOf(rows.row);
+      return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
     });
   }
 
@@ -267,11 +268,11 @@ function isSound(file: DatasetFile): file is StoredFile {
   return file.upload.state === 'stored' && file.upload.problem === undefined;
 }
 
-/** `undefined` if the account has no such dataset. */
+/** `undefined` if the account has no such dataset. @param options.isForPairs reads sound media only, as a status does after a change */
 async function readFiles(
   db: Database,
   key: Key,
-  { withLinkedFiles }: { withLinkedFiles: boolean },
+  { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
   const { query } = db;
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
@@ -282,12 +283,14 @@ async function readFiles(
       case when link.slot = 'mask' then file.warnings end as warnings
     from link join file on file.dataset_id = link.linked_id
     where link.dataset_id = ${own} and file.state = 'stored' and file.problem is null`;
+  const isWanted = isForPairs ? sql`state = 'stored' and problem is null and kind <> 'caption'` : sql`state = 'stored'`;
+  const isOther = isForPairs ? sql`1 = 0` : sql`state <> 'stored'`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
     linksOf(query).where('link.dataset_id', '=', own),
     // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
-    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and state = 'stored'`),
-    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and state <> 'stored'`),
+    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`),
+    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`),
     ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
   ]);
   if (row === undefined) return undefined;
