@@ -30,9 +30,9 @@ const BUDGETS: Record<string, number> = {
   server: 3941,
   client: 1864,
   api: 1979,
-  service: 9465,
-  storage: 8596,
-  dataset: 8373,
+  service: 9447,
+  storage: 8598,
+  dataset: 8369,
   '.': 1098,
 };
 
