@@ -21,9 +21,8 @@ import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
 import { sessionCookieName } from './server/auth.js';
 import { datasetToWire } from './server/wire.js';
-import { AuditLog } from './service/audit/audit-log.js';
-import { CaptionWrites } from './service/bulk/caption-writes.js';
-import { FileRemovals } from './service/bulk/file-removals.js';
+import { AuditLog } from './service/audit-log.js';
+import { CaptionWrites, FileRemovals } from './service/bulk.js';
 import { captionFileJob, captionRunJob } from './service/captioning/caption-jobs.js';
 import { CaptioningService } from './service/captioning/captioning-service.js';
 import { ModelServers } from './service/captioning/model-servers.js';
@@ -32,28 +31,25 @@ import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/che
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { Thumbnails } from './service/download/thumbnails.js';
-import { DuplicateService } from './service/duplicates/duplicate-service.js';
-import { hashImagesJob } from './service/duplicates/hash-images-job.js';
-import { HistoryService } from './service/history/history-service.js';
+import { DuplicateService, hashImagesJob } from './service/duplicates.js';
+import { HistoryService } from './service/history.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
-import { clipThumbnail } from './service/inspection/clip/first-frame.js';
+import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
-import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
-import { Loop } from './service/jobs/loop.js';
+import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './service/limits/limits.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
-import { PairService } from './service/pair-service.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { RecheckService } from './service/verify/recheck-service.js';
-import { AccountWatches } from './service/watch/account-watches.js';
+import { AccountWatches } from './service/watch/watch-account.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
@@ -364,11 +360,11 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const [pairs, rechecks] = [new PairService(core), new RecheckService(core, storage.rechecks)];
+  const rechecks = new RecheckService(core, storage.rechecks);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ catalog, datasets, history, pairs, rechecks, stopping, now, ...watch }),
+    ...datasetHandlers({ catalog, datasets, history, rechecks, stopping, now, ...watch }),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WireErrorCode } from '../api/error-codes.js';
 import type { DatasetFile } from '../dataset/dataset.js';
-import type { AuditLog } from '../service/audit/audit-log.js';
+import type { AuditLog } from '../service/audit-log.js';
 import { onceAnswered } from './connections.js';
 import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './wire.js';

@@ -6,7 +6,7 @@ import { onceClosed } from './bodies.js';
 import { type FailedLogins, RequestRate } from './limits.js';
 import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './wire.js';
-import type { DatasetScope } from '../service/dataset-view.js';
+import type { DatasetScope } from '../service/datasets.js';
 import { datasetNotFound } from '../service/datasets.js';
 import { Quota } from '../service/limits/limits.js';
 import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';

@@ -8,7 +8,7 @@ import fastify, {
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { BASE_PATH, SMALL_BODY_BYTES } from '../api/limits.js';
 import { hasBasePath } from '../api/routes.js';
-import type { AuditLog } from '../service/audit/audit-log.js';
+import type { AuditLog } from '../service/audit-log.js';
 import { type Limits, Quota } from '../service/limits/limits.js';
 import { recordRequests } from './audit.js';
 import { type AuthOptions, requireToken } from './auth.js';

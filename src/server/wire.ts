@@ -17,7 +17,7 @@ import type {
   WireProblem,
   WireUploadedFile,
 } from '../api/schemas.js';
-import { datasetErrorOf } from '../dataset/dataset-error.js';
+import { datasetErrorOf } from '../dataset/findings.js';
 import {
   type Author,
   type ChangeKind,
@@ -36,9 +36,9 @@ import { type Group, groupsOf } from '../dataset/groups.js';
 import type { Facts, Sound } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
-import type { CurrentFile } from '../dataset/write-condition.js';
-import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
-import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
+import type { CurrentFile } from '../dataset/upload-transitions.js';
+import type { DatasetSummary, DatasetView } from '../service/datasets.js';
+import type { ManifestLink, RevisionManifest } from '../service/history.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
 

@@ -47,8 +47,7 @@ import {
   type MountManifest,
   type RemoteSource,
 } from '../../service/mount/mount-source.js';
-import { makeFolders } from '../../storage/make-folders.js';
-import { flushFolder } from '../../storage/sync-folder.js';
+import { flushFolder, makeFolders } from '../../storage/folders.js';
 
 interface Options extends RemoteOptions {
   readonly replace?: true;

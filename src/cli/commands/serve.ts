@@ -14,7 +14,7 @@ import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
 import { PACKAGE_FOLDER } from '../../version.js';
-import { withoutTokens } from '../../service/audit/without-tokens.js';
+import { withoutTokens } from '../../service/audit-log.js';
 import { SETTINGS } from '../../settings.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
 

@@ -33,7 +33,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { NotConverted, convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
-import { syncFolder } from '../../storage/sync-folder.js';
+import { syncFolder } from '../../storage/folders.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts

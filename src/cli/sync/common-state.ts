@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolders } from '../../storage/make-folders.js';
+import { makeFolders } from '../../storage/folders.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';

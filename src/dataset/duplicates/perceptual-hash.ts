@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rgbaToThumbHash } from 'thumbhash';
 import { PDQ_SIDE, pdqOf } from './pdq.js';
-
-/** What pictures are compared by. */
 export interface PerceptualHash {
   /** PDQ of the picture, and of its mirror image. */
   readonly pdq: Uint8Array;
@@ -59,8 +57,6 @@ interface Fields {
   readonly rows: number;
   readonly rgba: Float64Array;
 }
-
-/** A field for each pixel. */
 function fieldsOf({ width, height, channels, data }: SmallPicture): Fields {
   const rgba = new Float64Array(width * height * 4);
   for (let from = 0, to = 0; to < rgba.length; from += channels, to += 4) {

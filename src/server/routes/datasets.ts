@@ -3,11 +3,8 @@ import type { WireLinkStates, WireRecheck } from '../../api/schemas.js';
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
-import { type DatasetKey, type DatasetService, datasetNotFound } from '../../service/datasets.js';
-import type { DatasetView } from '../../service/dataset-view.js';
-import type { HistoryService } from '../../service/history/history-service.js';
-import { manifestOf } from '../../service/history/revision-manifests.js';
-import type { PairService } from '../../service/pair-service.js';
+import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
+import { type HistoryService, manifestOf } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
@@ -41,7 +38,6 @@ interface DatasetServices {
   readonly catalog: Catalog;
   readonly datasets: DatasetService;
   readonly history: HistoryService;
-  readonly pairs: PairService;
   readonly rechecks: RecheckService;
   readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   readonly stopping: AbortSignal;
@@ -49,7 +45,7 @@ interface DatasetServices {
 }
 
 export function datasetHandlers(services: DatasetServices): Handlers<DatasetRoute> {
-  const { catalog, datasets, history, pairs, rechecks, watchDataset, stopping, now } = services;
+  const { catalog, datasets, history, rechecks, watchDataset, stopping, now } = services;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
@@ -108,7 +104,7 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
       return { id: key.id, deleted: true };
     },
     'links.replace': async ({ key, body, request }) => {
-      await pairs.replaceLinks(key, body, scopeOf(request));
+      await datasets.replaceLinks(key, body, scopeOf(request));
       const view = await datasets.view(key);
       request.audited = { links: Object.fromEntries(view.links.map(({ slot, dataset }) => [slot, dataset.id])) };
       return linkStatesOf(view);

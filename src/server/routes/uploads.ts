@@ -4,8 +4,7 @@ import type { WireRemovedFiles, WireSavedCaptions, WireUploadLink } from '../../
 import type { DatasetFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename } from '../../dataset/names.js';
-import type { FileRemovals, RemovedFile } from '../../service/bulk/file-removals.js';
-import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-writes.js';
+import type { CaptionResult, CaptionWrites, FileRemovals, RemovedFile } from '../../service/bulk.js';
 import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';

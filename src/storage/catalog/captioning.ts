@@ -10,7 +10,7 @@ import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue, enqueueSelected } from './jobs.js';
 import { insertAll, rowChunksOf, statementOf } from './statements.js';
-import { insertDeliveries, type NewEvent, receivers } from './webhooks/deliveries.js';
+import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
 /** Replaced: a later run has made another proposal. Gone: the image or clip was removed. */
 export type ProposalState =

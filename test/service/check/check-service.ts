@@ -10,7 +10,7 @@ import { errorIn } from '../../../src/dataset/problems.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
-import { FileRemovals } from '../../../src/service/bulk/file-removals.js';
+import { FileRemovals } from '../../../src/service/bulk.js';
 import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/limits.js';

@@ -5,7 +5,7 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/store-verification.js';
+import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/verification.js';
 import * as media from '../../fixtures/media.js';
 import { put, type Api } from '../../harness/api.js';
 import { COMBINATIONS } from '../../harness/available.js';

@@ -4,8 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
-import type { Copied, TransferOptions } from '../../../service/transfer/copy.js';
-import type { CopyProgress, LostBlob } from '../../../service/transfer/copy-blobs.js';
+import type { Copied, CopyProgress, TransferOptions } from '../../../service/transfer/copy.js';
 import { type Installation, TransferError, type TransferErrorCode } from '../../../service/transfer/installation.js';
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
@@ -257,7 +256,7 @@ function isOfFullDisk(error: unknown): boolean {
   return databaseFaultOf(cause) === 'full' || hasErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
-function lostLines(lost: readonly LostBlob[]): string[] {
+function lostLines(lost: TransferError['lost']): string[] {
   const lines = lost.map(({ filename, datasetName, reason }) => {
     const fault = reason === 'missing' ? 'is missing' : 'is damaged: its SHA-256 differs from that of the upload';
     return `✗ ${printable(filename)} of "${printable(datasetName)}" ${fault}`;
@@ -265,7 +264,7 @@ function lostLines(lost: readonly LostBlob[]): string[] {
   return firstLines(lines, 'lost file');
 }
 
-function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha256, reason }: LostBlob) {
+function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha256, reason }: TransferError['lost'][number]) {
   return {
     dataset_id: datasetId,
     dataset: datasetName,

@@ -1,19 +1,24 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
-import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
+import { type Micros, MICROS_PER_SECOND } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { AccountUsage } from './account-usage.js';
-import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
-import type { Database, Query, Transaction } from '../../database/database.js';
-import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import {
+  type Database,
+  type ParameterOf,
+  preparedStatement,
+  type Query,
+  type Transaction,
+} from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
+import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
+import type { AccountUsage } from './account-usage.js';
 
 /**
  * An access token, a session of the page in a cookie, a link to one dataset, or a one-time code of a sign-in link. The parent
  * of each is the token that made it.
  */
-export type TokenKind = 'token' | 'session' | 'share' | 'code';
+type TokenKind = 'token' | 'session' | 'share' | 'code';
 
 /** The rights of a request. */
 export interface Grant {
@@ -80,7 +85,7 @@ const PREFIXES: Record<TokenKind, string> = { token: 'ty_', share: 'ty_', sessio
 
 const HINT_LENGTH = 7;
 
-export function newToken(
+function newToken(
   token: Omit<Schema['token'], 'id' | 'digest' | 'hint' | 'revoked_at' | 'last_used_at' | 'kind'> & { kind: TokenKind },
 ): { secret: string; row: Schema['token'] } {
   const secret = PREFIXES[token.kind] + randomBytes(32).toString('base64url');
@@ -91,11 +96,11 @@ export function newToken(
   return { secret, row: { ...token, id, digest, hint, revoked_at: null, last_used_at: null } };
 }
 
-export function digestOfSecret(secret: string): string {
+function digestOfSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-export function datasetIdsIn(json: string | null): readonly string[] | null {
+function datasetIdsIn(json: string | null): readonly string[] | null {
   return json === null ? null : JSON.parse(json);
 }
 

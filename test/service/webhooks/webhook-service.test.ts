@@ -8,7 +8,7 @@ import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { WebhookService } from '../../../src/service/webhooks/webhook-service.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
-import { Deliveries } from '../../../src/storage/catalog/webhooks/deliveries.js';
+import { Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
@@ -108,7 +108,7 @@ onEach(catalogs, (open) => {
     };
     const events = () => receiver.events().map(({ type, data }) => `${type} ${data.id}`);
     return {
-      ...{ accountId, database, catalog, jobs, service, runner, disabled, deliveries: new Deliveries(database) },
+      ...{ accountId, database, catalog, jobs, service, runner, disabled, webhooks: new Webhooks(database) },
       ...{ addHook, reading, create, put, reserveLink, takeBack, advance, events },
     };
   };
@@ -215,7 +215,7 @@ onEach(catalogs, (open) => {
       await eventually(() => (opened.runner.inFlight('deliver') === 0 || unanswered.length > 0 ? true : undefined));
     };
     const states = async () =>
-      (await opened.deliveries.list(hook!.id)).map(({ attempts, answer: status }) => [attempts, status]).sort();
+      (await opened.webhooks.deliveries(hook!.id)).map(({ attempts, answer: status }) => [attempts, status]).sort();
     return { ...opened, hook: hook!, answer, states };
   };
 

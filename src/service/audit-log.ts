@@ -1,10 +1,9 @@
 import { appendFile } from 'node:fs/promises';
-import { escapeOf } from '../../json-text.js';
-import { BackendUnusable } from '../../storage/backend-unusable.js';
-import { withoutTokens } from './without-tokens.js';
+import { escapeOf } from '../json-text.js';
+import { BackendUnusable } from '../storage/backend-unusable.js';
 
 /** Who did what to what, from where, and how it ended. Never a secret or the text of a caption. */
-export interface AuditEntry {
+interface AuditEntry {
   /** ISO 8601, UTC. */
   readonly time: string;
   readonly action: string;
@@ -60,4 +59,15 @@ export class AuditLog {
 export async function appendAuditEntry(path: string, entry: AuditEntry): Promise<void> {
   const json = withoutTokens(JSON.stringify(entry));
   await appendFile(path, `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeOf)}\n`, { mode: 0o600 });
+}
+
+/** The secret of a token, session or code. */
+const TOKEN = /ty[sc]?_[A-Za-z0-9_-]{43}/g;
+
+/** In links of the service, and of S3. */
+const SIGNATURE = /\b((?:X-Amz-)?(?:signature|credential|security-token)(?:=|%3D))[^&\s"'\\]+/gi;
+
+/** Hides tokens and signatures, which a client may have sent in the wrong place. */
+export function withoutTokens(text: string): string {
+  return text.replace(TOKEN, 'ty_[hidden]').replace(SIGNATURE, '$1[hidden]');
 }

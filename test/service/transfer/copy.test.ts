@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
-import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy-blobs.js';
+import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
