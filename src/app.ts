@@ -365,7 +365,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
     ...datasetHandlers({ catalog, datasets, history, rechecks, stopping, now, ...watch }),
-    ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
+    ...eventHandlers({ datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
       ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
@@ -47,6 +47,11 @@ export const benchMemory: Benchmark = async ({ folder, isQuick, log }) => {
   };
   return [rowWithTarget(limit, { atMost: 1 }), rowWithTarget(flat, { atMost: 1.05 })];
 };
+
+/** Begins the high-water mark of a process's resident memory anew (`proc(5)`, `clear_refs`). */
+export async function resetPeak(pid: number): Promise<void> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+}
 
 /** The high-water mark of a process's resident memory (`proc(5)`), in MB. */
 export async function peakMegabytes(pid: number): Promise<number> {

@@ -41,7 +41,6 @@ export const wireCaptionPreset = z
   .meta({ id: 'CaptionPreset' });
 export const wireCaptionPresets = z.object({ presets: z.array(wireCaptionPreset) });
 export const captionPresetBody = z.strictObject({ prompt });
-export const wireDeletedPreset = z.object({ name: z.string(), deleted: z.literal(true) });
 
 const FILES = 'missing: those without a caption. model: those whose caption a model wrote. all: all.';
 export const captionRunBody = z.strictObject({

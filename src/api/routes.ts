@@ -6,6 +6,7 @@ import type { WireErrorCode } from './error-codes.js';
 import * as history from './history-schemas.js';
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
 import * as requests from './request-schemas.js';
+import * as events from './event-schemas.js';
 import * as wire from './schemas.js';
 import * as webhooks from './webhook-schemas.js';
 
@@ -72,7 +73,13 @@ const CHANGE = {
 const WRITE = { ...CHANGE, 'if-match': '', 'if-none-match': '' };
 const READ = { range: '', 'if-range': '', 'if-none-match': '' };
 const FILES = ['revision_not_found', 'file_not_found', 'bytes_replaced'] as const;
-const CAPTION_RUN = ['caption_endpoint_unusable', 'wrong_role', 'quota_exceeded'] as const;
+const CAPTION_RUN = {
+  body: captioning.captionRunBody,
+  maxBodyBytes: MAX_BATCH_BODY_BYTES,
+  maxBodyValues: MAX_BATCH_FILES + 1000,
+  answer: captioning.wireStartedRun,
+  errors: ['caption_endpoint_not_found', 'caption_preset_not_found', 'wrong_role'],
+} as const;
 const STATE = ['not_ready', 'revision_not_found'] as const;
 const UPLOAD = [
   ...(['precondition_failed', 'invalid_content', 'link_withdrawn', 'upload_cut_short'] as const),
@@ -106,7 +113,7 @@ export const ROUTES = {
   'dataset.events': route(
     'GET /:id/events',
     'Server-sent events: the dataset now, and after every change, with the files that changed',
-    { access: 'share', query: requests.eventsQuery, answer: { description: wire.DATASET_EVENTS, ...EVENTS } },
+    { access: 'share', query: requests.eventsQuery, answer: { description: events.DATASET_EVENTS, ...EVENTS } },
   ),
   'dataset.change': route('PATCH /:id', 'Change the name and the role of a dataset', {
     body: requests.datasetChangeBody,
@@ -314,18 +321,16 @@ export const ROUTES = {
     errors: ['invalid_name', 'quota_exceeded'],
   }),
   'caption-preset.delete': route('DELETE /caption-presets/:preset', 'Delete a prompt of the account', {
-    answer: captioning.wireDeletedPreset,
+    answer: wire.wireDeletedGroup,
+  }),
+  'caption-run.plan': route('POST /:id/caption-plan', 'Count the files of a run by who has written their captions', {
+    ...CAPTION_RUN,
+    access: 'read',
   }),
   'caption-run.start': route(
     'POST /:id/caption-runs',
     'Have a model write captions, or proposals where there are some',
-    {
-      body: captioning.captionRunBody,
-      maxBodyBytes: MAX_BATCH_BODY_BYTES,
-      maxBodyValues: MAX_BATCH_FILES + 1000,
-      answer: captioning.wireStartedRun,
-      errors: ['caption_endpoint_not_found', 'caption_preset_not_found', ...CAPTION_RUN],
-    },
+    { ...CAPTION_RUN, errors: [...CAPTION_RUN.errors, 'caption_endpoint_unusable', 'quota_exceeded'] },
   ),
   'caption-run.list': route('GET /:id/caption-runs', 'The runs of captions of a dataset, newest first', {
     answer: captioning.wireCaptionRuns,
@@ -417,7 +422,7 @@ export const ROUTES = {
   'account.events': route(
     'GET /events',
     'Server-sent events: each dataset after every change, and the id of each deleted dataset',
-    { answer: { description: wire.ACCOUNT_EVENTS, ...EVENTS } },
+    { answer: { description: events.ACCOUNT_EVENTS, ...EVENTS } },
   ),
   'session.start': route(
     'POST /session',

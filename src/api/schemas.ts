@@ -445,23 +445,6 @@ export const wireWithdrawnUploads = z
   })
   .meta({ id: 'WithdrawnUploads' });
 
-export const wireDatasetChange = wireDataset.extend({
-  files: z.array(wireFile).optional().meta({
-    description:
-      'Those of the files that changed since the event before that are in `files` of the status now. Absent if any file may have changed, as in the first event of a stream and after more than 200 changes: then read the status.',
-  }),
-  absent: z.array(z.string()).optional().meta({
-    description:
-      'Together with `files`: the other filenames that changed. They are not, or no longer, in `files` of the status.',
-  }),
-});
-
-export const ACCOUNT_EVENTS =
-  'Events until the client disconnects: `dataset` with a Dataset, and `deleted` with `{"id": …}`.';
-
-const { files: changedFiles, absent } = wireDatasetChange.shape;
-export const DATASET_EVENTS = `Events until the client disconnects or the dataset is deleted: \`dataset\` with a Dataset at once and after changes, and \`deleted\` with \`{"id": …}\`. Changes in quick succession are one event. Two more fields of \`dataset\` say which files changed since the event before. \`files\`: ${changedFiles.description} \`absent\`: ${absent.description} The first event of a stream never has them, so a client that reconnects misses nothing.`;
-
 export const wireRecheck = z
   .object({
     dataset_id: z.string(),
@@ -522,7 +505,6 @@ export type WireErrorBody = z.infer<typeof wireErrorBody>;
 export type WireSavedCaptions = z.infer<typeof wireSavedCaptions>;
 export type WireRemovedFiles = z.infer<typeof wireRemovedFiles>;
 export type WireWithdrawnUploads = z.infer<typeof wireWithdrawnUploads>;
-export type WireDatasetChange = z.infer<typeof wireDatasetChange>;
 export type WireRecheck = z.infer<typeof wireRecheck>;
 export type WireTarLink = z.infer<typeof wireTarLink>;
 

@@ -436,7 +436,7 @@ export class CaptioningCalls extends Calls {
 
   /** Counts what a run would do. */
   plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
-    return this.requests.json('caption-run.start', { id }, { body: { ...run, dry_run: true }, ...options });
+    return this.requests.json('caption-run.plan', { id }, { body: run, ...options });
   }
 
   /** Starts a run. `run` is null if no file is left for it. */

@@ -1,4 +1,5 @@
-import type { WireDataset, WireDatasetChange, WireDatasetWithFiles } from '../api/schemas.js';
+import type { WireDatasetChange as DatasetChange } from '../api/event-schemas.js';
+import type { WireDataset, WireDatasetWithFiles } from '../api/schemas.js';
 import type { WireRole } from '../api/values.js';
 import {
   BulkCalls,
@@ -55,7 +56,6 @@ export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
-  WireDatasetChange as DatasetChange,
   WireDatasetWithFiles as DatasetWithFiles,
   WireFile as DatasetFile,
   WireFileKind as FileKind,
@@ -76,7 +76,7 @@ export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
-export { DownloadLinks, TrainyardError };
+export { type DatasetChange, DownloadLinks, TrainyardError };
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
 export type DatasetEvent =
@@ -195,7 +195,7 @@ export class TrainyardClient extends Calls {
    * Yields the dataset and its changes until it is deleted or the connection ends. Without `files` and `absent`, any file may have
    * changed. With `linked`, also yields its controls and mask. trainyard only.
    */
-  async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
+  async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<DatasetChange> {
     const { datasetChangeOf } = await import('./contract.js');
     const query = { linked: linked === true ? ('true' as const) : undefined };
     const open = (signal: AbortSignal) => this.requests.response('dataset.events', { id }, { query, signal });

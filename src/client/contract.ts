@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type AnswerOf, type ParamsOf, ROUTES, type Route, type RouteName } from '../api/routes.js';
-import { type WireDataset, type WireDatasetChange, wireDataset, wireDatasetChange } from '../api/schemas.js';
+import { type WireDatasetChange, wireDatasetChange } from '../api/event-schemas.js';
+import { type WireDataset, wireDataset } from '../api/schemas.js';
 import { faultsIn } from '../api/values.js';
 import { queryOf } from './download-links.js';
 import { invalidAnswer } from './answers.js';

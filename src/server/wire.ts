@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { MAX_LISTED } from '../api/limits.js';
+import type { WireDatasetChange } from '../api/event-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
   WireCurrentFile,
   WireDataset,
-  WireDatasetChange,
   WireDatasetWithFiles,
   WireFile,
   WireGroup,

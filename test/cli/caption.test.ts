@@ -48,6 +48,9 @@ describe('caption', () => {
     expect(done.stdout).toContain('proposals wagons');
     expect([await api.text(id, 'a.txt'), await api.text(id, 'b.txt')]).toEqual(['p3nny, a blue wagon', 'a red wagon']);
     expect((await run('caption', 'wagons', '--missing')).stdout).toBe('No file is left to caption.\n');
+    expect((await run('caption', 'wagons', '--runs')).stdout).toMatch(
+      /^started.*\n.*test-vl +sentence +done +1 stored, 1 proposed\n$/i,
+    );
     expect((await run('caption', 'wagons', '--stop')).stdout).toContain('No run of this dataset is active.');
   });
 

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 /*
- * What vLLM, llama.cpp, LM Studio and Ollama answer, right and wrong, replayed. None was run: each answer is copied from the source
- * that its line names.
+ * What vLLM, llama.cpp, LM Studio and Ollama answer, right and wrong, replayed. llama.cpp's answers are those of its llama-server of
+ * 11 June 2026 (ggml-org/llama.cpp 18ef86ec). The others were not run: each answer is copied from the source that its line names.
  */
 
 export type Dialect = 'vllm' | 'llama.cpp' | 'lm-studio' | 'ollama';
@@ -56,7 +56,7 @@ const failing = (dialect: Dialect, status: number, message: string, type = 'inva
   switch (dialect) {
     case 'vllm': // vllm-project/vllm #28385: newer versions; before, `{"object":"error","message","code"}`.
       return { status, body: { error: { message, type: 'BadRequestError', param: null, code: status } } };
-    case 'llama.cpp': // ggml-org/llama.cpp #13566.
+    case 'llama.cpp':
       return { status, body: { error: { code: status, message, type } } };
     case 'lm-studio': // A text: lmstudio-ai/lmstudio-bug-tracker, HartsyAI/SwarmUI-MagicPromptExtension #51.
     case 'ollama': // A text: ollama/ollama docs/api.md.
@@ -67,7 +67,6 @@ const failing = (dialect: Dialect, status: number, message: string, type = 'inva
 const NO_VISION: Record<Dialect, Reply> = {
   // vllm-project/vllm #23402.
   vllm: failing('vllm', 400, `/models/${MODEL} is not a multimodal model`),
-  // ggml-org/llama.cpp #13566, and the hint of later versions.
   'llama.cpp': failing(
     'llama.cpp',
     500,
@@ -83,7 +82,8 @@ const NO_VISION: Record<Dialect, Reply> = {
 const MODEL_MISSING: Record<Dialect, Reply> = {
   // vllm-project/vllm vllm/entrypoints/openai, older form.
   vllm: { status: 404, body: { object: 'error', message: `The model \`${MODEL}\` does not exist.`, code: 404 } },
-  'llama.cpp': failing('llama.cpp', 404, `model '${MODEL}' not found`, 'not_found_error'),
+  // Of its router; with one model, it answers under any name.
+  'llama.cpp': failing('llama.cpp', 400, `model '${MODEL}' not found`),
   // pictaria-ai/pictaria-server #5.
   'lm-studio': failing(
     'lm-studio',
@@ -96,7 +96,12 @@ const MODEL_MISSING: Record<Dialect, Reply> = {
 
 const CONTEXT: Record<Dialect, Reply> = {
   vllm: failing('vllm', 400, "This model's maximum context length is 2048 tokens. However, you requested 2900 tokens"),
-  'llama.cpp': failing('llama.cpp', 400, 'request (2892 tokens) exceeds the available context size (2048 tokens)'),
+  'llama.cpp': failing(
+    'llama.cpp',
+    400,
+    'request (2892 tokens) exceeds the available context size (2048 tokens), try increasing it',
+    'exceed_context_size_error',
+  ),
   // n4ze3m/page-assist #356.
   'lm-studio': failing(
     'lm-studio',
@@ -126,9 +131,10 @@ const streamed = (dialect: Dialect, content: string): Reply => {
     };
   }
   const event = (choice: object) => `data: ${JSON.stringify({ choices: [choice] })}\n\n`;
+  const first = event({ delta: { role: 'assistant', content: null }, finish_reason: null });
   const body = words.map((word) => event({ delta: { content: word }, finish_reason: null })).join('');
   const end = `${event({ delta: {}, finish_reason: 'stop' })}data: [DONE]\n\n`;
-  return { headers: { 'content-type': 'text/event-stream' }, body: `: ping\n\n${body}${end}` };
+  return { headers: { 'content-type': 'text/event-stream' }, body: `: ping\n\n${first}${body}${end}` };
 };
 
 /** What a server answers to a request, by mode. */
@@ -153,7 +159,7 @@ export const REPLIES = {
   'has a small context': (dialect: Dialect) => CONTEXT[dialect],
   'lacks the model': (dialect: Dialect) => MODEL_MISSING[dialect],
   'rejects the key': (dialect: Dialect) => failing(dialect, 401, 'Incorrect API key provided: sk-secret'),
-  // llama.cpp's answer while it loads (tools/server/README.md, GET /health), and a proxy's limit.
+  // llama.cpp's answer while it loads, and a proxy's limit.
   loads: () => ({ status: 503, body: { error: { code: 503, message: 'Loading model', type: 'unavailable_error' } } }),
   'is busy': () => ({
     status: 429,
@@ -239,7 +245,7 @@ function listOf(dialect: Dialect, path: string): object | undefined {
   if (path === '/api/show') return { capabilities: ['completion', 'vision', 'thinking'] };
   if (path !== '/v1/models') return undefined;
   const data = [{ id: MODEL, object: 'model' }];
-  // ggml-org/llama.cpp tools/server/tests/unit/test_basic.py; the others say nothing of vision.
+  // The others say nothing of vision.
   if (dialect === 'llama.cpp') return { models: [{ name: MODEL, capabilities: ['completion', 'multimodal'] }], data };
   return { object: 'list', data };
 }

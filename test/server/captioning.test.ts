@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { TrainyardClient } from '../../src/client/client.js';
+import { type CaptionRun, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { captionOf, type DialectServer, type Mode, startDialectServer } from '../harness/dialect-server.js';
@@ -128,6 +128,15 @@ describe('endpoints', () => {
     expect(server.output()).not.toContain(KEY);
   });
 
+  test('are llama.cpp as a router of several models, which says of each whether it sees', async () => {
+    const row = (id: string, input_modalities: string[]) => ({ id, architecture: { input_modalities } });
+    models.llama.models = { data: [row('blind', ['text']), row('test-vl', ['text', 'image'])], object: 'list' };
+    const visionOf = async () => (await client.captioning.endpoints()).find(({ name }) => name === 'llama')?.vision;
+    expect(await visionOf()).toBe(true);
+    models.llama.models = { data: [row('test-vl', ['text'])], object: 'list' };
+    expect(await visionOf()).toBe(false);
+  });
+
   test('have names of models that can be stored, or none', async () => {
     models.vllm.models = {
       data: [{ id: 42 }, null, 'x', { id: 'a\0b' }, { name: {} }, { id: 'x'.repeat(501) }],
@@ -160,13 +169,9 @@ describe('a run', () => {
     const plan = await client.captioning.plan(id, { files: 'all' });
     expect(plan.counts).toEqual({ without_caption: 2, by_model: 0, by_person: 2, others: 0 });
     expect(plan.summary).toBe(
-      '2 without a caption: stored when the run ends. 2 written or imported by you: they stay, and get a proposal.',
+      '2 without a caption, 2 by you: your 2 stay. What a model writes for a captioned one is a proposal.',
     );
-    const usual = await client.captioning.plan(id);
-    expect(usual.counts).toEqual(plan.counts);
-    expect(usual.summary).toBe(
-      '2 without a caption: stored when the run ends. 2 written or imported by you: they stay.',
-    );
+    expect(await client.captioning.plan(id)).toEqual(plan);
     expect(models.llama.asked).toEqual([]);
 
     const run = await captioned(id, { files: 'all', trigger: 'p3nny' });
@@ -446,6 +451,52 @@ describe('a run', () => {
     await discardServer(own);
   });
 
+  test('does not wait for the run of its account on another server that is slow', async () => {
+    const slow = await datasetOf(Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`f${i}`, null])));
+    let answer: (mode: Mode) => void = () => {};
+    models.lm.mode = () => new Promise<Mode>((resolve) => (answer = resolve));
+    const { run } = await client.captioning.start(slow, { endpoint: 'lm' });
+    await eventually(() => (models.lm.asked.length === 1 ? true : undefined));
+    expect(await captioned(await datasetOf({ a: null }))).toMatchObject({ state: 'done', counts: { applied: 1 } });
+    expect((await client.captioning.run(slow, run!.id)).counts.waiting).toBe(12);
+    await client.captioning.stop(slow, run!.id);
+    answer('writes a caption');
+    await endOf(slow, run!.id);
+  });
+
+  test('is followed in the events of its dataset, which a share does not see', async () => {
+    const id = await datasetOf({ a: null, b: null });
+    const share = await client.shares.make(id);
+    const visitor = new TrainyardClient({
+      baseUrl: server.url,
+      token: new URL(share.url).hash.replace(/^#(share=)?/, ''),
+    });
+    const [events, shared] = [client.events(id), visitor.events(id)];
+    for (const stream of [events, shared]) expect((await stream.next()).value).not.toHaveProperty('caption_runs');
+    let answer: (mode: Mode) => void = () => {};
+    models.llama.mode = (_, index) =>
+      index === 0 ? 'writes a caption' : new Promise<Mode>((resolve) => (answer = resolve));
+    const { run } = await client.captioning.start(id, { endpoint: 'llama' });
+    const seen = async (isSeen: (run: CaptionRun) => boolean) => {
+      for await (const { caption_runs: runs = [] } of {
+        [Symbol.asyncIterator]: () => ({ next: () => events.next() }),
+      }) {
+        expect(runs.map((each) => each.id)).toEqual(runs.map(() => run!.id));
+        const [found] = runs.filter(isSeen);
+        if (found !== undefined) return found;
+      }
+      throw new Error('the stream has ended');
+    };
+    expect(await seen(({ counts }) => counts.ready === 1)).toMatchObject({ state: 'running', total: 2 });
+    answer('writes a caption');
+    expect(await seen(({ state }) => state === 'done')).toMatchObject({ counts: { applied: 2 } });
+    await events.return(undefined);
+    const next = (await shared.next()).value;
+    expect(next.files.map(({ filename }: { filename: string }) => filename)).toEqual(['a.txt', 'b.txt']);
+    expect(next).not.toHaveProperty('caption_runs');
+    await shared.return(undefined);
+  });
+
   test('is announced to webhooks, and counted by the metrics', async () => {
     const receiver = await startReceiver();
     const webhook = await client.webhooks.add(receiver.url, { events: ['captions.finished'] });
@@ -476,7 +527,8 @@ describe('a run', () => {
     const withToken = (token: string) => new TrainyardClient({ baseUrl: server.url, token });
     const reader = withToken(await secretOf({ readOnly: true }));
     expect(await reader.captioning.runs(id)).toEqual([]);
-    await expect(reader.captioning.plan(id)).rejects.toMatchObject({ status: 403 });
+    expect((await reader.captioning.plan(id, { filenames: ['a.png'] })).counts).toMatchObject({ without_caption: 1 });
+    await expect(reader.captioning.start(id)).rejects.toMatchObject({ status: 403 });
     const bound = withToken(await secretOf({ datasets: [id] }));
     expect((await captioned(id, {}, bound)).counts).toMatchObject({ applied: 1 });
     await expect(bound.captioning.savePreset('mine', 'x')).rejects.toMatchObject({ status: 403 });

@@ -1,14 +1,17 @@
-import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import type { CaptionEndpoint, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
-import { refetchRuns } from '../live/caption-runs.js';
+import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
+import { RelativeTime } from '../datasets/relative-time.js';
+import { refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
+import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
-import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { countOf, messageOf } from '../ui/format.js';
 import { Choices } from '../ui/panel.js';
 import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import { keptOptions, keepOptions } from './kept-options.js';
@@ -17,7 +20,7 @@ import { OWN_PROMPT, PromptField, usePrompts } from './prompt-field.js';
 type Which = 'missing' | 'model' | 'all';
 
 interface CaptionDialogProps {
-  readonly dataset: Pick<DatasetWithFiles, 'id' | 'name'>;
+  readonly dataset: Pick<DatasetWithFiles, 'id' | 'name' | 'role'>;
   /** By default, all of the dataset. */
   readonly pairs?: readonly Pair[];
   readonly onClose: () => void;
@@ -34,24 +37,19 @@ export function CaptionDialog(props: CaptionDialogProps) {
   if (endpoints !== undefined && endpoints.length > 0) return <RunForm {...props} endpoints={endpoints} />;
   return (
     <Dialog title="Caption with a model" onClose={props.onClose}>
-      {error !== null && (
+      {error !== null ? (
         <p role="alert" className="text-bad">
           {messageOf(error)}
         </p>
-      )}
-      {error === null && (
+      ) : endpoints === undefined ? (
+        <p role="status">Asking the model servers …</p>
+      ) : (
         <p role="status">
-          {endpoints === undefined ? (
-            'Asking the model servers …'
-          ) : (
-            <>
-              This service has no model. Its operator adds one with <code>--caption-endpoint NAME=URL</code>:{' '}
-              <Link href="/guide/captions" className="text-link underline">
-                how to add a model
-              </Link>
-              .
-            </>
-          )}
+          This service has no model. Its operator adds one with <code>--caption-endpoint NAME=URL</code>:{' '}
+          <Link href="/guide/captions" className="text-link underline">
+            how to add a model
+          </Link>
+          .
         </p>
       )}
       <DialogActions>
@@ -118,7 +116,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           onChange={setWhich}
         />
         <p role="status" className="text-sm">
-          {plan === undefined ? planError && messageOf(planError) : planText({ missing, byModel, byPerson })}
+          {plan?.summary ?? (planError && messageOf(planError))}
         </p>
       </div>
       <PromptField prompts={presets} preset={preset} kept={kept} onChange={change} />
@@ -143,29 +141,27 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
           />
         </div>
       </details>
+      <Runs dataset={dataset} />
     </FormDialog>
   );
 }
 
-/** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
-export function planText({
-  missing,
-  byModel,
-  byPerson,
-}: {
-  missing: number;
-  byModel: number;
-  byPerson: number;
-}): string {
-  const parts = [
-    ...(missing > 0 ? [`${numberOf(missing)} without a caption`] : []),
-    ...(byModel > 0 ? [`${numberOf(byModel)} written by a model`] : []),
-    ...(byPerson > 0 ? [`${numberOf(byPerson)} by you`] : []),
-  ];
-  if (parts.length === 0) return 'There is no picture to caption.';
-  const stays = byPerson > 0 ? `: your ${numberOf(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
-  const proposed = byModel + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
-  return `${parts.join(', ')}${stays}.${proposed}`;
+/** The runs of the dataset until now, and what became of their files. */
+function Runs({ dataset }: Pick<CaptionDialogProps, 'dataset'>) {
+  const runs = useCaptionRuns(dataset);
+  if (runs.length === 0) return null;
+  return (
+    <details className="text-sm">
+      <summary className="touch cursor-pointer">{countOf(runs.length, 'run')} until now</summary>
+      <ul aria-label="Runs" className="mt-2 flex max-h-40 flex-col gap-1 overflow-y-auto">
+        {runs.map(({ id, started_at: startedAt, model, preset, counts }) => (
+          <li key={id} className="wrap-anywhere">
+            <RelativeTime time={startedAt} />: {model}, {preset ?? 'own prompt'}: {runCountsText(counts)}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
 }
 
 interface EndpointFieldProps {
@@ -177,18 +173,11 @@ interface EndpointFieldProps {
 /** The model, whether it can be used, and a test of it. */
 function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
   const client = useClient();
-  const [test, setTest] = useState<{ readonly of: string; readonly result?: CaptionTest; readonly failure?: string }>();
-  const shown = test?.of === endpoint.name ? test : undefined;
-  const isTesting = shown !== undefined && shown.result === undefined && shown.failure === undefined;
-  const run = async () => {
-    const of = endpoint.name;
-    setTest({ of });
-    try {
-      setTest({ of, result: await client.captioning.test(of) });
-    } catch (error) {
-      setTest({ of, failure: messageOf(error) });
-    }
-  };
+  const { mutate, variables, data, error, isPending } = useMutation({
+    mutationFn: (name: string) => client.captioning.test(name),
+  });
+  const isShown = variables === endpoint.name;
+  const isTesting = isShown && isPending;
   return (
     <Labelled label="Model">
       {(id) => (
@@ -202,15 +191,15 @@ function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
                 </option>
               ))}
             </select>
-            <Button disabled={isTesting} onClick={() => void run()}>
+            <WriteButton disabled={isTesting} onClick={() => mutate(endpoint.name)}>
               {isTesting ? 'Testing …' : 'Test'}
-            </Button>
+            </WriteButton>
           </div>
           {endpoint.error !== null && <p className="text-sm wrap-anywhere text-bad">{endpoint.error}</p>}
           {endpoint.vision === false && <p className="text-sm text-bad">Its server says that it can't see pictures.</p>}
           <p role="status" className="text-sm wrap-anywhere empty:hidden">
-            {shown?.failure}
-            {shown?.result && testText(shown.result)}
+            {isShown && error !== null && messageOf(error)}
+            {isShown && data !== undefined && testText(data)}
           </p>
         </>
       )}

@@ -3,8 +3,8 @@ import { useState } from 'react';
 import type { CaptionPreset } from '../../src/client/client.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../src/dataset/captioning/prompts.js';
 import { useClient } from '../session/client.js';
-import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/format.js';
+import { useRequesting } from '../session/dialog-form.js';
+import { WriteButton } from '../session/write-button.js';
 import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import type { CaptionOptions } from './kept-options.js';
 
@@ -85,17 +85,13 @@ function SavedPrompt({ isOwn, preset, kept, onChange }: Omit<PromptFieldProps, '
   const client = useClient();
   const queries = useQueryClient();
   const [name, setName] = useState('');
-  const [error, setError] = useState<string>();
-  const change = (work: () => Promise<unknown>, chosen: string) => async () => {
-    try {
+  const { failure, isBusy, run } = useRequesting();
+  const change = (work: () => Promise<unknown>, chosen: string) => () =>
+    void run(async () => {
       await work();
       await queries.invalidateQueries({ queryKey: QUERY });
       onChange({ preset: chosen });
-      setError(undefined);
-    } catch (failure) {
-      setError(messageOf(failure));
-    }
-  };
+    });
   const save = change(() => client.captioning.savePreset(name.trim(), kept.prompt), name.trim());
   const remove = change(() => client.captioning.removePreset(preset.name), DEFAULT_PROMPT);
   return (
@@ -107,21 +103,19 @@ function SavedPrompt({ isOwn, preset, kept, onChange }: Omit<PromptFieldProps, '
           </p>
           <div className="flex items-end gap-2">
             <TextField label="Name, to use it again" value={name} onChange={setName} />
-            <Button disabled={name.trim() === '' || kept.prompt.trim() === ''} onClick={save}>
+            <WriteButton disabled={isBusy || name.trim() === '' || kept.prompt.trim() === ''} onClick={save}>
               Save the prompt
-            </Button>
+            </WriteButton>
           </div>
         </>
       ) : (
-        <Button kind="quiet" className="self-start" onClick={remove}>
+        <WriteButton kind="quiet" className="self-start" onClick={remove}>
           Delete this prompt
-        </Button>
+        </WriteButton>
       )}
-      {error !== undefined && (
-        <p role="alert" className="text-sm text-bad">
-          {error}
-        </p>
-      )}
+      <p role="alert" className="text-sm text-bad empty:hidden">
+        {failure}
+      </p>
     </div>
   );
 }

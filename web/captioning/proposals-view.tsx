@@ -14,7 +14,8 @@ import { type Accepted, type Decided, isOpen, useReview } from './use-review.js'
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
 export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
-  const { proposals, data, error, refetch, decided, decide } = useReview(dataset.id);
+  const review = useReview(dataset.id);
+  const { proposals, decided, decide } = review;
   const [parameters, setParameters] = useSearchParams();
   const [lastIndex, setLastIndex] = useState(0);
   const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
@@ -26,16 +27,7 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
   usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
   const proposal = proposals?.[index];
   if (proposals === undefined || proposal === undefined || open.length === 0) {
-    const more = (data?.total ?? 0) - (proposals?.length ?? 0);
-    return (
-      <NoProposal
-        {...{ dataset, error }}
-        isLoading={proposals === undefined}
-        decided={decided.size}
-        more={proposals === undefined ? 0 : Math.max(0, more)}
-        onRetry={() => void refetch()}
-      />
-    );
+    return <NoProposal datasetId={dataset.id} review={review} />;
   }
   const show = (next: CaptionProposal | undefined) => next && setParameters({ at: next.filename }, { replace: true });
   const move = (step: -1 | 1) => show(proposals[index + step]);
@@ -277,35 +269,31 @@ function Key({ name }: { name: KeyName }) {
 }
 
 interface NoProposalProps {
-  readonly dataset: DatasetWithFiles;
-  readonly isLoading: boolean;
-  readonly error: Error | null;
-  /** The number of decisions in this review. */
-  readonly decided: number;
-  /** Proposals beyond those that were read. */
-  readonly more: number;
-  readonly onRetry: () => void;
+  readonly datasetId: string;
+  readonly review: ReturnType<typeof useReview>;
 }
 
-function NoProposal({ dataset, isLoading, error, decided, more, onRetry }: NoProposalProps) {
+function NoProposal({ datasetId, review: { proposals, total, error, refetch, decided } }: NoProposalProps) {
+  const retry = () => void refetch();
+  const more = proposals === undefined ? 0 : total - proposals.length;
   return (
     <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
-      {isLoading && error !== null ? (
+      {proposals === undefined && error !== null ? (
         <div role="alert" className="flex flex-wrap items-center justify-center gap-3 text-bad">
-          Could not read the proposals. {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
+          Could not read the proposals. {messageOf(error)} <Button onClick={retry}>Try again</Button>
         </div>
       ) : (
         <p role="status" className="text-lg font-medium">
-          {isLoading
+          {proposals === undefined
             ? 'Reading the proposals …'
-            : decided > 0
-              ? `${countOf(decided, 'proposal')} decided.`
+            : decided.size > 0
+              ? `${countOf(decided.size, 'proposal')} decided.`
               : 'No proposal waits for a decision.'}
         </p>
       )}
-      {more > 0 && <Button onClick={onRetry}>Show the next {numberOf(more)}</Button>}
-      {!isLoading && (
-        <Link href={`/datasets/${dataset.id}`} className="text-link">
+      {more > 0 && <Button onClick={retry}>Show the next {numberOf(more)}</Button>}
+      {proposals !== undefined && (
+        <Link href={`/datasets/${datasetId}`} className="text-link">
           Go to the workbench
         </Link>
       )}

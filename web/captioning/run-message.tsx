@@ -3,6 +3,7 @@ import { X } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
+import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import { useDataset } from '../live/dataset.js';
 import { useRequesting } from '../session/dialog-form.js';
@@ -15,6 +16,7 @@ import { MessageCard } from '../ui/message-card.js';
 import { ProgressBar } from '../ui/progress-bar.js';
 
 const DISMISSED = 'trainyard-dismissed-run';
+const BUSY = 'Its server is busy, or loads the model. It is asked again soon.';
 
 /** How far the last run of captions of the dataset that is shown has come, and what it leaves to do. */
 export function RunMessage() {
@@ -79,7 +81,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
       </div>
       {running && <ProgressBar label="Captions" uploaded={total - counts.waiting} total={total} />}
       <p role="status" className="wrap-anywhere text-muted tabular-nums empty:hidden">
-        {progressOf(run)}
+        {running && run.busy_until !== null ? BUSY : runCountsText(counts)}
       </p>
       {reason !== null && <p className="wrap-anywhere text-bad">{reason}</p>}
       {counts.failed > 0 && !running && <Failures run={run} />}
@@ -127,19 +129,6 @@ function titleOf({ state, model, counts: { waiting }, total }: CaptionRun): stri
     case 'stopped':
       return `${model} was stopped at ${numberOf(total - waiting)} of ${countOf(total, 'file')}`;
   }
-}
-
-function progressOf(run: CaptionRun): string {
-  const { busy_until: busyUntil, counts } = run;
-  if (busyUntil !== null && isActive(run)) return 'Its server is busy, or loads the model. It is asked again soon.';
-  const { ready, applied, proposed, failed } = counts;
-  return [
-    ready + applied > 0 && countOf(ready + applied, 'caption'),
-    proposed > 0 && countOf(proposed, 'proposal'),
-    failed > 0 && `${numberOf(failed)} failed`,
-  ]
-    .filter(Boolean)
-    .join(' · ');
 }
 
 /** The files without an answer, each with the reason. */

@@ -74,7 +74,7 @@ export function useReview(datasetId: string) {
   };
   return {
     proposals: isFetching && decided.size === 0 ? undefined : data?.proposals,
-    data,
+    total: data?.total ?? 0,
     error,
     refetch,
     decided,

@@ -67,9 +67,9 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
         </a>
       )}
       {role === 'training' && (
-        <WriteButton icon={Sparkles} onClick={() => onOpen('caption')}>
+        <Button icon={Sparkles} onClick={() => onOpen('caption')}>
           Caption with a model …
-        </WriteButton>
+        </Button>
       )}
       {role === 'training' && (
         <Button icon={Layers} onClick={() => onOpen('links')}>

@@ -4,8 +4,6 @@ import type { CaptionRun, DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { useClient, useIsShared } from '../session/client.js';
 
-const POLL_MS = 1500;
-
 /** The list may be long. */
 const PROPOSALS_POLL_MS = 5000;
 
@@ -19,7 +17,7 @@ export function isActive({ state }: CaptionRun): boolean {
   return state === 'running' || state === 'ending';
 }
 
-/** The runs in which a model writes captions of a training dataset, newest first. */
+/** The runs in which a model writes captions of a training dataset, newest first. Events keep them up to date. */
 export function useCaptionRuns({ id, role }: Pick<DatasetWithFiles, 'id' | 'role'>): readonly CaptionRun[] {
   const client = useClient();
   const enabled = !useIsShared() && role === 'training';
@@ -28,10 +26,24 @@ export function useCaptionRuns({ id, role }: Pick<DatasetWithFiles, 'id' | 'role
     queryFn: ({ signal }) => client.captioning.runs(id, { signal }),
     enabled,
     refetchOnMount: 'always',
-    refetchInterval: ({ state: { data } }: { state: { data: CaptionRun[] | undefined } }) =>
-      data?.some(isActive) === true && POLL_MS,
   });
   return data ?? NO_RUNS;
+}
+
+/** Updates the runs by those that an event reports. */
+export function putRuns(queries: QueryClient, datasetId: string, changed: readonly CaptionRun[]): void {
+  const queryKey = runsKey(datasetId);
+  const known = queries.getQueryData<CaptionRun[]>(queryKey);
+  // An answer that is on its way may be older than the event.
+  if (known === undefined || queries.isFetching({ queryKey }) > 0) {
+    void refetchRuns(queries, datasetId);
+    return;
+  }
+  const byId = new Map([...changed, ...known].toReversed().map((run) => [run.id, run]));
+  queries.setQueryData(
+    queryKey,
+    [...byId.values()].toSorted((a, b) => (a.started_at < b.started_at ? 1 : -1)),
+  );
 }
 
 const NO_RUNS: readonly CaptionRun[] = [];

@@ -7,6 +7,7 @@ import {
   TrainyardError,
 } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
+import { putRuns, refetchRuns } from './caption-runs.js';
 import { datasetAfter } from './dataset-after.js';
 
 /**
@@ -87,14 +88,20 @@ export function useDigest(dataset: DatasetWithFiles): string | undefined {
 
 /** Updates the dataset that is shown by an event of its stream, or fetches it again if the event does not tell enough. */
 export function applyChange(queries: QueryClient, change: DatasetChange): void {
+  const { caption_runs: runs, ...summary } = change;
+  if (runs !== undefined) putRuns(queries, change.id, runs);
+  // Progress before the first event of a stream may have been missed.
+  else if (change.files === undefined) void refetchRuns(queries, change.id);
   const queryKey = keyOf(change.id);
   const changes = changesDuringFetch.get(change.id);
   if (changes !== undefined) {
-    changes.push(change);
+    changes.push(summary);
     return;
   }
   const known = queries.getQueryData<DatasetWithFiles>(queryKey);
-  const next = known && datasetAfter(known, change);
+  const isOnlyProgress = runs !== undefined && summary.files?.length === 0 && summary.absent?.length === 0;
+  if (isOnlyProgress && known?.updated_at === summary.updated_at && known.status === summary.status) return;
+  const next = known && datasetAfter(known, summary);
   if (next !== undefined) {
     queries.setQueryData(queryKey, next);
     return;

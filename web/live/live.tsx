@@ -94,6 +94,7 @@ async function followDataset(
 
 function refetchAll(queries: QueryClient): void {
   refetchDatasets(queries);
+  void queries.invalidateQueries({ queryKey: ['caption-runs'] });
   for (const query of queries.getQueryCache().findAll({ queryKey: ['dataset'], type: 'active' })) {
     refetchDatasetSoon(queries, String(query.queryKey[1]));
   }

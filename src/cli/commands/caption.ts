@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
+import { MAX_BATCH_FILES } from '../../api/limits.js';
+import { slicesOf } from '../../client/calls.js';
 import type { CaptionProposal, CaptionRun, Dataset, TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { shellWord } from '../../command-line.js';
+import { runCountsText } from '../../dataset/captioning/outcomes.js';
 import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, clientFrom, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, painterOf, print, withOwnCommand } from '../terminal/print.js';
-import { counted, printable } from '../terminal/text.js';
+import { withOwnCommand } from '../terminal/print.js';
+import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';
+import { counted, minuteOf, printable } from '../terminal/text.js';
 import { wordLines } from '../terminal/word-lines.js';
 
 const POLL_MS = 1000;
@@ -42,7 +45,6 @@ the exit code is 73. The page reviews proposals beside their pictures, and edits
 interface CaptionOptions {
   readonly all?: true;
   readonly byModel?: true;
-  readonly missing?: true;
   readonly endpoint?: string;
   readonly preset?: string;
   readonly prompt?: string;
@@ -53,6 +55,7 @@ interface CaptionOptions {
   readonly seed?: number;
   readonly dryRun?: true;
   readonly stop?: true;
+  readonly runs?: true;
   readonly wait?: true;
 }
 
@@ -75,6 +78,7 @@ export function addCaptionCommands(program: Command): void {
     .option('--seed <number>', 'another one asks the same question anew', numberIn({ min: 0, max: 2_147_483_647 }))
     .option('--dry-run', 'only count')
     .option('--stop', 'stop the runs of the dataset; what is written stays')
+    .option('--runs', 'list the runs of the dataset, newest first, with what became of their files')
     .option('--wait', 'until all files have an answer');
   onDataset(caption, CAPTION_HELP, captionDataset);
   const proposals = command('proposals', 'List what models propose in place of captions; accept or dismiss it.')
@@ -88,6 +92,10 @@ export function addCaptionCommands(program: Command): void {
 async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Promise<Output> {
   const { client, options, signal } = call;
   if (options.stop) return stopRuns(dataset, call);
+  if (options.runs) {
+    const runs = await client.captioning.runs(dataset.id, { signal });
+    return { document: { runs }, lines: tableLines(runs, 'No model has captioned this dataset.', RUN_COLUMNS) };
+  }
   const { endpoint, preset, prompt, trigger, frames, maxTokens, seed, leaveOut } = options;
   const request = {
     ...{ endpoint, preset, prompt, trigger, frames, max_tokens: maxTokens, seed },
@@ -113,12 +121,17 @@ async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Pro
   const failed = problems.map(({ filename, message }) => `! ${printable(filename)}: ${printable(message)}`);
   if (!options.json) for (const line of firstLines(failed, 'file')) print(paint('yellow', line), process.stderr);
   const summary = `${counted(counts.applied, 'caption')}, ${counted(counts.proposed, 'proposal')}, ${counts.failed} failed`;
-  const stopped = ended.state === 'stopped' ? `The run was stopped. ${reason ?? ''}`.trim() : '';
-  return {
-    document: { ...started, run: ended },
-    lines: [`${summary}.`, ...(stopped === '' ? [] : [printable(stopped)]), ...nextLines(dataset, ended)],
-  };
+  const stopped = ended.state === 'stopped' ? [printable(`The run was stopped. ${reason ?? ''}`.trim())] : [];
+  return { document: { ...started, run: ended }, lines: [`${summary}.`, ...stopped, ...nextLines(dataset, ended)] };
 }
+
+const RUN_COLUMNS = {
+  'started (utc)': ({ started_at }: CaptionRun) => minuteOf(started_at),
+  model: ({ model }: CaptionRun) => model,
+  prompt: ({ preset }: CaptionRun) => preset ?? 'its own',
+  state: ({ state }: CaptionRun) => state,
+  outcomes: ({ counts }: CaptionRun) => runCountsText(counts),
+};
 
 /** What a person may run next. */
 function nextLines({ name }: Dataset, { revision, counts: { proposed } }: CaptionRun): string[] {
@@ -158,15 +171,9 @@ async function stopRuns({ id, name }: Dataset, { client, signal }: Call): Promis
   return { document: { runs }, lines: [runs.length === 0 ? 'No run of this dataset is active.' : stopped] };
 }
 
-interface DecisionOptions {
-  readonly accept?: true;
-  readonly dismiss?: true;
-  readonly yes?: true;
-}
-
 async function decideProposals(
   dataset: Dataset,
-  { client, options, signal }: Call<DecisionOptions>,
+  { client, options, signal }: Call<{ accept?: true; dismiss?: true; yes?: true }>,
   names: readonly string[],
 ): Promise<Output> {
   const proposals = await openProposals(client, dataset, { names, signal });
@@ -180,8 +187,7 @@ async function decideProposals(
   // All of one command are one revision.
   const { captioning } = clientFrom(options, { change: { how: 'edit', id: randomUUID() } });
   const answers = [];
-  for (let from = 0; from < proposals.length; from += MAX_NAMES_PER_REQUEST) {
-    const ids = proposals.slice(from, from + MAX_NAMES_PER_REQUEST).map(({ id }) => id);
+  for (const ids of slicesOf(proposals.map(({ id }) => id))) {
     const decisions = accept ? { accept: ids.map((id) => ({ id })) } : { dismiss: ids };
     answers.push(await captioning.decide(dataset.id, decisions, { signal }));
   }
@@ -204,13 +210,7 @@ async function openProposals(
   { id, name }: Dataset,
   { names, signal }: { names: readonly string[]; signal: AbortSignal },
 ): Promise<CaptionProposal[]> {
-  const found: CaptionProposal[] = [];
-  for (let after: string | null | undefined; after !== null; ) {
-    const query = { limit: MAX_NAMES_PER_REQUEST, ...(after !== undefined && { after }) };
-    const page = await client.captioning.proposals(id, query, { signal });
-    found.push(...page.proposals);
-    after = page.next_after;
-  }
+  const { proposals: found } = await client.captioning.proposals(id, { limit: MAX_BATCH_FILES }, { signal });
   const wanted = new Set(names.map((each) => each.normalize('NFC')));
   const proposals = names.length === 0 ? found : found.filter(({ filename }) => wanted.has(filename));
   const missing = [...wanted].find((each) => !proposals.some(({ filename }) => filename === each));
@@ -226,8 +226,7 @@ async function listed(
 ): Promise<Output> {
   const texts = new Map<string, string>();
   const captions = proposals.filter(({ current_etag }) => current_etag !== null).map(({ caption }) => caption);
-  for (let from = 0; from < captions.length; from += MAX_NAMES_PER_REQUEST) {
-    const page = captions.slice(from, from + MAX_NAMES_PER_REQUEST);
+  for (const page of slicesOf(captions)) {
     for (const { filename, text } of await client.bulk.captions(id, page, { signal })) texts.set(filename, text ?? '');
   }
   const paint = painterOf(process.stdout);

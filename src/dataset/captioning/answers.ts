@@ -8,15 +8,10 @@ export type ModelAnswer =
   | { readonly text: string; readonly outcome?: 'cut_off' }
   | { readonly text?: never; readonly outcome: CaptionOutcome; readonly message: string };
 
-/** Nothing of what a server sends is sure. */
-interface Message {
-  /** A text, or parts with texts. */
-  readonly content?: unknown;
-  readonly reasoning?: unknown;
-  readonly reasoning_content?: unknown;
-  readonly thinking?: unknown;
-  readonly refusal?: unknown;
-}
+/** Nothing of what a server sends is sure. The content is a text, or parts with texts. */
+type Message = Readonly<
+  Partial<Record<'content' | 'reasoning' | 'reasoning_content' | 'thinking' | 'refusal', unknown>>
+>;
 
 /** A document of OpenAI's chat completions, whole or a piece of a stream, or of Ollama's `/api/chat`. */
 interface Document {
@@ -33,16 +28,18 @@ interface Document {
 
 /** The JSON documents of a body: one, lines of them, or server-sent events, which proxies send in spite of `stream: false`. */
 function documentsIn(body: string): Document[] {
-  const whole = body.trim();
-  const texts = isJson(whole) ? [whole] : whole.split('\n').map((line) => line.replace(/^data:/, ''));
-  return texts.filter(isJson).map((text) => JSON.parse(text) as Document);
+  const whole = documentOf(body);
+  return whole === undefined
+    ? body.split('\n').flatMap((line) => documentOf(line.replace(/^data:/, '')) ?? [])
+    : [whole];
 }
 
-function isJson(text: string): boolean {
+function documentOf(text: string): Document | undefined {
   try {
-    return typeof JSON.parse(text) === 'object' && text.trim() !== 'null';
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' ? (value ?? undefined) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

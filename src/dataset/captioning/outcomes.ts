@@ -28,7 +28,7 @@ export const CAPTION_OUTCOMES = {
 export type CaptionOutcome = keyof typeof CAPTION_OUTCOMES;
 
 /** They meet one file; the next may succeed. */
-const OF_ONE_FILE: readonly CaptionOutcome[] = [
+export const OUTCOMES_OF_ONE_FILE: readonly CaptionOutcome[] = [
   'cut_off',
   'empty',
   'refused',
@@ -40,12 +40,16 @@ const OF_ONE_FILE: readonly CaptionOutcome[] = [
 /** After so many in a row, an outcome that meets all files stops the run. */
 export const MAX_FAILURES_IN_A_ROW = 3;
 
-export function meetsAllFiles(outcome: CaptionOutcome): boolean {
-  return !OF_ONE_FILE.includes(outcome);
-}
-
 /** @param message the words of the server */
 export function outcomeWords(outcome: CaptionOutcome, message: string | null): string {
   const [words, advice] = CAPTION_OUTCOMES[outcome];
   return [words, ...(message ? [message.replace(/[.\s]*$/, '.')] : []), advice].join(' ');
+}
+
+const COUNT_WORDS: Readonly<Record<string, string>> = { ready: 'written', applied: 'stored', gone: 'removed' };
+
+/** What became of the files of a run, such as `12 stored, 3 proposed, 1 failed`. */
+export function runCountsText(counts: Readonly<Record<string, number>>): string {
+  const shown = Object.entries(counts).filter(([, files]) => files > 0);
+  return shown.map(([what, files]) => `${files.toLocaleString('en')} ${COUNT_WORDS[what] ?? what}`).join(', ');
 }

@@ -2,12 +2,7 @@ import { MAX_LISTED } from '../../api/limits.js';
 import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import type {
-  AcceptedProposal,
-  CaptioningService,
-  RunCounts,
-  RunRequest,
-} from '../../service/captioning/captioning-service.js';
+import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
@@ -16,19 +11,12 @@ import { authorOf, etagOf, expectedConditionOf, problemToWire, timeOf, timeOrNul
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`
   | `caption-preset.${'list' | 'save' | 'delete'}`
-  | `caption-run.${'start' | 'list' | 'read' | 'stop' | 'resume'}`
+  | `caption-run.${'plan' | 'start' | 'list' | 'read' | 'stop' | 'resume'}`
   | `proposal.${'list' | 'decide'}`;
 
 export function captioningHandlers(captioning: CaptioningService): Handlers<CaptioningRoute> {
   return {
-    'caption-endpoint.list': async ({ reply }) => {
-      const states = await captioning.endpoints(disconnectSignal(reply));
-      return {
-        endpoints: states.map(({ name, model, isReachable: reachable, hasVision: vision, error }) => {
-          return { name, model, reachable, vision, error };
-        }),
-      };
-    },
+    'caption-endpoint.list': async ({ reply }) => ({ endpoints: await captioning.endpoints(disconnectSignal(reply)) }),
     'caption-endpoint.test': async ({ params, accountId, reply }) => {
       const startedAt = performance.now();
       const tested = await captioning.test(params.endpoint, { accountId, signal: disconnectSignal(reply) });
@@ -43,11 +31,12 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       await captioning.removePreset(accountId, name);
       return { name, deleted: true };
     },
+    'caption-run.plan': async ({ key, body }) => startedToWire(undefined, (await captioning.plan(key, body)).counts),
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
       request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
-      return startedToWire(run, counts, body.files);
+      return startedToWire(run, counts);
     },
     'caption-run.list': async ({ key }) => ({ runs: (await captioning.list(key)).map(captionRunToWire) }),
     'caption-run.read': async ({ key, params }) => {
@@ -89,25 +78,25 @@ export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
   };
 }
 
-function startedToWire(
-  run: CaptionRunView | undefined,
-  { withoutCaption, byModel, byPerson, others }: RunCounts,
-  which: RunRequest['files'],
-): WireStartedRun {
-  const proposed = 'they stay, and get a proposal';
-  const sentences = [
-    [withoutCaption, 'without a caption', which === 'model' ? 'left out' : 'stored when the run ends'],
-    [byModel, 'written by a model', which === 'missing' ? 'they stay' : proposed],
-    [byPerson, 'written or imported by you', which === 'all' ? proposed : 'they stay'],
-    [others, 'damaged, missing, or another of the same name', 'left out'],
-  ] as const;
+function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): WireStartedRun {
+  const { withoutCaption, byModel, byPerson, others } = counts;
   return {
     run: run === undefined ? null : captionRunToWire(run),
     counts: { without_caption: withoutCaption, by_model: byModel, by_person: byPerson, others },
-    summary:
-      sentences.flatMap(([files, which, then]) => (files > 0 ? `${files} ${which}: ${then}.` : [])).join(' ') ||
-      'The dataset has no image or clip to caption.',
+    summary: summaryOf(counts),
   };
+}
+
+/** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
+function summaryOf({ withoutCaption, byModel, byPerson, others }: RunCounts): string {
+  const counts = { 'without a caption': withoutCaption, 'written by a model': byModel, 'by you': byPerson };
+  const shown = Object.entries(counts).filter(([, files]) => files > 0);
+  const text = (files: number) => files.toLocaleString('en');
+  if (shown.length === 0) return 'There is no picture to caption.';
+  const stays = byPerson > 0 ? `: your ${text(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
+  const proposed = byModel + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
+  const left = others > 0 ? ` ${text(others)} left out: damaged, missing, or another of the same name.` : '';
+  return `${shown.map(([words, files]) => `${text(files)} ${words}`).join(', ')}${stays}.${proposed}${left}`;
 }
 
 function runProblemToWire({ filename, outcome, message }: Proposal) {

@@ -5,12 +5,16 @@ import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import { type Accounts, isExpired } from '../../storage/catalog/accounts/accounts.js';
+import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
+import { isExpired } from '../../storage/catalog/accounts/accounts.js';
+import type { CaptionRuns } from '../../storage/catalog/captioning.js';
+import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { changeToWire, listedToWire } from '../wire.js';
+import { captionRunToWire } from './captioning.js';
 
 /** Many proxies close connections that are idle for a minute. */
 const HEARTBEAT_MS = 15_000;
@@ -35,25 +39,31 @@ export function eventHandlers({
   datasets,
   watchDataset,
   watchAccount,
+  captionRuns,
   ...options
 }: StreamOptions & {
   datasets: DatasetService;
+  captionRuns: CaptionRuns;
   watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
 }): Handlers<'dataset.events' | 'account.events'> {
   const { stopping } = options;
   return {
     'dataset.events': async ({ key, query, request, reply }) => {
-      const boundIds = request.grant?.datasetIds;
+      const { boundIds, isShare } = scopeOf(request);
       await datasets.summary(key);
       await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
         stream(reply, { options, signal }, async (send) => {
           const withLinked = query.linked === 'true';
-          for await (const change of watchDataset(key, { signal, withLinked })) {
-            const { filenames, dataset } = change;
+          for await (const change of watchDataset(key, { signal, withLinked, withCaptionRuns: !isShare })) {
+            const { filenames, dataset, captionRuns: ids } = change;
             if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
             const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
-            await send('dataset', changeToWire(change, files));
+            const runs = ids.length === 0 ? [] : await captionRuns.list(dataset.id, { ids });
+            await send('dataset', {
+              ...changeToWire(change, files),
+              ...(runs.length > 0 && { caption_runs: runs.map(captionRunToWire) }),
+            });
             await waitUnlessAborted(PAUSE, { signal });
           }
           if (!signal.aborted) await send('deleted', { id: key.id });

@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
-import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
 import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import type {
-  CaptionRun,
-  CaptionRuns,
-  CaptionRunView,
-  Proposal,
-  ProposalChange,
+import {
+  type CaptionRun,
+  type CaptionRuns,
+  type CaptionRunView,
+  endpointOfOwner,
+  type Proposal,
+  type ProposalChange,
 } from '../../storage/catalog/captioning.js';
 import { eventPayload } from '../../storage/catalog/webhooks.js';
 import type { CaptionResult, CaptionWrites } from '../bulk.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
-import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
+import type { JobHandler } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/webhook-service.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
 import type { ModelServers } from './model-servers.js';
@@ -43,103 +43,115 @@ export function originOf({ model, preset }: Pick<CaptionRun, 'model' | 'preset'>
 
 /** Asks a model about a file, whose id in a run is the key. */
 export function captionFileJob(dependencies: ServiceDependencies, parts: CaptionJobParts): JobHandler {
-  const { catalog, now } = dependencies;
+  const { now } = dependencies;
   const { runs, servers } = parts;
+  /** The questions that are being asked: two runs may have the same. */
+  const asking = new Set<string>();
   return {
     kind: 'caption-file',
-    // An account that waits for a slow server leaves places for others.
-    atOnce: servers.filesAtOnce * 4,
-    ofAccount: servers.filesAtOnce,
+    // Runs that wait for a slow server leave places for others.
+    atOnce: servers.filesAtOnce() * 4,
+    ofAccount: (owner) => servers.filesAtOnce(endpointOfOwner(owner)),
     longestRetry: LONGEST_RETRY,
-    run: async ({ key: id, accountId }, signal) => {
+    run: async ({ key: id }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
       const { file, run } = found;
       if (!servers.names.includes(run.endpoint)) {
         const reason = `The operator has removed the endpoint ${run.endpoint}. Start another run.`;
-        await runs.stop(run.id, { now: now(), reason });
+        await runs.stop(run, { now: now(), reason });
         return 'done';
       }
-      const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
-      const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
-      const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
-      if (medium === undefined || medium.upload.problem !== undefined) {
+      const question = await questionOf(dependencies, parts, found);
+      if (question === undefined) {
         await runs.record(file, { state: 'gone' }, now());
         return 'done';
       }
-      return captionFile(dependencies, parts, { file, run, medium, caption, accountId, signal });
+      const { digest, base } = question;
+      if (asking.has(digest)) return { dueAt: now() + MICROS_PER_SECOND };
+      asking.add(digest);
+      try {
+        const answer =
+          (await runs.answerTo(digest)) ?? (await ask(dependencies, parts, { ...found, question, signal }));
+        if (answer !== undefined && 'busyUntil' in answer) {
+          await runs.markBusy(run, answer.busyUntil);
+          return { dueAt: answer.busyUntil };
+        }
+        if (answer !== undefined) await runs.record(file, { ...recorded(answer, base), question: digest }, now());
+        return 'done';
+      } finally {
+        asking.delete(digest);
+      }
     },
   };
 }
 
-interface FileToCaption {
-  readonly file: Proposal;
-  readonly run: CaptionRun;
+interface Question {
   readonly medium: StoredFile;
-  readonly caption: StoredFile | undefined;
-  readonly accountId: string;
-  readonly signal: AbortSignal;
+  readonly prompt: string;
+  /** Of all on which the answer depends, and of the account. */
+  readonly digest: string;
+  /** The SHA-256 of the caption that it is about. */
+  readonly base: string | null;
 }
 
-/** Asks, unless the answer to the same question is known, and records the answer. */
-async function captionFile(
-  { blobs, now }: ServiceDependencies,
-  { runs, servers, downloads, pool, ffmpeg }: CaptionJobParts,
-  { file, run, medium, caption, accountId, signal }: FileToCaption,
-): Promise<JobEnd> {
+/** What a model is asked about a file; `undefined` if it is gone. */
+async function questionOf(
+  { catalog }: ServiceDependencies,
+  { servers, downloads }: CaptionJobParts,
+  { file, run }: { file: Proposal; run: CaptionRun },
+): Promise<Question | undefined> {
+  const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
+  const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
+  const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
+  if (medium === undefined || medium.upload.problem !== undefined) return undefined;
   const { trigger, leaveOut, frames, maxTokens, seed } = run.options;
-  const texts = caption && usesCaption(run.prompt) ? await downloads.texts(accountId, [caption]) : undefined;
+  const texts = caption && usesCaption(run.prompt) ? await downloads.texts(run.account_id, [caption]) : undefined;
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
   const prompt = promptOf(run.prompt, values, leaveOut);
-  const endpoint = servers.endpoint(run.endpoint);
-  const { name, longestSide, body, video } = endpoint;
+  const { name, longestSide, body, video } = servers.endpoint(run.endpoint);
   const asked = [maxTokens, seed, frames, name, longestSide, body, video, run.model, prompt];
-  const question = textDigestOf(JSON.stringify([accountId, medium.upload.sha256, ...asked]));
-  const base = caption?.upload.sha256 ?? null;
-  const record = async (change: ProposalChange): Promise<JobEnd> => {
-    await runs.record(file, { ...change, base, question }, now());
-    return 'done';
-  };
-  const end = await servers.withFile(name, { question, accountId, signal }, async () => {
-    const known = await runs.answerTo(question);
-    if (known !== undefined) return record({ ...stateOf({ base, ...known }), ...known });
+  const digest = textDigestOf(JSON.stringify([run.account_id, medium.upload.sha256, ...asked]));
+  return { medium, prompt, digest, base: caption?.upload.sha256 ?? null };
+}
+
+type Answer = Pick<Proposal, 'answer' | 'outcome'> & Partial<Pick<Proposal, 'message'>>;
+
+/** Shows a model the file when it is the turn of the account; `undefined` if the run has ended meanwhile. */
+async function ask(
+  { blobs }: ServiceDependencies,
+  { runs, servers, pool, ffmpeg }: CaptionJobParts,
+  { file, run, question, signal }: { file: Proposal; run: CaptionRun; question: Question; signal: AbortSignal },
+): Promise<Answer | { readonly busyUntil: Micros } | undefined> {
+  const { account_id: accountId, model } = run;
+  const { frames, maxTokens, seed, trigger } = run.options;
+  const endpoint = servers.endpoint(run.endpoint);
+  try {
     const options = { endpoint, count: frames, accountId, signal };
-    const shown = await shownOf({ pool, ffmpeg, blobs }, medium, options).catch((error) => {
-      if (error instanceof NotShown) return error;
-      throw error;
-    });
-    if (shown instanceof NotShown) return record({ state: 'failed', outcome: 'not_sent', message: shown.message });
-    const { note, ...pictures } = shown;
-    const text = note === undefined ? prompt : `${note}\n\n${prompt}`;
-    return servers.inTurn(name, { accountId, signal }, async () => {
-      // Meanwhile the run may have ended.
-      if ((await runs.waiting(file.id)) === undefined) return 'done';
-      const asked = { ...pictures, prompt: text, maxTokens, seed };
-      const answer = await servers.ask(name, run.model, asked, signal);
-      if (!('busyUntil' in answer)) return record(changeOf(answer, { base, trigger }));
-      await runs.markBusy(run, answer.busyUntil);
-      return { dueAt: answer.busyUntil };
-    });
-  });
-  return end ?? { dueAt: now() + MICROS_PER_SECOND };
-}
-
-function changeOf(answer: ModelAnswer, { base, trigger }: { base: string | null; trigger: string }): ProposalChange {
-  const { text, outcome = null } = answer;
-  if (text === undefined) return { state: 'failed', outcome, message: answer.message };
-  if (Buffer.byteLength(withTrigger(text, trigger)) > MAX_CAPTION_TEXT_BYTES) {
-    return { state: 'failed', outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
+    const { note, ...pictures } = await shownOf({ pool, ffmpeg, blobs }, question.medium, options);
+    const prompt = note === undefined ? question.prompt : `${note}\n\n${question.prompt}`;
+    const isWanted = async () => (await runs.waiting(file.id)) !== undefined;
+    const asked = { model, ...pictures, prompt, maxTokens, seed };
+    const answer = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted });
+    if (answer === undefined || 'busyUntil' in answer) return answer;
+    if (answer.text === undefined) return { answer: null, ...answer };
+    const { text, outcome = null } = answer;
+    if (Buffer.byteLength(withTrigger(text, trigger)) <= MAX_CAPTION_TEXT_BYTES) return { answer: text, outcome };
+    return { answer: null, outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
+  } catch (error) {
+    if (!(error instanceof NotShown)) throw error;
+    return { answer: null, outcome: 'not_sent', message: error.message };
   }
-  return { ...stateOf({ base, outcome }), answer: text, outcome };
 }
 
-export function textDigestOf(text: string): string {
+/** An answer that was cut off is never stored without a person. @param base the caption that the model was asked about */
+function recorded(answer: Answer, base: string | null): ProposalChange {
+  if (answer.answer === null) return { ...answer, state: 'failed', base };
+  return { ...answer, state: base === null && answer.outcome === null ? 'ready' : 'proposed', base };
+}
+
+function textDigestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-/** An answer that was cut off is never stored without a person. */
-function stateOf({ base, outcome }: Pick<Proposal, 'base' | 'outcome'>): Pick<Proposal, 'state'> {
-  return { state: base === null && outcome === null ? 'ready' : 'proposed' };
 }
 
 /** Stores the captions of a run that ends, whose id is the key, in one revision, and records its event. */
@@ -167,16 +179,17 @@ export function captionRunJob(
         how: 'caption',
         changeId: id,
       } as const;
-      let reason: string | null = null;
       const changes = new Map<string, ProposalChange>();
+      let reason: string | null = null;
       try {
-        const saved =
-          captions.length === 0 ? [] : (await captionWrites.save(datasetKey, captions, { author, signal })).captions;
+        const options = { author, signal };
+        const saved = captions.length === 0 ? [] : (await captionWrites.save(datasetKey, captions, options)).captions;
         for (const [i, result] of saved.entries()) changes.set(ready[i]!.id, appliedOf(result, captions[i]!.text));
       } catch (error) {
         // What a later attempt may save is tried again.
         if (!(error instanceof ServiceError) || !LASTING.includes(error.code)) throw error;
         reason = `The captions became proposals: ${error.message}`;
+        for (const { id } of ready) changes.set(id, { state: 'proposed' });
       }
       const at = now();
       const event = (ended: CaptionRunView) => ({
@@ -190,10 +203,14 @@ export function captionRunJob(
   };
 }
 
-/** A caption that a person has written meanwhile stays; after a crash, it may be the one that this run has stored. */
+/** A caption that a person has written meanwhile stays. */
 function appliedOf(result: CaptionResult, text: string): ProposalChange {
-  if (result.outcome === 'saved') return { state: 'applied' };
   if (result.outcome === 'rejected') return { state: 'failed', outcome: 'rejected', message: result.problem.message };
-  const base = result.current?.sha256 ?? null;
-  return base === textDigestOf(text) ? { state: 'applied' } : { state: 'proposed', base };
+  if (hasText(result, text)) return { state: 'applied' };
+  return { state: 'proposed', base: result.outcome === 'saved' ? null : (result.current?.sha256 ?? null) };
+}
+
+/** Whether a text is the caption now: an earlier attempt may have stored it, and lost its answer. */
+export function hasText(result: Exclude<CaptionResult, { outcome: 'rejected' }>, text: string): boolean {
+  return result.outcome === 'saved' || result.current?.sha256 === textDigestOf(text);
 }

@@ -8,11 +8,12 @@ import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
-import type { CaptionWrites } from '../bulk.js';
-import { type DatasetKey, findRecord, storedFilesIn } from '../datasets.js';
+import type { CaptionResult, CaptionWrites } from '../bulk.js';
+import { storedFilesIn } from '../datasets.js';
+import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { originOf, textDigestOf } from './caption-jobs.js';
-import type { EndpointState } from './model-client.js';
+import { hasText, originOf } from './caption-jobs.js';
+import { type EndpointState, endpointState } from './model-client.js';
 import type { ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
@@ -66,7 +67,7 @@ export class CaptioningService {
 
   /** @throws the signal's reason */
   endpoints(signal: AbortSignal): Promise<(EndpointState & { name: string })[]> {
-    const state = async (name: string) => ({ name, ...(await this.#servers.state(name, signal)) });
+    const state = async (name: string) => ({ name, ...(await endpointState(this.#servers.endpoint(name), signal)) });
     return Promise.all(this.#servers.names.map(state));
   }
 
@@ -75,11 +76,11 @@ export class CaptioningService {
     endpoint: string,
     { accountId, signal }: { accountId: string; signal: AbortSignal },
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
-    const { model, error } = await this.#servers.state(endpoint, signal);
+    const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const ask = () => this.#servers.ask(endpoint, model, TEST, signal);
-    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, ask);
-    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const answer = await this.#servers.ask(endpoint, { model, ...TEST }, { accountId, signal });
+    if (answer === undefined || 'busyUntil' in answer)
+      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
     return { ...answer, message };
   }
@@ -109,24 +110,28 @@ export class CaptioningService {
     if (!(await this.#runs.removePreset(accountId, name.normalize('NFC')))) throw presetNotFound(name);
   }
 
-  /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
-  async start(
-    key: DatasetKey,
-    request: RunRequest,
-    { author, signal }: { author: Author; signal: AbortSignal },
-  ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
-    const { catalog, jobs, now, newId } = this.#dependencies;
-    const { name, role } = await findRecord(catalog, key);
+  /** Counts the files of a run. @throws ServiceError as the route */
+  async plan(key: DatasetKey, request: RunRequest) {
+    const { name, role } = await findRecord(this.#dependencies.catalog, key);
     if (role !== 'training') {
       const message = `"${name}" is a ${role} dataset, whose captions the trainer does not read. Caption its training dataset.`;
       throw new ServiceError('wrong_role', message);
     }
     const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
     this.#servers.endpoint(endpoint);
-    const { preset, prompt } = await this.#promptOf(key.accountId, request);
-    const { files, counts } = await this.#filesOf(key, request);
+    return { endpoint, ...(await this.#promptOf(key.accountId, request)), ...(await this.#filesOf(key, request)) };
+  }
+
+  /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
+  async start(
+    key: DatasetKey,
+    request: RunRequest,
+    { author, signal }: { author: Author; signal: AbortSignal },
+  ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
+    const { jobs, now, newId } = this.#dependencies;
+    const { files, counts, endpoint, preset, prompt } = await this.plan(key, request);
     if (request.dry_run || files.length === 0) return { run: undefined, counts };
-    const { model, error } = await this.#servers.state(endpoint, signal);
+    const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
     if (model === null) {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
     }
@@ -201,7 +206,7 @@ export class CaptioningService {
   /** @throws ServiceError `dataset_not_found`, `caption_run_not_found` */
   async run(key: DatasetKey, id: string): Promise<CaptionRunView> {
     await findRecord(this.#dependencies.catalog, key);
-    const [run] = await this.#runs.list(key.id, { id });
+    const [run] = await this.#runs.list(key.id, { ids: [id] });
     if (run === undefined) throw new ServiceError('caption_run_not_found', `The dataset has no run of captions ${id}.`);
     return run;
   }
@@ -212,8 +217,8 @@ export class CaptioningService {
 
   /** @throws as `run` */
   async stop(key: DatasetKey, id: string): Promise<CaptionRunView> {
-    await this.run(key, id);
-    await this.#runs.stop(id, { now: this.#dependencies.now() });
+    const run = await this.run(key, id);
+    await this.#runs.stop(run, { now: this.#dependencies.now() });
     this.#dependencies.jobs.wake();
     return this.run(key, id);
   }
@@ -223,7 +228,7 @@ export class CaptioningService {
     const run = await this.run(key, id);
     this.#servers.endpoint(run.endpoint);
     if (run.ended_at !== null) await this.#requireRoom(key.accountId);
-    await this.#runs.resume(id, this.#dependencies.now());
+    await this.#runs.resume(run, this.#dependencies.now());
     this.#dependencies.jobs.wake();
     return this.run(key, id);
   }
@@ -234,8 +239,7 @@ export class CaptioningService {
     page: { after?: string | undefined; limit: number },
   ): Promise<{ proposals: OpenProposal[]; isLast: boolean; total: number }> {
     await findRecord(this.#dependencies.catalog, key);
-    const found = await this.#runs.open(key.id, { ...page, limit: page.limit + 1 });
-    const total = await this.#runs.openCount(key.id);
+    const { proposals: found, total } = await this.#runs.open(key.id, { ...page, limit: page.limit + 1 });
     return { proposals: found.slice(0, page.limit), isLast: found.length <= page.limit, total };
   }
 
@@ -252,24 +256,16 @@ export class CaptioningService {
     await findRecord(this.#dependencies.catalog, key);
     const open = await this.#runs.openOf(key.id, [...accept.map(({ id }) => id), ...dismiss]);
     // Two runs on two machines may have proposed for one caption at the same moment.
-    const byCaption = new Map(
-      accept.flatMap((each) => (open.has(each.id) ? [[open.get(each.id)!.caption, each]] : [])),
-    );
-    const wanted = new Map([...byCaption.values()].map((each) => [each.id, each]));
-    const writes = [...wanted.values()].map((each) => writeOf(open.get(each.id)!, each));
+    const ofCaptions = accept
+      .filter(({ id }) => open.has(id))
+      .map((each) => [open.get(each.id)!.caption, each] as const);
+    const wanted = [...new Map(ofCaptions).values()];
+    const writes = wanted.map((each) => writeOf(open.get(each.id)!, each));
     const saved = writes.length === 0 ? undefined : await this.#captionWrites.save(key, writes, options);
-    const results = new Map<string, AcceptedProposal>();
-    for (const [i, id] of [...wanted.keys()].entries()) {
-      const result = saved?.captions[i];
-      if (result?.outcome === 'saved') results.set(id, { id, outcome: 'accepted' });
-      if (result?.outcome === 'conflict') {
-        // An earlier attempt may have stored it, and lost its answer.
-        const isOwn = result.current?.sha256 === textDigestOf(writes[i]!.text);
-        results.set(id, { id, outcome: isOwn ? 'accepted' : 'outdated' });
-      }
-      if (result?.outcome === 'rejected') results.set(id, { id, outcome: 'rejected', problem: result.problem });
-    }
-    const accepted = accept.map(({ id }): AcceptedProposal => results.get(id) ?? { id, outcome: 'not_open' });
+    const results = new Map(
+      saved?.captions.map((result, i) => [wanted[i]!.id, acceptedOf(wanted[i]!.id, result, writes[i]!.text)]),
+    );
+    const accepted = accept.map(({ id }) => results.get(id) ?? ({ id, outcome: 'not_open' } as const));
     const stored = accepted.filter(({ outcome }) => outcome === 'accepted').map(({ id }) => id);
     await this.#runs.decide(stored, 'accepted');
     const dismissed = await this.#runs.decide(
@@ -290,6 +286,11 @@ function writeOf(proposal: OpenProposal, { text, condition }: Acceptance) {
     ...{ filename, text: text ?? own, condition: condition ?? expected },
     ...(!isEdited && { origin: originOf(proposal) }),
   };
+}
+
+function acceptedOf(id: string, result: CaptionResult, text: string): AcceptedProposal {
+  if (result.outcome === 'rejected') return { id, outcome: 'rejected', problem: result.problem };
+  return { id, outcome: hasText(result, text) ? 'accepted' : 'outdated' };
 }
 
 function presetNotFound(name: string): ServiceError {

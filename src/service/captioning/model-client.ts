@@ -1,5 +1,7 @@
-import { request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { WireCaptionEndpoint } from '../../api/caption-schemas.js';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import { connectionFailure } from '../webhooks/post.js';
 import { answerIn, errorOutcome, errorWords, type ModelAnswer } from '../../dataset/captioning/answers.js';
@@ -26,6 +28,7 @@ export interface CaptionEndpoint {
 }
 
 export interface ModelQuestion {
+  readonly model: string;
   readonly prompt: string;
   /** JPEG in Base64, the only form that all servers accept. */
   readonly pictures: readonly string[];
@@ -62,7 +65,7 @@ interface Exchange {
  *
  * @throws the error of the connection; the signal's reason
  */
-function exchange(
+async function exchange(
   { url, key }: CaptionEndpoint,
   path: string,
   { body, signal }: { body?: object; signal: AbortSignal },
@@ -75,35 +78,31 @@ function exchange(
     ...(key !== undefined && { authorization: `Bearer ${key}` }),
     ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
   };
-  return new Promise((resolve, reject) => {
-    const method = text === undefined ? 'GET' : 'POST';
-    // A connection that is kept alive may be closed by the server as the next question is sent.
-    const sent = send(target, { method, headers, signal, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        chunks.push(chunk);
-        if (bytes > MAX_ANSWER_BYTES) response.destroy(new AnswerTooLong());
-      });
-      response.on('error', reject).on('end', () => {
-        const { statusCode: status = 0, headers: got } = response;
-        resolve({ status, retryAfter: got['retry-after'], body: Buffer.concat(chunks).toString() });
-      });
-    });
-    sent.on('error', reject).end(text);
-  });
+  const method = text === undefined ? 'GET' : 'POST';
+  // A connection that is kept alive may be closed by the server as the next question is sent.
+  const sent = send(target, { method, headers, signal, agent: false });
+  // Once the answer has begun, its stream has the error.
+  sent.on('error', () => {});
+  const [response] = (await once(sent.end(text), 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    if (bytes > MAX_ANSWER_BYTES) throw new AnswerTooLong();
+  }
+  const { statusCode: status = 0, headers: got } = response;
+  return { status, retryAfter: got['retry-after'], body: Buffer.concat(chunks).toString() };
 }
 
 /** Asks a model about pictures. @throws the signal's reason */
 export async function askModel(
   endpoint: CaptionEndpoint,
-  model: string,
   question: ModelQuestion,
   signal: AbortSignal,
 ): Promise<ModelAnswer | ModelBusy> {
   const ask = endpoint.dialect === 'ollama' ? ollamaRequest : openaiRequest;
-  const [path, body] = ask(endpoint, model, question);
+  const [path, body] = ask(endpoint, question);
   const result = await attempt(endpoint, path, { body, seconds: endpoint.timeoutSeconds, signal });
   if ('outcome' in result) return result;
   const { status, retryAfter, body: text } = result;
@@ -149,8 +148,8 @@ function withoutKey(words: string, { key }: CaptionEndpoint): string {
 
 type ModelRequest = [path: string, body: object];
 
-function openaiRequest(endpoint: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt, pictures, clip, maxTokens: max_tokens, seed } = question;
+function openaiRequest(endpoint: CaptionEndpoint, question: ModelQuestion): ModelRequest {
+  const { model, prompt, pictures, clip, maxTokens: max_tokens, seed } = question;
   const content = [
     // An object, since few servers accept a bare text; a JPEG, since llama.cpp and LM Studio reject WebP.
     ...pictures.map((jpeg) => ({ type: 'image_url', image_url: { url: `data:image/jpeg;base64,${jpeg}` } })),
@@ -163,46 +162,39 @@ function openaiRequest(endpoint: CaptionEndpoint, model: string, question: Model
 }
 
 /** Ollama's `/v1` makes a message of each part, at which some models fail. */
-function ollamaRequest({ body }: CaptionEndpoint, model: string, question: ModelQuestion): ModelRequest {
-  const { prompt: content, pictures, maxTokens: num_predict, seed } = question;
+function ollamaRequest({ body }: CaptionEndpoint, question: ModelQuestion): ModelRequest {
+  const { model, prompt: content, pictures, maxTokens: num_predict, seed } = question;
   const messages = [{ role: 'user', content, images: pictures }];
   const options = { num_predict, temperature: TEMPERATURE, seed, ...(body.options as object | undefined) };
   return ['/api/chat', { model, stream: false, messages, ...body, options }];
 }
 
-export interface EndpointState {
-  readonly model: string | null;
-  readonly isReachable: boolean;
-  /** Null where the server does not say. */
-  readonly hasVision: boolean | null;
-  readonly error: string | null;
-}
+export type EndpointState = Omit<WireCaptionEndpoint, 'name'>;
 
 /** Whether a server answers, and what it says of its model. @throws the signal's reason */
 export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSignal): Promise<EndpointState> {
   const isOllama = endpoint.dialect === 'ollama';
   const listed = await attempt(endpoint, isOllama ? '/api/tags' : '/models', { seconds: LIST_SECONDS, signal });
-  const unknown = { model: endpoint.model ?? null, hasVision: null };
-  if ('outcome' in listed) return { ...unknown, isReachable: false, error: listed.message };
+  const unknown = { model: endpoint.model ?? null, vision: null };
+  if ('outcome' in listed) return { ...unknown, reachable: false, error: listed.message };
   const list = parsedList(listed.body);
-  const rows: ModelList['models'] = [list.data, list.models].find(Array.isArray) ?? [];
+  const rows = [list.data, list.models].find((each) => Array.isArray(each)) ?? [];
   const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
   const model = endpoint.model ?? (names.length === 1 ? names[0] : undefined);
-  const isReachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
+  const reachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
   const refusal = `It answered ${listed.status}: ${withoutKey(errorWords(listed.body), endpoint)}`;
-  if (!isReachable) return { ...unknown, isReachable, error: refusal };
+  if (!reachable) return { ...unknown, reachable, error: refusal };
   if (model === undefined) {
     const found = names.length === 0 ? 'no model' : `${names.length} models: ${names.slice(0, 10).join(', ')}`;
-    return { ...unknown, isReachable, error: `The server lists ${found}. The operator names one with #MODEL.` };
+    return { ...unknown, reachable, error: `The server lists ${found}. The operator names one with #MODEL.` };
   }
   const shown = isOllama
     ? await attempt(endpoint, '/api/show', { body: { model }, seconds: LIST_SECONDS, signal })
     : listed;
   const { capabilities = list.models?.[0]?.capabilities } = 'body' in shown ? parsedList(shown.body) : {};
-  const sees = Array.isArray(capabilities)
-    ? capabilities.includes('vision') || capabilities.includes('multimodal')
-    : null;
-  return { model, isReachable, hasVision: sees, error: null };
+  const said = capabilities ?? rows.find((row) => row?.id === model)?.architecture?.input_modalities;
+  const vision = Array.isArray(said) ? ['vision', 'multimodal', 'image'].some((word) => said.includes(word)) : null;
+  return { model, reachable, vision, error: null };
 }
 
 /** It is stored with each caption. */
@@ -210,10 +202,18 @@ function isModelName(name: unknown): name is string {
   return typeof name === 'string' && /^\P{C}{1,500}$/u.test(name);
 }
 
+interface ListedModel {
+  readonly id?: unknown;
+  readonly name?: unknown;
+  readonly capabilities?: string[];
+  /** Of llama.cpp's router, and of OpenRouter. */
+  readonly architecture?: { readonly input_modalities?: string[] };
+}
+
 interface ModelList {
-  readonly data?: readonly { readonly id?: unknown; readonly name?: unknown }[];
+  readonly data?: readonly ListedModel[];
   /** Of Ollama's list, and of llama.cpp's beside `data`. */
-  readonly models?: readonly { readonly id?: unknown; readonly name?: unknown; readonly capabilities?: string[] }[];
+  readonly models?: readonly ListedModel[];
   readonly capabilities?: string[];
 }
 

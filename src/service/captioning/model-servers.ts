@@ -1,13 +1,7 @@
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { FairQueue } from '../../storage/fair-queue.js';
-import {
-  askModel,
-  type CaptionEndpoint,
-  type EndpointState,
-  endpointState,
-  type ModelQuestion,
-} from './model-client.js';
+import { askModel, type CaptionEndpoint, type ModelQuestion } from './model-client.js';
 
 /** For a server that does not say how long it is busy. */
 const PAUSE_SECONDS = 5;
@@ -18,9 +12,6 @@ const PREPARED = 2;
 
 interface ModelServer {
   readonly endpoint: CaptionEndpoint;
-  /** Files that are prepared or asked about. */
-  readonly files: FairQueue;
-  /** Requests. */
   readonly queue: FairQueue;
   /** Until then it is not asked. */
   busyUntil: Micros;
@@ -31,17 +22,13 @@ export class ModelServers {
   readonly #servers: ReadonlyMap<string, ModelServer>;
   readonly #now: () => Micros;
   readonly #onAsked: (outcome: string) => void;
-  /** What is being asked: two runs may have the same question. */
-  readonly #questions = new Set<string>();
 
   constructor(
     endpoints: readonly CaptionEndpoint[],
     options: { now: () => Micros; onAsked: (outcome: string) => void },
   ) {
     const server = (endpoint: CaptionEndpoint): ModelServer => {
-      const { concurrency } = endpoint;
-      const queues = { files: new FairQueue(concurrency + PREPARED), queue: new FairQueue(concurrency) };
-      return { endpoint, ...queues, busyUntil: 0 };
+      return { endpoint, queue: new FairQueue(endpoint.concurrency), busyUntil: 0 };
     };
     this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
     this.#now = options.now;
@@ -52,9 +39,13 @@ export class ModelServers {
     return [...this.#servers.keys()];
   }
 
-  /** Files at once, of all. */
-  get filesAtOnce(): number {
-    return [...this.#servers.values()].reduce((sum, { endpoint }) => sum + endpoint.concurrency, PREPARED);
+  /** Files that are prepared and asked about at once, by all servers or by one; at least one, for an endpoint that was removed. */
+  filesAtOnce(name?: string): number {
+    const servers = [...this.#servers.values()].filter(({ endpoint }) => name === undefined || endpoint.name === name);
+    return Math.max(
+      1,
+      servers.reduce((sum, { endpoint }) => sum + endpoint.concurrency + PREPARED, 0),
+    );
   }
 
   get inFlight(): number {
@@ -77,49 +68,28 @@ export class ModelServers {
     throw new ServiceError('caption_endpoint_not_found', message);
   }
 
-  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
-  state(name: string, signal: AbortSignal): Promise<EndpointState> {
-    return endpointState(this.endpoint(name), signal);
-  }
-
   /**
-   * Runs work that prepares a file and asks about it; `undefined` if the same question is being asked. What waits behind it holds
-   * no pictures.
+   * Asks when it is the turn of the account; `undefined` if by then the answer is not wanted.
    *
-   * @throws as `endpoint` and `work`; the signal's reason
+   * @throws ServiceError `caption_endpoint_not_found`; the signal's reason
    */
-  withFile<T>(
+  ask(
     name: string,
-    { question, accountId, signal }: { question: string; accountId: string; signal: AbortSignal },
-    work: () => Promise<T>,
-  ): Promise<T | undefined> {
-    const asking = async () => {
-      if (this.#questions.has(question)) return undefined;
-      this.#questions.add(question);
-      return work().finally(() => this.#questions.delete(question));
-    };
-    return this.#server(name).files.run(accountId, asking, { signal });
-  }
-
-  /** Runs work that asks when it is its turn. @throws as `endpoint` and `work`; the signal's reason */
-  inTurn<T>(
-    name: string,
-    { accountId, signal }: { accountId: string; signal: AbortSignal },
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return this.#server(name).queue.run(accountId, work, { signal });
-  }
-
-  /** @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
-  async ask(name: string, model: string, question: ModelQuestion, signal: AbortSignal) {
+    question: ModelQuestion,
+    { accountId, signal, isWanted }: { accountId: string; signal: AbortSignal; isWanted?: () => Promise<boolean> },
+  ) {
     const server = this.#server(name);
-    if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
-    const answer = await askModel(server.endpoint, model, question, signal);
-    const isBusy = 'retryAfterSeconds' in answer;
-    this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
-    if (!isBusy) return answer;
-    const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
-    server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
-    return { busyUntil: server.busyUntil };
+    const ask = async () => {
+      if ((await isWanted?.()) === false) return undefined;
+      if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
+      const answer = await askModel(server.endpoint, question, signal);
+      const isBusy = 'retryAfterSeconds' in answer;
+      this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
+      if (!isBusy) return answer;
+      const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
+      server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
+      return { busyUntil: server.busyUntil };
+    };
+    return server.queue.run(accountId, ask, { signal });
   }
 }

@@ -12,7 +12,7 @@ export interface JobHandler {
   /** Jobs at a time; an account has at most half of them while others wait. */
   readonly atOnce: number;
   /** Jobs of an account at a time, so that another finds a free place; `atOnce` by default. */
-  readonly ofAccount?: number;
+  readonly ofAccount?: number | ((accountId: string) => number);
   /** An hour by default. */
   readonly longestRetry?: Micros;
   /** False for owners whose jobs another process does. */
@@ -112,12 +112,13 @@ export class JobRunner {
   /** Claims jobs in rounds, one of each owner, until none is due or the handler has its limit. */
   async #startOf(handler: JobHandler, owners: JobOwner[]): Promise<void> {
     const { kind, atOnce, ofAccount = atOnce } = handler;
-    const most = Math.min(ofAccount, owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce);
+    const mostOf = (accountId: string) => (typeof ofAccount === 'number' ? ofAccount : ofAccount(accountId));
+    const most = owners.length > 1 ? Math.ceil(atOnce / 2) : atOnce;
     for (let due = owners; due.length > 0; ) {
       const next: JobOwner[] = [];
       for (const owner of due) {
         if (this.inFlight(kind) >= atOnce || this.#stopping.signal.aborted) return;
-        if (this.inFlight(kind, owner.accountId) >= most) continue;
+        if (this.inFlight(kind, owner.accountId) >= Math.min(most, mostOf(owner.accountId))) continue;
         const job = await this.#claim(owner);
         if (job === undefined) continue;
         this.#lastOwner.set(kind, owner.accountId);

@@ -68,7 +68,7 @@ export class MountRoot {
       });
     };
     this.#stopListening = catalog.changes.onAnyChange(
-      (id) => enqueueLater(id, QUIET),
+      (id, _, captionRun) => captionRun === undefined && enqueueLater(id, QUIET),
       () => enqueueLater(ALL, GAP_PAUSE),
     );
     await this.#enqueue([ALL], now());

@@ -62,8 +62,8 @@ export async function* watchAccount(
   };
 
   const unsubscribe = catalog.changes.onAnyChange(
-    (id) => {
-      if (foreignIds.has(id)) return;
+    (id, _, captionRun) => {
+      if (captionRun !== undefined || foreignIds.has(id)) return;
       changed.add(id);
       for (const [targetId, ids] of linkedIds) if (ids.includes(id)) changed.add(targetId);
       wake.abort();

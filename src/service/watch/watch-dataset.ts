@@ -14,12 +14,16 @@ const MAX_CHANGED_NAMES = 200;
 export interface DatasetChange extends DatasetSummary {
   /** Files that may have changed; `undefined` if any may. */
   readonly filenames: readonly string[] | undefined;
+  /** Runs of captions whose progress changed. */
+  readonly captionRuns: readonly string[];
 }
 
 export interface WatchOptions {
   readonly signal: AbortSignal;
   /** Also yields changes of linked datasets. */
   readonly withLinked?: boolean;
+  /** Also yields at progress of its runs of captions. */
+  readonly withCaptionRuns?: boolean;
 }
 
 /**
@@ -31,14 +35,17 @@ export interface WatchOptions {
 export async function* watchDataset(
   { catalog, rules, now }: ServiceDependencies,
   key: DatasetKey,
-  { signal, withLinked = false }: WatchOptions,
+  { signal, withLinked = false, withCaptionRuns = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
   let wake = new AbortController();
   const changed = new ChangedNames(key.id);
+  const runs = new Set<string>();
   const fingerprints = new Map<string, string>();
   const unsubscribe = catalog.changes.onAnyChange(
-    (id, filenames) => {
-      if (changed.add(id, filenames)) wake.abort();
+    (id, filenames, captionRun) => {
+      const isFollowed = captionRun === undefined ? changed.add(id, filenames) : withCaptionRuns && id === key.id;
+      if (isFollowed && captionRun !== undefined) runs.add(captionRun);
+      if (isFollowed) wake.abort();
     },
     () => {
       changed.addAll();
@@ -50,6 +57,8 @@ export async function* watchDataset(
       wake = new AbortController();
       // A change during the read is reported with the next one.
       const namesOf = changed.take();
+      const changedRuns = [...runs];
+      runs.clear();
       const dataset = await catalog.dataset(key);
       if (dataset === undefined) {
         if (fingerprints.size === 0) throw datasetNotFound(key.id);
@@ -65,9 +74,11 @@ export async function* watchDataset(
         const names = namesOf.get(each.id);
         const status = datasetStatusOf(each, at, rules);
         const fingerprint = fingerprintOf(each, status);
-        if (fingerprint !== fingerprints.get(each.id) || names === undefined || names.size > 0) {
+        const captionRuns = each === dataset ? changedRuns : [];
+        const hasChanged = names === undefined || names.size > 0 || captionRuns.length > 0;
+        if (hasChanged || fingerprint !== fingerprints.get(each.id)) {
           fingerprints.set(each.id, fingerprint);
-          yield { dataset: each, status, filenames: names && [...names] };
+          yield { dataset: each, status, filenames: names && [...names], captionRuns };
         }
       }
       const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;

@@ -2,27 +2,22 @@ import { type Compilable, type RawBuilder, sql } from 'kysely';
 import {
   type CaptionOutcome,
   MAX_FAILURES_IN_A_ROW,
-  meetsAllFiles,
+  OUTCOMES_OF_ONE_FILE,
   outcomeWords,
 } from '../../dataset/captioning/outcomes.js';
 import type { Micros } from '../../dataset/dataset.js';
+import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { enqueue, enqueueSelected } from './jobs.js';
+import { enqueue } from './jobs.js';
 import { insertAll, rowChunksOf, statementOf } from './statements.js';
 import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
-/** Replaced: a later run has made another proposal. Gone: the image or clip was removed. */
-export type ProposalState =
-  | 'waiting'
-  | 'ready'
-  | 'applied'
-  | 'proposed'
-  | 'accepted'
-  | 'dismissed'
-  | 'replaced'
-  | 'failed'
-  | 'gone';
+/** What became of a proposal. Replaced: a later run has made another one. */
+type Decision = 'accepted' | 'dismissed' | 'replaced';
+
+/** Gone: the image or clip was removed. */
+export type ProposalState = 'waiting' | 'ready' | 'applied' | 'proposed' | Decision | 'failed' | 'gone';
 
 export interface AskedOptions {
   readonly trigger: string;
@@ -39,6 +34,8 @@ export interface CaptionRun extends Omit<RunRow, 'options' | 'state' | 'streak_o
   readonly state: 'running' | 'ending' | 'done' | 'stopped';
   readonly options: AskedOptions;
 }
+
+export type RunKey = Pick<CaptionRun, 'id' | 'dataset_id'>;
 
 export interface CaptionRunView extends CaptionRun {
   readonly counts: Readonly<Partial<Record<ProposalState, number>>>;
@@ -71,29 +68,41 @@ function storedAs(filename: RawBuilder<unknown>): RawBuilder<unknown> {
 /** Its image or clip is still there. */
 const IS_OPEN = sql`proposal.state = 'proposed' and exists (select 1 from file where ${storedAs(sql`proposal.filename`)})`;
 
+/** The owner of the jobs of a run, so that runs on two endpoints do not wait for each other. */
+function ownerOf({ account_id, endpoint }: Pick<RunRow, 'account_id' | 'endpoint'>): string {
+  return `${account_id} ${endpoint}`;
+}
+
+/** The endpoint in the owner of a job that asks about a file. */
+export function endpointOfOwner(owner: string): string {
+  return owner.slice(owner.lastIndexOf(' ') + 1);
+}
+
 /** Runs that are kept besides those with open proposals. */
 const KEPT_RUNS = 20;
 
 /** Runs of captions by a model, their proposals, and the prompts of accounts. */
 export class CaptionRuns {
   readonly #db: Database;
+  readonly #announcing: Announcing;
 
-  constructor(db: Database) {
+  constructor(db: Database, announcing: Announcing) {
     this.#db = db;
+    this.#announcing = announcing;
   }
 
   /** Starts a run: each file is a job. Call `Jobs.wake` after it. */
-  start(
-    run: Omit<CaptionRunView, 'counts' | 'revision'>,
-    files: readonly Pick<Proposal, 'id' | 'filename' | 'caption'>[],
-  ) {
-    const { id: run_id, dataset_id, account_id: accountId, started_at: now } = run;
+  async start(run: CaptionRun, files: readonly Pick<Proposal, 'id' | 'filename' | 'caption'>[]): Promise<void> {
+    const { id: run_id, dataset_id, started_at: now } = run;
     const none = { base: null, question: null, answer: null, outcome: null, message: null };
     const rows = files.map((file) => ({ ...file, run_id, dataset_id, state: 'waiting', ...none }));
-    const jobs = files.map(({ id: key }, i) => ({ kind: 'caption-file' as const, key, accountId, dueAt: now + i }));
+    const owned = { kind: 'caption-file', accountId: ownerOf(run) } as const;
+    const jobs = files.map(({ id: key }, i) => ({ ...owned, key, dueAt: now + i }));
+    const announced = { datasetId: dataset_id, captionRun: run_id };
     const newest = sql`select id from caption_run where dataset_id = ${dataset_id} order by started_at desc limit ${sql.lit(KEPT_RUNS)}`;
-    return this.#db.transact({ isDurable: true }, ({ commit }) =>
+    await this.#db.transact({ isDurable: true }, ({ commit }) =>
       commit([
+        ...this.#announcing.notification(announced),
         ...insertAll(this.#db.query, 'caption_run', [
           { ...run, options: JSON.stringify(run.options), streak_of: null } as RunRow,
         ]),
@@ -104,6 +113,7 @@ export class CaptionRuns {
           (select 1 from caption_proposal where run_id = caption_run.id and state = 'proposed')`,
       ]),
     );
+    this.#announcing.changes.announce(announced);
   }
 
   async running(accountId: string): Promise<number> {
@@ -111,14 +121,14 @@ export class CaptionRuns {
     return (await this.#rows(rows)).length;
   }
 
-  /** Newest first. @param options.id only this one */
+  /** Newest first. @param options.ids only these */
   async list(
     datasetId: string,
-    { id, read = this.#db.read }: { id?: string; read?: Database['read'] } = {},
+    { ids, read = this.#db.read }: { ids?: readonly string[]; read?: Database['read'] } = {},
   ): Promise<CaptionRunView[]> {
     const revision = sql`(select max(number) from revision
       where revision.dataset_id = caption_run.dataset_id and change_id = caption_run.id) as revision`;
-    const ofDataset = sql`dataset_id = ${datasetId} ${id === undefined ? sql`` : sql`and id = ${id}`}`;
+    const ofDataset = sql`dataset_id = ${datasetId} ${ids === undefined ? sql`` : sql`and id in (${sql.join(ids)})`}`;
     const [runs, counts] = await read([
       this.#sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
         where ${ofDataset} order by started_at desc`,
@@ -142,11 +152,11 @@ export class CaptionRuns {
 
   /** A file that waits, and its run, which is running. */
   async waiting(id: string): Promise<{ file: Proposal; run: CaptionRun } | undefined> {
-    const [file] = await this.#rows<Proposal>(
-      sql`select * from caption_proposal where id = ${id} and state = 'waiting'`,
-    );
-    const running = sql<RunRow>`select * from caption_run where id = ${file?.run_id ?? ''} and state = 'running'`;
-    const [run] = file === undefined ? [] : await this.#rows<RunRow>(running);
+    const runId = sql`select run_id from caption_proposal where id = ${id}`;
+    const [[file], [run]] = await this.#db.read([
+      this.#sql<Proposal>`select * from caption_proposal where id = ${id} and state = 'waiting'`,
+      this.#sql<RunRow>`select * from caption_run where id = (${runId}) and state = 'running'`,
+    ]);
     return file && run && { file, run: runOf(run) };
   }
 
@@ -157,16 +167,19 @@ export class CaptionRuns {
   }
 
   /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
-  async record({ id, run_id }: Proposal, change: ProposalChange, now: Micros) {
-    await this.#withRun(run_id, false, async (run, { send, commit }) => {
+  async record({ id, run_id, dataset_id }: Proposal, change: ProposalChange, now: Micros): Promise<void> {
+    await this.#withRun({ id: run_id, dataset_id }, false, async (run, { send, commit }) => {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
-      if (run.state !== 'running') return void (await commit([this.#answered(id, { ...change, state: 'waiting' })]));
+      const kept = run.state === 'running' ? change : { ...change, state: 'waiting' as const };
+      // Another process may have recorded the file meanwhile.
+      const answered = this.#update(id, kept).where('state', '=', 'waiting');
+      if (run.state !== 'running') return void (await commit([answered]));
       const { outcome = null } = change;
       const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
-      const isUseless = outcome !== null && meetsAllFiles(outcome) && streak >= MAX_FAILURES_IN_A_ROW;
-      const reason = isUseless ? outcomeWords(outcome, change.message ?? null) : null;
+      const meetsAll = outcome !== null && !OUTCOMES_OF_ONE_FILE.includes(outcome);
+      const reason = meetsAll && streak >= MAX_FAILURES_IN_A_ROW ? outcomeWords(outcome, change.message ?? null) : null;
       const left = this.#sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
-      const [others] = (await send([...this.#replacing(id, change), this.#answered(id, change), left])).slice(-1);
+      const [others] = (await send([...this.#replacing(id, change), answered, left])).slice(-1);
       await commit([
         this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
           where id = ${run_id}`,
@@ -176,50 +189,50 @@ export class CaptionRuns {
   }
 
   /** Postpones the files of a run. */
-  async markBusy({ id, account_id: accountId }: CaptionRun, until: Micros): Promise<void> {
-    await this.#db.transact({ isDurable: false }, ({ commit }) =>
-      commit([
+  async markBusy(run: CaptionRun, until: Micros): Promise<void> {
+    await this.#withRun(run, false, async ({ id }, { commit }) => {
+      await commit([
         this.#sql`update caption_run set busy_until = ${until} where id = ${id} and state = 'running'`,
-        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${accountId}
+        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${ownerOf(run)}
           and due_at < ${until} and lease is null and key in (select id from caption_proposal where run_id = ${id})`,
-      ]),
-    );
+      ]);
+    });
   }
 
   /** Stops a running run. Call `Jobs.wake` after it. @param reason why, unless a person stops it */
-  async stop(runId: string, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
-    await this.#withRun(runId, true, async (run, { commit }) => {
+  async stop(key: RunKey, { now, reason = null }: { now: Micros; reason?: string | null }): Promise<void> {
+    await this.#withRun(key, true, async (run, { commit }) => {
       if (run.state === 'running') await commit(this.#ending(run, { reason, now }));
     });
   }
 
   /** Asks about the files of an ended run that wait or have failed. Call `Jobs.wake` after it. */
-  async resume(runId: string, now: Micros): Promise<void> {
-    await this.#withRun(runId, true, async (run, { send, commit }) => {
+  async resume(key: RunKey, now: Micros): Promise<void> {
+    await this.#withRun(key, true, async (run, { send, commit }) => {
       if (run.state === 'running' || run.state === 'ending') return;
       const [left] = await send([
         // An answer that came after the run was stopped stays one that was cut off.
         this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', message = null,
           outcome = case when state = 'waiting' and answer is not null then outcome end
-          where run_id = ${runId} and state in ('waiting', 'failed') returning id`,
+          where run_id = ${run.id} and state in ('waiting', 'failed') returning id`,
       ]);
       if (left.length === 0) return;
-      const account = sql`select ${run.account_id} as account_id, cast(${now} as bigint) as due_at`;
-      const files = sql<{ key: string; account_id: string; due_at: number }>`(select id as key, account_id, due_at
-        from caption_proposal, (${account}) as owner where run_id = ${runId} and state = 'waiting')`;
+      const owned = { kind: 'caption-file', accountId: ownerOf(run), dueAt: now } as const;
+      const jobs = left.map(({ id: key }) => ({ ...owned, key }));
       await commit([
         this.#sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
-          where id = ${runId}`,
-        enqueueSelected(this.#db.query, 'caption-file', files),
+          where id = ${run.id}`,
+        ...enqueue(this.#db.query, jobs),
       ]);
     });
   }
 
-  #ending({ id: key, account_id: accountId }: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
+  #ending(run: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
+    const { id: key, account_id: accountId } = run;
     return [
       this.#sql`update caption_run set state = 'ending', reason = ${reason} where id = ${key}`,
       // Those that run lose their lease.
-      this.#sql`delete from job where kind = 'caption-file' and account_id = ${accountId}
+      this.#sql`delete from job where kind = 'caption-file' and account_id = ${ownerOf(run)}
         and key in (select id from caption_proposal where run_id = ${key})`,
       ...enqueue(this.#db.query, [{ kind: 'caption-run', key, accountId, dueAt: now }]),
     ];
@@ -236,60 +249,44 @@ export class CaptionRuns {
 
   /** Ends a run, and records its event. @param reason why its captions became proposals */
   async finish(
-    run: CaptionRun,
+    key: RunKey,
     changes: ReadonlyMap<string, ProposalChange>,
     { at, reason, event }: { at: Micros; reason: string | null; event: (ended: CaptionRunView) => NewEvent },
   ): Promise<void> {
-    const { query } = this.#db;
     const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
     const others = [...changes].filter(([, { state }]) => state !== 'applied');
-    const why = reason ?? run.reason;
-    const ofRun = sql`run_id = ${run.id} and state = 'ready'`;
-    const proposing = [
-      this
-        .#sql`update caption_proposal set state = 'replaced' where dataset_id = ${run.dataset_id} and state = 'proposed'
-        and caption in (select caption from caption_proposal where ${ofRun})`,
-      this.#sql`update caption_proposal set state = 'proposed' where ${ofRun}`,
-    ];
-    const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
-    const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
-    await this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+    await this.#withRun(key, true, async (run, { send, commit }) => {
+      const why = reason ?? run.reason;
+      const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
+      const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
       await send([
         ...rowChunksOf(applied).map(
           (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
         ),
         ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
-        ...(reason === null ? [] : proposing),
         this.#sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
-      const [ended] = await this.list(run.dataset_id, { id: run.id, read: send });
-      const [webhooks] = await send([receivers(query, run.account_id, 'captions.finished')]);
-      await commit(ended === undefined ? [] : insertDeliveries(query, webhooks, event(ended)));
+      const [ended] = await this.list(run.dataset_id, { ids: [run.id], read: send });
+      const [webhooks] = await send([receivers(this.#db.query, run.account_id, 'captions.finished')]);
+      await commit(ended === undefined ? [] : insertDeliveries(this.#db.query, webhooks, event(ended)));
     });
   }
 
-  /** Open proposals by the name of their captions. */
-  open(
-    datasetId: string,
-    { after = '', limit }: { after?: string | undefined; limit: number },
-  ): Promise<OpenProposal[]> {
-    return this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.caption > ${after}`, limit);
-  }
-
-  async openCount(datasetId: string): Promise<number> {
-    const ofDataset = sql`proposal.dataset_id = ${datasetId} and ${IS_OPEN}`;
-    const open = sql<{ files: number }>`select count(*) as files from caption_proposal as proposal where ${ofDataset}`;
-    return Number((await this.#rows<{ files: number }>(open))[0]?.files);
+  /** Open proposals by the name of their captions, and the number of all. */
+  async open(datasetId: string, { after = '', limit }: { after?: string | undefined; limit: number }) {
+    const ofDataset = sql`proposal.dataset_id = ${datasetId}`;
+    const proposals = await this.#open(sql`${ofDataset} and proposal.caption > ${after}`, limit);
+    const [count] = await this.#rows<{ files: number }>(
+      sql`select count(*) as files from caption_proposal as proposal where ${ofDataset} and ${IS_OPEN}`,
+    );
+    return { proposals, total: Number(count?.files) };
   }
 
   async openOf(datasetId: string, ids: readonly string[]): Promise<Map<string, OpenProposal>> {
-    const found = await Promise.all(
-      rowChunksOf(ids).map((chunk) =>
-        this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.id in (${sql.join(chunk)})`, chunk.length),
-      ),
-    );
-    return new Map(found.flat().map((proposal) => [proposal.id, proposal]));
+    if (ids.length === 0) return new Map();
+    const open = this.#open(sql`proposal.dataset_id = ${datasetId} and proposal.id in (${sql.join(ids)})`, ids.length);
+    return new Map((await open).map((proposal) => [proposal.id, proposal]));
   }
 
   async #open(condition: RawBuilder<unknown>, limit: number): Promise<OpenProposal[]> {
@@ -302,12 +299,11 @@ export class CaptionRuns {
   }
 
   /** Decides open proposals. @returns those that were open */
-  async decide(ids: readonly string[], state: 'accepted' | 'dismissed'): Promise<string[]> {
-    const decided = rowChunksOf(ids).map((chunk) =>
-      this.#rows<{ id: string }>(sql`update caption_proposal set state = ${state}
-        where id in (${sql.join(chunk)}) and state = 'proposed' returning id`),
-    );
-    return (await Promise.all(decided)).flat().map(({ id }) => id);
+  async decide(ids: readonly string[], state: Exclude<Decision, 'replaced'>): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const decided = sql`update caption_proposal set state = ${state}
+      where id in (${sql.join(ids)}) and state = 'proposed' returning id`;
+    return (await this.#rows<{ id: string }>(decided)).map(({ id }) => id);
   }
 
   /** By name. */
@@ -315,11 +311,9 @@ export class CaptionRuns {
     return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
   }
 
-  async savePreset(preset: Schema['caption_preset']): Promise<void> {
-    const insert = this.#db.query.insertInto('caption_preset').values(preset);
-    await insert
-      .onConflict((at) => at.columns(['account_id', 'name']).doUpdateSet({ prompt: preset.prompt }))
-      .execute();
+  async savePreset({ account_id, name, prompt }: Schema['caption_preset']): Promise<void> {
+    await this.#rows(sql`insert into caption_preset (account_id, name, prompt) values (${account_id}, ${name}, ${prompt})
+      on conflict (account_id, name) do update set prompt = excluded.prompt`);
   }
 
   async removePreset(accountId: string, name: string): Promise<boolean> {
@@ -327,10 +321,8 @@ export class CaptionRuns {
     return (await this.#rows(removal)).length > 0;
   }
 
-  #update(id: string, { state, base, question, answer, outcome, message }: ProposalChange) {
-    const given = { state, base, question, answer, outcome, message };
-    const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-    return this.#db.query.updateTable('caption_proposal').set(set).where('id', '=', id);
+  #update(id: string, change: ProposalChange) {
+    return this.#db.query.updateTable('caption_proposal').set(change).where('id', '=', id);
   }
 
   /** A file has one open proposal. */
@@ -341,18 +333,20 @@ export class CaptionRuns {
     return state === 'proposed' ? [replaced] : [];
   }
 
-  /** Of a file that another process has not recorded meanwhile. */
-  #answered(id: string, change: ProposalChange): Compilable<unknown> {
-    return this.#update(id, change).where('state', '=', 'waiting');
-  }
-
-  /** Runs work that holds the lock of a run, so that its last file is recorded once. */
-  #withRun(id: string, isDurable: boolean, work: (run: RunRow, transaction: Transaction) => Promise<void>) {
+  /** Runs work that holds the lock of a run, so that its last file is recorded once, and announces its progress. */
+  async #withRun(
+    { id, dataset_id: datasetId }: RunKey,
+    isDurable: boolean,
+    work: (run: RunRow, transaction: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const { changes, notification } = this.#announcing;
+    const announced = { datasetId, captionRun: id };
     const locked = this.#db.query.selectFrom('caption_run').selectAll().where('id', '=', id).forNoKeyUpdate();
-    return this.#db.transact({ isDurable }, async (transaction) => {
-      const [[run]] = await transaction.send([locked]);
+    await this.#db.transact({ isDurable }, async (transaction) => {
+      const [[run]] = await transaction.send([locked, ...notification(announced)]);
       if (run !== undefined) await work(run, transaction);
     });
+    changes.announce(announced);
   }
 
   #sql<Row = unknown>(parts: TemplateStringsArray, ...values: unknown[]): Compilable<Row> {

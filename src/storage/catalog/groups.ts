@@ -3,7 +3,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { type Group, MAX_GROUPS, NEW_GROUP } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
-import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
+import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import { type DatasetKeyOfAccount, groupsInRow } from './rows.js';
 import { rowChunksOf, statementOf, withDataset } from './statements.js';
@@ -28,9 +28,9 @@ type Change = (
  */
 export class Groups {
   readonly #db: Database;
-  readonly #announcing: { readonly changes: ChangeFeed; readonly notification: NotifyInstances };
+  readonly #announcing: Announcing;
 
-  constructor(db: Database, announcing: { changes: ChangeFeed; notification: NotifyInstances }) {
+  constructor(db: Database, announcing: Announcing) {
     this.#db = db;
     this.#announcing = announcing;
   }

@@ -57,7 +57,9 @@ export async function openCatalog(
 function partsOn(database: Database, options: CatalogOptions) {
   const catalog = new Catalog(database, options);
   const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
-  return { catalog, accounts, rechecks, jobs, captionRuns: new CaptionRuns(database), database };
+  const { notifyInstances: notification = () => [] } = options;
+  const captionRuns = new CaptionRuns(database, { changes: catalog.changes, notification });
+  return { catalog, accounts, rechecks, jobs, captionRuns, database };
 }
 
 /** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */

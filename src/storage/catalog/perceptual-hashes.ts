@@ -3,7 +3,7 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import type { ComparedFile } from '../../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { FileKind } from '../../dataset/media.js';
-import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
+import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
 import type { JobKind } from './jobs.js';
 import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
@@ -33,9 +33,9 @@ const IS_HASH_OF_FILE = sql`perceptual_hash.blob_key = file.dataset_id || '/' ||
 /** The perceptual hashes of images, and people's decisions about duplicates. */
 export class PerceptualHashes {
   readonly #db: Database;
-  readonly #announcing: { readonly changes: ChangeFeed; readonly notification: NotifyInstances };
+  readonly #announcing: Announcing;
 
-  constructor(db: Database, announcing: { changes: ChangeFeed; notification: NotifyInstances }) {
+  constructor(db: Database, announcing: Announcing) {
     this.#db = db;
     this.#announcing = announcing;
   }

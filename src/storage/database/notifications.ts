@@ -114,7 +114,8 @@ export class Notifications {
     } else if (message.sender === this.#sender) {
       if (message.datasetId === undefined) this.#onSelfTest();
     } else if (message.datasetId !== undefined) {
-      this.#listener.changes.announce({ datasetId: message.datasetId, filenames: message.filenames });
+      const { datasetId, filenames, captionRun } = message;
+      this.#listener.changes.announce({ datasetId, filenames, captionRun });
     }
   }
 }
@@ -123,17 +124,17 @@ function notifying(payload: string): RawBuilder<unknown> {
   return sql`select pg_notify(${sql.lit(CHANNEL)}, ${payload})`;
 }
 
-function payloadOf(sender: string, { datasetId, filenames }: AnnouncedChange): string {
-  const payload = JSON.stringify({ sender, datasetId, filenames });
+function payloadOf(sender: string, { datasetId, filenames, captionRun }: AnnouncedChange): string {
+  const payload = JSON.stringify({ sender, datasetId, filenames, captionRun });
   return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? JSON.stringify({ sender, datasetId }) : payload;
 }
 
 /** `undefined` for the message of another version, which may concern any dataset. */
 function messageIn(payload: string): (Partial<AnnouncedChange> & { readonly sender?: string }) | undefined {
   try {
-    const { sender, datasetId, filenames } = JSON.parse(payload);
+    const { sender, datasetId, filenames, captionRun } = JSON.parse(payload);
     const areNames = Array.isArray(filenames) && filenames.every((name) => typeof name === 'string');
-    return { sender, datasetId, filenames: areNames ? filenames : undefined };
+    return { sender, datasetId, captionRun, filenames: areNames ? filenames : undefined };
   } catch {
     return undefined;
   }

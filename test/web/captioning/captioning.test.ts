@@ -197,6 +197,32 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.reload();
     await captionOf(page, 'e.jpg').waitFor();
     expect(await messageOf(page).count()).toBe(0);
+    await chooseMore(page, 'Caption with a model …');
+    await page.getByText('1 run until now').click();
+    await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain('sentence: 1 waiting, 3 failed');
+  });
+
+  test('are counted for a token that only reads, which starts nothing', async () => {
+    const { api, id } = await openWith({ a: 'my own words', b: undefined });
+    const { body } = await api.json<{ secret: string }>('POST', '/tokens', { read_only: true });
+    const { page } = await site.openSignedOut(`/datasets/${id}`, { token: body.secret });
+    await chooseMore(page, 'Caption with a model …');
+    const dialog = page.getByRole('dialog', { name: /^Caption .* with a model$/ });
+    await dialog.getByText('1 without a caption, 1 by you: your 1 stays.').waitFor();
+    expect(await dialog.getByRole('button', { name: 'Caption 1 file' }).isDisabled()).toBe(true);
+  });
+
+  test('show what another client starts', async () => {
+    const { page, api, id } = await openWith({ a: undefined, b: undefined });
+    await cardOf(page, 'b.jpg').waitFor();
+    let answer = (_: Mode) => {};
+    model.asked.length = 0;
+    model.mode = (_, index) => (index < 1 ? 'writes a caption' : new Promise<Mode>((resolve) => (answer = resolve)));
+    await api.json('POST', `/${id}/caption-runs`, {});
+    await soon(() => messageOf(page).textContent()).toContain('test-vl captions 1 of 2 files');
+    answer('writes a caption');
+    await messageOf(page).waitFor({ state: 'detached' });
+    await soon(() => api.filenames(id)).toContain('b.txt');
   });
 });
 

@@ -1,4 +1,5 @@
-import { type ReactNode, useId } from 'react';
+import type { ReactNode } from 'react';
+import { TextField } from '../../ui/fields.js';
 import { countOf } from '../../ui/format.js';
 import { Choices } from '../../ui/panel.js';
 import { cleaned } from '../tags/caption-tags.js';
@@ -89,7 +90,7 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
     case 'prepend':
     case 'append':
       return (
-        <Field
+        <TextField
           label="Trigger word"
           value={change.trigger}
           onChange={(trigger) => onChange({ ...change, trigger })}
@@ -100,8 +101,8 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
       return (
         <>
           <div className="grid gap-3 sm:grid-cols-2">
-            <Field label="Find" value={change.find} onChange={(find) => onChange({ ...change, find })} />
-            <Field
+            <TextField label="Find" value={change.find} onChange={(find) => onChange({ ...change, find })} />
+            <TextField
               label="Replace with"
               value={change.replacement}
               onChange={(replacement) => onChange({ ...change, replacement })}
@@ -132,7 +133,7 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
     case 'fill':
       return (
         <>
-          <Field
+          <TextField
             label="Text for missing captions"
             value={change.text}
             onChange={(text) => onChange({ ...change, text })}
@@ -143,37 +144,6 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
         </>
       );
   }
-}
-
-interface FieldProps {
-  readonly label: string;
-  readonly value: string;
-  readonly onChange: (value: string) => void;
-  readonly help?: string;
-}
-
-function Field({ label, value, onChange, help }: FieldProps) {
-  const id = useId();
-  return (
-    <div className="flex flex-col gap-1 text-sm">
-      <label htmlFor={id} className="font-medium">
-        {label}
-      </label>
-      <input
-        id={id}
-        autoComplete="off"
-        value={value}
-        onChange={(event) => onChange(event.target.value)}
-        aria-describedby={help && `${id}-help`}
-        className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5"
-      />
-      {help !== undefined && (
-        <p id={`${id}-help`} className="text-muted">
-          {help}
-        </p>
-      )}
-    </div>
-  );
 }
 
 function Check({
