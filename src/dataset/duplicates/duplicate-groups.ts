@@ -36,8 +36,17 @@ export interface DuplicateGroup {
 const MAX_DISTANCE = 31;
 const MIN_QUALITY = 50;
 
-/** The mean ΔE*ab of the fields. Recompression and crops of 2 % stay below 2; a drawing in other colours has more than 10. */
-const MAX_COLOUR_DIFFERENCE = 6;
+/**
+ * What the fields of two pictures may differ in, as ΔE*ab (CIE 1976), once the lightness of the whole is made equal. Tuned on the
+ * series of test/dataset/duplicates/picture-series.ts; docs/inspection.md has the result.
+ */
+const MAX_MEAN_DIFFERENCE = 6;
+
+/** A burst whose exposure changes by up to ⅔ of a stop differs by up to 15 in the lightness of the whole. */
+const MAX_LIGHTNESS_DIFFERENCE = 16;
+
+/** A camera or an encoder changes all fields a little; a thing that has moved, or has another colour, changes a few of them much. */
+const maxFieldDifference = (mean: number) => 4 + 5 * mean;
 
 const REASONS: readonly (readonly [DuplicateGroup['reason'], (file: ComparedFile) => number])[] = [
   ['pixels', ({ pixels }) => pixels],
@@ -96,8 +105,7 @@ export function* duplicateGroups(
     for (const kind of ['alike', 'mirrored'] as const) {
       if (hash === undefined || hash.quality < MIN_QUALITY) break;
       for (const [other, distance] of index.near(kind === 'alike' ? hash.pdq : hash.mirrored)) {
-        if (isGrouped[other] || colourDifference(hash, hashes[other]!, kind) > MAX_COLOUR_DIFFERENCE) continue;
-        add(other, kind, distance);
+        if (!isGrouped[other] && haveLikeColours(hash, hashes[other]!, kind)) add(other, kind, distance);
       }
     }
     yield members.length === 0 ? undefined : groupOf(keeper, members);
@@ -171,14 +179,25 @@ function bandsOf(pdq: Uint8Array): Uint16Array {
   return new Uint16Array(pdq.slice().buffer);
 }
 
-function colourDifference({ colours: a }: PerceptualHash, { colours: b }: PerceptualHash, kind: Duplicate['kind']) {
-  let sum = 0;
-  for (let field = 0; field < COLOUR_FIELDS * COLOUR_FIELDS; field++) {
+function haveLikeColours(
+  { colours: a }: PerceptualHash,
+  { colours: b }: PerceptualHash,
+  kind: Duplicate['kind'],
+): boolean {
+  const fields = Array.from({ length: COLOUR_FIELDS * COLOUR_FIELDS }, (_, field) => {
     const other = kind === 'mirrored' ? field ^ (COLOUR_FIELDS - 1) : field;
     const difference = (part: number) => a[field * 3 + part]! - b[other * 3 + part]!;
-    sum += Math.hypot(difference(0), difference(1), difference(2));
-  }
-  return sum / (COLOUR_FIELDS * COLOUR_FIELDS);
+    return [difference(0), difference(1), difference(2)] as const;
+  });
+  const lightness = meanOf(fields.map(([l]) => l));
+  const differences = fields.map(([l, ...others]) => Math.hypot(l - lightness, ...others));
+  const mean = meanOf(differences);
+  if (Math.abs(lightness) > MAX_LIGHTNESS_DIFFERENCE || mean > MAX_MEAN_DIFFERENCE) return false;
+  return Math.max(...differences) <= maxFieldDifference(mean);
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function groupOf(keeper: ComparedFile, found: readonly Duplicate[]): DuplicateGroup {
