@@ -5,6 +5,7 @@ import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
+import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
 export function RejectedUploads({
@@ -55,6 +56,7 @@ export function RejectedUploads({
                 </p>
                 <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
               </div>
+              <ReplaceButton datasetId={dataset.id} filename={filename} etag={undefined} />
               <WriteButton
                 aria-label={`Dismiss ${filename}`}
                 disabled={withdrawing.has(filename)}

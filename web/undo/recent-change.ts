@@ -11,6 +11,8 @@ export interface RecentChange {
   readonly kept: readonly string[];
   readonly made: MadeRevisions | MadeDecision;
   readonly isUndo: boolean;
+  /** The text of the change that was undone. */
+  readonly undone?: string;
   /** What an undo of this change had done when it failed. */
   readonly partly?: PartialUndo;
 }
@@ -91,7 +93,11 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
       partly = await undoNext(client, datasetId, partly);
       putPartly(true);
     }
-    put(datasetId, { change: { ...outcomeOf(partly), isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
+    const isUndo = !change.isUndo;
+    const undone = change.undone ?? change.text;
+    const { text, ...outcome } = outcomeOf(partly);
+    const words = isUndo ? text : text.replace(/^Undone/, 'Made again');
+    put(datasetId, { change: { ...outcome, text: words, isUndo, undone }, isUndoing: false, failure: undefined });
   } catch (error) {
     putPartly(false, messageOf(error));
     signOutIfUnauthorized(error);

@@ -81,6 +81,9 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
+      // A tag that is removed takes its comma.
+      const isWhole = (tag: string) => tag.replaceAll(pattern, '').trim() === '';
+      if (replacement === '') return (text) => retagged(text, isWhole, '').replaceAll(pattern, '');
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);
     }

@@ -29,7 +29,12 @@ export type Draft = {
   /** `isTransient`: the service may have stored the text although its answer was lost. */
   | { readonly state: 'failed'; readonly reason: string; readonly isTransient: boolean }
   /** The caption was changed or deleted elsewhere. The user has to choose between both versions. */
-  | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined }
+  | {
+      readonly state: 'conflict';
+      readonly theirs: SavedCaption | undefined;
+      /** Whether the fetched dataset has shown their version: if it shows the one that was edited, that is back. */
+      readonly isFetched: boolean;
+    }
 );
 
 /** A caption that this page has saved since it last fetched the dataset. */
@@ -167,12 +172,21 @@ class Drafts {
     if (entry?.newer !== undefined && !entry.newer.replaced.has(current?.sha256)) this.#put(name, { newer: undefined });
     const draft = entry?.draft;
     if (draft === undefined || draft.state === 'saving' || entry?.newer?.replaced.has(current?.sha256)) return;
-    // The fetched dataset may be older than the conflict that a save has found.
-    const known = draft.state === 'conflict' ? [draft.base, draft.theirs] : [draft.base];
-    if (known.some((saved) => saved?.sha256 === current?.sha256)) return;
-    const isSame = current !== undefined && current.text !== null && displayText(current.text) === draft.text;
     const { text, base } = draft;
-    this.#put(name, { draft: isSame ? undefined : { state: 'conflict', text, base, theirs: current } });
+    if (current?.sha256 === base?.sha256) {
+      // The fetched dataset may be older than the conflict that a save has found.
+      if (draft.state !== 'conflict' || !draft.isFetched) return;
+      this.#put(name, { draft: { state: 'editing', text, base } });
+      this.save(name);
+      return;
+    }
+    if (draft.state === 'conflict' && draft.theirs?.sha256 === current?.sha256) {
+      if (!draft.isFetched) this.#put(name, { draft: { ...draft, isFetched: true } });
+      return;
+    }
+    const isSame = current !== undefined && current.text !== null && displayText(current.text) === draft.text;
+    const conflict: Draft = { state: 'conflict', text, base, theirs: current, isFetched: true };
+    this.#put(name, { draft: isSame ? undefined : conflict });
   }
 
   async #send(name: CaptionName, draft: Draft): Promise<void> {
@@ -187,7 +201,7 @@ class Drafts {
         ? await checkCaption(client, { ...nameOf(name), base })
         : await saveCaption(client, { ...nameOf(name), text: textToSave(text, base), base });
       if (result.state === 'saved') this.#finishSave(name, result.saved, base);
-      else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs });
+      else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs, isFetched: false });
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });

@@ -14,7 +14,7 @@ const useTagStyle = () => useStored('trainyard-tags-as', ['chips', 'text'], 'chi
 export function TagStyleChoice() {
   const [style, setStyle] = useTagStyle();
   const options = [{ value: 'chips', label: 'Chips' } as const, { value: 'text', label: 'Text' } as const];
-  return <Choices label="Captions with commas as" options={options} value={style} onChange={setStyle} />;
+  return <Choices label="Show tags as" options={options} value={style} onChange={setStyle} />;
 }
 
 const NO_TAGS: readonly string[] = [];
@@ -49,7 +49,7 @@ export function TagChips({ datasetId, pair, tags, marks, onWrite }: TagChipsProp
     <div
       dir="auto"
       onClick={() => onWrite()}
-      className="absolute inset-0 flex cursor-text flex-wrap content-start gap-1 overflow-y-auto rounded-md border border-transparent px-2 py-1 text-xs leading-5 group-has-[textarea:focus]/caption:hidden hover:border-line pointer-coarse:text-base"
+      className="absolute inset-0 flex cursor-text flex-wrap content-start gap-x-1 gap-y-0.5 overflow-y-auto rounded-md border border-transparent px-2 py-1 text-xs leading-4.5 group-has-[textarea:focus]/caption:hidden hover:border-line pointer-coarse:text-base"
     >
       {tags.map((tag) => (
         <span key={tag} className="flex max-w-full rounded-full bg-raised">
