@@ -9,7 +9,6 @@ import {
   saveCaption,
   textToSave,
 } from './save-caption.js';
-import { storeDraft, storedDrafts } from './stored-drafts.js';
 import { rememberText } from './texts.js';
 
 /** A text that the user has typed and that is not saved yet. */
@@ -59,6 +58,9 @@ export function failureOf(draft: Draft | undefined): string | undefined {
 const CONFIRMATION_MS = 2500;
 const FIRST_RETRY_MS = 4000;
 const MAX_RETRY_MS = 60_000;
+
+/** Of the keys in the storage of this tab. */
+const PREFIX = 'trainyard.draft ';
 
 const LEFT = 'The page was left before it was saved.';
 
@@ -299,4 +301,32 @@ function newerOf(
   const replaced = new Set(entry?.newer?.replaced).add(over?.sha256);
   replaced.delete(saved?.sha256);
   return { saved, replaced };
+}
+
+/** A text that was typed and not saved. */
+interface StoredDraft extends CaptionName {
+  readonly text: string;
+  readonly base: SavedCaption | undefined;
+}
+
+/** Keeps a draft in the storage of this tab, which survives a reload and a crash; without a draft, removes it. */
+function storeDraft({ datasetId, filename }: CaptionName, draft: Omit<StoredDraft, keyof CaptionName> | undefined) {
+  const key = `${PREFIX}${datasetId}/${filename}`;
+  try {
+    if (draft === undefined) sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, JSON.stringify({ datasetId, filename, text: draft.text, base: draft.base }));
+  } catch {
+    // The storage is full or switched off. The draft is kept in memory, and the browser asks before the page is left.
+  }
+}
+
+/** The drafts that this tab had when its page was left. */
+function storedDrafts(): StoredDraft[] {
+  try {
+    return Object.keys(sessionStorage)
+      .filter((key) => key.startsWith(PREFIX))
+      .map((key) => JSON.parse(sessionStorage.getItem(key) ?? '') as StoredDraft);
+  } catch {
+    return [];
+  }
 }
