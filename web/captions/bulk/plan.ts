@@ -17,6 +17,11 @@ export type BulkChange =
     } & Matching)
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
+/** Gives a tag another text; by default, removes it. */
+export function retagging(tag: string, to = ''): BulkChange {
+  return { kind: 'replace', find: tag, replacement: to, asTag: true, matchesCase: true, wholeWords: true };
+}
+
 /** A change of one caption. */
 export interface CaptionChange {
   readonly filename: string;
