@@ -75,12 +75,13 @@ export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogPr
           </ul>
         )}
         {isTyped && (
-          <ChangePreview planned={planned}>
+          <>
             <p role="status" className="text-sm text-muted">
               {planned.plan?.changes.length === 0 &&
                 (isRemoval ? 'None of their captions has this tag.' : 'Each of their captions has this tag.')}
             </p>
-          </ChangePreview>
+            <ChangePreview planned={planned} />
+          </>
         )}
         <DialogActions>
           <Button kind="quiet" onClick={onClose}>
