@@ -23,9 +23,8 @@ const NO_TAGS: readonly string[] = [];
 export function useChips(filename: string, text: string): readonly string[] {
   const [style] = useTagStyle();
   return useMemo(() => {
-    if (style === 'text' || !isTextCaption(filename) || isSentence(text)) return NO_TAGS;
-    const tags = tagsIn(text);
-    return tags.length > 1 ? tags : NO_TAGS;
+    const isList = isTextCaption(filename) && /[,，、]/.test(text) && !isSentence(text);
+    return isList && style === 'chips' ? tagsIn(text) : NO_TAGS;
   }, [style, filename, text]);
 }
 
@@ -70,6 +69,8 @@ export function TagChips({ datasetId, pair, tags, marks, onWrite }: TagChipsProp
               tabIndex={-1}
               aria-label={`Remove the tag ${tag}`}
               title="Remove the tag"
+              // The focus stays where it is: the button leaves with its tag.
+              onMouseDown={(event) => event.preventDefault()}
               onClick={(event) => {
                 event.stopPropagation();
                 remove(tag);
