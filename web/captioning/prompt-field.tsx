@@ -5,7 +5,7 @@ import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../src/dataset/captioning/pr
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
-import { FIELD, Labelled, TextField } from './fields.js';
+import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import type { CaptionOptions } from './kept-options.js';
 
 /** In place of the name of a preset. */

@@ -38,12 +38,7 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
       {isReading && <CaptionProgress done={known} total={pairs.length} what="captions read" />}
       {error !== undefined && <p role="alert">Could not read all captions. {messageOf(error)}</p>}
       {findings.map((finding) => (
-        <FindingGroup
-          key={finding.code + finding.what}
-          title={TITLES[finding.code]}
-          count={finding.filenames.length}
-          areErrors={false}
-        >
+        <FindingGroup key={finding.code + finding.what} title={TITLES[finding.code]} count={finding.filenames.length}>
           <p className="px-3 py-2 text-sm wrap-anywhere">{finding.message}</p>
           <p className="border-t border-line px-3 py-2 text-sm">
             <Link

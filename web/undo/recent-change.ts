@@ -1,7 +1,7 @@
-import { useSyncExternalStore } from 'react';
 import type { Revision, TrainyardClient } from '../../src/client/client.js';
 import { signOutIfUnauthorized } from '../session/client.js';
 import { countOf, messageOf } from '../ui/format.js';
+import { Store } from '../ui/store.js';
 
 /** The last change that this tab made to many files of a dataset, for the message that offers to undo it. */
 export interface RecentChange {
@@ -48,15 +48,17 @@ const KEY = 'trainyard-recent-changes';
 const PAGE = 50;
 
 // Kept in the session storage too, so that a change can be undone after the page was loaded again.
-const entries = new Map<string, Entry>(
-  Object.entries(JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, RecentChange>).map(
-    ([datasetId, change]) => [datasetId, { change, isUndoing: false, failure: undefined }],
-  ),
-);
-const listeners = new Set<() => void>();
+const entries = new Store<Entry>();
+for (const [datasetId, change] of Object.entries(readKept())) {
+  entries.set({ change, isUndoing: false, failure: undefined }, datasetId);
+}
+
+function readKept(): Record<string, RecentChange> {
+  return JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, RecentChange>;
+}
 
 export function useRecentChange(datasetId: string): Entry | undefined {
-  return useSyncExternalStore(subscribe, () => entries.get(datasetId));
+  return entries.useValue(datasetId);
 }
 
 /** With `isUnfinished`, the message is not shown before the next call, or before the page is loaded again. */
@@ -183,14 +185,7 @@ async function revisionsOf(client: TrainyardClient, datasetId: string, made: Mad
 }
 
 function put(datasetId: string, entry: Entry | undefined): void {
-  if (entry === undefined) entries.delete(datasetId);
-  else entries.set(datasetId, entry);
-  const changes = Object.fromEntries([...entries].map(([id, { change }]) => [id, change]));
-  sessionStorage.setItem(KEY, JSON.stringify(changes));
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  const { [datasetId]: _, ...others } = readKept();
+  sessionStorage.setItem(KEY, JSON.stringify({ ...others, ...(entry && { [datasetId]: entry.change }) }));
+  entries.set(entry, datasetId);
 }
