@@ -13,8 +13,7 @@ const useTagStyle = () => useStored('trainyard-tags-as', ['chips', 'text'], 'chi
 /** Chooses whether captions with commas are shown as chips, which this browser keeps. */
 export function TagStyleChoice() {
   const [style, setStyle] = useTagStyle();
-  const options = [{ value: 'chips', label: 'Chips' } as const, { value: 'text', label: 'Text' } as const];
-  return <Choices label="Show tags as" options={options} value={style} onChange={setStyle} />;
+  return <Choices label="Show tags as" options={{ chips: 'Chips', text: 'Text' }} value={style} onChange={setStyle} />;
 }
 
 const NO_TAGS: readonly string[] = [];
