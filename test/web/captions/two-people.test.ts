@@ -108,6 +108,20 @@ describeInBrowser('two people who edit one caption', (site) => {
     await first.getByText('Prepend “sks” to 1 caption').waitFor();
   });
 
+  test('keep a text whose pair one deletes and brings back, and it is saved', async () => {
+    const { id, first, second } = await open();
+    await fieldOf(second).fill('hours of work');
+    await cardOf(first, 'one.jpg').getByRole('checkbox').check();
+    await first.getByRole('button', { name: 'Delete', exact: true }).click();
+    await first.getByRole('button', { name: 'Delete 2 files' }).click();
+    const notice = second.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    await first.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(() => fieldOf(first).inputValue()).toBe('hours of work');
+    await notice.waitFor({ state: 'detached' });
+    expect(await site.api.text(id, 'one.txt')).toBe('hours of work');
+  });
+
   test('keep the text of a caption whose pair is deleted by the other', async () => {
     const { id, first, second } = await open();
     await fieldOf(second).fill('hours of work');

@@ -113,6 +113,11 @@ class Drafts {
   subscribe(name: CaptionName, listener: () => void): () => void {
     const key = keyOf(name);
     const own = this.#listeners.get(key) ?? new Set();
+    const draft = this.entry(name)?.draft;
+    // The field of a deleted caption has left with its pair. What the dataset shows when it is back is newer than the deletion.
+    if (own.size === 0 && draft?.state === 'conflict' && draft.theirs === undefined) {
+      this.#put(name, { draft: { ...draft, isFetched: true } });
+    }
     this.#listeners.set(key, own.add(listener));
     this.#updateFailed();
     return () => {
