@@ -49,15 +49,16 @@ export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: rea
               </p>
               <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
             </div>
-            <ReplaceButton datasetId={dataset.id} filename={filename} etag={undefined} />
-            <WriteButton
-              aria-label={`Dismiss ${filename}`}
-              disabled={withdrawing.has(filename)}
-              onClick={() => void withdraw([filename])}
-              className="shrink-0"
-            >
-              Dismiss
-            </WriteButton>
+            <span className="flex shrink-0 gap-2 max-sm:flex-col">
+              <ReplaceButton datasetId={dataset.id} filename={filename} etag={undefined} />
+              <WriteButton
+                aria-label={`Dismiss ${filename}`}
+                disabled={withdrawing.has(filename)}
+                onClick={() => void withdraw([filename])}
+              >
+                Dismiss
+              </WriteButton>
+            </span>
           </div>
         )}
       </LongList>
