@@ -6,6 +6,7 @@ import { WriteButton } from '../session/write-button.js';
 import { Alert } from '../ui/loaded.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
+import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
 export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: readonly RejectedUpload[] }) {
@@ -48,14 +49,16 @@ export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: rea
               </p>
               <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
             </div>
-            <WriteButton
-              aria-label={`Dismiss ${filename}`}
-              disabled={withdrawing.has(filename)}
-              onClick={() => void withdraw([filename])}
-              className="shrink-0"
-            >
-              Dismiss
-            </WriteButton>
+            <span className="flex shrink-0 gap-2 max-sm:flex-col">
+              <ReplaceButton datasetId={dataset.id} filename={filename} etag={undefined} />
+              <WriteButton
+                aria-label={`Dismiss ${filename}`}
+                disabled={withdrawing.has(filename)}
+                onClick={() => void withdraw([filename])}
+              >
+                Dismiss
+              </WriteButton>
+            </span>
           </div>
         )}
       </LongList>

@@ -52,8 +52,8 @@ function ScrolledList<T>({ label, items, height = 'max-h-96', handle, children }
   useImperativeHandle(handle, () => ({ show: (index) => virtual.scrollToIndex(index) }));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
-    <section ref={frame} tabIndex={0} aria-label={label} className={`${height} overflow-y-auto`}>
-      <ul className="relative" style={{ height: virtual.getTotalSize() }}>
+    <section ref={frame} tabIndex={0} className={`${height} overflow-y-auto`}>
+      <ul aria-label={label} className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map(({ index, start }) => (
           <li
             key={index}

@@ -7,10 +7,14 @@ import { Store } from '../ui/store.js';
 export interface RecentChange {
   /** Such as `4 files deleted.` */
   readonly text: string;
+  /** Without what became of it, such as `Prepend “sks” to 12 captions`; by default, the text. */
+  readonly title?: string;
   /** Files that an undo left as they are, because they were changed since. */
   readonly kept: readonly string[];
   readonly made: MadeRevisions | MadeDecision;
   readonly isUndo: boolean;
+  /** The title of the change that was undone. */
+  readonly undone?: string;
   /** What an undo of this change had done when it failed. */
   readonly partly?: PartialUndo;
 }
@@ -60,7 +64,10 @@ export function useRecentChange(datasetId: string): Entry | undefined {
 /** With `isUnfinished`, the message is not shown before the next call, or before the page is loaded again. */
 export function recordChange(
   datasetId: string,
-  { isUnfinished = false, ...change }: Pick<RecentChange, 'text' | 'made'> & { readonly isUnfinished?: boolean },
+  {
+    isUnfinished = false,
+    ...change
+  }: Pick<RecentChange, 'text' | 'title' | 'made'> & { readonly isUnfinished?: boolean },
 ): void {
   put(datasetId, {
     change: { kept: [], isUndo: false, ...change },
@@ -93,7 +100,11 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
       partly = await undoNext(client, datasetId, partly);
       putPartly(true);
     }
-    put(datasetId, { change: { ...outcomeOf(partly), isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
+    const isUndo = !change.isUndo;
+    const undone = change.undone ?? change.title ?? change.text;
+    const { text, ...outcome } = outcomeOf(partly);
+    const words = isUndo ? text : text.replace(/^Undone/, 'Made again');
+    put(datasetId, { change: { ...outcome, text: words, isUndo, undone }, isUndoing: false, failure: undefined });
   } catch (error) {
     putPartly(false, messageOf(error));
     signOutIfUnauthorized(error);

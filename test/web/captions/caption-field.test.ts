@@ -106,6 +106,28 @@ describeInBrowser("a caption's field", (site) => {
     expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
   });
 
+  test('shows a caption with commas as chips, which remove and edit its tags, or as text', async () => {
+    const { id, page } = await openWith({
+      one: 'red wagon, snow, dusk\n',
+      two: 'A wagon stands in the snow, and waits for a train.',
+    });
+    const chips = (name: string) => cardOf(page, name).getByRole('button', { name: /^Remove the tag/ });
+    await soon(() => chips('one.jpg').count()).toBe(3);
+    await cardOf(page, 'one.jpg').getByRole('button', { name: 'Remove the tag snow' }).click();
+    await stores(id, 'one.txt', 'red wagon, dusk\n');
+    await cardOf(page, 'one.jpg').getByText('dusk', { exact: true }).click();
+    await page.keyboard.type('dawn');
+    await page.keyboard.press('Control+Enter');
+    await stores(id, 'one.txt', 'red wagon, dawn\n');
+    await shows(page, 'two.jpg', 'A wagon stands in the snow, and waits for a train.');
+    expect([await chips('one.jpg').count(), await chips('two.jpg').count()]).toEqual([2, 0]);
+    await page.getByRole('group', { name: 'Show tags as' }).getByText('Text').click();
+    await soon(() => chips('one.jpg').count()).toBe(0);
+    await page.reload();
+    await shows(page, 'one.jpg', 'red wagon, dawn');
+    expect(await chips('one.jpg').count()).toBe(0);
+  });
+
   test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
     const line = await tcpLinkTo(site.server.url);
     const { id, page } = await openWith({ one: 'a wagon', two: 'a signal' }, { at: line });

@@ -17,6 +17,11 @@ export type BulkChange =
     } & Matching)
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
+/** Gives a tag another text; by default, removes it. */
+export function retagging(tag: string, to = ''): BulkChange {
+  return { kind: 'replace', find: tag, replacement: to, asTag: true, matchesCase: true, wholeWords: true };
+}
+
 /** A change of one caption. */
 export interface CaptionChange {
   readonly filename: string;
@@ -81,7 +86,13 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
-      if (replacement === '' && change.wholeWords) return (text) => withoutWords(text, pattern);
+      // A tag that is removed takes its comma.
+      const isWhole = (tag: string) => tag.replaceAll(pattern, '').trim() === '';
+      if (replacement === '') {
+        const remove = (text: string) =>
+          change.wholeWords ? withoutWords(text, pattern) : text.replaceAll(pattern, '');
+        return (text) => remove(retagged(text, isWhole, ''));
+      }
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);
     }
