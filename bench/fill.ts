@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import pg from 'pg';
-import { countsOf } from '../src/dataset/counts.js';
+import { countsOf } from '../test/harness/counts-of.js';
 import { type OpenCatalog, openCatalog } from '../src/storage/catalog/open-catalog.js';
 
 /** Datasets to create, each with this many images and captions. There are at least as many captions. */

@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8563,
-  server: 3955,
-  client: 1865,
-  api: 1987,
-  service: 9559,
-  storage: 8709,
-  dataset: 8534,
-  '.': 1102,
+  cli: 8430,
+  server: 3845,
+  client: 1790,
+  api: 1980,
+  service: 9450,
+  storage: 8605,
+  dataset: 8495,
+  '.': 1035,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { AccountLinks } from './session/account-links.js';
-import { ReadOnlyNotice } from './session/read-only-notice.js';
+import { useCanWrite } from './session/account.js';
 import { PageBody } from './ui/page-body.js';
 
 const LINK = 'inline-flex size-9 touch items-center justify-center rounded-lg hover:bg-raised';
@@ -19,5 +19,16 @@ export function Frame({ children }: { children: ReactNode }) {
       <ReadOnlyNotice />
       <PageBody>{children}</PageBody>
     </>
+  );
+}
+
+/** Says that changes will be rejected, before the user has typed any. */
+function ReadOnlyNotice() {
+  const canWrite = useCanWrite();
+  if (canWrite) return null;
+  return (
+    <p role="note" className="border-b border-line bg-raised px-4 py-2 text-sm">
+      You are signed in with a token that only reads: you can look at datasets and download them, but not change them.
+    </p>
   );
 }

@@ -4,7 +4,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { hasErrno } from '../dataset/errors.js';
-import { makeFolders } from '../storage/make-folders.js';
+import { makeFolders } from '../storage/folders.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 import { errorMessage } from './terminal/text.js';
 

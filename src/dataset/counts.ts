@@ -1,12 +1,4 @@
-import {
-  type DatasetCounts,
-  type DatasetFile,
-  liveUntil,
-  type Micros,
-  type Role,
-  type StoredFile,
-  type Upload,
-} from './dataset.js';
+import type { DatasetCounts, DatasetFile, Role, StoredFile, Upload } from './dataset.js';
 import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
@@ -73,15 +65,6 @@ export function recount(counts: StemCounts, before: readonly CountedFile[], afte
   return changed;
 }
 
-/** When the last pending upload expires; `null` without any. */
-export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
-  let latest: Micros | null = null;
-  for (const { upload } of files) {
-    if (upload.state === 'pending') latest = Math.max(latest ?? 0, liveUntil(upload));
-  }
-  return latest;
-}
-
 /** Case-sensitive. */
 export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: readonly F[]): Map<string, F[]> {
   const groups = new Map<string, F[]>();
@@ -102,13 +85,6 @@ export function countsInRole<C extends Pick<StemCounts, 'uncaptioned' | 'trainab
   // The trainer reads clips as controls, but not as masks (ai-toolkit `toolkit/dataloader_mixins.py:1576`).
   const trainable = role === 'mask' ? counts.trainable - counts.videos : counts.trainable;
   return { ...counts, trainable, uncaptioned: 0 };
-}
-
-/** Without links, as a training dataset. The counts in the catalog must always equal the result. */
-export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
-  let counts = ZERO;
-  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
-  return { ...counts, unpaired: 0, pendingUntil: pendingUntilOf(files), lastActivity };
 }
 
 /** What counts towards the limits of an account. */

@@ -136,6 +136,10 @@ export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 /** Uploaded, although a check may follow. */
 export type CompleteFile = ReceivedFile | StoredFile;
 
+export function isStored(file: DatasetFile): file is StoredFile {
+  return file.upload.state === 'stored';
+}
+
 /** The longest time until a crashed server's direct upload is removed. */
 const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 

@@ -1,18 +1,20 @@
 import {
   type CompleteFile,
   type DatasetFile,
+  isStored,
   liveUntil,
   type Micros,
   type PendingFile,
   type ReceivedFile,
   type StoredFile,
+  type Tags,
   type Upload,
   type WriteCondition,
 } from './dataset.js';
-import { ServiceError } from './errors.js';
+import { type FieldProblem, ServiceError } from './errors.js';
+import type { Inspection } from './inspect/inspection.js';
 import { MEDIA } from './media.js';
-import { type ErrorProblem, warningIn } from './problems.js';
-import { changedMeanwhile, requireCondition, storedFileIn } from './write-condition.js';
+import { errorIn, type ErrorProblem, warningIn } from './problems.js';
 
 /**
  * All files of one stem. Transitions return the changed group, or `undefined` if their upload was finalized, replaced or removed
@@ -67,7 +69,7 @@ export function acquireLease(
   id: string,
   lease: { now: Micros; until: Micros; token: string },
 ): StemGroup | undefined {
-  const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
+  const leaseUntil = fileIn(group, id, 'pending')?.upload.leaseUntil ?? null;
   if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
   return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
@@ -179,7 +181,7 @@ function newestComplete(group: StemGroup, filename: string): CompleteFile | unde
   const named = group.filter((file) => file.filename === filename);
   const received = named.filter((file): file is ReceivedFile => file.upload.state === 'received');
   received.sort((a, b) => b.upload.receivedAt - a.upload.receivedAt);
-  return received[0] ?? named.find((file): file is StoredFile => file.upload.state === 'stored');
+  return received[0] ?? named.find(isStored);
 }
 
 export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
@@ -208,10 +210,7 @@ export function withdrawUploads(group: StemGroup, filename: string): StemGroup |
 }
 
 /** Warns if a newer upload was rejected, or if a replaced one was answered with success and is in no revision. */
-export function withReplaced(
-  { filename, createdAt, upload: given }: StoredFile,
-  replaced: StemGroup,
-): StoredFile['upload'] {
+function withReplaced({ filename, createdAt, upload: given }: StoredFile, replaced: StemGroup): StoredFile['upload'] {
   const warnings = [];
   const same = replaced.find(({ upload }) => upload.state === 'stored' && upload.sha256 === given.sha256)?.upload;
   // The same text is still that of its first author.
@@ -227,7 +226,7 @@ export function withReplaced(
   return { ...upload, warnings: [...upload.warnings, ...warnings.slice(0, 1)] };
 }
 
-export function withRejectedReplacement<U extends CompleteFile['upload']>(
+function withRejectedReplacement<U extends CompleteFile['upload']>(
   upload: U,
   filename: string,
   problem: ErrorProblem,
@@ -242,12 +241,13 @@ function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boo
 }
 
 function heldBy(group: StemGroup, { id, token }: LeaseHolder): PendingFile | undefined {
-  const pending = pendingOf(group, id);
+  const pending = fileIn(group, id, 'pending');
   return pending?.upload.leaseToken === token ? pending : undefined;
 }
 
-function pendingOf(group: StemGroup, id: string): PendingFile | undefined {
-  return group.find((file): file is PendingFile => file.id === id && file.upload.state === 'pending');
+function fileIn<S extends Upload['state']>(group: StemGroup, id: string, state: S) {
+  type Found = DatasetFile<Extract<Upload, { state: S }>>;
+  return group.find((file): file is Found => file.id === id && file.upload.state === state);
 }
 
 function replacePending(
@@ -255,7 +255,124 @@ function replacePending(
   id: string,
   next: (upload: PendingFile['upload']) => Upload,
 ): StemGroup | undefined {
-  const pending = pendingOf(group, id);
-  if (pending === undefined) return undefined;
-  return group.map((file) => (file === pending ? { ...pending, upload: next(pending.upload) } : file));
+  const pending = fileIn(group, id, 'pending');
+  return pending && withUpload(group, pending, next(pending.upload));
+}
+
+/*
+ * Transitions of files that are checked in the background. Each returns `undefined`, and changes nothing, if the file was checked,
+ * replaced or removed meanwhile.
+ */
+
+type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
+
+/** Stores the file in place of older ones of its name, or rejects it if its condition is no longer met. */
+export function acceptReceived(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
+  const received = fileIn(group, id, 'received');
+  if (received === undefined) return undefined;
+  const { filename } = received;
+  if (!meetsCondition(received.upload.condition, storedFileIn(group, filename))) {
+    const { finalizedAt } = stored;
+    return rejectReceived(group, id, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
+  }
+  // A presigned upload was rejected during the check.
+  const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
+  const warned = { ...stored, warnings: [...stored.warnings, ...kept] };
+  const isReplaced = (file: DatasetFile) => file.filename === filename && isReplacedBy(file, received);
+  const upload = withReplaced({ ...received, upload: warned }, group.filter(isReplaced));
+  return withUpload(
+    group.filter((file) => !isReplaced(file)),
+    received,
+    upload,
+  );
+}
+
+/** A stored file of the name stays, with a warning, since the client's answer did not report the rejection. */
+export function rejectReceived(group: StemGroup, id: string, rejected: RejectedUpload): StemGroup | undefined {
+  const received = fileIn(group, id, 'received');
+  if (received === undefined) return undefined;
+  const { filename } = received;
+  const stored = storedFileIn(group, filename);
+  if (stored !== undefined) {
+    const others = group.filter((file) => file !== received);
+    return withUpload(others, stored, withRejectedReplacement(stored.upload, filename, rejected.problem));
+  }
+  const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
+  return withUpload(others, received, rejected);
+}
+
+/** Records a recheck of a stored file, whose bytes stay. Returns `undefined` also if it found nothing new. */
+export function recordRecheck(group: StemGroup, id: string, found: Inspection): StemGroup | undefined {
+  const file = fileIn(group, id, 'stored');
+  if (file === undefined) return undefined;
+  const { problem: _, ...intact } = file.upload;
+  const kept = intact.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
+  const upload = found.ok
+    ? { ...intact, contentType: found.contentType, facts: found.facts, warnings: [...found.warnings, ...kept] }
+    : { ...intact, problem: found.problem };
+  return isSameUpload(upload, file.upload) ? undefined : withUpload(group, file, upload);
+}
+
+function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean {
+  const textOf = ({ contentType, facts, warnings, problem }: StoredFile['upload']) =>
+    JSON.stringify([contentType, facts, warnings, problem]);
+  return textOf(a) === textOf(b);
+}
+
+function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
+  if (id === by.id || upload.state === 'pending') return false;
+  return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
+}
+
+function withUpload(group: StemGroup, changed: DatasetFile, upload: Upload): StemGroup {
+  return group.map((file) => (file === changed ? { ...changed, upload } : file));
+}
+
+/** What a client needs to know of it. */
+export type CurrentFile = Pick<StoredFile['upload'], 'sha256' | 'sizeBytes'>;
+
+/** The file under the name is not the one that the client expects. */
+export class PreconditionFailed extends ServiceError {
+  /** `undefined` if there is no such file. */
+  readonly current: CurrentFile | undefined;
+
+  constructor(filename: string, current: CurrentFile | undefined, options: { detail?: readonly FieldProblem[] } = {}) {
+    const found =
+      current === undefined ? 'does not exist in the dataset' : 'is in the dataset, and not as the request expects it';
+    super(
+      'precondition_failed',
+      `${filename} ${found}, so nothing was written. Read it again and decide what to keep.`,
+      options,
+    );
+    this.name = 'PreconditionFailed';
+    this.current = current;
+  }
+}
+
+export function storedFileIn(files: readonly DatasetFile[], filename: string): StoredFile | undefined {
+  return files.filter(isStored).find((file) => file.filename === filename);
+}
+
+/** @throws PreconditionFailed */
+export function requireCondition(
+  condition: WriteCondition | undefined,
+  filename: string,
+  stored: StoredFile | undefined,
+): void {
+  if (!meetsCondition(condition, stored)) throw new PreconditionFailed(filename, stored?.upload);
+}
+
+export function meetsCondition(
+  { ifMatch, ifNoneMatch }: WriteCondition = {},
+  stored: Pick<StoredFile, 'upload'> | undefined,
+): boolean {
+  const sha256 = stored?.upload.sha256;
+  const isAmong = (tags: Tags) => sha256 !== undefined && (tags === '*' || tags.includes(sha256));
+  return (ifMatch === undefined || isAmong(ifMatch)) && (ifNoneMatch === undefined || !isAmong(ifNoneMatch));
+}
+
+/** For an upload that was answered with success, and not stored because of another one. */
+export function changedMeanwhile(filename: string): ErrorProblem {
+  const message = `${filename} was changed by another upload before this one was stored. Upload it again to replace the new file.`;
+  return errorIn(filename, 'FILE_CHANGED', message);
 }

@@ -7,7 +7,6 @@ import type { Jobs } from '../storage/catalog/jobs.js';
 export interface InspectorOptions {
   /** Inspections are fair between accounts. */
   readonly accountId: string;
-  /** The role of the dataset. */
   readonly role?: Role | undefined;
   /** True if no client waits: uploads go first. */
   readonly isBackground?: boolean;
@@ -34,11 +33,8 @@ export interface ClipToDecode {
 
 /** Decodes every frame of a clip and reads its facts. Rejects with CpuBudgetSpent, and with the signal's reason. */
 export type ClipDecoder = (clip: ClipToDecode, options: InspectorOptions) => Promise<Inspection>;
-
-/** Limits and durations of the configuration. */
 export interface ServiceRules extends StatusRules {
   readonly linkLifetime: Micros;
-  /** The largest file with an upload link. */
   readonly maxLinkBytes: number;
   /** How long an upload lease lasts without renewal. Then cleanup may end the upload, or another attempt take it over. */
   readonly leaseDuration: Micros;

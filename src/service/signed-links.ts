@@ -60,8 +60,6 @@ export class UploadLinks {
     this.#key = key;
     this.#presigning = presigning;
   }
-
-  /** By the same map keys. */
   async linksFor<K>(files: ReadonlyMap<K, PendingFile>, now: Micros): Promise<Map<K, UploadLink>> {
     const links = new Map<K, UploadLink>();
     for (const [key, file] of files) {
@@ -124,8 +122,6 @@ export interface ReadLinkParts {
  */
 export class ReadLinks {
   readonly #key: Buffer;
-
-  /** @param key as in `UploadLinks` */
   constructor(key: Buffer) {
     this.#key = key;
   }

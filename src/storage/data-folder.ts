@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolders } from './make-folders.js';
+import { makeFolders } from './folders.js';
 
 /** The names in a data folder, which never change. */
 export const DATA_FOLDER_NAMES = {

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { acceptReceived, recordRecheck, rejectReceived } from '../../src/dataset/check-transitions.js';
-import { countsOf } from '../../src/dataset/counts.js';
+import {
+  acceptReceived,
+  finalize,
+  receive,
+  recordRecheck,
+  reject,
+  rejectReceived,
+  remove,
+  type StemGroup,
+  withdrawUploads,
+} from '../../src/dataset/upload-transitions.js';
+import { countsOf } from '../harness/counts-of.js';
 import {
   areInterrupted,
   type DatasetFile,
@@ -13,14 +23,6 @@ import {
 } from '../../src/dataset/dataset.js';
 import { findingsOf } from '../../src/dataset/findings.js';
 import { errorIn } from '../../src/dataset/problems.js';
-import {
-  finalize,
-  receive,
-  reject,
-  remove,
-  type StemGroup,
-  withdrawUploads,
-} from '../../src/dataset/upload-transitions.js';
 
 const CLIP = 'clip.mp4';
 const BYTES = {

@@ -1,7 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { acceptReceived, recordRecheck, rejectReceived } from '../../src/dataset/check-transitions.js';
-import { countsInRole, countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
+import {
+  acceptReceived,
+  acquireLease,
+  finalize,
+  receive,
+  recordRecheck,
+  reject,
+  rejectReceived,
+  releaseLease,
+  remove,
+  renewLease,
+  reserve,
+  type StemGroup,
+  withdrawUploads,
+} from '../../src/dataset/upload-transitions.js';
+import { countsInRole, recount, type StemCounts } from '../../src/dataset/counts.js';
+import { countsOf, pendingUntilOf } from '../harness/counts-of.js';
 import {
   type DatasetCounts,
   type DatasetFile,
@@ -20,18 +35,6 @@ import type { Inspection } from '../../src/dataset/inspect/inspection.js';
 import { mediaTypeOf, stemOf } from '../../src/dataset/media.js';
 import { ROLES } from '../../src/dataset/pairs/roles.js';
 import { errorIn } from '../../src/dataset/problems.js';
-import {
-  acquireLease,
-  finalize,
-  receive,
-  reject,
-  releaseLease,
-  remove,
-  renewLease,
-  reserve,
-  type StemGroup,
-  withdrawUploads,
-} from '../../src/dataset/upload-transitions.js';
 
 const RULES: StatusRules = { captionGrace: 15 * MICROS_PER_SECOND };
 const LINK_LIFETIME = 60 * MICROS_PER_SECOND;

@@ -1,4 +1,5 @@
-import { COUNT_FIELDS, countsOf } from '../../src/dataset/counts.js';
+import { COUNT_FIELDS } from '../../src/dataset/counts.js';
+import { countsOf } from './counts-of.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/catalog/rows.js';
 import type { Database } from '../../src/storage/database/database.js';
 

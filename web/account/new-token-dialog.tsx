@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 import type { NewToken } from '../../src/client/client.js';
 import { commandLine } from '../../src/command-line.js';
 import { useDatasets } from '../live/datasets.js';
@@ -8,16 +8,12 @@ import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
+import { CheckField, TextField } from '../ui/fields.js';
 import { Choices } from '../ui/panel.js';
-import { refetchTokens } from './use-tokens.js';
+import { refetchTokens } from './token-list.js';
 
 const DAY_SECONDS = 86_400;
-const DAYS = [
-  { value: 0, label: 'never' },
-  { value: 30, label: '30 days' },
-  { value: 90, label: '90 days' },
-  { value: 365, label: 'a year' },
-] as const;
+const DAYS = { 0: 'never', 30: '30 days', 90: '90 days', 365: 'a year' } as const;
 
 /** Makes a token, and shows its secret once. */
 export function NewTokenDialog({ onClose }: { onClose: () => void }) {
@@ -32,7 +28,6 @@ export function NewTokenDialog({ onClose }: { onClose: () => void }) {
 function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; onClose: () => void }) {
   const client = useClient();
   const queries = useQueryClient();
-  const nameId = useId();
   const { data: datasets = [] } = useDatasets();
   const [name, setName] = useState('');
   const [readOnly, setReadOnly] = useState(false);
@@ -51,37 +46,21 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
 
   return (
     <FormDialog title="New token" onClose={onClose} work={make} label="Create token" busyLabel="Creating …">
-      <div className="flex flex-col gap-1.5">
-        <label htmlFor={nameId} className="text-sm font-medium">
-          Name
-        </label>
-        <input
-          id={nameId}
-          autoComplete="off"
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-          placeholder="The machine that uses it"
-          className="touch rounded-lg border border-line bg-page px-3 py-2"
-        />
-      </div>
-      <label className="flex min-h-6 touch items-center gap-2 text-sm">
-        <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
+      <TextField label="Name" value={name} onChange={setName} placeholder="The machine that uses it" />
+      <CheckField isChecked={readOnly} onChange={setReadOnly}>
         Only reads: lists, downloads and mounts, and changes nothing
-      </label>
+      </CheckField>
       {datasets.length > 0 && (
         <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
           <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
-          {datasets.map((dataset) => (
-            <label key={dataset.id} className="flex min-h-6 touch items-center gap-2 wrap-anywhere">
-              <input
-                type="checkbox"
-                checked={ids.includes(dataset.id)}
-                onChange={({ target: { checked } }) =>
-                  setIds(checked ? [...ids, dataset.id] : ids.filter((id) => id !== dataset.id))
-                }
-              />
-              {dataset.name}
-            </label>
+          {datasets.map(({ id, name }) => (
+            <CheckField
+              key={id}
+              isChecked={ids.includes(id)}
+              onChange={(isChecked) => setIds(isChecked ? [...ids, id] : ids.filter((each) => each !== id))}
+            >
+              {name}
+            </CheckField>
           ))}
         </fieldset>
       )}

@@ -4,9 +4,10 @@ import type { Token } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { checkSession } from '../session/session.js';
+import { CheckField } from '../ui/fields.js';
 import { countOf } from '../ui/format.js';
 import { titleOf } from './token-list.js';
-import { refetchTokens } from './use-tokens.js';
+import { refetchTokens } from './token-list.js';
 
 interface RevokeDialogProps {
   readonly token: Token;
@@ -23,10 +24,9 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   const made = tokens.filter(({ made_by }) => made_by === token.id);
   const numberOfKind = (kind: Token['kind']) => made.filter((each) => each.kind === kind).length;
   const [sessions, shares, others] = [numberOfKind('session'), numberOfKind('share'), numberOfKind('token')];
-  const ends = [
-    ...(sessions > 0 ? [countOf(sessions, 'session')] : []),
-    ...(shares > 0 ? [countOf(shares, 'share link')] : []),
-  ];
+  const ends = [sessions > 0 && countOf(sessions, 'session'), shares > 0 && countOf(shares, 'share link')].filter(
+    Boolean,
+  );
   const isOwn = token.current || made.some(({ current }) => current);
   const isSession = token.kind === 'session';
 
@@ -61,10 +61,9 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
       </p>
       {isOwn && <p className="font-medium">You are signed in with it: this page signs out.</p>}
       {others > 0 && (
-        <label className="flex min-h-6 touch items-center gap-2 text-sm">
-          <input type="checkbox" checked={withMade} onChange={(event) => setWithMade(event.target.checked)} />
+        <CheckField isChecked={withMade} onChange={setWithMade}>
           Also revoke the {countOf(others, 'token')} that it made, because it is known to others
-        </label>
+        </CheckField>
       )}
     </FormDialog>
   );

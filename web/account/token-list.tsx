@@ -1,8 +1,10 @@
+import { type QueryClient, useQuery } from '@tanstack/react-query';
 import type { Token } from '../../src/client/client.js';
 import { RelativeTime } from '../datasets/relative-time.js';
+import { useAccount } from '../session/account.js';
+import { useClient } from '../session/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
-import { useWhyNotManage } from './use-tokens.js';
 
 interface TokenListProps {
   readonly tokens: readonly Token[];
@@ -76,4 +78,23 @@ function rightsOf({ kind, read_only, datasets }: Token): string {
 
 function isOver({ expires_at }: Token): boolean {
   return expires_at !== null && dateOf(expires_at).getTime() <= Date.now();
+}
+
+const KEY = ['tokens'];
+
+/** The tokens, sessions and shares of the account that are not revoked. */
+export function useTokens() {
+  const client = useClient();
+  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => client.tokens.list({ signal }), refetchOnMount: 'always' });
+}
+
+export function refetchTokens(queries: QueryClient): void {
+  void queries.invalidateQueries({ queryKey: KEY });
+}
+
+/** Why the own token can't make and revoke tokens; `undefined` if it can. */
+export function useWhyNotManage(): string | undefined {
+  const token = useAccount()?.token;
+  if (token?.read_only) return 'Your token only reads.';
+  return token?.datasets ? 'Your token is bound to certain datasets.' : undefined;
 }

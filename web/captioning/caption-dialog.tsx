@@ -13,7 +13,7 @@ import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { Choices } from '../ui/panel.js';
-import { FIELD, Labelled, TextField } from '../ui/field.js';
+import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import { keptOptions, keepOptions } from './kept-options.js';
 import { OWN_PROMPT, PromptField, usePrompts } from './prompt-field.js';
 

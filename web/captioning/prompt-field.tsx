@@ -5,7 +5,7 @@ import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../src/dataset/captioning/pr
 import { useClient } from '../session/client.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { FIELD, Labelled, TextField } from '../ui/field.js';
+import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import type { CaptionOptions } from './kept-options.js';
 
 /** In place of the name of a preset. */

@@ -1,4 +1,5 @@
 import { numberOf } from '../ui/format.js';
+import { ProgressBar } from '../ui/progress-bar.js';
 
 interface CaptionProgressProps {
   readonly done: number;
@@ -11,12 +12,7 @@ interface CaptionProgressProps {
 export function CaptionProgress({ done, total, what }: CaptionProgressProps) {
   return (
     <div className="flex min-w-40 grow flex-col gap-1.5 text-sm text-muted">
-      <progress
-        value={done}
-        max={total}
-        aria-label={what}
-        className="h-2 w-full appearance-none overflow-hidden rounded-full bg-raised [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-raised [&::-webkit-progress-value]:bg-accent"
-      />
+      <ProgressBar label={what} total={total} uploaded={done} />
       {numberOf(done)} of {numberOf(total)} {what}
     </div>
   );

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { contentsLine } from '../live/datasets.js';
-import { RoleBadge } from '../roles/role-badge.js';
+import { RoleBadge } from '../roles/role-choice.js';
 import { ONLY_READS, useCanWrite } from '../session/account.js';
 import { useIsShared } from '../session/client.js';
 import { countOf } from '../ui/format.js';

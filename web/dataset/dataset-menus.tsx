@@ -67,31 +67,31 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
         </a>
       )}
       {role === 'training' && (
-        <Button onClick={() => onOpen('caption')}>
-          <Sparkles size={16} aria-hidden /> Caption with a model …
+        <Button icon={Sparkles} onClick={() => onOpen('caption')}>
+          Caption with a model …
         </Button>
       )}
       {role === 'training' && (
-        <Button onClick={() => onOpen('links')}>
-          <Layers size={16} aria-hidden /> Controls and mask
+        <Button icon={Layers} onClick={() => onOpen('links')}>
+          Controls and mask
         </Button>
       )}
-      <WriteButton onClick={() => onOpen('settings')}>
-        <Pencil size={16} aria-hidden /> Name and role
+      <WriteButton icon={Pencil} onClick={() => onOpen('settings')}>
+        Name and role
       </WriteButton>
-      <Button onClick={() => onOpen('share')}>
-        <Share2 size={16} aria-hidden /> Share the dataset
+      <Button icon={Share2} onClick={() => onOpen('share')}>
+        Share the dataset
       </Button>
       <p data-stays className="flex items-center pl-3 text-sm text-muted [&_button]:w-auto!" title={id}>
         Id <span className="ml-2 mr-auto font-mono text-xs">{id.slice(0, 8)}</span>
         <CopyButton text={id} what="the id" />
       </p>
-      <WriteButton onClick={() => onOpen('delete')} className="text-bad">
-        <Trash2 size={16} aria-hidden /> Delete the dataset
+      <WriteButton icon={Trash2} onClick={() => onOpen('delete')} className="text-bad">
+        Delete the dataset
       </WriteButton>
       <MenuLine />
-      <Button title={withKey('Keys', 'sheet')} onClick={() => onOpen('keys')}>
-        <Keyboard size={16} aria-hidden /> Keys
+      <Button icon={Keyboard} title={withKey('Keys', 'sheet')} onClick={() => onOpen('keys')}>
+        Keys
       </Button>
       <AccountLinks link={MENU_LINK} />
     </>

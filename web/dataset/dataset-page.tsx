@@ -1,7 +1,6 @@
 import { Link } from 'wouter';
 import { isGone, useDataset } from '../live/dataset.js';
-import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/format.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody } from '../ui/page-body.js';
 import { useTitle } from '../ui/use-title.js';
@@ -46,9 +45,10 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
   if (dataset === undefined || isGone(error)) {
     return (
       <>
+        {/* In place of the header, so that the body stays the same element, with its focus. */}
         {null}
         <PageBody>
-          <NoDataset error={error} onRetry={() => void refetch()} />
+          <NoDataset error={error} onRetry={refetch} />
         </PageBody>
       </>
     );
@@ -68,16 +68,10 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
 }
 
 /** A dataset that is read, could not be read, or does not exist. */
-function NoDataset({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+function NoDataset({ error, onRetry }: { error: Error | null; onRetry: () => unknown }) {
   useTitle(isGone(error) ? 'Dataset not found' : 'Dataset');
   if (error === null) return <p aria-live="polite">Loading …</p>;
-  if (!isGone(error)) {
-    return (
-      <div role="alert" className="flex items-center gap-3">
-        {messageOf(error)} <Button onClick={onRetry}>Try again</Button>
-      </div>
-    );
-  }
+  if (!isGone(error)) return <LoadFailure error={error} onRetry={onRetry} />;
   return (
     <p role="alert">
       This dataset does not exist. It may have been deleted.{' '}

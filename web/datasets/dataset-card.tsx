@@ -1,16 +1,18 @@
-import { Ellipsis, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
-import { memo } from 'react';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Ellipsis, Film, ImageIcon, Images, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
+import { memo, useState } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
+import { RelativeTime } from './relative-time.js';
 import { contentsOf } from '../live/datasets.js';
-import { RoleBadge } from '../roles/role-badge.js';
+import { Picture } from '../live/picture.js';
+import { RoleBadge } from '../roles/role-choice.js';
+import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { Menu } from '../ui/menu.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { RelativeTime } from './relative-time.js';
-import { ThumbnailStrip } from './thumbnail-strip.js';
 
 /** All cards have this height, so that the grid can lay out thousands and render only the visible ones. */
 export const DATASET_CARD_HEIGHT_REM = 15.5;
@@ -60,14 +62,14 @@ export const DatasetCard = memo(function DatasetCard({ dataset, linked, canLoad,
             <State dataset={dataset} />
           </div>
           <Menu label={`More for ${name}`} icon={<Ellipsis size={16} aria-hidden />}>
-            <WriteButton onClick={() => onVerb('settings', dataset)}>
-              <Pencil size={16} aria-hidden /> Name and role
+            <WriteButton icon={Pencil} onClick={() => onVerb('settings', dataset)}>
+              Name and role
             </WriteButton>
-            <Button onClick={() => onVerb('share', dataset)}>
-              <Share2 size={16} aria-hidden /> Share
+            <Button icon={Share2} onClick={() => onVerb('share', dataset)}>
+              Share
             </Button>
-            <WriteButton onClick={() => onVerb('delete', dataset)} className="text-bad">
-              <Trash2 size={16} aria-hidden /> Delete
+            <WriteButton icon={Trash2} onClick={() => onVerb('delete', dataset)} className="text-bad">
+              Delete
             </WriteButton>
           </Menu>
         </div>
@@ -128,4 +130,56 @@ function waitingTextOf({ checking, uncaptioned, unpaired }: Dataset['counts']): 
   if (checking > 0) return `Checking ${countOf(checking, 'file')}`;
   if (uncaptioned > 0) return `Waiting for ${countOf(uncaptioned, 'caption')}`;
   return unpaired > 0 ? 'Waiting for controls or masks' : 'Waiting for more files';
+}
+
+const MAX_IMAGES = 6;
+
+/** The service issues links that are valid for an hour or longer. */
+const LINKS_MS = 30 * 60_000;
+
+/** The first images of a dataset. Fetches nothing before `canLoad`, so that cards that only scroll past cause no requests. */
+function ThumbnailStrip({ dataset, canLoad }: { dataset: Dataset; canLoad: boolean }) {
+  const client = useClient();
+  const { id, counts, status, updated_at } = dataset;
+  // During an upload, fetches again only until the strip is full.
+  const version = status === 'UPLOADING' ? Math.min(counts.images, MAX_IMAGES) : updated_at;
+  const { data: images } = useQuery({
+    queryKey: ['strip', id, version],
+    queryFn: async ({ signal }) => {
+      const [{ files }, links] = await Promise.all([
+        client.files(id, { limit: MAX_IMAGES, kind: 'image' }, { signal }),
+        client.downloadLinks(id, { signal }),
+      ]);
+      return files.map((file) => ({ url: links.thumbnail(file), thumbhash: file.thumbhash }));
+    },
+    enabled: counts.images > 0 && canLoad,
+    staleTime: LINKS_MS,
+    placeholderData: keepPreviousData,
+  });
+  const shared = 'h-24 shrink-0 overflow-hidden rounded-t-xl bg-raised text-muted';
+  if (counts.images === 0) {
+    const [Icon, text] = counts.videos > 0 ? [Film, 'Clips only'] : [Images, 'No images yet'];
+    return (
+      <div className={`flex items-center justify-center gap-2 text-sm ${shared}`}>
+        <Icon size={18} aria-hidden /> {text}
+      </div>
+    );
+  }
+  const count = Math.min(counts.images, MAX_IMAGES);
+  return (
+    <div className={`grid gap-px ${shared} ${count > 3 ? 'grid-cols-6' : 'grid-cols-3'}`}>
+      {Array.from({ length: count }, (_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: an image never moves to another index
+        <StripImage key={index} {...images?.[index]} />
+      ))}
+    </div>
+  );
+}
+
+function StripImage({ url, thumbhash }: { url?: string; thumbhash?: string | undefined }) {
+  const [failedUrl, setFailedUrl] = useState<string>();
+  if (url === undefined) return <span />;
+  // The service makes no thumbnails of some types, such as HEIC.
+  if (failedUrl === url) return <ImageIcon size={18} className="m-auto" aria-hidden />;
+  return <Picture {...{ url, thumbhash }} onError={() => setFailedUrl(url)} className="object-cover" />;
 }

@@ -62,11 +62,10 @@ export function foldLinked(datasets: readonly Dataset[]): ListedDataset[] {
 
 /** Parses the filter from the URL's query. Unknown values are ignored. */
 export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
-  const sort = query.get('sort') ?? '';
   return {
     search: query.get('search') ?? '',
     status: STATUSES.find((status) => status === query.get('status')),
-    sort: sort in SORTS ? (sort as Sort) : 'newest',
+    sort: (Object.keys(SORTS) as Sort[]).find((sort) => sort === query.get('sort')) ?? 'newest',
   };
 }
 

@@ -8,6 +8,7 @@ import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
+import { TextField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
 
 interface DeleteDatasetDialogProps {
@@ -81,20 +82,13 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
         {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
         history. This can't be undone.
       </p>
-      <div className="flex flex-col gap-1.5">
-        <label htmlFor="dataset-name-again" className="text-sm font-medium">
-          Type the name to confirm
-        </label>
-        <input
-          id="dataset-name-again"
-          autoComplete="off"
-          spellCheck={false}
-          value={typed}
-          onChange={(event) => setTyped(event.target.value)}
-          placeholder={name}
-          className="touch rounded-lg border border-line bg-page px-3 py-2"
-        />
-      </div>
+      <TextField
+        label="Type the name to confirm"
+        spellCheck={false}
+        value={typed}
+        onChange={setTyped}
+        placeholder={name}
+      />
     </FormDialog>
   );
 }

@@ -3,10 +3,9 @@ import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { withKey } from '../keys.js';
 import { Thumbnail } from '../live/thumbnail.js';
-import { Button } from '../ui/button.js';
-import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { countOf, numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
-import { PendingNote } from './pending-note.js';
+import { NotCompared, PendingNote } from './pending-note.js';
 import { suggestedRemovals } from './review-groups.js';
 import { useDuplicates } from './use-duplicates.js';
 
@@ -34,9 +33,7 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
       }
     >
       {groups === undefined && error !== null ? (
-        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-          Could not compare the pictures. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-        </div>
+        <NotCompared {...{ error, retry }} />
       ) : (
         <p role="status" className="text-sm text-muted">
           {groups === undefined

@@ -11,10 +11,10 @@ import { messageOf, numberOf } from '../ui/format.js';
 import { Position } from '../ui/position.js';
 import { ExactCopiesButton } from './exact-copies.js';
 import { GroupCards } from './group-cards.js';
-import { PendingNote } from './pending-note.js';
+import { NotCompared, PendingNote } from './pending-note.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
 import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
-import { duplicatesKey, useDuplicates } from './use-duplicates.js';
+import { duplicatesKey, type FoundDuplicates, useDuplicates } from './use-duplicates.js';
 
 /** The review of duplicates: one group a screen. The address names the group by its suggested keeper. */
 export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
@@ -230,21 +230,16 @@ function GroupPosition(props: GroupPositionProps) {
   return <Position what="Group" keys={[keyText('ArrowUp'), keyText('ArrowDown')]} {...props} />;
 }
 
-interface NoGroupProps {
+interface NoGroupProps extends Omit<FoundDuplicates, 'groups'> {
   readonly dataset: DatasetWithFiles;
   readonly isLoading: boolean;
-  readonly pending: number;
-  readonly error: Error | null;
-  readonly retry: () => void;
 }
 
 function NoGroup({ dataset, isLoading, pending, error, retry }: NoGroupProps) {
   return (
     <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
       {isLoading && error !== null ? (
-        <div role="alert" className="flex flex-wrap items-center justify-center gap-3 text-bad">
-          Could not compare the pictures. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-        </div>
+        <NotCompared {...{ error, retry }} />
       ) : (
         <p role="status" className="text-lg font-medium">
           {isLoading ? 'Comparing the pictures …' : 'No duplicates are left to decide.'}

@@ -5,9 +5,7 @@ import { groupedBy } from '../grouped-by.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';
-import { framesOf } from './clip-frames.js';
-import { Histogram } from './plots/histogram.js';
-import { binsOf, medianOf } from './plots/histogram-bins.js';
+import { binsOf, Histogram } from './plots/histogram.js';
 
 /** Usual values of `num_frames` in a job; video models take 4n + 1 frames. */
 const NUM_FRAMES = [33, 49, 81, 121] as const;
@@ -30,14 +28,7 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
   return (
     <Panel
       title="Clips"
-      aside={
-        <Choices
-          label="num_frames"
-          options={NUM_FRAMES.map((value) => ({ value, label: String(value) }))}
-          value={numFrames}
-          onChange={setNumFrames}
-        />
-      }
+      aside={<Choices label="num_frames" options={NUM_FRAMES} value={numFrames} onChange={setNumFrames} />}
     >
       <p className="max-w-prose text-sm text-muted">
         The trainer takes <code>num_frames</code> frames, spread evenly over the whole clip: it skips frames of a long
@@ -61,26 +52,31 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
             {numberOf(short.length)} of {countOf(clips.length, 'clip')} {short.length === 1 ? 'has' : 'have'} fewer than{' '}
             {numFrames} frames.
           </p>
-          <div className="rounded-lg border border-line">
-            <LongList label={`Clips of fewer than ${numFrames} frames`} items={short}>
-              {(clip) => (
-                <p className="flex gap-4 px-3 py-2 text-sm">
-                  <Link
-                    href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
-                    className="mr-auto text-link wrap-anywhere"
-                  >
-                    {clip.filename}
-                  </Link>
-                  <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
-                </p>
-              )}
-            </LongList>
-          </div>
+          <LongList isFramed label={`Clips of fewer than ${numFrames} frames`} items={short}>
+            {(clip) => (
+              <p className="flex gap-4 px-3 py-2 text-sm">
+                <Link
+                  href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
+                  className="mr-auto text-link wrap-anywhere"
+                >
+                  {clip.filename}
+                </Link>
+                <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
+              </p>
+            )}
+          </LongList>
         </div>
       )}
     </Panel>
   );
 });
+
+/** Number of frames of a clip: counted, or else computed from its length; `undefined` if that is unknown. */
+function framesOf({ frames, duration_seconds, frames_per_second }: DatasetFile): number | undefined {
+  if (frames !== undefined) return frames;
+  if (duration_seconds === undefined || frames_per_second === undefined) return undefined;
+  return Math.round(duration_seconds * frames_per_second);
+}
 
 /** `3 of 15 clips have sound.` */
 function SoundOf({ datasetId, clips }: { datasetId: string; clips: readonly DatasetFile[] }) {
@@ -101,15 +97,15 @@ interface LengthHistogramProps {
 }
 
 function LengthHistogram({ title, unit, values, minimum }: LengthHistogramProps) {
-  const shortest = values.reduce((a, b) => Math.min(a, b));
-  const longest = values.reduce((a, b) => Math.max(a, b));
+  const sorted = values.toSorted((a, b) => a - b);
+  const [shortest = 0, median = 0, longest = 0] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
   const end = Math.max(longest, minimum ?? 0);
   const bins = binsOf(values, { from: 0, to: end * 1.02, bins: BINS });
   const format = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
   return (
     <Histogram
       title={title}
-      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(longest)} ${unit}, median ${format(medianOf(values) ?? 0)}.`}
+      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(longest)} ${unit}, median ${format(median)}.`}
       bins={bins}
       ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: end * part, label: format(end * part) }))}
       {...(minimum !== undefined && { thresholds: [minimum], isHighlighted: ({ to }) => to <= minimum })}

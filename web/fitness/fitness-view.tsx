@@ -7,7 +7,7 @@ import { DuplicatesPanel } from '../duplicates/duplicates-panel.js';
 import { useCanWrite } from '../session/account.js';
 import { CaptionFindingsPanel } from './caption-findings-panel.js';
 import { ClipPanel } from './clip-panel.js';
-import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
+import { ImageFindingsPanel } from './image-findings-panel.js';
 import { MissingCaptionsPanel } from './fixes/missing-captions-panel.js';
 import { PairsPanel } from './pairs/pairs-panel.js';
 import { ProblemsPanel } from './problems-panel.js';

@@ -6,6 +6,8 @@ import { commandLine } from '../../src/command-line.js';
 import { FIX_ADVICE } from '../../src/dataset/problems.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useCanWrite } from '../session/account.js';
+import { WriteButton } from '../session/write-button.js';
+import { Alert } from '../ui/loaded.js';
 import { CopyLine } from '../ui/copy.js';
 import { numberOf } from '../ui/format.js';
 import { Button } from '../ui/button.js';
@@ -13,12 +15,12 @@ import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
 import { ConvertAll, ConvertButton } from './fixes/convert/convert-actions.js';
-import { useConversion } from './fixes/convert/conversions.js';
-import { convertibleNames, isConvertible } from './fixes/convert/convertible.js';
-import { FileActions, UploadActions } from './fixes/problem-actions.js';
+import { useConvert } from './fixes/convert/conversions.js';
+import { convertibleNames, isConvertible } from './fixes/convert/convert-actions.js';
+import { DeleteButton, FixActions, FixAll } from './fixes/problem-actions.js';
 import { renamesFor } from './fixes/renames.js';
-import { FixActions, FixAll } from './fixes/warning-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
+import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 interface ProblemsPanelProps {
   readonly title: string;
@@ -61,7 +63,7 @@ interface GroupProps extends ProblemsPanelProps {
 
 function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
   const canWrite = useCanWrite();
-  const { faults } = useConversion(dataset.id);
+  const { faults } = useConvert(dataset.id);
   const withdrawal = useWithdrawal(dataset.id);
   const uploads = useMemo(
     () => group.problems.flatMap(({ filename }) => (filename === undefined || files.has(filename) ? [] : filename)),
@@ -92,9 +94,7 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
         />
       )}
       {canWrite && <FixAll datasetId={dataset.id} problems={group.problems} files={files} />}
-      <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
-        {withdrawal.failure}
-      </p>
+      <Alert className="px-3 py-2">{withdrawal.failure}</Alert>
       <LongList label={group.title} items={group.problems}>
         {(problem) => (
           <Row
@@ -136,7 +136,7 @@ interface RowProps {
 }
 
 function Row({ problem, datasetId, files, canFix, withdrawal, canConvert, faults }: RowProps) {
-  const { filename, message } = problem;
+  const { code, filename, message } = problem;
   // None if the problem is about an upload, or about the whole dataset.
   const file = files.get(filename ?? '');
   const fixed = canConvert ? [filename ?? ''] : renamesFor(problem, files).map((renamed) => renamed.filename);
@@ -146,11 +146,7 @@ function Row({ problem, datasetId, files, canFix, withdrawal, canConvert, faults
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
       <div className="min-w-0 grow wrap-anywhere">
         <p>{message}</p>
-        {canFix && (
-          <p role="alert" className="text-bad empty:hidden">
-            {fault}
-          </p>
-        )}
+        {canFix && <Alert>{fault}</Alert>}
       </div>
       {filename !== undefined && (
         <div className="flex shrink-0 flex-wrap items-center gap-2">
@@ -159,16 +155,20 @@ function Row({ problem, datasetId, files, canFix, withdrawal, canConvert, faults
           </Link>
           {canFix && <FixActions {...{ datasetId, problem, files }} />}
           {canConvert && <ConvertButton datasetId={datasetId} image={{ filename, stored: file }} />}
-          {withdrawal !== undefined && file === undefined && (
-            <UploadActions
-              datasetId={datasetId}
-              filename={filename}
-              isWithdrawing={withdrawal.withdrawing.has(filename)}
-              onDismiss={() => void withdrawal.withdraw([filename])}
-            />
+          {withdrawal !== undefined && code !== 'NAME_COLLISION' && code !== 'MISSING_CAPTION' && (
+            <ReplaceButton datasetId={datasetId} filename={filename} etag={file?.etag} />
           )}
-          {withdrawal !== undefined && file !== undefined && problem.code !== 'MISSING_CAPTION' && (
-            <FileActions datasetId={datasetId} file={file} problem={problem} />
+          {withdrawal !== undefined && file === undefined && (
+            <WriteButton
+              aria-label={`Dismiss ${filename}`}
+              disabled={withdrawal.withdrawing.has(filename)}
+              onClick={() => void withdrawal.withdraw([filename])}
+            >
+              Dismiss
+            </WriteButton>
+          )}
+          {withdrawal !== undefined && file !== undefined && code !== 'MISSING_CAPTION' && (
+            <DeleteButton datasetId={datasetId} files={[file]} />
           )}
         </div>
       )}

@@ -6,8 +6,7 @@ import { countOf, numberOf } from '../ui/format.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { FlaggedImages } from './flagged-images.js';
 import { BucketBars } from './plots/bucket-bars.js';
-import { Histogram } from './plots/histogram.js';
-import { binsOf } from './plots/histogram-bins.js';
+import { binsOf, Histogram } from './plots/histogram.js';
 import { SizeScatter } from './plots/size-scatter.js';
 
 /** Bins of the aspect ratio as a power of two. The outer bins include ratios beyond 1:4 and 4:1. */
@@ -59,18 +58,8 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
       title="Resolutions and buckets"
       aside={
         <>
-          <Choices
-            label="Resolution"
-            options={RESOLUTIONS.map((value) => ({ value, label: String(value) }))}
-            value={resolution}
-            onChange={setResolution}
-          />
-          <Choices
-            label="Sides in steps of"
-            options={BUCKET_STEPS.map((value) => ({ value, label: String(value) }))}
-            value={step}
-            onChange={setStep}
-          />
+          <Choices label="Resolution" options={RESOLUTIONS} value={resolution} onChange={setResolution} />
+          <Choices label="Sides in steps of" options={BUCKET_STEPS} value={step} onChange={setStep} />
         </>
       }
     >

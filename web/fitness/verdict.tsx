@@ -171,16 +171,14 @@ function UploadList({ title, total, uploads }: UploadListProps) {
         {title}
         {total > uploads.length && `, the first ${numberOf(uploads.length)} of ${numberOf(total)}`}
       </h3>
-      <div className="rounded-lg border border-line">
-        <LongList label={title} items={uploads}>
-          {({ filename, when }) => (
-            <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
-              <span className="mr-auto wrap-anywhere">{filename}</span>
-              <span className="text-muted">{when}</span>
-            </p>
-          )}
-        </LongList>
-      </div>
+      <LongList isFramed label={title} items={uploads}>
+        {({ filename, when }) => (
+          <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
+            <span className="mr-auto wrap-anywhere">{filename}</span>
+            <span className="text-muted">{when}</span>
+          </p>
+        )}
+      </LongList>
     </div>
   );
 }

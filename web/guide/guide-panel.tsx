@@ -1,6 +1,7 @@
 import { BookOpen, ExternalLink, X } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useEffect, useSyncExternalStore } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Button } from '../ui/button.js';
+import { Store } from '../ui/store.js';
 import type { GuidePageName } from './guide-pages.js';
 
 /** Loaded when the guide is read. */
@@ -9,17 +10,10 @@ const GuideText = lazy(async () => ({ default: (await import('./guide-text.js'))
 /** A page of the guide or a heading in it, such as `pairs#in-the-browser`. */
 type GuidePlace = GuidePageName | `${GuidePageName}#${string}`;
 
-let open: string | undefined;
-const listeners = new Set<() => void>();
+const open = new Store<string>();
 
 function show(place: string | undefined): void {
-  open = place;
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  open.set(place);
 }
 
 /** Opens the guide beside what it explains or, in another tab, as a page. */
@@ -41,7 +35,7 @@ export function GuideLink({ place, children }: { place: GuidePlace; children: Re
 
 /** The guide at the right of the window, while it is open. On a narrow window, it covers the page. */
 export function GuidePanel() {
-  const place = useSyncExternalStore(subscribe, () => open);
+  const place = open.useValue();
   const isOpen = place !== undefined;
   useEffect(() => {
     if (!isOpen) return;

@@ -1,11 +1,12 @@
 import { useMemo } from 'react';
 import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
-import { stemOf } from '../../src/dataset/media.js';
 import { Difference } from '../captions/difference/marked-difference.js';
+import { filesByStem } from '../live/counterparts.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
-import { messageOf, sizeOf } from '../ui/format.js';
-import { type DifferentFile, type DiffRow, diffRowsOf } from './diff-rows.js';
+import { sizeOf } from '../ui/format.js';
+import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
 import { PastPicture } from './past-picture.js';
 import { useRevisionDiff } from './use-history.js';
 import { countsInWords } from './words.js';
@@ -21,15 +22,11 @@ export function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
   const diff = useRevisionDiff(dataset.id, { from, to });
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = diff;
   const rows = useMemo(() => data && diffRowsOf(data.pages), [data]);
-  const pictures = useMemo(() => picturesOf(dataset.files), [dataset.files]);
+  const pictures = filesByStem(dataset.files);
   const total = data?.pages[0]?.total;
   return (
     <>
-      {error !== null && (
-        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </div>
-      )}
+      <LoadFailure error={error} onRetry={refetch} />
       <p role="status" className="text-sm text-muted">
         {total !== undefined ? `${countsInWords(total)}.` : error === null && 'Comparing …'}
       </p>
@@ -41,7 +38,7 @@ export function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
               key={row.stem}
               className="border-t border-line px-4 py-3 first:border-t-0 [contain-intrinsic-size:auto_7rem] [content-visibility:auto]"
             >
-              <Row datasetId={dataset.id} row={row} picture={pictures.get(row.stem)} from={from} to={to} />
+              <Row datasetId={dataset.id} row={row} picture={pictures.get(row.stem)?.[0]} from={from} to={to} />
             </li>
           ))}
         </ul>
@@ -55,11 +52,6 @@ export function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
       )}
     </>
   );
-}
-
-/** The pictures that the dataset has now, by stem. */
-function picturesOf(files: readonly DatasetFile[]): Map<string, DatasetFile> {
-  return new Map(files.flatMap((file) => (file.kind === 'caption' ? [] : [[stemOf(file.filename), file]])));
 }
 
 interface RowProps extends Omit<RevisionDiffProps, 'dataset'> {

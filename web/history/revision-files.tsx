@@ -1,72 +1,38 @@
-import { useMemo, useRef } from 'react';
+import { useMemo } from 'react';
 import type { Revision } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
-import { useCardGrid } from '../ui/card-grid.js';
-import { Button } from '../ui/button.js';
+import { Loaded } from '../ui/loaded.js';
 import { messageOf } from '../ui/format.js';
+import { LongList } from '../ui/long-list.js';
 import { PastPicture } from './past-picture.js';
 import { useRevisionFiles, useRevisionTexts } from './use-history.js';
-
-const ONE_COLUMN = { heightRem: 10.5, gapRem: 0, leastWidthRem: Number.POSITIVE_INFINITY, overscanRows: 4 };
 
 /** The number of pairs that share one request for their captions. */
 const PAIRS_PER_REQUEST = 50;
 
 /** All files of a revision: pictures with their captions, to look at. */
 export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string; revision: Revision }) {
-  const { data: files, error, refetch } = useRevisionFiles(datasetId, number);
-  const pairs = useMemo(() => files && pairsOf({ files, warnings: [] }), [files]);
-  if (error !== null) {
-    return (
-      <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-        {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-      </div>
-    );
-  }
-  if (pairs === undefined) return <p aria-live="polite">Loading …</p>;
-  if (pairs.length === 0) return <p className="py-4 text-muted">This revision has no files.</p>;
-  return <PairList datasetId={datasetId} number={number} pairs={pairs} />;
+  const query = useRevisionFiles(datasetId, number);
+  const pairs = useMemo(() => query.data && pairsOf({ files: query.data, warnings: [] }), [query.data]);
+  return (
+    <Loaded of={{ ...query, data: pairs }}>
+      {(all) =>
+        all.length === 0 ? (
+          <p className="py-4 text-muted">This revision has no files.</p>
+        ) : (
+          <LongList isFramed label={`Files of revision ${number}`} items={all} height="max-h-[75dvh]">
+            {(pair) => <PairRow {...{ datasetId, number, pair }} batch={batchOf(pair, all)} />}
+          </LongList>
+        )
+      }
+    </Loaded>
+  );
 }
 
-function PairList({ datasetId, number, pairs }: { datasetId: string; number: number; pairs: readonly Pair[] }) {
-  const list = useRef<HTMLUListElement>(null);
-  const { cells, height } = useCardGrid(list, { ...ONE_COLUMN, count: pairs.length });
-  const batches = useMemo(
-    () =>
-      Array.from({ length: Math.ceil(pairs.length / PAIRS_PER_REQUEST) }, (_, index) =>
-        pairs
-          .slice(index * PAIRS_PER_REQUEST, (index + 1) * PAIRS_PER_REQUEST)
-          .flatMap(({ caption }) => caption?.filename ?? []),
-      ),
-    [pairs],
-  );
-  return (
-    <ul
-      ref={list}
-      // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
-      role="list"
-      aria-label={`Files of revision ${number}`}
-      className="relative rounded-xl border border-line bg-panel"
-      style={{ height }}
-    >
-      {cells.map(({ index, style }) => (
-        <li
-          key={pairs[index]!.stem}
-          aria-setsize={pairs.length}
-          aria-posinset={index + 1}
-          className="absolute inset-x-0 flex gap-4 border-b border-line px-4 py-2"
-          style={style}
-        >
-          <PairRow
-            datasetId={datasetId}
-            number={number}
-            pair={pairs[index]!}
-            batch={batches[Math.floor(index / PAIRS_PER_REQUEST)]!}
-          />
-        </li>
-      ))}
-    </ul>
-  );
+/** The names of the captions that are read together with the pair's. */
+function batchOf(pair: Pair, pairs: readonly Pair[]): string[] {
+  const start = Math.floor(pairs.indexOf(pair) / PAIRS_PER_REQUEST) * PAIRS_PER_REQUEST;
+  return pairs.slice(start, start + PAIRS_PER_REQUEST).flatMap(({ caption }) => caption?.filename ?? []);
 }
 
 interface PairRowProps {
@@ -81,7 +47,7 @@ function PairRow({ datasetId, number, pair: { media, caption }, batch }: PairRow
   const { data: texts, error } = useRevisionTexts(datasetId, number, batch);
   const text = caption && texts?.get(caption.filename);
   return (
-    <>
+    <div className="flex h-42 gap-4 px-4 py-2">
       <div className="flex max-w-1/2 shrink-0 gap-2 overflow-hidden">
         {media.length === 0 && <PastPicture datasetId={datasetId} file={undefined} />}
         {media.map((file) => (
@@ -103,6 +69,6 @@ function PairRow({ datasetId, number, pair: { media, caption }, batch }: PairRow
           text
         )}
       </p>
-    </>
+    </div>
   );
 }

@@ -1,19 +1,25 @@
-import { ArrowLeft, FileArchive } from 'lucide-react';
+import { ArrowLeft, FileArchive, Pin } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { DatasetWithFiles, Revision } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Button } from '../ui/button.js';
-import { countOf, messageOf, sizeOf } from '../ui/format.js';
-import { CompareWith } from './compare-with.js';
+import { Loaded } from '../ui/loaded.js';
+import { CopyButton } from '../ui/copy.js';
+import { SelectField } from '../ui/fields.js';
+import { countOf, sizeOf } from '../ui/format.js';
+import { StatusBadge } from '../ui/status-badge.js';
 import { RevisionDiff } from './revision-diff.js';
 import { RevisionFiles } from './revision-files.js';
 import { RevisionActions } from './revision-actions.js';
-import { Marks, revisionHref } from './timeline.js';
-import { useRevision } from './use-history.js';
+import { useRevision, useRevisions } from './use-history.js';
 import { creatorOf, countsInWords, howOf } from './words.js';
+
+/** The address of a revision on the page. */
+export function revisionHref(datasetId: string, number: number, parameters: Record<string, string> = {}): string {
+  return `/datasets/${datasetId}/history?${new URLSearchParams({ revision: String(number), ...parameters })}`;
+}
 
 interface RevisionPageProps {
   readonly dataset: DatasetWithFiles;
@@ -26,32 +32,28 @@ interface RevisionPageProps {
 
 /** One revision: what changed in it, or all its files. */
 export function RevisionPage({ dataset, number, from, showsFiles }: RevisionPageProps) {
-  const { data, error, refetch } = useRevision(dataset.id, number);
   return (
     <>
       <Link href={`/datasets/${dataset.id}/history`} className="flex items-center gap-2 self-start text-sm text-link">
         <ArrowLeft size={16} aria-hidden /> All revisions
       </Link>
-      {error !== null && (
-        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </div>
-      )}
-      {data === undefined && error === null && <p aria-live="polite">Loading …</p>}
-      {data !== undefined && data.revision === undefined && (
-        <p role="alert">The history has no revision {number}. It may have been too old to be kept.</p>
-      )}
-      {data?.revision !== undefined && (
-        <>
-          <Header dataset={dataset} revision={data.revision} />
-          <Tabs datasetId={dataset.id} number={number} from={from} showsFiles={showsFiles} />
-          {showsFiles ? (
-            <RevisionFiles datasetId={dataset.id} revision={data.revision} />
+      <Loaded of={useRevision(dataset.id, number)}>
+        {({ revision, previous }) =>
+          revision === undefined ? (
+            <p role="alert">The history has no revision {number}. It may have been too old to be kept.</p>
           ) : (
-            <Changes dataset={dataset} revision={data.revision} previous={data.previous} from={from} />
-          )}
-        </>
-      )}
+            <>
+              <Header dataset={dataset} revision={revision} />
+              <Tabs datasetId={dataset.id} number={number} from={from} showsFiles={showsFiles} />
+              {showsFiles ? (
+                <RevisionFiles datasetId={dataset.id} revision={revision} />
+              ) : (
+                <Changes {...{ dataset, revision, previous, from }} />
+              )}
+            </>
+          )
+        }
+      </Loaded>
     </>
   );
 }
@@ -93,6 +95,27 @@ function Header({ dataset, revision }: { dataset: DatasetWithFiles; revision: Re
       </p>
       <Marks revision={revision} />
     </section>
+  );
+}
+
+/** Whether a revision is READY, with its digest, and whether and why it is pinned. */
+export function Marks({ revision: { number, ready, digest, pinned } }: { revision: Revision }) {
+  return (
+    <div className="flex min-h-9 flex-wrap items-center gap-x-3 text-sm">
+      {ready && (
+        <span className="flex items-center gap-2" title={digest}>
+          <StatusBadge status="READY" />
+          <span className="font-mono text-xs text-muted">{digest.slice(0, 12)}…</span>
+          <CopyButton text={digest} what={`the digest of revision ${number}`} />
+        </span>
+      )}
+      {!ready && <span className="text-muted">Not fit to train on</span>}
+      {pinned !== null && (
+        <span className="flex min-w-0 items-center gap-1 wrap-anywhere" title={`Pinned by ${pinned.by}`}>
+          <Pin size={14} className="shrink-0" aria-hidden /> Pinned{pinned.note ? `: ${pinned.note}` : ''}
+        </span>
+      )}
+    </div>
   );
 }
 
@@ -147,5 +170,38 @@ function Changes({ dataset, revision: { number }, previous, from }: ChangesProps
         <RevisionDiff key={compared} dataset={dataset} from={compared} to={number} />
       )}
     </>
+  );
+}
+
+interface CompareWithProps {
+  readonly datasetId: string;
+  readonly number: number;
+  /** The revision that it is compared with; 0 for no files. */
+  readonly value: number | undefined;
+  readonly onChange: (from: number) => void;
+}
+
+/** Chooses the revision that another one is compared with. */
+function CompareWith({ datasetId, number, value, onChange }: CompareWithProps) {
+  const { data, hasNextPage, fetchNextPage } = useRevisions(datasetId);
+  const others = data?.pages.flatMap(({ revisions }) => revisions).filter((other) => other.number !== number) ?? [];
+  const isListed = value === 0 || others.some((other) => other.number === value);
+  const options = [
+    ...(value === undefined ? [{ value: '', label: 'Choose a revision' }] : []),
+    ...(value !== undefined && !isListed ? [{ value: String(value), label: `Revision ${value}` }] : []),
+    ...others.map((other) => ({
+      value: String(other.number),
+      label: `Revision ${other.number} · ${howOf(other)} · ${momentOf(dateOf(other.changed_at))}`,
+    })),
+    ...(hasNextPage ? [{ value: 'older', label: 'Older …' }] : []),
+    { value: '0', label: 'No files' },
+  ];
+  return (
+    <SelectField
+      label="Compared with"
+      value={value === undefined ? '' : String(value)}
+      options={options}
+      onChange={(next) => (next === 'older' ? void fetchNextPage() : onChange(Number(next)))}
+    />
   );
 }

@@ -2,9 +2,9 @@ import { useQuery } from '@tanstack/react-query';
 import { type RefObject, useEffect, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles, Revision, RevisionDiff } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
-import { useClient } from '../session/client.js';
-import { diffRowsOf } from './diff-rows.js';
 import { operationOf } from './operation.js';
+import { filesByStem } from '../live/counterparts.js';
+import { useClient } from '../session/client.js';
 
 /** Enough to name what was done to all captions of most changes. */
 const MAX_FILES = 60;
@@ -68,9 +68,9 @@ function picturesIn(
   diff: RevisionDiff,
   { files, from, to }: { files: readonly DatasetFile[]; from: number; to: number },
 ): ChangedPicture[] {
-  const now = new Map(files.flatMap((file) => (file.kind === 'caption' ? [] : [[stemOf(file.filename), file]])));
+  const now = filesByStem(files);
   const all = diffRowsOf([diff]).flatMap(({ stem, media }): ChangedPicture[] => {
-    const current = now.get(stem);
+    const [current] = now.get(stem) ?? [];
     if (media.length === 0) return current ? [{ file: current, revision: undefined, isRemoved: false }] : [];
     return media.map(({ before, after }) => ({
       file: (after ?? before)!,
@@ -87,4 +87,50 @@ function operationIn({ total, changed }: RevisionDiff): string | undefined {
   return texts.every(({ before, after }) => before !== undefined && after !== undefined)
     ? operationOf(texts.map(({ before, after }) => ({ before: before!, after: after! })))
     : undefined;
+}
+
+/** A file that differs between two revisions. `before` and `after` are `undefined` where it does not exist. */
+export interface DifferentFile {
+  readonly filename: string;
+  readonly before?: DatasetFile | undefined;
+  readonly after?: DatasetFile | undefined;
+  /** The texts of a caption; `undefined` where there is none, or none that is short enough to show. */
+  readonly textBefore?: string | undefined;
+  readonly textAfter?: string | undefined;
+}
+
+/** The files that share a stem and differ. */
+export interface DiffRow {
+  readonly stem: string;
+  readonly media: readonly DifferentFile[];
+  readonly captions: readonly DifferentFile[];
+}
+
+type DiffPage = Pick<RevisionDiff, 'added' | 'removed' | 'changed'>;
+
+/** Groups the files of the pages of a comparison by stem, in the order of stems. */
+export function diffRowsOf(pages: readonly DiffPage[]): DiffRow[] {
+  const rows = new Map<string, { stem: string; media: DifferentFile[]; captions: DifferentFile[] }>();
+  for (const file of pages.flatMap(differentFilesOf)) {
+    const stem = stemOf(file.filename);
+    const row = rows.get(stem) ?? { stem, media: [], captions: [] };
+    rows.set(stem, row);
+    const { kind } = file.after ?? file.before!;
+    (kind === 'caption' ? row.captions : row.media).push(file);
+  }
+  return [...rows.values()].sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
+}
+
+function differentFilesOf({ added, removed, changed }: DiffPage): DifferentFile[] {
+  return [
+    ...added.map((file) => ({ filename: file.filename, after: file, textAfter: file.text })),
+    ...removed.map((file) => ({ filename: file.filename, before: file, textBefore: file.text })),
+    ...changed.map(({ filename, from, to, from_text, to_text }) => ({
+      filename,
+      before: from,
+      after: to,
+      textBefore: from_text,
+      textAfter: to_text,
+    })),
+  ];
 }

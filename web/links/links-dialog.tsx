@@ -1,47 +1,30 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Dataset, DatasetWithFiles } from '../../src/client/client.js';
+import type { Dataset, DatasetWithFiles, Link } from '../../src/client/client.js';
+import type { LinkSlot } from '../../src/dataset/dataset.js';
+import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
 import { slotLabel, slotWord } from '../live/slot-words.js';
+import { useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { Button } from '../ui/button.js';
+import { Loaded } from '../ui/loaded.js';
 import { Dialog } from '../ui/dialog.js';
-import { messageOf } from '../ui/format.js';
-import { LinkField } from './link-field.js';
-import {
-  type ChosenLinks,
-  chosenLinksOf,
-  controlSlotAt,
-  MAX_CONTROLS,
-  NO_LINKS,
-  offersFor,
-  requestOf,
-  withControl,
-} from './linkable.js';
-import { PairState } from './pair-state.js';
-import { RoleChange } from './role-change.js';
+import { SelectField } from '../ui/fields.js';
+import { countOf, numberOf, shortListOf } from '../ui/format.js';
 
 /** Links a training dataset to its controls and its mask. */
 export function LinksDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
-  const { data: datasets, error, refetch } = useDatasets();
+  const datasets = useDatasets();
   return (
     <Dialog title={`Controls and mask of ${dataset.name}`} onClose={onClose} width="max-w-2xl">
       <p className="text-sm">
         An edit model trains on pairs: for each target in this dataset, an image of the same name in one to three
         control datasets. With a mask dataset, it trains on the white parts of each mask.
       </p>
-      {datasets !== undefined ? (
-        <LinksForm dataset={dataset} datasets={datasets} onClose={onClose} />
-      ) : error === null ? (
-        <p aria-live="polite">Loading …</p>
-      ) : (
-        <div role="alert" className="flex items-center gap-3 text-bad">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </div>
-      )}
+      <Loaded of={datasets}>{(all) => <LinksForm dataset={dataset} datasets={all} onClose={onClose} />}</Loaded>
     </Dialog>
   );
 }
@@ -55,6 +38,7 @@ interface LinksFormProps {
 function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const client = useClient();
   const queries = useQueryClient();
+  const canWrite = useCanWrite();
   const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset.links));
   const requesting = useRequesting();
   const { isBusy, run } = requesting;
@@ -108,23 +92,149 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
     >
       {fields.map(({ slot, role, id, choose }) => {
         const value = id === undefined ? undefined : byId.get(id);
-        const word = slotWord(slot, controlSlots);
         const saved = dataset.links?.[slot];
+        const { fitting, others } = offersFor(datasets, { role, own: dataset.id, chosen: ids });
         return (
           <div key={slot} className="flex flex-col gap-1.5">
-            <LinkField
-              label={slotLabel(slot, controlSlots)}
-              value={value}
-              onChange={choose}
-              {...offersFor(datasets, { role, own: dataset.id, chosen: ids })}
-            />
+            <SelectField
+              label={<span className="inline-block w-24">{slotLabel(slot, controlSlots)}</span>}
+              disabled={!canWrite}
+              value={value?.id ?? ''}
+              options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}
+              onChange={(next) => choose(next === '' ? undefined : next)}
+              className="min-w-0 grow"
+            >
+              {others.length > 0 && (
+                <optgroup label="Training datasets">
+                  {others.map(({ id, name }) => (
+                    <option key={id} value={id}>
+                      {name}
+                    </option>
+                  ))}
+                </optgroup>
+              )}
+            </SelectField>
             {value !== undefined && value.role !== role && (
               <RoleChange dataset={value} role={role} isBusy={isBusy} onChange={() => changeRole(value.id, role)} />
             )}
-            {saved !== undefined && saved.dataset_id === id && <PairState link={saved} word={word} />}
+            {saved !== undefined && saved.dataset_id === id && (
+              <PairState link={saved} word={slotWord(slot, controlSlots)} />
+            )}
           </div>
         );
       })}
     </DialogForm>
   );
+}
+
+function optionOf({ id, name }: Dataset) {
+  return { value: id, label: name };
+}
+
+interface RoleChangeProps {
+  readonly dataset: Dataset;
+  readonly role: 'control' | 'mask';
+  readonly isBusy: boolean;
+  readonly onChange: () => void;
+}
+
+/** Offers to give a training dataset the role that a link needs, and says what that means. */
+function RoleChange({ dataset: { name, counts }, role, isBusy, onChange }: RoleChangeProps) {
+  return (
+    <div className="flex flex-wrap items-center gap-3 rounded-lg bg-warn-soft p-3 text-sm text-warn">
+      <p className="min-w-48 grow basis-0 wrap-anywhere">
+        {name} is a training dataset. As a {role} dataset, it is not trained on by itself
+        {counts.captions > 0 && `, and its captions (${numberOf(counts.captions)}) are not used`}. Its files stay as
+        they are.
+      </p>
+      <WriteButton disabled={isBusy} onClick={onChange}>
+        Make it a {role} dataset
+      </WriteButton>
+    </div>
+  );
+}
+
+const MAX_STEMS = 5;
+
+/** What is missing in a link, as it is saved. */
+function PairState({ link, word }: { link: Link; word: string }) {
+  const { missing, ambiguous, misfit, stretched, extra, status } = link;
+  const namesOf = ({ stems, count }: Link['missing']) => shortListOf(stems, MAX_STEMS, count);
+  const lines = [
+    missing.count > 0 && `No ${word} for ${countOf(missing.count, 'target')}: ${namesOf(missing)}`,
+    ambiguous.count > 0 && `Several files of one name: ${namesOf(ambiguous)}`,
+    misfit.count > 0 && `The sizes do not fit: ${namesOf(misfit)}`,
+    stretched.count > 0 && `Of another aspect ratio: ${namesOf(stretched)}`,
+    extra.count > 0 && `No target for ${countOf(extra.count, 'file')}: ${namesOf(extra)}`,
+    status !== 'READY' && `The dataset is ${status}`,
+  ].filter((line) => line !== false);
+  return (
+    <ul className="flex flex-col gap-0.5 text-sm text-muted sm:pl-27">
+      {lines.length === 0 && <li className="text-good">Each target has its {word}.</li>}
+      {lines.map((line) => (
+        <li key={line} className="wrap-anywhere">
+          {line}.
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The controls and the mask that a person has chosen, by id. The controls have no gaps. */
+interface ChosenLinks {
+  readonly controls: readonly string[];
+  readonly mask: string | undefined;
+}
+
+const NO_LINKS: ChosenLinks = { controls: [], mask: undefined };
+
+const CONTROL_SLOTS = LINK_SLOTS.filter((slot): slot is Exclude<LinkSlot, 'mask'> => slot !== 'mask');
+
+const MAX_CONTROLS = CONTROL_SLOTS.length;
+
+/** The links of a dataset as its status has them. */
+function chosenLinksOf(
+  links: { readonly [Slot in LinkSlot]?: { readonly dataset_id: string } | undefined } = {},
+): ChosenLinks {
+  return { controls: CONTROL_SLOTS.flatMap((slot) => links[slot]?.dataset_id ?? []), mask: links.mask?.dataset_id };
+}
+
+/** The links as a request has them. */
+function requestOf({ controls, mask }: ChosenLinks): Partial<Record<LinkSlot, string>> {
+  return {
+    ...Object.fromEntries(controls.map((id, index) => [CONTROL_SLOTS[index], id])),
+    ...(mask !== undefined && { mask }),
+  };
+}
+
+/** The slot of the control at an index. */
+function controlSlotAt(index: number): LinkSlot {
+  return CONTROL_SLOTS[index]!;
+}
+
+/** Chooses the control at an index, or removes it; those behind it then move up. */
+function withControl({ controls, mask }: ChosenLinks, index: number, id: string | undefined): ChosenLinks {
+  const next = [...controls];
+  next.splice(index, 1, ...(id === undefined ? [] : [id]));
+  return { controls: next, mask };
+}
+
+interface Offers {
+  /** Those with the role. */
+  readonly fitting: readonly Dataset[];
+  /** Training datasets that could get it. */
+  readonly others: readonly Dataset[];
+}
+
+/** The datasets that can be chosen in a slot: each is linked in one slot only. */
+function offersFor(
+  datasets: readonly Dataset[],
+  { role, own, chosen }: { role: 'control' | 'mask'; own: string; chosen: readonly string[] },
+): Offers {
+  const free = datasets.filter(({ id }) => id !== own && !chosen.includes(id));
+  const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
+  return {
+    fitting: free.filter((dataset) => dataset.role === role).sort(byName),
+    others: free.filter((dataset) => dataset.role === 'training').sort(byName),
+  };
 }

@@ -1,5 +1,5 @@
 import { Film, ImageIcon, Play } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useCallback, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
@@ -48,11 +48,46 @@ function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
     >
       {picture}
       {/* Only then: browsers have few decoders. */}
-      {isHovered && url !== undefined && (
-        <video src={url} autoPlay muted loop playsInline className="absolute inset-0 size-full object-contain" />
-      )}
+      {isHovered && url !== undefined && <Clip url={url} isPlaying />}
       {!isHovered && <ClipLength seconds={seconds} />}
     </span>
+  );
+}
+
+/** A media fragment: without a start time, some browsers show no frame of a clip before it plays. */
+const FIRST_FRAME = '#t=0.001';
+
+interface ClipProps {
+  readonly url: string;
+  /** Otherwise it shows its first frame. */
+  readonly isPlaying: boolean;
+  readonly onError?: (() => void) | undefined;
+}
+
+/** A clip without sound that fills the element around it. */
+export function Clip({ url, isPlaying, onError }: ClipProps) {
+  const load = useCallback(
+    (video: HTMLVideoElement) => {
+      video.src = isPlaying ? url : url + FIRST_FRAME;
+      return () => {
+        // Releases the decoder, of which browsers have few (https://html.spec.whatwg.org/#best-practices-for-authors-using-media-elements).
+        video.removeAttribute('src');
+        video.load();
+      };
+    },
+    [url, isPlaying],
+  );
+  return (
+    <video
+      ref={load}
+      autoPlay={isPlaying}
+      preload="metadata"
+      muted
+      loop
+      playsInline
+      onError={onError}
+      className="absolute inset-0 size-full object-contain"
+    />
   );
 }
 

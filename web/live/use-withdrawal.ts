@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
-import { messageOf } from '../ui/format.js';
+import { useClient } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { useDataset } from './dataset.js';
 
 const NONE: ReadonlySet<string> = new Set();
@@ -19,16 +19,10 @@ export function useWithdrawal(datasetId: string): Withdrawal {
   const client = useClient();
   const { refetch } = useDataset(datasetId);
   const [withdrawing, setWithdrawing] = useState(NONE);
-  const [failure, setFailure] = useState('');
+  const { failure, run } = useRequesting();
   const withdraw = async (filenames: readonly string[]) => {
-    setFailure('');
     setWithdrawing(new Set(filenames));
-    try {
-      await client.bulk.withdraw(datasetId, filenames);
-    } catch (error) {
-      setFailure(messageOf(error));
-      signOutIfUnauthorized(error);
-    }
+    await run(async () => void (await client.bulk.withdraw(datasetId, filenames)));
     await refetch();
     setWithdrawing(NONE);
   };

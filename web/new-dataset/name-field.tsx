@@ -1,4 +1,5 @@
 import { parseDatasetName } from '../../src/dataset/names.js';
+import { TextField } from '../ui/fields.js';
 import { messageOf } from '../ui/format.js';
 
 interface NameFieldProps {
@@ -13,27 +14,16 @@ interface NameFieldProps {
 /** The name of a dataset. */
 export function NameField({ label = 'Name', name, error, help, onChange }: NameFieldProps) {
   return (
-    <div className="flex flex-col gap-1.5">
-      <label htmlFor="dataset-name" className="text-sm font-medium">
-        {label}
-      </label>
-      <input
-        id="dataset-name"
-        autoComplete="off"
-        spellCheck={false}
-        value={name}
-        onChange={(event) => onChange(event.target.value)}
-        aria-invalid={error !== ''}
-        aria-describedby="dataset-name-help dataset-name-error"
-        className="touch rounded-lg border border-line bg-page px-3 py-2"
-      />
-      <p id="dataset-name-help" className="text-sm text-muted">
-        Letters, digits, spaces and <code>. _ -</code>. The trainer finds the dataset in a folder of this name. {help}
-      </p>
-      <p id="dataset-name-error" role="alert" className="text-sm text-bad empty:hidden">
-        {error}
-      </p>
-    </div>
+    <TextField
+      {...{ label, error, onChange }}
+      spellCheck={false}
+      value={name}
+      help={
+        <>
+          Letters, digits, spaces and <code>. _ -</code>. The trainer finds the dataset in a folder of this name. {help}
+        </>
+      }
+    />
   );
 }
 

@@ -1,16 +1,13 @@
 import { FileText, Film, ImageIcon } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { Picture } from '../live/picture.js';
-import { ClipLength } from '../live/thumbnail.js';
+import { Clip, ClipLength } from '../live/thumbnail.js';
 import { isShownByBrowsers } from './media-facts.js';
 
 /** The wait after the last scroll event, so that cards that only scroll past request no preview. */
 const SCROLL_PAUSE_MS = 60;
-
-/** A media fragment: without a start time, some browsers show no frame of a clip before it plays. */
-const FIRST_FRAME = '#t=0.001';
 
 interface PreviewProps {
   readonly datasetId: string;
@@ -41,7 +38,7 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   return (
     <span className="relative block size-full">
       {picture}
-      {showsClip && <Clip {...{ url, isPlaying }} onError={hasThumbnail ? undefined : onError} />}
+      {showsClip && <Clip {...{ url, isPlaying, onError: hasThumbnail ? undefined : onError }} />}
       {!isPlaying && <ClipLength seconds={file.duration_seconds} />}
     </span>
   );
@@ -50,47 +47,6 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
 /** Whether browsers can't display the file, and its original can't be shown in another way. */
 export function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
-}
-
-interface ClipProps {
-  readonly url: string;
-  readonly isPlaying: boolean;
-  readonly onError: (() => void) | undefined;
-}
-
-function Clip({ url, isPlaying, onError }: ClipProps) {
-  const video = useRef<HTMLVideoElement>(null);
-  useEffect(() => {
-    const element = video.current;
-    if (element === null) return;
-    element.src = url + FIRST_FRAME;
-    return () => {
-      // Releases the decoder, of which browsers have few (https://html.spec.whatwg.org/#best-practices-for-authors-using-media-elements).
-      element.removeAttribute('src');
-      element.load();
-    };
-  }, [url]);
-  useEffect(() => {
-    const element = video.current;
-    if (element === null || !isPlaying) return;
-    // Rejects if the pointer leaves before the clip has loaded.
-    element.play().catch(() => {});
-    return () => {
-      element.pause();
-      element.currentTime = 0;
-    };
-  }, [isPlaying]);
-  return (
-    <video
-      ref={video}
-      preload="metadata"
-      muted
-      loop
-      playsInline
-      onError={onError}
-      className="absolute inset-0 size-full object-contain"
-    />
-  );
 }
 
 /** An icon and a text in place of a file that this browser can't display, or of missing media. */

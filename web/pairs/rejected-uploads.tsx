@@ -3,17 +3,14 @@ import type { RejectedUpload } from '../live/pairs.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
+import { Alert } from '../ui/loaded.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
+import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
-export function RejectedUploads({
-  dataset,
-  uploads,
-}: {
-  dataset: DatasetWithFiles;
-  uploads: readonly RejectedUpload[];
-}) {
+export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: readonly RejectedUpload[] }) {
+  const { dataset, uploads } = props;
   const { withdraw, withdrawing, failure } = useWithdrawal(dataset.id);
   const isShared = useIsShared();
   if (uploads.length === 0) {
@@ -42,31 +39,29 @@ export function RejectedUploads({
           </WriteButton>
         )}
       </div>
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {failure}
-      </p>
-      <div className="rounded-xl border border-line bg-panel">
-        <LongList label="Rejected" items={uploads}>
-          {({ filename, problem }) => (
-            <div className="flex items-center gap-3 px-4 py-2">
-              <div className="mr-auto min-w-0">
-                <p className="truncate text-sm font-medium" title={filename}>
-                  {filename}
-                </p>
-                <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
-              </div>
+      <Alert>{failure}</Alert>
+      <LongList isFramed label="Rejected" items={uploads}>
+        {({ filename, problem }) => (
+          <div className="flex items-center gap-3 px-4 py-2">
+            <div className="mr-auto min-w-0">
+              <p className="truncate text-sm font-medium" title={filename}>
+                {filename}
+              </p>
+              <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
+            </div>
+            <span className="flex shrink-0 gap-2 max-sm:flex-col">
+              <ReplaceButton datasetId={dataset.id} filename={filename} etag={undefined} />
               <WriteButton
                 aria-label={`Dismiss ${filename}`}
                 disabled={withdrawing.has(filename)}
                 onClick={() => void withdraw([filename])}
-                className="shrink-0"
               >
                 Dismiss
               </WriteButton>
-            </div>
-          )}
-        </LongList>
-      </div>
+            </span>
+          </div>
+        )}
+      </LongList>
     </section>
   );
 }

@@ -1,11 +1,8 @@
 import type { Role } from '../../src/dataset/dataset.js';
+import { ROLE_WORDS } from '../live/slot-words.js';
 import { Choices } from '../ui/panel.js';
 
-const OPTIONS = [
-  { value: 'training', label: 'Training' },
-  { value: 'control', label: 'Control' },
-  { value: 'mask', label: 'Mask' },
-] as const satisfies readonly { value: Role; label: string }[];
+const OPTIONS = { training: 'Training', control: 'Control', mask: 'Mask' } as const;
 
 const EXPLANATIONS: Record<Role, string> = {
   training: 'Images or clips to train on, each with its caption.',
@@ -22,5 +19,15 @@ export function RoleChoice({ role, onChange }: { role: Role; onChange: (role: Ro
         {EXPLANATIONS[role]}
       </p>
     </div>
+  );
+}
+
+/** The role of a control or mask dataset. Training datasets, which most are, have no badge. */
+export function RoleBadge({ role }: { role: Role }) {
+  if (role === 'training') return null;
+  return (
+    <span className="shrink-0 rounded-full border border-line px-2.5 py-0.5 text-xs font-semibold text-muted">
+      {ROLE_WORDS[role]}
+    </span>
   );
 }

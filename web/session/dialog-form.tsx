@@ -1,4 +1,5 @@
 import { type FormEvent, type ReactNode, useState } from 'react';
+import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
@@ -57,9 +58,7 @@ export function DialogForm(props: DialogFormProps) {
     <form onSubmit={submit} className="flex flex-col gap-4">
       {children}
       <DialogActions>
-        <p role="alert" className="basis-full text-sm wrap-anywhere text-bad empty:hidden">
-          {failure}
-        </p>
+        <Alert className="basis-full">{failure}</Alert>
         {aside}
         <Button onClick={onCancel}>Cancel</Button>
         <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled}>

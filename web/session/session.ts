@@ -1,6 +1,6 @@
-import { useSyncExternalStore } from 'react';
 import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { messageOf } from '../ui/format.js';
+import { Store } from '../ui/store.js';
 
 /*
  * The session is in a cookie of the whole browser that scripts can't read. A token or a code is exchanged for it and forgotten;
@@ -38,8 +38,8 @@ export interface Session {
   readonly offered: OfferedSignIn | undefined;
 }
 
-let session: Session = { current: 'unknown', reason: undefined, offered: undefined };
-const listeners = new Set<() => void>();
+const UNKNOWN: Session = { current: 'unknown', reason: undefined, offered: undefined };
+const store = new Store<Session>();
 
 /**
  * Finds the session of this browser, and signs in with `#token=…` or `#code=…`. A link could come from an attacker who wants
@@ -58,12 +58,12 @@ async function takeFromAddress(): Promise<void> {
   if (credential !== undefined) history.replaceState(history.state, '', location.pathname + location.search);
   // Without a sign-in before, the answer would be a 401, which browsers log as an error.
   const mayHaveSession = localStorage.getItem(SIGNED_IN) !== null;
-  if (session.current === 'unknown' && mayHaveSession) await checkSession();
+  if (known().current === 'unknown' && mayHaveSession) await checkSession();
   if (credential === undefined) {
     if (!mayHaveSession) change({ current: undefined });
     return;
   }
-  const { current } = session;
+  const { current } = known();
   if (current === undefined || current === 'unknown') {
     await signIn(credential).catch((error) => change({ current: undefined, reason: messageOf(error) }));
     return;
@@ -104,7 +104,7 @@ export function declineOffered(): void {
 
 /** Ends the session of this browser, in all tabs. @throws as the client does; the browser is then still signed in */
 export async function signOut(): Promise<void> {
-  const { current } = session;
+  const { current } = known();
   if (current === undefined || current === 'unknown') return;
   await clientOf(current.id)
     .sessions.end()
@@ -122,12 +122,13 @@ export async function signOut(): Promise<void> {
  * @returns whether the page has the session that it had before
  */
 export async function checkSession(reason?: string): Promise<boolean> {
-  const before = session.current;
+  const before = known().current;
   const wasSignedIn = localStorage.getItem(SIGNED_IN) !== null || reason !== undefined;
   try {
     const current = await accountOf(clientOf('1'));
     // The same object, so that nothing is rendered again.
-    const isSame = typeof session.current === 'object' && session.current.id === current.id;
+    const latest = known().current;
+    const isSame = typeof latest === 'object' && latest.id === current.id;
     change({ ...(!isSame && { current }), reason: undefined });
   } catch (error) {
     if (isUnauthorized(error)) {
@@ -136,9 +137,9 @@ export async function checkSession(reason?: string): Promise<boolean> {
         reason: wasSignedIn ? (reason ?? messageOf(error)) : undefined,
         offered: undefined,
       });
-    } else if (session.current === 'unknown') change({ current: undefined, reason: messageOf(error) });
+    } else if (known().current === 'unknown') change({ current: undefined, reason: messageOf(error) });
   }
-  return typeof before === 'object' && session.current === before;
+  return typeof before === 'object' && known().current === before;
 }
 
 export function isUnauthorized(error: unknown): boolean {
@@ -152,7 +153,7 @@ export function useSignedIn(): SignedIn | undefined {
 }
 
 export function useSession(): Session {
-  return useSyncExternalStore(subscribe, () => session);
+  return store.useValue() ?? UNKNOWN;
 }
 
 const HERE = { baseUrl: location.origin, attempts: 2 };
@@ -172,13 +173,12 @@ async function accountOf(client: TrainyardClient): Promise<SignedIn> {
 }
 
 function change(next: Partial<Session>): void {
-  session = { ...session, ...next };
+  const session = { ...known(), ...next };
   if (session.current === undefined) localStorage.removeItem(SIGNED_IN);
   else if (session.current !== 'unknown') localStorage.setItem(SIGNED_IN, '1');
-  for (const listener of listeners) listener();
+  store.set(session);
 }
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+function known(): Session {
+  return store.get() ?? UNKNOWN;
 }

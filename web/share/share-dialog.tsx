@@ -5,6 +5,7 @@ import { ONLY_READS, useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { dateOf, momentOf } from '../ui/ago.js';
+import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
@@ -12,12 +13,7 @@ import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;
-const DAYS = [
-  { value: 1, label: 'a day' },
-  { value: 7, label: 'a week' },
-  { value: 30, label: '30 days' },
-  { value: 365, label: 'a year' },
-] as const;
+const DAYS = { 1: 'a day', 7: 'a week', 30: '30 days', 365: 'a year' } as const;
 
 /** Makes a link that shows a dataset to a person without an account, and lists and revokes those that exist. */
 export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: () => void }) {
@@ -70,9 +66,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
           <CopyLine text={made.url} what="the link" />
         </div>
       )}
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
       {shares.length > 0 && (
         <ul
           aria-label="Links to this dataset"

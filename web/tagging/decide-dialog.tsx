@@ -1,7 +1,7 @@
 import { Check, ChevronLeft, ChevronRight, X } from 'lucide-react';
 import { useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { startJob } from '../captions/bulk/jobs.js';
-import { type CaptionChange, planChanges } from '../captions/bulk/plan.js';
+import { type CaptionChange, planChanges, retagging } from '../captions/bulk/plan.js';
 import { textOf } from '../captions/read-pairs.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
 import { keyNameOf, withKey } from '../keys.js';
@@ -137,14 +137,7 @@ function changesFor(tag: string, pairs: readonly Pair[], decisions: ReadonlyMap<
   const decided = (has: boolean) => pairs.filter(({ stem }) => decisions.get(stem) === has);
   return [
     ...planChanges(decided(true), textOf, { kind: 'add', tag }),
-    ...planChanges(decided(false), textOf, {
-      kind: 'replace',
-      find: tag,
-      replacement: '',
-      asTag: true,
-      matchesCase: true,
-      wholeWords: true,
-    }),
+    ...planChanges(decided(false), textOf, retagging(tag)),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { type FormEvent, useId, useMemo, useState } from 'react';
 import { ChangePreview, usePlannedChange } from '../captions/bulk/change-preview.js';
-import type { BulkChange } from '../captions/bulk/plan.js';
+import { type BulkChange, retagging } from '../captions/bulk/plan.js';
 import { textOf } from '../captions/read-pairs.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
 import type { Pair } from '../live/pairs.js';
@@ -31,10 +31,7 @@ export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogPr
   const isRemoval = verb === 'remove';
   const offered = isRemoval ? [...own.keys()] : tags.slice(0, MAX_OFFERED);
   const change = useMemo<BulkChange>(
-    () =>
-      isRemoval
-        ? { kind: 'replace', find: text, replacement: '', asTag: true, matchesCase: true, wholeWords: true }
-        : { kind: 'add', tag: text },
+    () => (isRemoval ? retagging(text) : { kind: 'add', tag: text }),
     [isRemoval, text],
   );
   const planned = usePlannedChange({ datasetId, pairs, change });
@@ -78,12 +75,13 @@ export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogPr
           </ul>
         )}
         {isTyped && (
-          <ChangePreview planned={planned}>
+          <>
             <p role="status" className="text-sm text-muted">
               {planned.plan?.changes.length === 0 &&
                 (isRemoval ? 'None of their captions has this tag.' : 'Each of their captions has this tag.')}
             </p>
-          </ChangePreview>
+            <ChangePreview planned={planned} />
+          </>
         )}
         <DialogActions>
           <Button kind="quiet" onClick={onClose}>

@@ -2,7 +2,7 @@ import { Tag } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { changeTitle } from '../captions/bulk/change-form.js';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
-import { type BulkChange, planChanges } from '../captions/bulk/plan.js';
+import { type BulkChange, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/completion.js';
 import { rewriteCaption } from '../captions/editing/rewrite-caption.js';
 import { textOf } from '../captions/read-pairs.js';
@@ -56,7 +56,7 @@ export function useTagging(options: TaggingOptions) {
     if (selected.length === 0 && current !== undefined) return setNote(toggledNote(datasetId, current, tag));
     const lists = selected.map(({ caption }) => tagsIn((caption && textOf(caption)) ?? ''));
     const isRemoval = lists.every((list) => list.includes(tag));
-    change(isRemoval ? removalOf(tag) : { kind: 'add', tag });
+    change(isRemoval ? retagging(tag) : { kind: 'add', tag });
   };
   useKeys({
     addTag: canAsk ? () => ask('add') : undefined,
@@ -88,10 +88,6 @@ export function useTagging(options: TaggingOptions) {
         }
       : undefined,
   };
-}
-
-function removalOf(tag: string): BulkChange {
-  return { kind: 'replace', find: tag, replacement: '', asTag: true, matchesCase: true, wholeWords: true };
 }
 
 /** Adds the tag to the caption of a pair, or removes it. Returns what was done, in words. */

@@ -1,4 +1,4 @@
-import { useId, useMemo, useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
 import {
@@ -17,6 +17,7 @@ import {
 import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import { pairsOf } from '../live/pairs.js';
 import { CopyButton } from '../ui/copy.js';
+import { SelectField } from '../ui/fields.js';
 
 const WHOLE_JOB = 'ai-toolkit, a whole job';
 type Choice = Trainer | typeof WHOLE_JOB;
@@ -31,7 +32,6 @@ interface TrainerConfigProps {
 
 /** The settings of a trainer for a dataset, as `trainyard train-config` prints them. */
 export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
-  const id = useId();
   const [trainer, setTrainer] = useState<Choice>('ai-toolkit');
   const captions = useCaptionTexts(dataset);
   const config = useMemo(() => {
@@ -42,19 +42,7 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
   }, [trainer, dataset, root, only, captions]);
   return (
     <div className="flex min-w-0 flex-col gap-2">
-      <label htmlFor={id} className="flex items-center gap-2 text-sm text-muted">
-        Trainer
-        <select
-          id={id}
-          value={trainer}
-          onChange={({ target }) => setTrainer(CHOICES.find((name) => name === target.value) ?? trainer)}
-          className="min-h-9 touch rounded-lg border border-line bg-page px-2 text-text"
-        >
-          {CHOICES.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <SelectField label="Trainer" options={CHOICES} value={trainer} onChange={setTrainer} />
       {typeof config === 'string' ? (
         <p role="status" className="text-sm">
           {config}

@@ -1,3 +1,4 @@
+import type { LucideIcon } from 'lucide-react';
 import type { ButtonHTMLAttributes } from 'react';
 
 const STYLES = {
@@ -9,6 +10,8 @@ const STYLES = {
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly kind?: keyof typeof STYLES;
+  /** Before the text, or alone. */
+  readonly icon?: LucideIcon;
 }
 
 /**
@@ -16,7 +19,8 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
  * tooltip can say why.
  */
 export function Button(props: ButtonProps) {
-  const { kind = 'plain', className = '', type = 'button', disabled = false, onClick, onKeyDown, ...rest } = props;
+  const { kind = 'plain', icon: Icon, className = '', type = 'button', disabled = false, ...rest } = props;
+  const { onClick, onKeyDown, children } = rest;
   return (
     <button
       {...rest}
@@ -30,6 +34,9 @@ export function Button(props: ButtonProps) {
       }}
       onClick={disabled ? (event) => event.preventDefault() : onClick}
       className={`inline-flex min-h-9 min-w-9 touch cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium aria-disabled:cursor-not-allowed aria-disabled:opacity-50 ${STYLES[kind]} ${className}`}
-    />
+    >
+      {Icon !== undefined && <Icon size={children === undefined ? 18 : 16} className="shrink-0" aria-hidden />}
+      {children}
+    </button>
   );
 }

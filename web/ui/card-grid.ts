@@ -2,14 +2,15 @@ import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tansta
 import { type CSSProperties, useLayoutEffect } from 'react';
 import { type CardSizes, useGridLayout } from './grid-layout.js';
 
+/** Rows that are rendered above and below the viewport. */
+const OVERSCAN_ROWS = 2;
+
 interface CardGridOptions extends CardSizes {
   readonly count: number;
   /** The fixed height of a card, so that rows can be laid out without being rendered. */
   readonly heightRem: number;
   /** The index of a card that stays rendered when it scrolls out of view. */
   readonly alwaysRendered?: number;
-  /** Rows that are rendered above and below the viewport. */
-  readonly overscanRows?: number;
 }
 
 /** A rendered card. */
@@ -21,7 +22,7 @@ interface Cell {
 /** Lays out cards in rows that scroll with the page. Returns only the cards in and near the viewport. */
 export function useCardGrid(
   list: { readonly current: HTMLElement | null },
-  { count, heightRem, alwaysRendered, overscanRows = 2, gapRem, leastWidthRem }: CardGridOptions,
+  { count, heightRem, alwaysRendered, gapRem, leastWidthRem }: CardGridOptions,
 ) {
   const layout = useGridLayout(list, { gapRem, leastWidthRem });
   const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
@@ -30,7 +31,7 @@ export function useCardGrid(
   const virtual = useWindowVirtualizer({
     count: layout === undefined ? 0 : Math.ceil(count / columns),
     estimateSize: () => rowPixels,
-    overscan: overscanRows,
+    overscan: OVERSCAN_ROWS,
     scrollMargin: top,
     rangeExtractor: (range: Range) => {
       const rows = defaultRangeExtractor(range);

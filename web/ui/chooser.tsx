@@ -110,7 +110,7 @@ function Option({ choice, id, isCurrent }: { choice: Choice; id: string; isCurre
       className="flex min-h-9 touch cursor-pointer items-center gap-3 rounded-md px-2 text-sm hover:bg-raised aria-selected:bg-accent aria-selected:text-on-accent"
     >
       <span className="min-w-0 truncate">{choice.label}</span>
-      {choice.detail !== undefined && <span className="ml-auto shrink-0 text-xs opacity-80">{choice.detail}</span>}
+      {choice.detail !== undefined && <span className="ml-auto shrink-0 text-xs">{choice.detail}</span>}
     </div>
   );
 }

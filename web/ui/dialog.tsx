@@ -44,6 +44,8 @@ export function useModal() {
   useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // The first button of a long dialog, which gets the focus, may be at its end.
+    element?.scrollTo(0, 0);
     return () => element?.close();
   }, []);
   return dialog;

@@ -36,10 +36,11 @@ export function clockOf(seconds: number): string {
   return [first, ...rest.map((part) => String(part).padStart(2, '0'))].join(':');
 }
 
-/** `a.txt, b.txt and 3 more`: the first names of a list. */
-export function shortListOf(names: readonly string[], max: number): string {
-  const shown = names.slice(0, max).join(', ');
-  return names.length > max ? `${shown} and ${numberOf(names.length - max)} more` : shown;
+/** `a.txt, b.txt and 3 more`: the first names of a list. There may be more than `names` has. */
+export function shortListOf(names: readonly string[], max: number, count = names.length): string {
+  const shown = names.slice(0, max);
+  const list = shown.join(', ');
+  return count > shown.length ? `${list} and ${numberOf(count - shown.length)} more` : list;
 }
 
 /** The text with a capital, for the beginning of a sentence. */

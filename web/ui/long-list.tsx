@@ -15,13 +15,18 @@ interface LongListProps<T> {
   /** A class that sets the height at which the list scrolls. */
   readonly height?: string;
   readonly handle?: Ref<LongListHandle>;
+  /** Whether a line is around the list. */
+  readonly isFramed?: boolean;
   readonly children: (item: T) => ReactNode;
 }
 
 /** A list of rows, of any length. */
-export function LongList<T>(props: LongListProps<T>) {
-  const { label, items, children } = props;
-  if (items.length > MAX_FULL_ROWS) return <ScrolledList {...props} />;
+export function LongList<T>({ isFramed = false, ...props }: LongListProps<T>) {
+  const list = props.items.length > MAX_FULL_ROWS ? <ScrolledList {...props} /> : <FullList {...props} />;
+  return isFramed ? <div className="rounded-lg border border-line bg-panel">{list}</div> : list;
+}
+
+function FullList<T>({ label, items, children }: LongListProps<T>) {
   return (
     <ul aria-label={label}>
       {items.map((item, index) => (
@@ -47,8 +52,8 @@ function ScrolledList<T>({ label, items, height = 'max-h-96', handle, children }
   useImperativeHandle(handle, () => ({ show: (index) => virtual.scrollToIndex(index) }));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
-    <section ref={frame} tabIndex={0} aria-label={label} className={`${height} overflow-y-auto`}>
-      <ul className="relative" style={{ height: virtual.getTotalSize() }}>
+    <section ref={frame} tabIndex={0} className={`${height} overflow-y-auto`}>
+      <ul aria-label={label} className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map(({ index, start }) => (
           <li
             key={index}

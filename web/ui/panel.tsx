@@ -1,4 +1,5 @@
 import { type ReactNode, useId } from 'react';
+import { type Options, optionsOf } from './options.js';
 
 interface PanelProps {
   readonly title: string;
@@ -26,11 +27,11 @@ export function Panel({ title, aside, children }: PanelProps) {
   );
 }
 
-interface ChoicesProps<T> {
+interface ChoicesProps<T extends string | number> {
   readonly label: string;
   /** Shows the label to screen readers only, where the context makes it redundant. */
   readonly isLabelHidden?: boolean;
-  readonly options: readonly { readonly value: T; readonly label: string }[];
+  readonly options: Options<T>;
   readonly value: T;
   readonly onChange: (value: T) => void;
 }
@@ -43,7 +44,7 @@ export function Choices<T extends string | number>(props: ChoicesProps<T>) {
     <fieldset className="flex items-center gap-2 text-sm">
       <legend className={isLabelHidden ? 'sr-only' : 'float-left mr-2 text-muted'}>{label}</legend>
       <div className="flex rounded-lg border border-line bg-page p-0.5">
-        {options.map((option) => (
+        {optionsOf(options, value).map((option) => (
           <label
             key={option.value}
             className="inline-flex touch cursor-pointer items-center justify-center rounded-md px-2.5 py-1 tabular-nums hover:bg-raised has-checked:bg-accent has-checked:text-on-accent has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent"

@@ -21,23 +21,21 @@ export function Position({ what, index, count, keys, onMove }: PositionProps) {
         {what} {numberOf(index + 1)} of {numberOf(count)}
       </h2>
       <Button
+        icon={ChevronUp}
         kind="quiet"
         aria-label={previous}
         title={`${previous} (${keys[0]})`}
         disabled={index === 0}
         onClick={() => onMove(-1)}
-      >
-        <ChevronUp size={18} aria-hidden />
-      </Button>
+      />
       <Button
+        icon={ChevronDown}
         kind="quiet"
         aria-label={next}
         title={`${next} (${keys[1]})`}
         disabled={index === count - 1}
         onClick={() => onMove(1)}
-      >
-        <ChevronDown size={18} aria-hidden />
-      </Button>
+      />
     </div>
   );
 }

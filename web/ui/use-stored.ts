@@ -1,17 +1,24 @@
-import { useState, useSyncExternalStore } from 'react';
+import { useSyncExternalStore } from 'react';
 
-/** A choice that this browser keeps. `initial` is used until the user has chosen. */
+const listeners = new Set<() => void>();
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** A choice that this browser keeps, and all parts of the page share. `initial` is used until the user has chosen. */
 export function useStored<T extends string>(
   key: string,
   choices: readonly T[],
   initial: T,
 ): readonly [T, (choice: T) => void] {
-  const [choice, setChoice] = useState<T | undefined>(() => choices.find((each) => each === localStorage.getItem(key)));
+  const stored = useSyncExternalStore(subscribe, () => localStorage.getItem(key));
   const choose = (next: T) => {
     localStorage.setItem(key, next);
-    setChoice(next);
+    for (const listener of listeners) listener();
   };
-  return [choice ?? initial, choose];
+  return [choices.find((each) => each === stored) ?? initial, choose];
 }
 
 /** Whether the window meets a condition, such as `(min-width: 64rem)`. */

@@ -1,16 +1,20 @@
-import { useSyncExternalStore } from 'react';
 import type { Revision, TrainyardClient } from '../../src/client/client.js';
 import { signOutIfUnauthorized } from '../session/client.js';
 import { countOf, messageOf } from '../ui/format.js';
+import { Store } from '../ui/store.js';
 
 /** The last change that this tab made to many files of a dataset, for the message that offers to undo it. */
 export interface RecentChange {
   /** Such as `4 files deleted.` */
   readonly text: string;
+  /** Without what became of it, such as `Prepend “sks” to 12 captions`; by default, the text. */
+  readonly title?: string;
   /** Files that an undo left as they are, because they were changed since. */
   readonly kept: readonly string[];
   readonly made: MadeRevisions | MadeDecision;
   readonly isUndo: boolean;
+  /** The title of the change that was undone. */
+  readonly undone?: string;
   /** What an undo of this change had done when it failed. */
   readonly partly?: PartialUndo;
 }
@@ -44,21 +48,26 @@ const KEY = 'trainyard-recent-changes';
 const PAGE = 50;
 
 // Kept in the session storage too, so that a change can be undone after the page was loaded again.
-const entries = new Map<string, Entry>(
-  Object.entries(JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, RecentChange>).map(
-    ([datasetId, change]) => [datasetId, { change, isUndoing: false, failure: undefined }],
-  ),
-);
-const listeners = new Set<() => void>();
+const entries = new Store<Entry>();
+for (const [datasetId, change] of Object.entries(readKept())) {
+  entries.set({ change, isUndoing: false, failure: undefined }, datasetId);
+}
+
+function readKept(): Record<string, RecentChange> {
+  return JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, RecentChange>;
+}
 
 export function useRecentChange(datasetId: string): Entry | undefined {
-  return useSyncExternalStore(subscribe, () => entries.get(datasetId));
+  return entries.useValue(datasetId);
 }
 
 /** With `isUnfinished`, the message is not shown before the next call, or before the page is loaded again. */
 export function recordChange(
   datasetId: string,
-  { isUnfinished = false, ...change }: Pick<RecentChange, 'text' | 'made'> & { readonly isUnfinished?: boolean },
+  {
+    isUnfinished = false,
+    ...change
+  }: Pick<RecentChange, 'text' | 'title' | 'made'> & { readonly isUnfinished?: boolean },
 ): void {
   put(datasetId, {
     change: { kept: [], isUndo: false, ...change },
@@ -91,7 +100,11 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
       partly = await undoNext(client, datasetId, partly);
       putPartly(true);
     }
-    put(datasetId, { change: { ...outcomeOf(partly), isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
+    const isUndo = !change.isUndo;
+    const undone = change.undone ?? change.title ?? change.text;
+    const { text, ...outcome } = outcomeOf(partly);
+    const words = isUndo ? text : text.replace(/^Undone/, 'Made again');
+    put(datasetId, { change: { ...outcome, text: words, isUndo, undone }, isUndoing: false, failure: undefined });
   } catch (error) {
     putPartly(false, messageOf(error));
     signOutIfUnauthorized(error);
@@ -172,14 +185,7 @@ async function revisionsOf(client: TrainyardClient, datasetId: string, made: Mad
 }
 
 function put(datasetId: string, entry: Entry | undefined): void {
-  if (entry === undefined) entries.delete(datasetId);
-  else entries.set(datasetId, entry);
-  const changes = Object.fromEntries([...entries].map(([id, { change }]) => [id, change]));
-  sessionStorage.setItem(KEY, JSON.stringify(changes));
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  const { [datasetId]: _, ...others } = readKept();
+  sessionStorage.setItem(KEY, JSON.stringify({ ...others, ...(entry && { [datasetId]: entry.change }) }));
+  entries.set(entry, datasetId);
 }

@@ -37,7 +37,7 @@ function Message({ datasetId }: { datasetId: string }) {
   };
   useKeys({ undo: undoIf(change?.isUndo === false), redo: undoIf(change?.isUndo === true) });
   if (change === undefined || entry?.isUnfinished || (gone === change && !staysOn)) return null;
-  const { text, kept, made, isUndo } = change;
+  const { text, kept, made, isUndo, undone } = change;
   const canUndo = !('numbers' in made) || made.numbers.length > 0;
   return (
     <MessageCard label="Last change" leavesAs={staysOn ? undefined : change} onLeave={() => setGone(change)}>
@@ -45,6 +45,7 @@ function Message({ datasetId }: { datasetId: string }) {
         {text} {shortListOf(kept, MAX_NAMES)}
         {failure !== undefined && <span className="text-bad"> Could not undo it. {failure}</span>}
       </p>
+      {undone !== undefined && <p className="wrap-anywhere text-muted">{undone}</p>}
       <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
         {canUndo && (
           <WriteButton

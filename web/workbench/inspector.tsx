@@ -6,7 +6,7 @@ import { DownloadSelection } from '../download/download-menu.js';
 import { GroupField } from '../groups/group-field.js';
 import type { Pair } from '../live/pairs.js';
 import { CaptionBadge, unusedCaptionText } from '../pairs/caption-badge.js';
-import { DownloadLink, FileFacts } from '../pairs/viewer/file-facts.js';
+import { DownloadLink, FileFacts } from '../pairs/viewer/viewer-side.js';
 import { useIsShared } from '../session/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, sizeOf } from '../ui/format.js';

@@ -1,5 +1,5 @@
 import { X } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Button } from '../ui/button.js';
 import { useMedia, useStored } from '../ui/use-stored.js';
 
@@ -50,6 +50,15 @@ const SIDES: Record<PanelName, { wide: string; drawer: string }> = {
 /** A panel left or right of the pairs, which scrolls by itself; on a narrow window, a drawer over them. */
 export function SidePanel({ name, label, panels, children }: SidePanelProps) {
   const { areDrawers, isOpen, setOpen } = panels;
+  const panel = useRef<HTMLElement>(null);
+  const isDrawer = areDrawers && isOpen[name];
+  // As a dialog does: the focus goes into the drawer, whose key Escape closes it, and back.
+  useEffect(() => {
+    if (!isDrawer) return;
+    const before = document.activeElement;
+    panel.current?.focus();
+    return () => (before instanceof HTMLElement && before.isConnected ? before.focus() : undefined);
+  }, [isDrawer]);
   if (!isOpen[name]) return null;
   const close = () => setOpen(name, false);
   const place = areDrawers
@@ -59,13 +68,15 @@ export function SidePanel({ name, label, panels, children }: SidePanelProps) {
     <>
       {areDrawers && <div aria-hidden className="fixed inset-0 z-20 bg-black/40" onClick={close} />}
       <aside
+        ref={panel}
+        tabIndex={-1}
         aria-label={label}
         onKeyDown={(event) => {
           if (!areDrawers || event.key !== 'Escape' || event.defaultPrevented) return;
           event.stopPropagation();
           close();
         }}
-        className={`flex flex-col gap-4 overflow-y-auto border-line bg-panel p-3 text-sm [&>section]:rounded-none [&>section]:border-0 [&>section]:bg-transparent [&>section]:p-0 [&>section+section]:border-t [&>section+section]:pt-4 ${place}`}
+        className={`flex flex-col gap-4 overflow-y-auto border-line bg-panel p-3 text-sm outline-none [&>section]:rounded-none [&>section]:border-0 [&>section]:bg-transparent [&>section]:p-0 [&>section+section]:border-t [&>section+section]:pt-4 ${place}`}
       >
         {areDrawers && (
           <div className="flex items-center">

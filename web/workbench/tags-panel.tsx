@@ -4,6 +4,7 @@ import { JobStatus } from '../captions/bulk/job-status.js';
 import { isTextCaption } from '../../src/dataset/media.js';
 import { useJob } from '../captions/bulk/jobs.js';
 import type { CaptionStatistics } from '../captions/caption-statistics.js';
+import { TagStyleChoice } from '../captions/editing/tag-chips.js';
 import { CaptionProgress } from '../captions/caption-progress.js';
 import type { ReadPairs } from '../captions/read-pairs.js';
 import { StatisticsPanel } from '../captions/statistics-panel.js';
@@ -77,6 +78,7 @@ export function TagsPanel(props: TagsPanelProps) {
               onFilter({ ...filter, term: isOff ? undefined : { kind, term: chosen }, file: undefined });
             }}
           />
+          <TagStyleChoice />
           <StatisticsPanel
             datasetId={dataset.id}
             statistics={statistics}

@@ -4,7 +4,7 @@ import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { stemOf } from '../../src/dataset/media.js';
 import type { Pair } from '../live/pairs.js';
 import { MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
-import { TARGET_ALONE } from '../pairs/viewer/comparison-choice.js';
+import { TARGET_ALONE } from '../pairs/viewer/comparison.js';
 
 /** The parameter of the address that names the pair in the viewer. With two to four of them, they are compared. */
 const VIEW = 'view';

@@ -10,7 +10,7 @@ import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, clientFrom, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
+import { withOwnCommand } from '../terminal/print.js';
 import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';

@@ -9,7 +9,7 @@ import { byFilename } from '../../dataset/names.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Problem } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { inspectFile } from '../../service/check/inspect-file.js';
+import { inspectFile } from '../../service/check.js';
 import type { Inspector } from '../../service/dependencies.js';
 import { clipDecoder } from '../../service/inspection/clip/decode-clip.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';

@@ -1,5 +1,5 @@
 import type { Config } from '../../config.js';
-import { revisionNotFound } from '../../service/find-revision.js';
+import { revisionNotFound } from '../../service/history.js';
 import { catalogSource } from '../../service/mount/catalog-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';

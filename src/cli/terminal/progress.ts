@@ -1,4 +1,4 @@
-import type { CopyProgress } from '../../service/transfer/copy-blobs.js';
+import type { CopyProgress } from '../../service/transfer/copy.js';
 import { painterOf, print } from './print.js';
 import { counted, formatBytes, printable, truncated } from './text.js';
 

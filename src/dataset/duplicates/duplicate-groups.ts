@@ -36,8 +36,13 @@ export interface DuplicateGroup {
 const MAX_DISTANCE = 31;
 const MIN_QUALITY = 50;
 
-/** The mean ΔE*ab of the fields. Recompression and crops of 2 % stay below 2; a drawing in other colours has more than 10. */
-const MAX_COLOUR_DIFFERENCE = 6;
+/**
+ * What the colours of like pictures may differ in, as ΔE*ab (CIE 1976), tuned on test/dataset/duplicates/picture-series.ts: the
+ * lightness of the whole, as in a burst; then the fields on average, and one of them: what has moved changes few, and much.
+ */
+const MAX_LIGHTNESS_DIFFERENCE = 16;
+const MAX_MEAN_DIFFERENCE = 6;
+const maxFieldDifference = (mean: number) => 4 + 5 * mean;
 
 const REASONS: readonly (readonly [DuplicateGroup['reason'], (file: ComparedFile) => number])[] = [
   ['pixels', ({ pixels }) => pixels],
@@ -96,8 +101,7 @@ export function* duplicateGroups(
     for (const kind of ['alike', 'mirrored'] as const) {
       if (hash === undefined || hash.quality < MIN_QUALITY) break;
       for (const [other, distance] of index.near(kind === 'alike' ? hash.pdq : hash.mirrored)) {
-        if (isGrouped[other] || colourDifference(hash, hashes[other]!, kind) > MAX_COLOUR_DIFFERENCE) continue;
-        add(other, kind, distance);
+        if (!isGrouped[other] && haveLikeColours(hash, hashes[other]!, kind)) add(other, kind, distance);
       }
     }
     yield members.length === 0 ? undefined : groupOf(keeper, members);
@@ -116,7 +120,7 @@ const BANDS = 16;
  */
 class PdqIndex {
   readonly #bands: Uint16Array;
-  /** The last file with a value of a band, and for each file and band the one before; from 1, and 0 for none. */
+  /** The last file with a value of a band, and for each file and band the one before. Files count from 1: 0 is none. */
   readonly #last = new Int32Array(BANDS << 16);
   readonly #before: Int32Array;
   /** The search that has met a file last. */
@@ -124,14 +128,14 @@ class PdqIndex {
   #searches = 0;
 
   constructor(size: number) {
-    this.#bands = new Uint16Array(size * BANDS);
-    this.#before = new Int32Array(size * BANDS);
-    this.#metIn = new Int32Array(size);
+    this.#bands = new Uint16Array((size + 1) * BANDS);
+    this.#before = new Int32Array((size + 1) * BANDS);
+    this.#metIn = new Int32Array(size + 1);
   }
 
   add(file: number, pdq: Uint8Array): void {
     for (const [band, value] of bandsOf(pdq).entries()) {
-      const at = file * BANDS + band;
+      const at = (file + 1) * BANDS + band;
       this.#bands[at] = value;
       this.#before[at] = this.#last[(band << 16) | value]!;
       this.#last[(band << 16) | value] = file + 1;
@@ -146,16 +150,12 @@ class PdqIndex {
     for (let band = 0; band < BANDS; band++) {
       // In turn, none and each of the bits is changed.
       for (let changed = 0; changed <= 1 << 15; changed = changed * 2 || 1) {
-        for (
-          let file = last[(band << 16) | (bands[band]! ^ changed)]! - 1;
-          file >= 0;
-          file = before[file * BANDS + band]! - 1
-        ) {
+        for (let file = last[(band << 16) | (bands[band]! ^ changed)]!; file > 0; file = before[file * BANDS + band]!) {
           if (metIn[file] === search) continue;
           metIn[file] = search;
           let distance = 0;
           for (let i = 0; i < BANDS; i++) distance += BITS_IN[bands[i]! ^ all[file * BANDS + i]!]!;
-          if (distance <= MAX_DISTANCE) found.push([file, distance]);
+          if (distance <= MAX_DISTANCE) found.push([file - 1, distance]);
         }
       }
     }
@@ -167,19 +167,27 @@ class PdqIndex {
 const BITS_IN = new Uint8Array(1 << 16);
 for (let value = 1; value < BITS_IN.length; value++) BITS_IN[value] = BITS_IN[value >> 1]! + (value & 1);
 
-function bandsOf(pdq: Uint8Array): Uint16Array {
-  return new Uint16Array(pdq.slice().buffer);
+const bandsOf = (pdq: Uint8Array) => new Uint16Array(pdq.slice().buffer);
+
+function haveLikeColours(
+  { colours: a }: PerceptualHash,
+  { colours: b }: PerceptualHash,
+  kind: Duplicate['kind'],
+): boolean {
+  const differencesOf = (part: number) =>
+    Array.from({ length: COLOUR_FIELDS * COLOUR_FIELDS }, (_, field) => {
+      const other = kind === 'mirrored' ? field ^ (COLOUR_FIELDS - 1) : field;
+      return a[field * 3 + part]! - b[other * 3 + part]!;
+    });
+  const [lights, reds, blues] = [0, 1, 2].map(differencesOf) as [number[], number[], number[]];
+  const lightness = meanOf(lights);
+  const differences = lights.map((light, field) => Math.hypot(light - lightness, reds[field]!, blues[field]!));
+  const mean = meanOf(differences);
+  if (Math.abs(lightness) > MAX_LIGHTNESS_DIFFERENCE || mean > MAX_MEAN_DIFFERENCE) return false;
+  return Math.max(...differences) <= maxFieldDifference(mean);
 }
 
-function colourDifference({ colours: a }: PerceptualHash, { colours: b }: PerceptualHash, kind: Duplicate['kind']) {
-  let sum = 0;
-  for (let field = 0; field < COLOUR_FIELDS * COLOUR_FIELDS; field++) {
-    const other = kind === 'mirrored' ? field ^ (COLOUR_FIELDS - 1) : field;
-    const difference = (part: number) => a[field * 3 + part]! - b[other * 3 + part]!;
-    sum += Math.hypot(difference(0), difference(1), difference(2));
-  }
-  return sum / (COLOUR_FIELDS * COLOUR_FIELDS);
-}
+const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function groupOf(keeper: ComparedFile, found: readonly Duplicate[]): DuplicateGroup {
   const rankOf = ({ kind, distance }: Duplicate) => KINDS.indexOf(kind) * 256 + distance;

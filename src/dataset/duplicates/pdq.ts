@@ -17,7 +17,7 @@ const COSINES = Float64Array.from({ length: FREQUENCIES * PDQ_SIDE }, (_, at) =>
  * @returns the hash, that of the mirror image, and the quality from 0 to 100: how much there is to see
  */
 export function pdqOf(brightness: Float64Array): { hash: Uint8Array; mirrored: Uint8Array; quality: number } {
-  const transformed = cosineTransformOf(brightness);
+  const transformed = cosineTransformOf(cosineTransformOf(brightness));
   // Exchanging left and right negates the odd horizontal frequencies, which are in the even columns.
   const mirrored = transformed.map((value, at) => (at % 2 === 0 ? -value : value));
   return { hash: hashOf(transformed), mirrored: hashOf(mirrored), quality: qualityOf(brightness) };
@@ -33,17 +33,13 @@ function qualityOf(brightness: Float64Array): number {
   return Math.min(Math.trunc(steps / 90), 100);
 }
 
-function cosineTransformOf(brightness: Float64Array): Float64Array {
-  const columns = Float64Array.from({ length: FREQUENCIES * PDQ_SIDE }, (_, at) => {
-    const [row, x] = [Math.floor(at / PDQ_SIDE), at % PDQ_SIDE];
+/** Transforms each column into a row of frequencies. Done twice, it transforms both directions. */
+function cosineTransformOf(values: Float64Array): Float64Array {
+  const columns = values.length / PDQ_SIDE;
+  return Float64Array.from({ length: columns * FREQUENCIES }, (_, at) => {
+    const [column, frequency] = [Math.floor(at / FREQUENCIES), at % FREQUENCIES];
     let sum = 0;
-    for (let y = 0; y < PDQ_SIDE; y++) sum += COSINES[row * PDQ_SIDE + y]! * brightness[y * PDQ_SIDE + x]!;
-    return sum;
-  });
-  return Float64Array.from({ length: BITS }, (_, at) => {
-    const [row, column] = [Math.floor(at / FREQUENCIES), at % FREQUENCIES];
-    let sum = 0;
-    for (let x = 0; x < PDQ_SIDE; x++) sum += columns[row * PDQ_SIDE + x]! * COSINES[column * PDQ_SIDE + x]!;
+    for (let i = 0; i < PDQ_SIDE; i++) sum += COSINES[frequency * PDQ_SIDE + i]! * values[i * columns + column]!;
     return sum;
   });
 }

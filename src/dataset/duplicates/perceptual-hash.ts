@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rgbaToThumbHash } from 'thumbhash';
 import { PDQ_SIDE, pdqOf } from './pdq.js';
-
-/** What pictures are compared by. */
 export interface PerceptualHash {
   /** PDQ of the picture, and of its mirror image. */
   readonly pdq: Uint8Array;
@@ -59,15 +57,11 @@ interface Fields {
   readonly rows: number;
   readonly rgba: Float64Array;
 }
-
-/** A field for each pixel. */
 function fieldsOf({ width, height, channels, data }: SmallPicture): Fields {
   const rgba = new Float64Array(width * height * 4);
   for (let from = 0, to = 0; to < rgba.length; from += channels, to += 4) {
     const opacity = channels === 4 ? data[from + 3]! / 255 : 1;
-    rgba[to] = data[from]! * opacity;
-    rgba[to + 1] = data[from + 1]! * opacity;
-    rgba[to + 2] = data[from + 2]! * opacity;
+    for (let value = 0; value < 3; value++) rgba[to + value] = data[from + value]! * opacity;
     rgba[to + 3] = opacity * 255;
   }
   return { columns: width, rows: height, rgba };
@@ -118,9 +112,8 @@ function coloursOf(fields: Fields): number[] {
 }
 
 function placeholderOf(fields: Fields, { width, height }: SmallPicture): Uint8Array {
-  const lengthOf = (side: number) => {
-    return Math.max(1, Math.round(side * Math.min(1, PLACEHOLDER_PIXELS / Math.max(width, height))));
-  };
+  const scale = Math.min(1, PLACEHOLDER_PIXELS / Math.max(width, height));
+  const lengthOf = (side: number) => Math.max(1, Math.round(side * scale));
   const [columns, rows] = [lengthOf(width), lengthOf(height)];
   const { rgba } = reduced(fields, columns, rows);
   const straight = rgba.map((value, at) => (at % 4 === 3 ? value : (value * 255) / (rgba[at | 3] || 255)));

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { StructureError, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
@@ -25,16 +25,8 @@ export class FileBytes {
 
   /** @throws the system's errors */
   static open(path: string): FileBytes {
-    // Opening a pipe that replaced the file would wait for a writer.
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const stats = fstatSync(fd);
-      if (!stats.isFile()) throw new Error('it is no longer a file');
-      return new FileBytes(fd, stats.size, 1 << 16);
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    const fd = openSync(path, 'r');
+    return new FileBytes(fd, fstatSync(fd).size, 1 << 16);
   }
 
   /** A second window; a small one suits a few bytes at each of many offsets. */

@@ -1,4 +1,5 @@
 import { TextDecoder } from 'node:util';
+import type { WarningCode } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
@@ -9,7 +10,7 @@ const ADVICE =
 /** Inserted by text editors, from byte 0x91 on. */
 const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing quote', 'bullet', 'dash', 'dash'];
 
-export interface CaptionContent {
+interface CaptionContent {
   /** Code points, without a byte order mark. */
   readonly characters: number;
   readonly bom: boolean;
@@ -35,7 +36,7 @@ export function readCaption(file: FileBytes): CaptionContent {
     const zero = part.indexOf(0);
     if (zero !== -1) throw zeroByte(file, offset + zero);
     const text = decodePart(decoder, part, { last: offset + part.length === file.size });
-    if (text === undefined) throw notUtf8(describeFirstBadByte(file, offset));
+    if (text === undefined) throw notUtf8(describeFirstBadByte(file, { start: offset, end: offset + part.length }));
     characters += codePoints(text);
     blank &&= text.trim() === '';
     beginning ??= text;
@@ -91,32 +92,24 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Goes through the failed part again. */
-function describeFirstBadByte(file: FileBytes, failedPart: number): string {
-  // The last character before the part may continue in it.
-  let offset = Math.max(0, failedPart - 3);
-  while (offset < failedPart && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
-  for (;;) {
-    const bytes = file.upTo(offset, 4);
-    const length = characterBytes(bytes);
-    if (length === 0) return describeByte(bytes, offset);
-    offset += length;
+const REPLACEMENT = Buffer.from('\ufffd');
+
+/** @param part where decoding failed; the last character before it may continue in it */
+function describeFirstBadByte(file: FileBytes, part: { start: number; end: number }): string {
+  let start = Math.max(0, part.start - 3);
+  while (start < part.start && isContinuation(file.at(start, 1)[0] ?? 0)) start++;
+  const bytes = file.copy(start, Math.min(part.end + 3, file.size));
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  let [at, decoded] = [0, 0];
+  for (const { index } of text.matchAll(/\ufffd/g)) {
+    at += Buffer.byteLength(text.slice(decoded, index));
+    decoded = index;
+    if (!bytes.subarray(at, at + 3).equals(REPLACEMENT)) break;
   }
+  return describeByte(bytes.subarray(at, at + 4), start + at);
 }
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
-
-/** 0 if the bytes begin with no UTF-8 character (Unicode 16, table 3-7). */
-function characterBytes(bytes: Buffer): number {
-  const [first = 0x80, second = 0] = bytes;
-  if (first < 0x80) return 1;
-  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || bytes.length < length) return 0;
-  const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
-  const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
-  if (second < lowest || second > highest) return 0;
-  return bytes.subarray(1, length).every(isContinuation) ? length : 0;
-}
 
 function describeByte(bytes: Buffer, offset: number): string {
   const byte = bytes[0] ?? 0;
@@ -128,4 +121,86 @@ function describeByte(bytes: Buffer, offset: number): string {
   if (sign !== undefined) return `${where}, a Windows-1252 ${sign}`;
   if (byte >= 0xc0) return `${where}, in Windows-1252 the letter ${String.fromCharCode(byte)}`;
   return where;
+}
+
+const SHOWN_CHARACTERS = 48;
+
+/** The rest of a sentence: what a caption seems to be instead. */
+interface CaptionDoubt {
+  readonly code: Extract<WarningCode, 'NOT_A_CAPTION' | 'GARBLED_CAPTION'>;
+  readonly message: string;
+}
+
+export function doubtAbout(beginning: string): CaptionDoubt | undefined {
+  const kind = documentKindOf(beginning);
+  if (kind !== undefined) {
+    return {
+      code: 'NOT_A_CAPTION',
+      message: `looks like ${kind}, and the trainer would train on that: “${firstWordsOf(beginning)}”. Upload the caption itself.`,
+    };
+  }
+  const garbled = garbledPartOf(beginning);
+  if (garbled === undefined) return undefined;
+  return {
+    code: 'GARBLED_CAPTION',
+    message:
+      `was probably UTF-8 that a program read as Windows-1252, so accents and quotes are garbled: “${firstWordsOf(garbled)}”. ` +
+      'Correct it, or save the original as UTF-8 and upload that.',
+  };
+}
+
+function documentKindOf(beginning: string): string | undefined {
+  const text = beginning.trimStart().slice(0, 200).toLowerCase();
+  if (/^<(?:!doctype html|html|head|body)[\s>]/.test(text)) return 'an HTML page';
+  if (text.startsWith('version https://git-lfs.')) return 'a Git LFS pointer instead of the file';
+  if (text.startsWith('{\\rtf')) return 'an RTF document';
+  return undefined;
+}
+
+/** The bytes 0x80 to 0x9F. The five that Windows-1252 leaves out are control characters (WHATWG Encoding). */
+export const WINDOWS_1252_HIGH = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
+const BYTE_OF = new Map([...WINDOWS_1252_HIGH].map((character, index) => [character.charCodeAt(0), 0x80 + index]));
+
+/** Occur only in misread UTF-8. Sequences are left out that capitals have before a quotation mark (Portuguese `IRMû`). */
+const UNMISTAKABLE = /â€[\x80-\x9fœ™˜¦¢“”\u02dc]|Ã[\xa1-\xaa\xac-\xba\xbc-\xbf]/;
+
+/** A word's final `Ã` and punctuation, which are UTF-8 by chance. */
+const BY_CHANCE = /Ã[‚„…‘’“”–—](?!\p{L})/gu;
+
+/** From shortly before the first garbled character. */
+function garbledPartOf(text: string): string | undefined {
+  const found = UNMISTAKABLE.exec(text)?.index ?? (isUtf8AsWindows1252(text) ? text.search(/[^\0-\x7f]/) : undefined);
+  if (found === undefined) return undefined;
+  const before = text.slice(Math.max(0, found - 16), found);
+  return text.slice(found - before.length + before.search(/\S*$/));
+}
+
+/** Whether the text, written as Windows-1252, is UTF-8 beyond ASCII. */
+function isUtf8AsWindows1252(text: string): boolean {
+  const bytes = Buffer.alloc(text.length);
+  let isAscii = true;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const byte = code < 0x100 ? code : BYTE_OF.get(code);
+    if (byte === undefined) return false;
+    if (byte >= 0x80) isAscii = false;
+    bytes[at] = byte;
+  }
+  if (isAscii || /^[\0-\x7f]*$/.test(text.replace(BY_CHANCE, ''))) return false;
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** On one line, without control characters. */
+export function firstWordsOf(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+  const characters = [...line.slice(0, SHOWN_CHARACTERS * 2)];
+  return characters.length > SHOWN_CHARACTERS
+    ? `${characters.slice(0, SHOWN_CHARACTERS - 1).join('')}…`
+    : characters.join('');
 }

@@ -2,8 +2,7 @@ import { jsonFaultIn } from '../json-fault.js';
 import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
-import { doubtAbout } from './caption-content.js';
-import { readCaption } from './inspect-caption.js';
+import { doubtAbout, readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
 import {
   formatCount,

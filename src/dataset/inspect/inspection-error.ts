@@ -1,4 +1,5 @@
 import { hasErrno } from '../errors.js';
+import { MAX_IMAGE_PIXELS } from '../media.js';
 import type { ErrorProblemCode } from '../problems.js';
 
 /** A fault in the bytes; `message` is the rest of a sentence. `inspect` returns it as the file's problem. */
@@ -70,4 +71,16 @@ export function shortReason(error: unknown): string {
     .replace(/\s+/g, ' ')
     .replace(/^[\s:]+|\s+$/g, '');
   return plain.length > 80 ? `${plain.slice(0, 79)}…` : plain;
+}
+
+/** Rejects huge images before they are decoded. @throws InspectionError `IMAGE_TOO_LARGE`; StructureError if a side is zero */
+export function checkDimensions(width: number, height: number): void {
+  if (width < 1 || height < 1) throw new StructureError(`is damaged: its header gives ${width}×${height} pixels`);
+  if (width * height > MAX_IMAGE_PIXELS) {
+    throw new InspectionError(
+      'IMAGE_TOO_LARGE',
+      `has ${formatCount(width)}×${formatCount(height)} pixels; the trainer opens at most ${formatCount(MAX_IMAGE_PIXELS)}. ` +
+        'Scale it down and upload it again.',
+    );
+  }
 }

@@ -84,3 +84,21 @@ export interface PixelDecoder {
   readonly prove: (source: string | Buffer, options?: { readonly rows?: number }) => Promise<void>;
   readonly readMask: (source: string | Buffer) => Promise<MaskTraits>;
 }
+
+/** Known from the structure, before any pixel is decoded. */
+export interface ImageHeader {
+  /** As stored. */
+  readonly width: number;
+  readonly height: number;
+  /** 1 to 8, of EXIF. */
+  readonly orientation: number;
+  readonly animated: boolean;
+  /** Estimated peak memory of libvips for a thumbnail. */
+  readonly decoderBytes: number;
+  /** The same row after row, where the format can be proved in that way. */
+  readonly rowsBytes?: number;
+  /** A still of the first frame, for a decoder that reads no animations of this format. */
+  readonly firstFrame?: () => Buffer;
+  /** Without libvips, in constant memory. @throws StructureError */
+  readonly provePixels?: () => Promise<void>;
+}

@@ -1,6 +1,6 @@
-import type { WireDuplicateGroup } from '../../api/duplicate-schemas.js';
+import type { WireDuplicateGroup } from '../../api/schemas.js';
 import type { DuplicateGroup } from '../../dataset/duplicates/duplicate-groups.js';
-import type { DuplicateService } from '../../service/duplicates/duplicate-service.js';
+import type { DuplicateService } from '../../service/duplicates.js';
 import type { Handlers } from '../register-routes.js';
 
 export function duplicateHandlers(duplicates: DuplicateService): Handlers<`duplicates.${'list' | 'decide'}`> {

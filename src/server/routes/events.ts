@@ -6,14 +6,14 @@ import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
-import { isExpired } from '../../storage/catalog/accounts/grant.js';
+import { isExpired } from '../../storage/catalog/accounts/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { changeToWire, listedToWire } from '../to-wire.js';
+import { changeToWire, listedToWire } from '../wire.js';
 import { captionRunToWire } from './captioning.js';
 
 /** Many proxies close connections that are idle for a minute. */

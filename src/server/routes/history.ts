@@ -2,23 +2,20 @@ import type { FastifyRequest } from 'fastify';
 import type { WireRevision, WireRevisionDiff } from '../../api/history-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { FileDifference } from '../../dataset/history/revision-states.js';
+import type { FileDifference } from '../../dataset/history/revisions.js';
 import type { Downloads } from '../../service/download/downloads.js';
-import type { HistoryService } from '../../service/history/history-service.js';
-import { textBytesOf } from '../../service/history/revision-difference.js';
-import type { RevisionView } from '../../service/history/revision-manifests.js';
+import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, timeOf } from '../to-wire.js';
-import { authorOf } from '../write-headers.js';
+import { authorOf, fileToWire, timeOf } from '../wire.js';
 import { listJson, type SendJson } from './text-lists.js';
 
 type List = 'added' | 'removed' | 'changed';
 
 type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
 
-export interface HistoryServices {
+interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;
@@ -99,16 +96,9 @@ async function differencesToWire(
     const fromText = from && texts.get(from);
     const toText = to && texts.get(to);
     if (from !== undefined && to !== undefined) {
-      return {
-        filename,
-        from: fileToWire(from),
-        to: fileToWire(to),
-        ...(fromText !== undefined && { from_text: fromText }),
-        ...(toText !== undefined && { to_text: toText }),
-      };
+      return { filename, from: fileToWire(from), to: fileToWire(to), from_text: fromText, to_text: toText };
     }
-    const text = toText ?? fromText;
-    return { ...fileToWire((to ?? from)!), ...(text !== undefined && { text }) };
+    return { ...fileToWire((to ?? from)!), text: toText ?? fromText };
   }) as WireRevisionDiff[List];
 }
 

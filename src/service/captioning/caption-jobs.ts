@@ -13,12 +13,12 @@ import {
   type Proposal,
   type ProposalChange,
 } from '../../storage/catalog/captioning.js';
-import { eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
-import type { CaptionResult, CaptionWrites } from '../bulk/caption-writes.js';
+import { eventPayload } from '../../storage/catalog/webhooks.js';
+import type { CaptionResult, CaptionWrites } from '../bulk.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import type { JobHandler } from '../jobs/job-runner.js';
-import { messageId } from '../webhooks/announce-job.js';
+import { messageId } from '../webhooks/webhook-service.js';
 import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
 import type { ModelServers } from './model-servers.js';
 

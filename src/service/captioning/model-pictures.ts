@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { VideoFormat } from '../../dataset/media.js';
-import { fetchIntact } from '../check/fetch-intact.js';
+import { fetchIntact } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { clipFrames } from '../inspection/clip/clip-frames.js';
+import { clipFrames } from '../inspection/clip/clip-pictures.js';
 import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
 import type { CaptionEndpoint, ModelQuestion } from './model-client.js';
@@ -53,7 +53,7 @@ export async function shownOf(
     if (found === undefined) throw new NotShown('The server has no ffmpeg, which makes the frames of clips.');
     const { durationSeconds = 1, format } = facts;
     const clip = { path, format: format as VideoFormat, durationSeconds };
-    const made = await clipFrames(found, pool, clip, { count, accountId, signal });
+    const made = await clipFrames({ ffmpeg: found, pool }, clip, { count, accountId, signal });
     if (made === undefined) throw new NotShown('No frame of it can be decoded.');
     return {
       pictures: made.frames.map((jpeg) => jpeg.toString('base64')),

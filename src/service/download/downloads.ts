@@ -6,18 +6,17 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { Group } from '../../dataset/groups.js';
-import { filesIn } from '../../dataset/history/revision-states.js';
+import { filesIn } from '../../dataset/history/revisions.js';
 import type { FileKind } from '../../dataset/media.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/fair-queue.js';
-import { isUnreadable } from '../check/fetch-intact.js';
-import { storedFilesIn } from '../dataset-view.js';
-import { type DatasetKey, findRecord, fileNotFound } from '../datasets.js';
+import { isUnreadable } from '../check.js';
+import { type DatasetKey, fileNotFound, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { findRevision, revisionNotFound } from '../find-revision.js';
+import { findRevision, revisionNotFound } from '../history.js';
 import { type Chunks, READ_AHEAD_BYTES } from './read-ahead.js';
 
 /** Captions that one answer reads at a time, with a request each from a bucket. */
@@ -60,38 +59,29 @@ export class Downloads {
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
   async file(key: DatasetSource, filename: string): Promise<StoredFile> {
-    const { catalog } = this.#dependencies;
-    const { id: datasetId, revision: number } = key;
-    await findRecord(catalog, key);
-    const name = normalizedFilename(filename);
-    const [file] =
-      number === undefined
-        ? [await catalog.storedFile({ datasetId, filename: name })]
-        : await catalog.revisions.files({ datasetId, number, filenames: [name] });
-    if (file === undefined) throw await this.#notFound(key, filename);
-    return file;
+    const [file] = await this.#named(key, [filename]);
+    return file!;
   }
 
-  async #notFound(key: DatasetSource, filename: string): Promise<ServiceError> {
-    const { id, revision } = key;
-    await findRecord(this.#dependencies.catalog, key);
-    if (revision !== undefined) await findRevision(this.#dependencies.catalog, id, revision);
-    return fileNotFound(filename);
-  }
-
-  /** In the order of `filenames`. @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
+  /** In the order of `filenames`. @throws as `file` */
   async files(key: DatasetSource, filenames: readonly string[]): Promise<HashedFile[]> {
+    return (await this.#named(key, filenames)).map(hashedFileOf);
+  }
+
+  async #named(key: DatasetSource, filenames: readonly string[]): Promise<StoredFile[]> {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
     await findRecord(catalog, key);
     const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
-    const byName = new Map((await found).map((file) => [file.filename, hashedFileOf(file)]));
-    const missing = names.find((filename) => !byName.has(filename));
-    if (missing !== undefined) throw await this.#notFound(key, missing);
+    const byName = new Map((await found).map((file) => [file.filename, file]));
+    const missing = names.findIndex((name) => !byName.has(name));
     // The same texts as in the request, which may be long.
-    return names.map((filename) => ({ ...byName.get(filename)!, filename }));
+    if (missing === -1) return names.map((filename) => ({ ...byName.get(filename)!, filename }));
+    await findRecord(catalog, key);
+    if (number !== undefined) await findRevision(catalog, datasetId, number);
+    throw fileNotFound(filenames[missing]!);
   }
 
   /** All stored files of a dataset, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */

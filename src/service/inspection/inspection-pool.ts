@@ -67,9 +67,7 @@ export class InspectionPool {
   readonly size: number;
   readonly #options: PoolOptions;
   readonly #slots: FairQueue;
-  /** Slots for jobs. */
   readonly #jobSlots: FairQueue;
-  /** One task at a time. */
   readonly #muchMemory = new FairQueue(1);
   /** One for each task that runs or waits. */
   readonly #stops = new Set<AbortController>();

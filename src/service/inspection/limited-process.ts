@@ -20,8 +20,6 @@ export interface KernelLimits {
   /** `RLIMIT_CPU`: the kernel ends the process, even when this one has ended. */
   readonly maxCpuSeconds: number;
 }
-
-/** The limits for one file. */
 export interface ProcessLimits {
   /** Resident memory of this process. */
   readonly maxBytes: number;

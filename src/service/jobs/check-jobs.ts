@@ -1,18 +1,15 @@
-import { acceptReceived, recordRecheck, rejectReceived } from '../../dataset/check-transitions.js';
-import { type CompleteFile, MICROS_PER_SECOND, type Micros, type ReceivedFile } from '../../dataset/dataset.js';
+import { type CompleteFile, type Micros, MICROS_PER_SECOND, type ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import type { StemGroup } from '../../dataset/upload-transitions.js';
+import { acceptReceived, recordRecheck, rejectReceived, type StemGroup } from '../../dataset/upload-transitions.js';
 import type { BlobReader } from '../../storage/blobs/blobs.js';
 import { measureBlob } from '../../storage/blobs/ingest.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { RECHECK_JOB, type Rechecks } from '../../storage/catalog/rechecks.js';
-import { fileWithBlob, recordBytes, VERIFY_JOB } from '../../storage/catalog/store-verification.js';
+import { fileWithBlob, RECHECK_JOB, type Rechecks, VERIFY_JOB } from '../../storage/catalog/verification.js';
 import type { Database } from '../../storage/database/database.js';
+import { fetchIntact, inspectFile } from '../check.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 import type { JobHandler } from './job-runner.js';
-import { fetchIntact } from '../check/fetch-intact.js';
-import { inspectFile } from '../check/inspect-file.js';
 
 /** A dataset is UPLOADING until its files are checked, so a store that is back is soon tried again. */
 const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
@@ -112,7 +109,7 @@ export function verifyBlobJob(
       const problem = 'problem' in fetched ? fetched.problem : undefined;
       const known = 'problem' in file.upload ? file.upload.problem : undefined;
       const knownLoss = known?.code === 'BYTES_LOST' ? known.message : undefined;
-      if (problem?.message !== knownLoss) await recordBytes(file, problem, dependencies);
+      if (problem?.message !== knownLoss) await dependencies.catalog.recordBytes(file, problem, dependencies.now());
       return 'done';
     },
   };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/links.js';
 import { rowChunksOf } from '../../storage/catalog/statements.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from '../mount/catalog-source.js';

@@ -1,10 +1,9 @@
 import type { StoredFile } from '../../dataset/dataset.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { datasetViewOf, WHOLE_ACCOUNT } from '../dataset-view.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, datasetViewOf, WHOLE_ACCOUNT } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { manifestOf, type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
+import { manifestAt, manifestOf, manifestWithDigest, type RevisionManifest } from '../history.js';
 import {
   DatasetChanged,
   MountError,
@@ -73,13 +72,12 @@ async function manifestIn(
   if (contents === undefined) throw datasetNotFound(key.id);
   const { dataset } = contents;
   const latest = manifestOf(await datasetViewOf(contents, WHOLE_ACCOUNT, installation));
-  const manifests = new RevisionManifests(catalog);
   // While the latest revision is changed, or waits for an upload, its files are as they were recorded.
   if (revision !== undefined && (revision !== latest.revision || latest.status !== 'READY')) {
-    return manifests.manifest(dataset, revision, signal);
+    return manifestAt(catalog, dataset, { number: revision, signal });
   }
   if (digest === undefined || digest === latest.digest) return latest;
-  return manifests.withDigest(dataset, digest, signal);
+  return manifestWithDigest(catalog, dataset, { digest, signal });
 }
 
 function toMount({ dataset, revision, status, digest, files, links }: RevisionManifest): MountManifest {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
-import { makeFolders } from '../../storage/make-folders.js';
+import { makeFolders } from '../../storage/folders.js';
 import { sha256Of } from './bring-files.js';
 import { MountError } from './mount-source.js';
 

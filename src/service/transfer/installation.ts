@@ -1,11 +1,16 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { dataFolderPaths, missingData } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import type { BlobsLocation } from '../../storage/open-blobs.js';
-import type { LostBlob } from './copy-blobs.js';
+
+/** A file whose bytes are missing or damaged. */
+export interface LostBlob extends ReferencedBlob {
+  readonly reason: 'missing' | 'damaged';
+}
 
 export type TransferErrorCode = 'not_found' | 'occupied' | 'in_use' | 'same_place' | 'changed' | 'lost';
 

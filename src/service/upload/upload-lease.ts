@@ -3,19 +3,21 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import {
   acquireLease,
+  changedMeanwhile,
   finalize,
   type LeaseHolder,
+  PreconditionFailed,
   receive,
   reject,
   releaseLease,
   renewLease,
+  requireCondition,
   type StemGroup,
   withdraw,
 } from '../../dataset/upload-transitions.js';
-import { changedMeanwhile, PreconditionFailed, requireCondition } from '../../dataset/write-condition.js';
 import { BlobsNotDeleted, blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
-import { inspectFile } from '../check/inspect-file.js';
+import { inspectFile } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { whileRenewing } from '../while-renewing.js';
 

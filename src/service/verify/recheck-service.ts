@@ -1,6 +1,6 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
+import type { Recheck, Rechecks } from '../../storage/catalog/verification.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 

@@ -10,11 +10,11 @@ import {
   enqueueVerification,
   type FileWithProblem,
   filesWithProblems,
-} from '../../storage/catalog/store-verification.js';
+} from '../../storage/catalog/verification.js';
 import { Trash } from '../../storage/catalog/trash.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobReader } from '../../storage/open-blobs.js';
-import { hasDisappeared } from '../check/fetch-intact.js';
+import { hasDisappeared } from '../check.js';
 import { verifyBlobJob } from '../jobs/check-jobs.js';
 import { JobRunner } from '../jobs/job-runner.js';
 import { type Installation, requireExisting, requireFolder, TransferError } from '../transfer/installation.js';

@@ -1,9 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { withAnySignal } from '../../abort-signals.js';
 import type { Dataset, Micros, Status } from '../../dataset/dataset.js';
-import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
-import type { DatasetSummary } from '../dataset-view.js';
-import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/links.js';
+import { type DatasetKey, datasetNotFound, type DatasetSummary } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 /** The longest delay of a Node timer. */

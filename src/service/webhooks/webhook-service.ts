@@ -1,20 +1,32 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
+import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { Deliveries, type Delivery, eventPayload } from '../../storage/catalog/webhooks/deliveries.js';
-import { type Webhook, type WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/links.js';
+import {
+  announce,
+  announcedOf,
+  type Attempt,
+  type Delivery,
+  eventPayload,
+  type Webhook,
+  type WebhookKey,
+  Webhooks,
+} from '../../storage/catalog/webhooks.js';
+import type { Database } from '../../storage/database/database.js';
+import type { DatasetKey, DatasetService, DatasetView } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import type { JobHandler } from '../jobs/job-runner.js';
+import type { JobEnd, JobHandler } from '../jobs/job-runner.js';
 import { AddressNotAllowed, AllowedAddresses } from './allowed-addresses.js';
-import { type AnnounceDependencies, announceJob, type AnnounceOptions, messageId } from './announce-job.js';
-import { deliverJob, type DeliverOptions, newWebhookSecret } from './deliver-job.js';
+import { post, type Posted } from './post.js';
 
 const MAX_WEBHOOKS = 10;
 
 /** For one question to one name server. */
 const DNS_TIMEOUT_MS = 3000;
 
-export interface WebhookOptions
+interface WebhookOptions
   extends AnnounceOptions,
     Pick<DeliverOptions, 'userAgent' | 'machineTime' | 'onAttempt' | 'onDisabled'> {
   /** Hosts and networks besides public addresses. */
@@ -32,16 +44,13 @@ export class WebhookService {
   readonly handlers: readonly JobHandler[];
   readonly #dependencies: Pick<ServiceDependencies, 'jobs' | 'now' | 'newId'>;
   readonly #webhooks: Webhooks;
-  readonly #deliveries: Deliveries;
   readonly #allowed: AllowedAddresses;
 
   constructor(dependencies: AnnounceDependencies & Pick<ServiceDependencies, 'jobs'>, options: WebhookOptions) {
     this.#dependencies = dependencies;
-    const webhooks = new Webhooks(options.database);
-    const deliveries = new Deliveries(options.database);
-    const allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
-    [this.#webhooks, this.#deliveries, this.#allowed] = [webhooks, deliveries, allowed];
-    const sending = { ...options, webhooks, deliveries, allowed, now: dependencies.now };
+    this.#webhooks = new Webhooks(options.database);
+    this.#allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
+    const sending = { ...options, webhooks: this.#webhooks, allowed: this.#allowed, now: dependencies.now };
     this.handlers = [announceJob(dependencies, options), deliverJob(sending)];
   }
 
@@ -81,14 +90,14 @@ export class WebhookService {
   /** Newest first. @throws ServiceError `webhook_not_found` */
   async deliveries(key: WebhookKey): Promise<Delivery[]> {
     await this.#find(key);
-    return this.#deliveries.list(key.id);
+    return this.#webhooks.deliveries(key.id);
   }
 
   /** Sends it under the same id. @throws ServiceError `webhook_not_found`, `delivery_not_found` */
   async resend(key: WebhookKey, deliveryId: string): Promise<Delivery> {
     await this.#find(key);
     const receiver = { id: key.id, account_id: key.accountId };
-    const delivery = await this.#deliveries.resend(receiver, deliveryId, this.#dependencies.now());
+    const delivery = await this.#webhooks.resend(receiver, deliveryId, this.#dependencies.now());
     if (delivery !== undefined) return this.#sendingSoon(key, delivery);
     const message = `The webhook has no delivery ${deliveryId}. Only the latest deliveries of each webhook are kept.`;
     throw new ServiceError('delivery_not_found', message);
@@ -101,7 +110,7 @@ export class WebhookService {
     const at = now();
     const payload = eventPayload('webhook.test', at, { webhook_id: key.id });
     const test = { event: 'webhook.test', datasetId: null, at, idFor: () => messageId(newId), payload } as const;
-    return this.#sendingSoon(key, await this.#deliveries.add(key.id, test));
+    return this.#sendingSoon(key, await this.#webhooks.addDelivery(key.id, test));
   }
 
   async #find(key: WebhookKey): Promise<void> {
@@ -149,4 +158,177 @@ function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
 /** Also for a webhook that was deleted, or belongs to another account. */
 function webhookNotFound(id: string): ServiceError {
   return new ServiceError('webhook_not_found', `Webhook ${id} does not exist.`);
+}
+
+/** Datasets that are read at once. */
+const READS_AT_ONCE = 4;
+
+/** Standard Webhooks recommends payloads under 20 kB. */
+const MAX_PAYLOAD_BYTES = 20_000;
+
+const MAX_PROBLEMS = 10;
+
+type AnnounceDependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>;
+
+interface AnnounceOptions {
+  readonly database: Database;
+  readonly datasets: Pick<DatasetService, 'view'>;
+  /** The dataset as the API has it, with at most so many problems. */
+  readonly toWire: (view: DatasetView, problems: number) => object;
+}
+
+/**
+ * Records an event if a dataset, whose id is the key, has become READY or FAILED, or READY with other files, and has not changed
+ * for the caption grace.
+ */
+function announceJob(
+  { catalog, now, newId, rules }: AnnounceDependencies,
+  { database, datasets, toWire }: AnnounceOptions,
+): JobHandler {
+  const run = async (key: DatasetKey): Promise<JobEnd> => {
+    const dataset = await catalog.dataset(key);
+    if (dataset === undefined) return 'done';
+    const at = now();
+    const status = datasetStatusOf(dataset, at, rules);
+    const next = nextStatusChangeOf(dataset, at, rules);
+    const end = next === undefined ? 'done' : { dueAt: next };
+    if (status !== 'READY' && status !== 'FAILED') return end;
+    const quietAt = lastActivityOf(dataset) + rules.captionGrace;
+    if (at < quietAt) return { dueAt: quietAt };
+    const before = await announcedOf(database.query, key.id);
+    if (before === status) return end;
+    const view = await datasets.view(key).catch((error) => {
+      if (error instanceof ServiceError && error.code === 'dataset_not_found') return undefined;
+      throw error;
+    });
+    // It was deleted meanwhile.
+    if (view === undefined) return 'done';
+    if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };
+    const after = status === 'READY' ? `READY ${view.digest}` : status;
+    if (after === before) return end;
+    const event = {
+      ...({ event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', datasetId: key.id, at } as const),
+      ...{ idFor: () => messageId(newId), payload: readyOrFailedPayload(view, { at, toWire }) },
+    };
+    await announce(database, key, { before, after, event });
+    return end;
+  };
+  return { kind: 'announce', atOnce: READS_AT_ONCE, run: ({ accountId, key: id }) => run({ accountId, id }) };
+}
+
+/** The dataset as the API has it, with its revision and digest. */
+function readyOrFailedPayload(
+  view: DatasetView,
+  { at, toWire }: { at: Micros; toWire: (view: DatasetView, problems: number) => object },
+): string {
+  const type = view.status === 'READY' ? 'dataset.ready' : 'dataset.failed';
+  const { revision } = view.dataset;
+  const digest = view.digest === undefined ? {} : { digest: view.digest };
+  const withProblems = (problems: number) => eventPayload(type, at, { ...toWire(view, problems), revision, ...digest });
+  // Filenames and messages have no common limit.
+  for (let problems = MAX_PROBLEMS; problems > 0; problems--) {
+    const payload = withProblems(problems);
+    if (Buffer.byteLength(payload) <= MAX_PAYLOAD_BYTES) return payload;
+  }
+  return withProblems(0);
+}
+
+/** The `webhook-id` of the requests. */
+export function messageId(newId: () => string): string {
+  return `msg_${newId()}`;
+}
+
+const DELIVERIES_AT_ONCE = 32;
+
+/** From 5 s to 10 h, in total about 28 hours. */
+const PAUSES_SECONDS = [5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000];
+
+/** Varies pauses, so that receivers which failed together are not tried together. */
+const JITTER = 0.2;
+
+const GONE = 410;
+
+interface DeliverOptions {
+  readonly webhooks: Webhooks;
+  readonly allowed: AllowedAddresses;
+  readonly now: () => Micros;
+  readonly userAgent: string;
+  /** The time that receivers compare with theirs. */
+  readonly machineTime: () => Micros;
+  readonly onAttempt: (outcome: 'delivered' | 'retried' | 'failed') => void;
+  /** The receiver is gone. */
+  readonly onDisabled: (webhook: Webhook) => void;
+}
+
+/** Sends the first due delivery of a webhook, whose id is the key, one at a time. A failed attempt is no failure of the job. */
+function deliverJob(options: DeliverOptions): JobHandler {
+  const { webhooks, now } = options;
+  return {
+    kind: 'deliver',
+    atOnce: DELIVERIES_AT_ONCE,
+    run: async ({ key: id, accountId }, signal) => {
+      const webhook = await webhooks.find({ accountId, id });
+      if (webhook === undefined || webhook.disabledAt !== null) return 'done';
+      const delivery = await webhooks.nextDelivery(id);
+      if (delivery === undefined) return 'done';
+      if (delivery.nextAt > now()) return { dueAt: delivery.nextAt };
+      await attempt(webhook, delivery, options, signal);
+      const next = await webhooks.nextDelivery(id);
+      return next === undefined ? 'done' : { dueAt: next.nextAt };
+    },
+  };
+}
+
+async function attempt(webhook: Webhook, delivery: Delivery, options: DeliverOptions, signal: AbortSignal) {
+  const { webhooks, allowed, now, userAgent, machineTime, onAttempt, onDisabled } = options;
+  // After the machine's clock was set back, `now` is ahead of it for hours, and receivers reject it.
+  const timestamp = Math.floor(machineTime() / 1_000_000);
+  const headers = {
+    'content-type': 'application/json',
+    'user-agent': userAgent,
+    ...signedHeaders(delivery, { secret: webhook.secret, timestamp }),
+  };
+  const posted = await post(new URL(webhook.url), { headers, body: delivery.payload, allowed, signal });
+  const outcome = outcomeOf(delivery, posted, now());
+  await webhooks.recordAttempt(delivery, outcome);
+  if (outcome.answer === GONE && (await webhooks.disable(webhook, now()))) onDisabled(webhook);
+  onAttempt(outcome.error === null ? 'delivered' : outcome.nextAt === null ? 'failed' : 'retried');
+}
+
+function outcomeOf({ attempts }: Delivery, posted: Posted, at: Micros): Attempt {
+  const answer = 'status' in posted ? posted.status : null;
+  const error = 'status' in posted ? errorOf(posted.status) : posted.failure;
+  const pause = error === null || answer === GONE ? undefined : PAUSES_SECONDS[attempts];
+  const jittered = pause && pause * (1 - JITTER + 2 * JITTER * Math.random());
+  return { at, answer, error, nextAt: jittered === undefined ? null : Math.round(at + jittered * 1_000_000) };
+}
+
+/** `null` for a success. */
+function errorOf(status: number): string | null {
+  if (status >= 200 && status < 300) return null;
+  if (status === GONE) return 'The receiver answered 410, Gone. The webhook was disabled.';
+  if (status >= 300 && status < 400)
+    return `The receiver answered ${status}. Redirects are not followed: change the URL.`;
+  return `The receiver answered ${status}.`;
+}
+
+/* The signature scheme: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
+
+const PREFIX = 'whsec_';
+
+/** The specification says 24 to 64. */
+const KEY_BYTES = 32;
+
+export function newWebhookSecret(): string {
+  return `${PREFIX}${randomBytes(KEY_BYTES).toString('base64')}`;
+}
+
+/** @param timestamp in seconds since 1970 */
+export function signedHeaders(
+  { id, payload }: { readonly id: string; readonly payload: string },
+  { secret, timestamp }: { secret: string; timestamp: number },
+): Record<string, string> {
+  const key = Buffer.from(secret.slice(PREFIX.length), 'base64');
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${payload}`).digest('base64');
+  return { 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': `v1,${signature}` };
 }

@@ -11,7 +11,7 @@ import type { Database, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue } from './jobs.js';
 import { insertAll, rowChunksOf, statementOf } from './statements.js';
-import { insertDeliveries, type NewEvent, receivers } from './webhooks/deliveries.js';
+import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
 /** What became of a proposal. Replaced: a later run has made another one. */
 type Decision = 'accepted' | 'dismissed' | 'replaced';

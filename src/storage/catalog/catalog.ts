@@ -1,35 +1,63 @@
+import type { Compilable } from 'kysely';
 import { withTimeout } from '../../abort-signals.js';
-import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
+import { countsOfStem, stemGroupsOf } from '../../dataset/counts.js';
+import type {
+  Author,
+  CompleteFile,
+  Dataset,
+  DatasetFile,
+  Micros,
+  PendingFile,
+  Role,
+  StoredFile,
+} from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { endReservations } from '../../dataset/upload-transitions.js';
-import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
-import { FairQueue } from '../fair-queue.js';
-import type { Database } from '../database/database.js';
-import { type AccountLimits, expiredReservations, NO_LIMITS } from './accounts/account-usage.js';
 import {
-  addDataset,
-  type ChangedDatasetKey,
-  changeDataset,
-  type DatasetChanges,
-  type DatasetKeyOfAccount,
-  eraseDataset,
-  type NewDataset,
-} from './dataset-changes.js';
+  differencesBetween,
+  type FileDifference,
+  filesIn,
+  restoreStem,
+  reverse,
+  type VersionedFile,
+} from '../../dataset/history/revisions.js';
+import { hasLinksError, isInspectedAgain, linkedToError, MAX_NAMED } from '../../dataset/pairs/roles.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import { endReservations, recordRecheck, type StemGroup } from '../../dataset/upload-transitions.js';
+import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
+import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
+import { FairQueue } from '../fair-queue.js';
+import {
+  type AccountLimits,
+  addUsage,
+  expiredReservations,
+  NO_LIMITS,
+  quotaErrorOf,
+  usageOfDataset,
+} from './accounts/account-usage.js';
 import {
   addReservation,
   type ChangedDataset,
-  type ChangeOptions,
   changeFiles,
+  type ChangeOptions,
   type FileChange,
+  judgePastFiles,
+  type Restore,
   type Transition,
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
+import { type DatasetContents, LinkedDatasets, linkingTo, Links, lockLinks, markLinkedTo } from './links.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
-import { type DatasetContents, LinkedDatasets } from './pairs/linked-datasets.js';
-import { Links } from './pairs/links.js';
-import { type RevisionOfDataset, restoreRevision, undoRevision } from './restore-revision.js';
-import { type DatasetRecord, datasetRecordOf, fileOf, filesOf } from './rows.js';
+import { endRecheck, startRecheck } from './verification.js';
+import {
+  type DatasetKeyOfAccount,
+  type DatasetRecord,
+  datasetRecordOf,
+  fileOf,
+  filesOf,
+  LINKED,
+  unlinkedDatasetOf,
+} from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
@@ -39,8 +67,10 @@ import {
   rowsOf,
   storedAfter,
   storedFilesNamed,
+  withDataset,
 } from './statements.js';
-import { Trash } from './trash.js';
+import { Trash, trashSelected } from './trash.js';
+import { deletedEvent, enqueueAnnouncements, insertDeliveries, receivers } from './webhooks.js';
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -50,6 +80,23 @@ export interface CatalogOptions {
   readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
+}
+
+/** A dataset to change, and the datasets that errors may name: by default all of the account. */
+type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: readonly string[] | null };
+
+type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
+
+export interface DatasetChanges {
+  readonly name?: string | undefined;
+  readonly role?: Role | undefined;
+}
+
+interface RevisionOfDataset {
+  readonly datasetId: string;
+  readonly number: number;
+  readonly author: Author;
+  readonly now: Micros;
 }
 
 /** Concurrent reads of all files of a dataset. */
@@ -91,8 +138,27 @@ export class Catalog {
     this.hashes = new PerceptualHashes(db, this.#changeOptions);
   }
 
-  createDataset(dataset: NewDataset): Promise<Dataset> {
-    return addDataset(this.#db, dataset, this.#changeOptions);
+  /** @throws ServiceError `name_taken`, `quota_exceeded` */
+  async createDataset({ id, accountId, name, role = 'training', createdAt }: NewDataset): Promise<Dataset> {
+    const { query, transact } = this.#db;
+    const { limits, changes, notification } = this.#changeOptions;
+    const row = {
+      ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
+      ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0 },
+      ...{ announced: null, file_groups: null, revision: 0, revision_group: null, revision_since: null },
+    };
+    const statements = [
+      query.insertInto('dataset').values(row),
+      ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
+      ...notification({ datasetId: id }),
+    ];
+    try {
+      await transact({ isDurable: true }, ({ commit }) => commit(statements));
+    } catch (error) {
+      throw isUniqueViolation(error) ? nameTaken(name, error) : quotaErrorOf(error, limits);
+    }
+    changes.announce({ datasetId: id });
+    return unlinkedDatasetOf(row);
   }
 
   /** A dataset with its links. After a change, one with links takes a read of all its files and theirs. */
@@ -196,24 +262,165 @@ export class Catalog {
     return changeFiles(this.#db, change, transition, this.#changeOptions);
   }
 
+  /** Records that the bytes of a file are lost, or intact again, in the dataset and in the history, from which it may be restored. */
+  async recordBytes(file: CompleteFile, problem: ErrorProblem | undefined, now: Micros): Promise<void> {
+    const { id, datasetId, filename, upload } = file;
+    const { contentType, facts, warnings } = upload;
+    const found =
+      problem === undefined ? { ok: true as const, contentType, facts, warnings } : { ok: false as const, problem };
+    const change = { datasetId, filenames: [filename], now, isActivity: false };
+    await this.change(change, (group) => recordRecheck(group, id, found));
+    // The history comes second, since a file moves to it.
+    const judged = judgePastFiles(this.#db.query, [{ id, upload: problem === undefined ? {} : { problem } }]);
+    await withDataset(this.#db, { id: datasetId }, (_, { commit }) => commit(judged));
+  }
+
   reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
     return addReservation(this.#db, reservation, this.#changeOptions);
   }
 
-  changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
-    return changeDataset(this.#db, key, { ...changes, now }, this.#changeOptions);
+  /** What is missing stays. @returns false if the account has no such dataset @throws ServiceError `name_taken`, `dataset_linked` */
+  async changeDataset(key: ChangedDatasetKey, { name, role }: DatasetChanges, now: Micros): Promise<boolean> {
+    const { query } = this.#db;
+    const { captionGrace, changes, notification } = this.#changeOptions;
+    const { id: datasetId } = key;
+    const changing = withDataset(this.#db, key, async (row, { send, commit }) => {
+      if (row.account_id !== key.accountId) return undefined;
+      const isOtherRole = role !== undefined && role !== row.role;
+      if ((name ?? row.name) === row.name && !isOtherRole) return false;
+      if (isOtherRole && row.linked === LINKED.from) throw hasLinksError(row.name);
+      if (isOtherRole && row.linked === LINKED.to) throw await this.#errorOfLinked({ ...key, name: row.name }, send);
+      const dueAt = now + captionGrace;
+      await commit([
+        query
+          .updateTable('dataset')
+          .set((eb) => ({
+            name: name ?? row.name,
+            role: role ?? row.role,
+            updated_at: now,
+            version: eb('version', '+', 1),
+          }))
+          .where('id', '=', datasetId),
+        // A control without captions is READY, a training dataset is not.
+        ...(isOtherRole ? [enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt })] : []),
+        ...(isOtherRole && isInspectedAgain(row.role as Role, role)
+          ? startRecheck(query, { datasetId, now, ifRunning: 'restart' })
+          : []),
+        ...notification({ datasetId }),
+      ]);
+      return true;
+    });
+    const isChanged = await changing.catch((error) => {
+      throw isUniqueViolation(error) ? nameTaken(name ?? '', error) : error;
+    });
+    if (isChanged) changes.announce({ datasetId });
+    return isChanged !== undefined;
   }
 
-  deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
-    return eraseDataset(this.#db, key, now, this.#changeOptions);
+  async #errorOfLinked(
+    { id, name, boundIds }: ChangedDatasetKey & { name: string },
+    send: Transaction['send'],
+  ): Promise<ServiceError> {
+    const [targets] = await send([linkingTo(this.#db.query, id)]);
+    const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
+    const names = known.slice(0, MAX_NAMED).map((target) => target.name);
+    return linkedToError(name, { names, known: known.length, total: targets.length });
   }
 
-  restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
-    return restoreRevision(this.#db, revision, this.#changeOptions);
+  /**
+   * Deletes a dataset with its files, its history and its links. Its blobs go to the trash.
+   *
+   * @returns false if the account has no such dataset
+   * @throws ServiceError `dataset_linked` if others link to it
+   */
+  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
+    const { query } = this.#db;
+    const { blobGrace, limits, changes, notification } = this.#changeOptions;
+    const changed = await this.#db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
+      // The row locks wait for a change in flight, so that its files are counted too.
+      const locked = await lockLinks(this.#db, send, key);
+      if (locked === undefined) return undefined;
+      const { row, linked } = locked;
+      if (row.linked === LINKED.to) throw await this.#errorOfLinked({ ...key, name: row.name }, send);
+      const linkedIds = [...linked.keys()];
+      const { accountId, id } = key;
+      const [[usage], webhooks] = await send([
+        usageOfDataset(query, id),
+        receivers(query, accountId, 'dataset.deleted'),
+      ]);
+      const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
+      const added = { datasets: -1, files: -files, bytes: -bytes };
+      await commit([
+        endRecheck(query, key),
+        ...erasure(query, id, now + blobGrace),
+        ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
+        ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
+        ...markLinkedTo(query, linkedIds),
+        ...[id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),
+      ]);
+      return [id, ...linkedIds];
+    });
+    for (const datasetId of changed ?? []) changes.announce({ datasetId });
+    return changed !== undefined;
   }
 
-  undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
-    return undoRevision(this.#db, revision, this.#changeOptions);
+  /**
+   * Restores the stored files of a revision, as a new revision. Uploads in progress stay.
+   *
+   * @returns `undefined` if the dataset or the revision does not exist
+   * @throws ServiceError `quota_exceeded`
+   */
+  restore({ datasetId, number, author, now }: RevisionOfDataset): Promise<ChangedDataset | undefined> {
+    let target = new Map<string, VersionedFile[]>();
+    const read: Restore['read'] = async (send) => {
+      const { kept, files } = await this.revisions.versions({ datasetId, from: number, to: number }, send);
+      target = stemGroupsOf(files);
+      return kept.has(number) ? files.map(({ filename }) => filename) : undefined;
+    };
+    const change = { datasetId, filenames: [], now, isActivity: true, author, isWholeDataset: true };
+    const restored = { ...change, restore: { restoredFrom: number, read } };
+    return this.change(restored, (group, stem) => restoreStem(group, target.get(stem) ?? []));
+  }
+
+  /**
+   * Reverses the changes of a revision, as a new revision. Files that were changed again since stay.
+   *
+   * @returns the names of the files of both kinds; `undefined` if the dataset, the revision or the one before does not exist
+   * @throws ServiceError `quota_exceeded`
+   */
+  async undo({
+    datasetId,
+    number,
+    author,
+    now,
+  }: RevisionOfDataset): Promise<{ dataset: ChangedDataset; undone: string[]; kept: string[] } | undefined> {
+    const before = number - 1;
+    let differences: FileDifference[] = [];
+    let byStem = new Map<string, FileDifference[]>();
+    const read: Restore['read'] = async (send) => {
+      const { kept, files } = await this.revisions.versions({ datasetId, from: before, to: number }, send);
+      differences = differencesBetween(filesIn(files, before), filesIn(files, number));
+      byStem = stemGroupsOf(differences);
+      const areKept = kept.has(number) && (before === 0 || kept.has(before));
+      return areKept ? differences.map(({ filename }) => filename) : undefined;
+    };
+    const kept = new Set<string>();
+    const transition = (group: StemGroup, stem: string) =>
+      (byStem.get(stem) ?? []).reduce<StemGroup>((current, difference) => {
+        const next = reverse(current, difference);
+        if (next === undefined) kept.add(difference.filename);
+        else kept.delete(difference.filename);
+        return next ?? current;
+      }, group);
+    const change = { datasetId, filenames: [], now, isActivity: true, author };
+    const dataset = await this.change({ ...change, restore: { restoredFrom: number, read } }, transition);
+    if (dataset === undefined) return undefined;
+    const filenames = differences.map(({ filename }) => filename);
+    return {
+      dataset,
+      undone: filenames.filter((name) => !kept.has(name)),
+      kept: filenames.filter((name) => kept.has(name)),
+    };
   }
 
   /** Rejects if the database does not answer, or is read-only. */
@@ -221,4 +428,20 @@ export class Catalog {
     // No setting has this name, but a read-only server rejects the statement.
     await this.#db.query.deleteFrom('setting').where('name', '=', '').execute();
   }
+}
+
+function nameTaken(name: string, cause: unknown): ServiceError {
+  const message = `A dataset named "${name}" already exists. Choose another name, or delete that one first.`;
+  return new ServiceError('name_taken', message, { cause });
+}
+
+/** A pending upload may have a blob, a rejected one has none. Other rows go with their dataset. */
+function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unknown>[] {
+  const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  return [
+    trashSelected(query, files.where('state', '<>', 'rejected'), deleteAfter),
+    trashSelected(query, past, deleteAfter),
+    query.deleteFrom('dataset').where('id', '=', id),
+  ];
 }

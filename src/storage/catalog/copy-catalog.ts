@@ -7,7 +7,7 @@ import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
 import { openSqlite } from '../database/sqlite.js';
-import { syncFolder } from '../sync-folder.js';
+import { syncFolder } from '../folders.js';
 import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
 
 /** Few round trips, bounded memory. */

@@ -1,42 +1,37 @@
+import { type Compilable, sql } from 'kysely';
 import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
+  isStored,
   liveUntil,
-  MICROS_PER_SECOND,
   type Micros,
+  MICROS_PER_SECOND,
   type PendingFile,
   type Role,
   type StoredFile,
 } from '../../dataset/dataset.js';
-import { storedDifference } from '../../dataset/history/revisions.js';
+import { historyAfter, storedDifference, type StoredDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
-import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
+import { needsRecheck } from '../../dataset/pairs/roles.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
 import { MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
 import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
 import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
-import {
-  historyChangeOf,
-  judgePastFiles,
-  keepNamedBlobs,
-  moveToPast,
-  withRevision,
-  writeRevision,
-} from './history/record-history.js';
 import { enqueue, type NewJob } from './jobs.js';
-import { newHashJob } from './perceptual-hashes.js';
-import { startRecheck } from './rechecks.js';
 import {
   countsInRow,
   type DatasetRecord,
-  type DatasetRow,
   datasetRecordOf,
+  type DatasetRow,
   fileColumns,
   fileOf,
   LINKED,
   type OwnCounts,
+  STORED,
 } from './rows.js';
 import {
   countNames,
@@ -44,16 +39,23 @@ import {
   deleteAll,
   filesOfDataset,
   filesOfStems,
+  type HistoryColumns,
   insertFile,
   lockDataset,
+  rowChunksOf,
+  statementOf,
   writeCounts,
   writeFiles,
 } from './statements.js';
-import { trashBlobs } from './trash.js';
-import { enqueueAnnouncements } from './webhooks/announcements.js';
+import { BLOB_KEY, trashBlobs } from './trash.js';
+import { startRecheck } from './verification.js';
+import { enqueueAnnouncements } from './webhooks.js';
 
 /** The store is searched for presigned uploads this long after their links were made. */
 const FIRST_SEARCH_AFTER: Micros = 2 * MICROS_PER_SECOND;
+
+/** Images that arrive together are hashed together. */
+const HASHED_AFTER: Micros = 500_000;
 
 /** A change to the files of a dataset that share a stem with one of `filenames`. */
 export interface FileChange {
@@ -246,7 +248,7 @@ function storeFiles(
   const restoredFrom = restore?.restoredFrom ?? null;
   const history = historyChangeOf(row, stored, { author: author ?? authorOf(files), now, restoredFrom });
   // The blobs of stored files without a reservation were in the trash until now.
-  const unreserved = after.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id));
+  const unreserved = after.filter(isStored).filter(({ id }) => !known.has(id));
   const past = new Set(history.past.map(({ id }) => id));
   const states = new Map(after.map(({ id, upload }) => [id, upload.state]));
   const needsNoBlob = ({ id }: DatasetFile) => (states.get(id) ?? 'rejected') === 'rejected' && !past.has(id);
@@ -296,7 +298,8 @@ function jobsOf(
   const jobs: NewJob[] = received.map(({ id }) => ({ kind: 'check-file', key: id, accountId, dueAt: now }));
   const isNewMedia = ({ id, kind, upload }: DatasetFile) =>
     kind !== 'caption' && upload.state === 'stored' && known.get(id)?.upload.state !== 'stored';
-  if (written.some(isNewMedia)) jobs.push(newHashJob(datasetId, { accountId, now }));
+  if (written.some(isNewMedia))
+    jobs.push({ kind: 'hash-images', key: datasetId, accountId, dueAt: now + HASHED_AFTER });
   const isNewPresigned = ({ id, upload }: DatasetFile) =>
     upload.state === 'pending' && upload.via === 'presigned' && !known.has(id);
   if (written.some(isNewPresigned))
@@ -353,4 +356,104 @@ export async function addReservation(
   if (row === undefined) return undefined;
   changes.announce(announced);
   return datasetRecordOf(row);
+}
+
+/** The author of uploads that are older than the history. */
+const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
+
+type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready_as' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
+
+/**
+ * Decides to which revision a change of stored files belongs, from the locked row of the dataset.
+ *
+ * @returns the files that move to the history; the revision that added each stored file, by id; the columns of the dataset; the
+ * change of the revision, if there is one
+ */
+function historyChangeOf(
+  row: DatasetRow,
+  { added, removed, changed, identical }: StoredDifference,
+  {
+    author = UNKNOWN_AUTHOR,
+    now,
+    restoredFrom,
+  }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
+) {
+  const { id, revision: latest, revision_group, revision_since } = row;
+  const past = [...removed, ...changed.map(({ from }) => from)];
+  const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
+  if (added.length + past.length === 0) {
+    const columns: HistoryColumns = { revision: latest, revision_group, revision_since };
+    return { past, addedIn, columns, revision: undefined };
+  }
+  const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
+  const next = historyAfter({ latest, open }, { author, past, now });
+  for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
+  const columns: HistoryColumns = {
+    ...{ revision: next.latest, revision_group: next.open?.group ?? null },
+    revision_since: next.open?.startedAt ?? null,
+  };
+  const revision = {
+    ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
+    ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how, change_id: author.changeId },
+    ...{ added: added.length, removed: removed.length, changed: changed.length, restored_from: restoredFrom },
+  };
+  return { past, addedIn, columns, revision };
+}
+
+/** Copies stored files into the history, before their rows are deleted. */
+function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
+  const row = sql`select ${STORED}, cast(${removedIn} as bigint) from file`;
+  return rowChunksOf(files.map(({ id }) => id)).map((ids) =>
+    statementOf(query, sql<never>`insert into past_file (${STORED}, removed_in) ${row} where id in (${sql.join(ids)})`),
+  );
+}
+
+/** Adds a change to its revision, which may be new. */
+function writeRevision(query: Query, change: RevisionChange) {
+  const names = Object.keys(change).map((name) => sql.ref(name));
+  const insert = sql<never>`
+    insert into revision (${sql.join(names)}) values (${sql.join(Object.values(change))})
+    on conflict (dataset_id, number) do update set
+      changed_at = excluded.changed_at,
+      added = revision.added + excluded.added,
+      removed = revision.removed + excluded.removed,
+      changed = revision.changed + excluded.changed,
+      files = excluded.files,
+      bytes = excluded.bytes,
+      digest = null,
+      ready_as = null`;
+  return statementOf(query, insert);
+}
+
+/** Records which past files are damaged or sound: restored ones share a blob with the dataset. The row must be locked. */
+export function judgePastFiles(
+  query: Query,
+  judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
+): Compilable<unknown>[] {
+  return judged.map(({ id, upload }) => {
+    const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
+    return statementOf(query, sql`update past_file set problem = ${problem} where id = ${id}`);
+  });
+}
+
+/** Takes blobs that the history names out of the trash after the same bytes were stored under another id, and counts them. */
+function keepNamedBlobs(
+  query: Query,
+  identical: StoredDifference['identical'],
+  accountId: string,
+): Compilable<unknown>[] {
+  return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
+    const named = sql`(select distinct ${BLOB_KEY} as blob_key, size_bytes from past_file where id in (${sql.join(ids)}))`;
+    const bytes = sql`(select coalesce(sum(size_bytes), 0) from ${named} as named)`;
+    const reclaimed = sql`(select blob_key from ${named} as named)`;
+    return [
+      statementOf(query, sql`delete from trash where blob_key in ${reclaimed}`),
+      statementOf(query, sql`update account set history_bytes = history_bytes + ${bytes} where id = ${accountId}`),
+    ];
+  });
+}
+
+function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
+  const number = addedIn.get(file.id);
+  return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);
 }

@@ -5,8 +5,7 @@ import { type Group, MAX_GROUPS, NEW_GROUP } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
 import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
-import type { DatasetKeyOfAccount } from './dataset-changes.js';
-import { groupsInRow } from './rows.js';
+import { type DatasetKeyOfAccount, groupsInRow } from './rows.js';
 import { rowChunksOf, statementOf, withDataset } from './statements.js';
 
 export interface GroupChange {

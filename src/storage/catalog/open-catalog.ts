@@ -13,7 +13,7 @@ import { Accounts } from './accounts/accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { CaptionRuns } from './captioning.js';
-import { Rechecks } from './rechecks.js';
+import { Rechecks } from './verification.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;
@@ -83,7 +83,7 @@ async function openOnPostgres(
   // Imported here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
     import('../database/postgres.js'),
-    import('../database/database-clock.js'),
+    import('../database/postgres.js'),
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);

@@ -1,24 +1,17 @@
 import { type Compilable, sql } from 'kysely';
-import type { Micros, StoredFile } from '../../dataset/dataset.js';
+import type { StoredFile } from '../../dataset/dataset.js';
 import type { ComparedFile } from '../../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { FileKind } from '../../dataset/media.js';
 import type { Announcing } from '../database/change-feed.js';
 import type { Database, Transaction } from '../database/database.js';
-import type { JobKind, NewJob } from './jobs.js';
+import type { JobKind } from './jobs.js';
 import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
 import { insertAll, statementOf, withDataset } from './statements.js';
 import { BLOB_KEY } from './trash.js';
 
 /** Hashes the images of a dataset, whose id is the key, and makes their thumbnails and those of its clips. */
 export const HASH_JOB = 'hash-images' satisfies JobKind;
-
-/** Images that arrive together are hashed together. */
-const HASHED_AFTER: Micros = 500_000;
-
-export function newHashJob(datasetId: string, { accountId, now }: { accountId: string; now: Micros }): NewJob {
-  return { kind: HASH_JOB, key: datasetId, accountId, dueAt: now + HASHED_AFTER };
-}
 
 /** What a dataset's images look like, and what people have decided about them. */
 export interface Comparable {

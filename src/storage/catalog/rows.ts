@@ -14,7 +14,7 @@ import {
   type Upload,
 } from '../../dataset/dataset.js';
 import type { Group } from '../../dataset/groups.js';
-import type { VersionedFile } from '../../dataset/history/revision-states.js';
+import type { VersionedFile } from '../../dataset/history/revisions.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
@@ -22,6 +22,9 @@ import { type Schema, TABLES } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
+
+/** A dataset and the account that it must belong to. */
+export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
 
 export type OwnCounts = Omit<DatasetCounts, 'unpaired'>;
 

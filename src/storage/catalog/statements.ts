@@ -2,9 +2,14 @@ import { type Compilable, type RawBuilder, sql } from 'kysely';
 import type { StemCounts } from '../../dataset/counts.js';
 import type { DatasetFile, Micros, Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import type { Database, Query, Transaction } from '../database/database.js';
+import {
+  type Database,
+  type ParameterOf,
+  preparedStatement,
+  type Query,
+  type Transaction,
+} from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
 /** SQLite takes 32,766 parameters and Postgres 65,535; a row of a file takes some 20. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { revisionsTogether } from '../../../src/dataset/history/revision-states.js';
+import { revisionsTogether } from '../../../src/dataset/history/revisions.js';
 
 interface Kept {
   readonly number: number;

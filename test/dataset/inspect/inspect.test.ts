@@ -1,9 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { FileBytes } from '../../../src/dataset/inspect/byte-source.js';
 import * as media from '../../fixtures/media.js';
-import { FOLDER, codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
+import { codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
 
 describe('valid images', () => {
   const makers = {
@@ -169,11 +166,4 @@ describe('captions', () => {
       `byte ${(offset - 3).toLocaleString('en-US')} is 0xF0`,
     );
   });
-});
-
-test('a pipe in place of the file is an error, and does not wait for a writer', () => {
-  const pipe = join(FOLDER, 'pipe');
-  execFileSync('mkfifo', [pipe]);
-  expect(() => FileBytes.open(pipe)).toThrow('it is no longer a file');
-  expect(() => FileBytes.open(FOLDER)).toThrow('it is no longer a file');
 });

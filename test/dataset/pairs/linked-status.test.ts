@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { countsOf } from '../../../src/dataset/counts.js';
+import { countsOf } from '../../harness/counts-of.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
-import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/linked-status.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/links.js';
 
 const RULES: StatusRules = { captionGrace: 100 };
 const ACTIVE_AT = 1000;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
-import { FileRemovals } from '../../../src/service/bulk/file-removals.js';
+import { FileRemovals } from '../../../src/service/bulk.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { laptop } from '../../harness/author.js';

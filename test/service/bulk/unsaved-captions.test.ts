@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
+import { CaptionWrites } from '../../../src/service/bulk.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';

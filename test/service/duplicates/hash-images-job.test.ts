@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import { hashImagesJob } from '../../../src/service/duplicates/hash-images-job.js';
+import { hashImagesJob } from '../../../src/service/duplicates.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
 import { imageNamed } from '../../harness/stored-image.js';

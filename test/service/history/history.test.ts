@@ -5,8 +5,7 @@ import { ServiceError } from '../../../src/dataset/errors.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { HistoryService } from '../../../src/service/history/history-service.js';
-import { RevisionManifests } from '../../../src/service/history/revision-manifests.js';
+import { HistoryService, revisionViews } from '../../../src/service/history.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
@@ -46,11 +45,11 @@ onCatalogs((open) => {
       await work?.();
       return rows;
     };
-    const manifests = new RevisionManifests(new Catalog({ ...database, read }, { blobGrace: 0 }));
+    const paused = new Catalog({ ...database, read }, { blobGrace: 0 });
     /** The states of the revisions; `work` runs when the files of one were read, before its digest is stored. */
     const list = async (work?: () => Promise<unknown>) => {
       meanwhile = work;
-      const views = await manifests.viewsOf((await catalog.dataset(key))!, await catalog.revisions.page('d'));
+      const views = await revisionViews(paused, (await catalog.dataset(key))!, await catalog.revisions.page('d'));
       return views.map(({ digest, isReady }) => ({ digest, isReady }));
     };
     const storedDigest = async () => (await catalog.revisions.find('d', 1))!.digest;

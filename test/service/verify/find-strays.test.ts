@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import { CaptionWrites } from '../../../src/service/bulk/caption-writes.js';
+import { CaptionWrites } from '../../../src/service/bulk.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { straysIn } from '../../../src/service/verify/verify-store.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';

@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { microsClock } from '../../../src/clock.js';
-import { AccountWatches } from '../../../src/service/watch/account-watches.js';
-import type { AccountEvent } from '../../../src/service/watch/watch-account.js';
+import { type AccountEvent, AccountWatches } from '../../../src/service/watch/watch-account.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
 import { catalogs, onEach } from '../../harness/backends.js';

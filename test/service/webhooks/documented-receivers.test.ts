@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { AllowedAddresses } from '../../../src/service/webhooks/allowed-addresses.js';
 import { post } from '../../../src/service/webhooks/post.js';
-import { newWebhookSecret, signedHeaders } from '../../../src/service/webhooks/deliver-job.js';
+import { newWebhookSecret, signedHeaders } from '../../../src/service/webhooks/webhook-service.js';
 import { freePort } from '../../harness/free-port.js';
 import { eventually } from '../../harness/server.js';
 

@@ -2,22 +2,25 @@ import { installationSetting } from '../../../src/storage/catalog/open-catalog.j
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { acceptReceived, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
-import { countsOf, usageOf } from '../../../src/dataset/counts.js';
-import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
-import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
-import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import {
+  acceptReceived,
   acquireLease,
   finalize,
   receive,
+  recordRecheck,
   reject,
+  rejectReceived,
   releaseLease,
   remove,
   reserve,
-  store,
   type StemGroup,
+  store,
 } from '../../../src/dataset/upload-transitions.js';
+import { usageOf } from '../../../src/dataset/counts.js';
+import { countsOf } from '../../harness/counts-of.js';
+import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
+import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
+import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';

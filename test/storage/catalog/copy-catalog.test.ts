@@ -11,8 +11,7 @@ import {
   referencedBlobs,
 } from '../../../src/storage/catalog/copy-catalog.js';
 import { INSTALLATION, Jobs } from '../../../src/storage/catalog/jobs.js';
-import { Rechecks } from '../../../src/storage/catalog/rechecks.js';
-import { fileWithBlob, recordBytes } from '../../../src/storage/catalog/store-verification.js';
+import { fileWithBlob, Rechecks } from '../../../src/storage/catalog/verification.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
@@ -92,7 +91,7 @@ onEach(catalogs, (open) => {
 
     // Another copy needs no blob of a file that is known to be lost.
     const file = (await fileWithBlob(database, 'c'))!;
-    await recordBytes(file, LOST, { catalog, database, now: () => 9 });
+    await catalog.recordBytes(file, LOST, 9);
     const known = [];
     for await (const page of referencedBlobs(database.query)) known.push(...page.filter((blob) => blob.isKnownLost));
     expect(known).toMatchObject([{ filename: 'a.jpg', fileId: 'c' }]);

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
-import { acceptReceived } from '../../../src/dataset/check-transitions.js';
+import {
+  acceptReceived,
+  finalize,
+  receive,
+  reject,
+  remove,
+  reserve,
+  type StemGroup,
+} from '../../../src/dataset/upload-transitions.js';
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
-import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { onCatalogs } from '../../harness/backends.js';
 

@@ -2,9 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { copyCatalog } from '../../../src/storage/catalog/copy-catalog.js';
-import { announce } from '../../../src/storage/catalog/webhooks/announcements.js';
-import { Deliveries, KEPT_DELIVERIES, type NewEvent } from '../../../src/storage/catalog/webhooks/deliveries.js';
-import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { whyNoPostgres } from '../../harness/available.js';
@@ -27,75 +25,75 @@ const jobsOf = async ({ query }: Database) => {
 onCatalogs((open) => {
   const openWebhook = async () => {
     const { accountId, catalog, database } = await open();
-    const deliveries = new Deliveries(database);
-    await new Webhooks(database).add({ ...HOOK, id: 'hook', accountId, events: ['dataset.ready'] }, 1);
+    const webhooks = new Webhooks(database);
+    await webhooks.add({ ...HOOK, id: 'hook', accountId, events: ['dataset.ready'] }, 1);
     const add = (id: string, datasetId: string | null, at: number) =>
-      deliveries.add('hook', eventOf(id, datasetId, at));
-    const next = async () => (await deliveries.next('hook'))!;
-    return { accountId, catalog, database, deliveries, add, next };
+      webhooks.addDelivery('hook', eventOf(id, datasetId, at));
+    const next = async () => (await webhooks.nextDelivery('hook'))!;
+    return { accountId, catalog, database, webhooks, add, next };
   };
 
   const DELIVERED = { at: 50, answer: 200, error: null, nextAt: null };
   const retryAt = (nextAt: number) => ({ at: 50, answer: 500, error: 'failed', nextAt });
 
   test('events of a dataset are due in their order, those of others meanwhile', async () => {
-    const { deliveries, add, next } = await openWebhook();
+    const { webhooks, add, next } = await openWebhook();
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     await add('b1', 'b', 30);
     expect(await next()).toMatchObject({ id: 'a1', nextAt: 10 });
-    await deliveries.record(await next(), retryAt(100));
+    await webhooks.recordAttempt(await next(), retryAt(100));
     expect((await next()).id).toBe('b1');
-    await deliveries.record(await next(), DELIVERED);
+    await webhooks.recordAttempt(await next(), DELIVERED);
     expect(await next()).toMatchObject({ id: 'a1', nextAt: 100 });
     // A new event makes the earlier ones due before it.
     await add('a3', 'a', 70);
     const order: string[] = [];
     for (let due = await next(); due !== undefined; due = await next()) {
       order.push(`${due.id} at ${due.nextAt}`);
-      await deliveries.record(due, DELIVERED);
+      await webhooks.recordAttempt(due, DELIVERED);
     }
     expect(order).toEqual(['a1 at 70', 'a2 at 20', 'a3 at 70']);
   });
 
   test('the last deliveries of a webhook are kept', async () => {
-    const { deliveries, add } = await openWebhook();
+    const { webhooks, add } = await openWebhook();
     for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) await add(`d${i}`, null, i);
-    const kept = await deliveries.list('hook');
+    const kept = await webhooks.deliveries('hook');
     expect([kept.length, kept[0]?.id, kept.at(-1)?.id]).toEqual([KEPT_DELIVERIES, 'd102', 'd3']);
   });
 
   test('one that waits is kept, however many others end after it, and however far a clock was ahead of it', async () => {
-    const { deliveries, add, next } = await openWebhook();
+    const { webhooks, add, next } = await openWebhook();
     await add('waits', 'a', 1);
-    await deliveries.record(await next(), retryAt(10_000));
+    await webhooks.recordAttempt(await next(), retryAt(10_000));
     for (let i = 1; i <= KEPT_DELIVERIES; i++) {
       await add(`d${i}`, 'b', 5000 + i);
-      await deliveries.record(await next(), DELIVERED);
+      await webhooks.recordAttempt(await next(), DELIVERED);
     }
     // The clock was ahead, and the server has been started again.
     for (const id of ['after the clock was set back', 'later']) await add(id, 'b', 20);
     expect((await next()).id).toBe('after the clock was set back');
-    const kept = (await deliveries.list('hook')).map(({ id }) => id);
+    const kept = (await webhooks.deliveries('hook')).map(({ id }) => id);
     expect([kept.length, ...kept.slice(0, 2), kept.at(-1)]).toEqual([
       ...[KEPT_DELIVERIES + 1, 'later', 'after the clock was set back', 'waits'],
     ]);
     await add('next', 'a', 30);
     for (const id of ['after the clock was set back', 'later', 'waits', 'next']) {
       expect((await next()).id).toBe(id);
-      await deliveries.record(await next(), DELIVERED);
+      await webhooks.recordAttempt(await next(), DELIVERED);
     }
   });
 
   test('a process that stalled while it sent a delivery does not change what another has recorded', async () => {
-    const { deliveries, add, next } = await openWebhook();
+    const { webhooks, add, next } = await openWebhook();
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     const inFlight = await next();
-    await deliveries.record(inFlight, DELIVERED);
-    const recorded = await deliveries.list('hook');
-    await deliveries.record(inFlight, retryAt(70));
-    expect(await deliveries.list('hook')).toEqual(recorded);
+    await webhooks.recordAttempt(inFlight, DELIVERED);
+    const recorded = await webhooks.deliveries('hook');
+    await webhooks.recordAttempt(inFlight, retryAt(70));
+    expect(await webhooks.deliveries('hook')).toEqual(recorded);
   });
 
   test.each([
@@ -103,24 +101,24 @@ onCatalogs((open) => {
     ['failed', retryAt(100)],
     ['succeeded', DELIVERED],
   ])('a delivery that was made due again while its last attempt %s has new attempts', async (_, outcome) => {
-    const { accountId, deliveries, add, next } = await openWebhook();
+    const { accountId, webhooks, add, next } = await openWebhook();
     await add('a1', 'a', 10);
-    await deliveries.record(await next(), retryAt(20));
+    await webhooks.recordAttempt(await next(), retryAt(20));
     const inFlight = await next();
-    await deliveries.resend({ id: 'hook', account_id: accountId }, 'a1', 40);
-    await deliveries.record(inFlight, outcome);
+    await webhooks.resend({ id: 'hook', account_id: accountId }, 'a1', 40);
+    await webhooks.recordAttempt(inFlight, outcome);
     expect(await next()).toMatchObject({ id: 'a1', attempts: 0, nextAt: 40, deliveredAt: null });
   });
 
   test('of two processes that announce one change, one records the event; a copy of the catalog has it', async () => {
-    const { accountId, catalog, database, deliveries } = await openWebhook();
+    const { accountId, catalog, database, webhooks } = await openWebhook();
     await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
     const key = { accountId, id: 'a' };
     const announcing = ['m1', 'm2'].map((id) =>
       announce(database, key, { before: null, after: 'READY d', event: eventOf(id, 'a', 7) }),
     );
     await Promise.all(announcing);
-    expect(await deliveries.list('hook')).toHaveLength(1);
+    expect(await webhooks.deliveries('hook')).toHaveLength(1);
     expect(await jobsOf(database)).toEqual([['deliver', 'hook', 7]]);
     const folder = await temporaryFolder();
     const copy = await openSqlite(join(folder, 'catalog.sqlite'));
@@ -129,7 +127,7 @@ onCatalogs((open) => {
       await rm(folder, { recursive: true });
     });
     await copyCatalog(database, copy, { find: undefined, signal: new AbortController().signal });
-    expect(await new Deliveries(copy).list('hook')).toEqual(await deliveries.list('hook'));
+    expect(await new Webhooks(copy).deliveries('hook')).toEqual(await webhooks.deliveries('hook'));
     expect(await jobsOf(copy)).toEqual(await jobsOf(database));
   });
 });
@@ -140,8 +138,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
     const { accountId, catalog, database, openAnother } = opened;
     const { database: beside } = await openAnother();
     await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
+    const webhooks = new Webhooks(database);
     for (const id of hooks) {
-      await new Webhooks(database).add({ ...HOOK, id, accountId, events: ['dataset.ready'] }, 2);
+      await webhooks.add({ ...HOOK, id, accountId, events: ['dataset.ready'] }, 2);
     }
     const announceOn = (on: Database, id: string) =>
       announce(
@@ -152,11 +151,11 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
           event: { ...eventOf('', 'a', 20), idFor: (webhookId) => `${id} ${webhookId}` },
         },
       );
-    return { accountId, database, beside, deliveries: new Deliveries(database), announceOn };
+    return { accountId, database, beside, webhooks, announceOn };
   };
 
   test('a webhook that is deleted while an event is recorded is no error', async () => {
-    const { accountId, database, beside, deliveries, announceOn } = await openTwo('hook', 'other');
+    const { accountId, database, beside, webhooks, announceOn } = await openTwo('hook', 'other');
     const paused = pausedBeforeCommit(database, /webhook_delivery/);
     const recording = announceOn(paused.database, 'm');
     await paused.reached;
@@ -165,6 +164,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () =
     paused.resume();
     await recording;
     expect(await removal).toBe(true);
-    expect([await deliveries.list('hook'), await deliveries.list('other')]).toMatchObject([[], [{ datasetId: 'a' }]]);
+    expect([await webhooks.deliveries('hook'), await webhooks.deliveries('other')]).toMatchObject([
+      [],
+      [{ datasetId: 'a' }],
+    ]);
   });
 });

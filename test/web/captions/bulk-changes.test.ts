@@ -77,6 +77,8 @@ describe('find and replace', () => {
     expect(changed('a.b', replace('a.b', '\\'))).toBe('\\');
     expect(changed('axb', replace('a.b', 'no'))).toBe('axb');
     expect(changed('a dog', replace('', 'no'))).toBe('a dog');
+    expect(changed('town, city, a sunset\n', replace('town', ''))).toBe('city, a sunset\n');
+    expect(changed('city, town, a town at night', replace('town', ''))).toBe('city, a  at night');
   });
 
   test('matches case and whole words on request', () => {

@@ -93,7 +93,36 @@ describeInBrowser('two people who edit one caption', (site) => {
     await soon(() => fieldOf(second).inputValue()).toBe('theirs');
   });
 
-  test('keep the text of a caption whose pair is deleted by the other', async () => {
+  test('keep both texts where one undoes a change of many captions that the other has typed into', async () => {
+    const { id, first, second } = await open();
+    await fieldOf(second).fill('a red wagon in the rain');
+    await first.getByLabel('Trigger word').fill('sks');
+    await first.getByRole('button', { name: 'Change 1 caption' }).click();
+    await second.locator('q').getByText('sks, a red wagon').waitFor();
+    await fieldOf(second).blur();
+    await first.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    // What the other has typed was made from the text that is back.
+    await second.getByText('Changed elsewhere').waitFor({ state: 'detached' });
+    await soon(() => site.api.text(id, 'one.txt')).toBe('a red wagon in the rain');
+    await soon(() => fieldOf(first).inputValue()).toBe('a red wagon in the rain');
+    await first.getByText('Prepend “sks” to 1 caption').waitFor();
+  });
+
+  test('keep a text whose pair one deletes and brings back, and it is saved', async () => {
+    const { id, first, second } = await open();
+    await fieldOf(second).fill('hours of work');
+    await cardOf(first, 'one.jpg').getByRole('checkbox').check();
+    await first.getByRole('button', { name: 'Delete', exact: true }).click();
+    await first.getByRole('button', { name: 'Delete 2 files' }).click();
+    const notice = second.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    await first.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(() => fieldOf(first).inputValue()).toBe('hours of work');
+    await notice.waitFor({ state: 'detached' });
+    expect(await site.api.text(id, 'one.txt')).toBe('hours of work');
+  });
+
+  test('keep the text of a caption whose pair is deleted by the other', { tags: ['long'] }, async () => {
     const { id, first, second } = await open();
     await fieldOf(second).fill('hours of work');
     await cardOf(first, 'one.jpg').getByRole('checkbox').check();

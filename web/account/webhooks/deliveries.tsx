@@ -1,12 +1,14 @@
+import { type QueryClient, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Webhook, WebhookDelivery, WebhookEvent } from '../../../src/client/client.js';
 import { RelativeTime } from '../../datasets/relative-time.js';
 import { useDatasets } from '../../live/datasets.js';
+import { useClient } from '../../session/client.js';
 import { WriteButton } from '../../session/write-button.js';
 import { dateOf, momentOf } from '../../ui/ago.js';
+import { Loaded } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
-import { countOf, messageOf, numberOf } from '../../ui/format.js';
-import { useDeliveries } from './use-webhooks.js';
+import { countOf, numberOf } from '../../ui/format.js';
 
 /** Deliveries that are shown before a click on the button that shows all. */
 const SHOWN_AT_FIRST = 3;
@@ -31,18 +33,16 @@ interface DeliveryListProps {
 }
 
 /** The last deliveries of a webhook, each with its state and time. */
-export function DeliveryList({ webhook: { id, url, enabled }, isBusy, onResend }: DeliveryListProps) {
-  const { data: deliveries, error } = useDeliveries(id);
+export function DeliveryList(props: DeliveryListProps) {
+  const query = useDeliveries(props.webhook.id);
+  return <Loaded of={query}>{(deliveries) => <Deliveries {...props} deliveries={deliveries} />}</Loaded>;
+}
+
+function Deliveries(props: DeliveryListProps & { deliveries: readonly WebhookDelivery[] }) {
+  const { deliveries, isBusy, onResend } = props;
+  const { url, enabled } = props.webhook;
   const { data: datasets = [] } = useDatasets();
   const [areAllShown, setAllShown] = useState(false);
-  if (error !== null) {
-    return (
-      <p role="alert" className="text-sm text-bad">
-        {messageOf(error)}
-      </p>
-    );
-  }
-  if (deliveries === undefined) return <p className="text-sm text-muted">Loading …</p>;
   if (deliveries.length === 0) return <p className="text-sm text-muted">Nothing was sent yet.</p>;
   const names = new Map(datasets.map((dataset) => [dataset.id, dataset.name]));
   const hidden = areAllShown ? 0 : deliveries.length - SHOWN_AT_FIRST;
@@ -103,4 +103,48 @@ function State({ delivery, isEnabled }: { delivery: WebhookDelivery; isEnabled: 
       )}
     </span>
   );
+}
+
+const KEY = ['webhooks'];
+const deliveriesKeyOf = (id: string) => ['webhook-deliveries', id] as const;
+
+/** Between two reads of the deliveries: at least while an attempt is due, and at most. */
+const SOON_MS = 1000;
+const LATER_MS = 30_000;
+
+/** The webhooks of the account, if the token may list them. */
+export function useWebhooks({ enabled }: { enabled: boolean }) {
+  const client = useClient();
+  return useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => client.webhooks.list({ signal }),
+    refetchOnMount: 'always',
+    // A receiver's answer of 410 disables its webhook.
+    refetchInterval: LATER_MS,
+    enabled,
+  });
+}
+
+/** The last deliveries of a webhook, newest first, read again when the next attempt is due. */
+function useDeliveries(id: string) {
+  const client = useClient();
+  return useQuery({
+    queryKey: deliveriesKeyOf(id),
+    queryFn: ({ signal }) => client.webhooks.deliveries(id, { signal }),
+    refetchOnMount: 'always',
+    refetchInterval: ({ state: { data = [] } }) => untilNextAttempt(data),
+  });
+}
+
+export function refetchWebhooks(queries: QueryClient): Promise<void> {
+  return queries.invalidateQueries({ queryKey: KEY });
+}
+
+export function refetchDeliveries(queries: QueryClient, id: string): Promise<void> {
+  return queries.invalidateQueries({ queryKey: deliveriesKeyOf(id) });
+}
+
+function untilNextAttempt(deliveries: readonly WebhookDelivery[]): number {
+  const times = deliveries.flatMap(({ next_attempt_at: at }) => (at === null ? [] : dateOf(at).getTime() - Date.now()));
+  return Math.max(SOON_MS, Math.min(LATER_MS, ...times));
 }

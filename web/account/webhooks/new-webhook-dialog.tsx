@@ -1,13 +1,14 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 import type { WebhookEvent } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
 import { FormDialog } from '../../session/dialog-form.js';
 import { Button } from '../../ui/button.js';
 import { CopyLine } from '../../ui/copy.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
+import { CheckField, TextField } from '../../ui/fields.js';
 import { EVENT_WORDS } from './deliveries.js';
-import { refetchWebhooks } from './use-webhooks.js';
+import { refetchWebhooks } from './deliveries.js';
 
 const EVENTS = Object.entries(EVENT_WORDS) as [WebhookEvent, string][];
 
@@ -35,7 +36,6 @@ export function NewWebhookDialog({ onClose }: { onClose: () => void }) {
 function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; onClose: () => void }) {
   const client = useClient();
   const queries = useQueryClient();
-  const id = useId();
   const [url, setUrl] = useState('');
   const [chosen, setChosen] = useState<ReadonlySet<WebhookEvent>>(new Set(EVENTS.map(([event]) => event)));
   const make = async () => {
@@ -56,37 +56,26 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       busyLabel="Creating …"
       isDisabled={url.trim() === '' || chosen.size === 0}
     >
-      <div className="flex flex-col gap-1.5">
-        <label htmlFor={id} className="text-sm font-medium">
-          URL
-        </label>
-        <input
-          id={id}
-          type="url"
-          autoComplete="off"
-          spellCheck={false}
-          value={url}
-          onChange={(event) => setUrl(event.target.value)}
-          placeholder="https://queue.example/trainyard"
-          aria-describedby={`${id}-help`}
-          className="touch rounded-lg border border-line bg-page px-3 py-2"
-        />
-        <p id={`${id}-help`} className="text-sm text-muted">
-          Webhooks are sent over https to hosts of the public Internet. All other addresses are rejected, unless the
-          operator lists them in <code className="whitespace-nowrap">--webhook-allow</code>.
-        </p>
-      </div>
+      <TextField
+        label="URL"
+        type="url"
+        spellCheck={false}
+        value={url}
+        onChange={setUrl}
+        placeholder="https://queue.example/trainyard"
+        help={
+          <>
+            Webhooks are sent over https to hosts of the public Internet. All other addresses are rejected, unless the
+            operator lists them in <code className="whitespace-nowrap">--webhook-allow</code>.
+          </>
+        }
+      />
       <fieldset className="flex flex-col gap-1 text-sm">
         <legend className="mb-1 font-medium">Send when a dataset</legend>
         {EVENTS.map(([event, word]) => (
-          <label key={event} className="flex min-h-6 touch items-center gap-2">
-            <input
-              type="checkbox"
-              checked={chosen.has(event)}
-              onChange={({ target: { checked } }) => choose(event, checked)}
-            />
+          <CheckField key={event} isChecked={chosen.has(event)} onChange={(isChecked) => choose(event, isChecked)}>
             {event === 'dataset.deleted' ? 'was deleted' : `has become ${word}`}
-          </label>
+          </CheckField>
         ))}
       </fieldset>
     </FormDialog>

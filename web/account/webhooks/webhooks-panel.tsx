@@ -1,31 +1,37 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { Plus } from 'lucide-react';
 import { useState } from 'react';
 import type { Webhook } from '../../../src/client/client.js';
+import { RelativeTime } from '../../datasets/relative-time.js';
 import { useAccount } from '../../session/account.js';
+import { useClient } from '../../session/client.js';
+import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
-import { Button } from '../../ui/button.js';
-import { messageOf } from '../../ui/format.js';
+import { Alert, Loaded } from '../../ui/loaded.js';
 import { Panel } from '../../ui/panel.js';
-import { DeleteWebhookDialog } from './delete-webhook-dialog.js';
+import { DeliveryList, eventWord } from './deliveries.js';
 import { NewWebhookDialog } from './new-webhook-dialog.js';
-import { useWebhooks } from './use-webhooks.js';
-import { WebhookItem } from './webhook-item.js';
+import { refetchDeliveries, refetchWebhooks, useWebhooks } from './deliveries.js';
 
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
 export function WebhooksPanel() {
   const account = useAccount();
   // Webhooks report on all datasets, so the service does not list them to a token that is bound to some.
   const isBound = Boolean(account?.token.datasets);
-  const { data: webhooks, error, refetch } = useWebhooks({ enabled: account !== undefined && !isBound });
+  const webhooks = useWebhooks({ enabled: account !== undefined && !isBound });
   const [isMaking, setMaking] = useState(false);
-  const [toDelete, setToDelete] = useState<Webhook>();
   return (
     <Panel
       title="Webhooks"
       aside={
         !isBound && (
-          <WriteButton kind="primary" disabled={webhooks === undefined} onClick={() => setMaking(true)}>
-            <Plus size={16} aria-hidden /> New webhook
+          <WriteButton
+            icon={Plus}
+            kind="primary"
+            disabled={webhooks.data === undefined}
+            onClick={() => setMaking(true)}
+          >
+            New webhook
           </WriteButton>
         )
       }
@@ -34,28 +40,97 @@ export function WebhooksPanel() {
         A webhook is a URL of yours to which the service sends a signed POST when a dataset is READY, FAILED or deleted,
         so that a training queue can start by itself.
       </p>
-      {isBound && (
+      {isBound ? (
         <p className="text-sm">
           Your token is bound to certain datasets, and webhooks report on all datasets. Sign in with another token to
           see them.
         </p>
-      )}
-      {error !== null && (
-        <p role="alert" className="flex items-center gap-3 text-sm">
-          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
-        </p>
-      )}
-      {webhooks === undefined && error === null && !isBound && <p aria-live="polite">Loading …</p>}
-      {webhooks?.length === 0 && <p className="text-sm text-muted">There are no webhooks.</p>}
-      {webhooks !== undefined && webhooks.length > 0 && (
-        <ul aria-label="Webhooks" className="flex flex-col divide-y divide-line">
-          {webhooks.map((webhook) => (
-            <WebhookItem key={webhook.id} webhook={webhook} onDelete={() => setToDelete(webhook)} />
-          ))}
-        </ul>
+      ) : (
+        <Loaded of={webhooks}>
+          {(all) =>
+            all.length === 0 ? (
+              <p className="text-sm text-muted">There are no webhooks.</p>
+            ) : (
+              <ul aria-label="Webhooks" className="flex flex-col divide-y divide-line">
+                {all.map((webhook) => (
+                  <WebhookItem key={webhook.id} webhook={webhook} />
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
       )}
       {isMaking && <NewWebhookDialog onClose={() => setMaking(false)} />}
-      {toDelete !== undefined && <DeleteWebhookDialog webhook={toDelete} onClose={() => setToDelete(undefined)} />}
     </Panel>
+  );
+}
+
+/** A webhook with its events and last deliveries, and what can be done with it. */
+function WebhookItem({ webhook }: { webhook: Webhook }) {
+  const { id, url, events, enabled, created_at } = webhook;
+  const { webhooks } = useClient();
+  const queries = useQueryClient();
+  const { failure, isBusy, run } = useRequesting();
+  const [isDeleting, setDeleting] = useState(false);
+  const act = (work: () => Promise<unknown>) =>
+    void run(async () => {
+      await work();
+      await Promise.all([refetchWebhooks(queries), refetchDeliveries(queries, id)]);
+    });
+  return (
+    <li className="flex flex-col gap-2 py-3">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <div className="mr-auto min-w-0">
+          <p className="flex flex-wrap items-center gap-2 font-medium wrap-anywhere">
+            {url}
+            {!enabled && <span className="rounded-full bg-warn-soft px-2 text-xs text-warn">disabled</span>}
+          </p>
+          <p className="text-sm text-muted">
+            {events.map(eventWord).join(', ')} · made <RelativeTime time={created_at} />
+          </p>
+        </div>
+        <WriteButton
+          aria-label={`Send a test to ${url}`}
+          disabled={isBusy || !enabled}
+          onClick={() => act(() => webhooks.test(id))}
+        >
+          Send a test
+        </WriteButton>
+        <WriteButton
+          aria-label={`${enabled ? 'Disable' : 'Enable'} ${url}`}
+          disabled={isBusy}
+          onClick={() => act(() => webhooks.change(id, { enabled: !enabled }))}
+        >
+          {enabled ? 'Disable' : 'Enable'}
+        </WriteButton>
+        <WriteButton kind="danger" aria-label={`Delete ${url}`} disabled={isBusy} onClick={() => setDeleting(true)}>
+          Delete
+        </WriteButton>
+      </div>
+      <Alert>{failure}</Alert>
+      <DeliveryList
+        webhook={webhook}
+        isBusy={isBusy}
+        onResend={(deliveryId) => act(() => webhooks.resend(id, deliveryId))}
+      />
+      {isDeleting && (
+        <FormDialog
+          title="Delete this webhook?"
+          onClose={() => setDeleting(false)}
+          work={async () => {
+            await webhooks.remove(id);
+            await refetchWebhooks(queries);
+          }}
+          kind="danger"
+          label="Delete"
+          busyLabel="Deleting …"
+        >
+          <p className="wrap-anywhere">
+            {url} gets no more events, also none that wait, and its list of deliveries is deleted. A new webhook has
+            another secret.
+          </p>
+        </FormDialog>
+      )}
+    </li>
   );
 }

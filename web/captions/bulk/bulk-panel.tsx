@@ -2,10 +2,11 @@ import { useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
 import { ChangeForm, emptyChange, isComplete } from './change-form.js';
-import { ChangePreview, StartButton, usePlannedChange } from './change-preview.js';
+import { ChangePreview, usePlannedChange } from './change-preview.js';
 import { JobStatus } from './job-status.js';
 import { useJob } from './jobs.js';
 import type { BulkChange } from './plan.js';
@@ -46,17 +47,18 @@ interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
   const planned = usePlannedChange({ datasetId, pairs, change });
-  const { plan } = planned;
+  const { plan, count, canStart, whyNot, start } = planned;
   return (
     <>
-      <ChangePreview planned={planned}>
-        <p role="status" className="text-sm text-muted">
-          {plan === undefined ? 'Planning …' : `${countOf(plan.changes.length, 'change')} to ${scope}.`}
-        </p>
-      </ChangePreview>
+      <p role="status" className="text-sm text-muted">
+        {plan === undefined ? 'Planning …' : `${countOf(plan.changes.length, 'change')} to ${scope}.`}
+      </p>
+      <ChangePreview planned={planned} />
       {plan !== undefined && plan.changes.length > 0 && (
         <div>
-          <StartButton planned={planned} />
+          <Button kind="primary" disabled={!canStart} title={whyNot} onClick={start}>
+            Change {countOf(count, 'caption')}
+          </Button>
         </div>
       )}
     </>

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { TextField } from '../../ui/field.js';
+import { TextField } from '../../ui/fields.js';
 import { countOf } from '../../ui/format.js';
 import { Choices } from '../../ui/panel.js';
 import { cleaned } from '../tags/caption-tags.js';

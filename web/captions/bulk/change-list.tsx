@@ -19,34 +19,32 @@ interface ChangeListProps {
 /** A list of changes: removed words struck out, added words underlined. A change with a reason shows the reason instead. */
 export function ChangeList({ label, changes, leftOut, onToggle }: ChangeListProps) {
   return (
-    <div className="rounded-lg border border-line">
-      <LongList label={label} items={changes}>
-        {({ change: { filename, before, after }, reason }) => (
-          <div className="flex flex-col gap-0.5 px-3 py-2 text-sm">
-            {leftOut === undefined ? (
-              <span className="text-xs wrap-anywhere text-muted">{filename}</span>
-            ) : (
-              <label className="-my-1 flex min-h-6 cursor-pointer items-center gap-2 text-xs text-muted pointer-coarse:min-h-11">
-                <input
-                  type="checkbox"
-                  checked={!leftOut.has(filename)}
-                  onChange={() => onToggle?.(filename)}
-                  aria-label={`Change ${filename}`}
-                  className="size-4 shrink-0 accent-accent"
-                />
-                <span className="wrap-anywhere">{filename}</span>
-              </label>
-            )}
-            {reason !== undefined ? (
-              <p className="wrap-anywhere text-bad">{reason}</p>
-            ) : leftOut?.has(filename) ? (
-              <p className="whitespace-pre-wrap wrap-anywhere text-muted">{before}</p>
-            ) : (
-              <Difference before={before ?? ''} after={after} />
-            )}
-          </div>
-        )}
-      </LongList>
-    </div>
+    <LongList isFramed label={label} items={changes}>
+      {({ change: { filename, before, after }, reason }) => (
+        <div className="flex flex-col gap-0.5 px-3 py-2 text-sm">
+          {leftOut === undefined ? (
+            <span className="text-xs wrap-anywhere text-muted">{filename}</span>
+          ) : (
+            <label className="-my-1 flex min-h-6 cursor-pointer items-center gap-2 text-xs text-muted pointer-coarse:min-h-11">
+              <input
+                type="checkbox"
+                checked={!leftOut.has(filename)}
+                onChange={() => onToggle?.(filename)}
+                aria-label={`Change ${filename}`}
+                className="size-4 shrink-0 accent-accent"
+              />
+              <span className="wrap-anywhere">{filename}</span>
+            </label>
+          )}
+          {reason !== undefined ? (
+            <p className="wrap-anywhere text-bad">{reason}</p>
+          ) : leftOut?.has(filename) ? (
+            <p className="whitespace-pre-wrap wrap-anywhere text-muted">{before}</p>
+          ) : (
+            <Difference before={before ?? ''} after={after} />
+          )}
+        </div>
+      )}
+    </LongList>
   );
 }

@@ -1,15 +1,45 @@
-import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useConnect } from '../../session/client.js';
-import { Button } from '../../ui/button.js';
-import { countOf, numberOf } from '../../ui/format.js';
+import { numberOf } from '../../ui/format.js';
+import { forEachInChunks } from '../in-chunks.js';
 import { textOf } from '../read-pairs.js';
 import { changeTitle, isComplete } from './change-form.js';
 import { ChangeList } from './change-list.js';
 import { startJob, useJob } from './jobs.js';
-import { type BulkChange, planChanges } from './plan.js';
-import { useChangePlan } from './use-change-plan.js';
+import { type BulkChange, type CaptionChange, changePlanner, leavesOut, planChanges } from './plan.js';
+
+interface ChangePlan {
+  readonly change: BulkChange;
+  readonly pairs: readonly Pair[];
+  readonly changes: readonly CaptionChange[];
+  /** The number of captions that are left out because they are sentences. */
+  readonly sentences: number;
+}
+
+/** Plans a change to pairs. While it plans, returns the previous plan; `undefined` at first. */
+function useChangePlan(pairs: readonly Pair[], change: BulkChange): ChangePlan | undefined {
+  const [plan, setPlan] = useState<ChangePlan>();
+  useEffect(() => {
+    const planning = new AbortController();
+    const changes: CaptionChange[] = [];
+    const plan = changePlanner(textOf, change);
+    let sentences = 0;
+    const planPair = (pair: Pair) => {
+      const planned = plan(pair);
+      const text = pair.caption && textOf(pair.caption);
+      if (text !== undefined && leavesOut(change, text)) sentences++;
+      if (planned !== undefined) changes.push(planned);
+    };
+    forEachInChunks(pairs, planPair, planning.signal).then(
+      () => !planning.signal.aborted && setPlan({ change, pairs, changes, sentences }),
+      () => {},
+    );
+    return () => planning.abort();
+  }, [pairs, change]);
+  return plan;
+}
 
 interface PlannedChangeOptions {
   readonly datasetId: string;
@@ -54,15 +84,14 @@ export function usePlannedChange({ datasetId, pairs, change }: PlannedChangeOpti
   };
 }
 
-export type PlannedChange = ReturnType<typeof usePlannedChange>;
+type PlannedChange = ReturnType<typeof usePlannedChange>;
 
 /** Every caption that a change would change, each with a box to leave it out, and the captions that it leaves out itself. */
-export function ChangePreview({ planned, children }: { planned: PlannedChange; children?: ReactNode }) {
+export function ChangePreview({ planned }: { planned: PlannedChange }) {
   const { plan, leftOut, toggle } = planned;
   const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
   return (
     <>
-      {children}
       {plan !== undefined && plan.sentences > 0 && (
         <p className="text-sm text-muted">
           {plan.sentences === 1
@@ -72,22 +101,5 @@ export function ChangePreview({ planned, children }: { planned: PlannedChange; c
       )}
       {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} leftOut={leftOut} onToggle={toggle} />}
     </>
-  );
-}
-
-interface StartButtonProps {
-  readonly planned: PlannedChange;
-  /** By default, `Change 12 captions`. */
-  readonly words?: string;
-  readonly onStarted?: () => void;
-}
-
-/** Makes a planned change. */
-export function StartButton({ planned, words, onStarted }: StartButtonProps) {
-  const { count, canStart, whyNot, start } = planned;
-  return (
-    <Button kind="primary" disabled={!canStart} title={whyNot} onClick={() => start() && onStarted?.()}>
-      {words ?? `Change ${countOf(count, 'caption')}`}
-    </Button>
   );
 }

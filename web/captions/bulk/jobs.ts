@@ -80,7 +80,7 @@ async function run(
     const client = connect({ how: 'bulk', id: changeId });
     const result = await applyChanges(client, datasetId, changes, { signal: abort.signal, onProgress });
     if (result.changed.length > 0) {
-      recordChange(datasetId, { text: `${title}: ${summaryOf(result)}`, made: { changeId } });
+      recordChange(datasetId, { text: `${title}: ${summaryOf(result)}`, title, made: { changeId } });
     }
     const isWhole = result.changed.length === changes.length;
     put(datasetId, isWhole ? undefined : { ...started, state: 'ended', done: changes.length, result });

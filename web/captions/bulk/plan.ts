@@ -17,6 +17,11 @@ export type BulkChange =
     } & Matching)
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
+/** Gives a tag another text; by default, removes it. */
+export function retagging(tag: string, to = ''): BulkChange {
+  return { kind: 'replace', find: tag, replacement: to, asTag: true, matchesCase: true, wholeWords: true };
+}
+
 /** A change of one caption. */
 export interface CaptionChange {
   readonly filename: string;
@@ -81,6 +86,13 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
+      // A tag that is removed takes its comma.
+      const isWhole = (tag: string) => tag.replaceAll(pattern, '').trim() === '';
+      if (replacement === '') {
+        const remove = (text: string) =>
+          change.wholeWords ? withoutWords(text, pattern) : text.replaceAll(pattern, '');
+        return (text) => remove(retagged(text, isWhole, ''));
+      }
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);
     }
@@ -103,6 +115,12 @@ function appended(text: string, trigger: string): string {
   if (body === '') return trigger;
   const end = text.slice(written.length);
   return body + (ENDS_SENTENCE.test(body) ? ' ' : ', ') + trigger + (end.includes('\n') ? end : '');
+}
+
+/** With the space before each, or the one that then begins the text. */
+function withoutWords(text: string, words: RegExp): string {
+  const removed = text.replaceAll(new RegExp(`[ \\t]*(?:${words.source})`, words.flags), '');
+  return removed === text ? text : removed.replace(/^[ \t]+/, '');
 }
 
 function withoutCommas(text: string): string {

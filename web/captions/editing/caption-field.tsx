@@ -1,6 +1,7 @@
 import { Check, Download, LoaderCircle, TriangleAlert } from 'lucide-react';
 import { type KeyboardEvent, memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
+import { tokensOf } from '../../../src/dataset/caption-tokens.js';
 import { keyNameOf } from '../../keys.js';
 import { useLinks } from '../../live/dataset.js';
 import type { Pair } from '../../live/pairs.js';
@@ -12,7 +13,7 @@ import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
 import type { CaptionName } from './save-caption.js';
-import { tokensOf } from '../../../src/dataset/caption-tokens.js';
+import { TagChips, placeOfTag, useChips } from './tag-chips.js';
 import { type Caption, useCaption } from './use-caption.js';
 import { useCompletion } from './use-completion.js';
 
@@ -76,7 +77,10 @@ function Text({ caption, pair, label, marks }: TextProps) {
   const loop = useCaptionLoop();
   const area = useRef<HTMLTextAreaElement>(null);
   const isMissing = saved === undefined && state.state === 'read';
-  useLayoutEffect(() => loop?.register(pair.stem, () => putCaretAtEnd(area.current)), [loop, pair.stem]);
+  const isInvalid = failureOf(draft) !== undefined || draft?.state === 'conflict';
+  const tags = useChips(name.filename, text);
+  const hasChips = tags.length > 0 && !isInvalid;
+  useLayoutEffect(() => loop?.register(pair.stem, () => select(area.current)), [loop, pair.stem]);
   const completion = useCompletion(text, (next, caret) => {
     drafts.edit(name, next, saved);
     // After React has put the text into the field.
@@ -84,13 +88,13 @@ function Text({ caption, pair, label, marks }: TextProps) {
   });
   return (
     <>
-      {marks.length > 0 && <TextMarks text={text} marks={marks} />}
+      {marks.length > 0 && !hasChips && <TextMarks text={text} marks={marks} />}
       <textarea
         ref={area}
         // A caption in Arabic or Hebrew runs from right to left.
         dir="auto"
         aria-label={label ?? `Caption of ${pair.media[0]?.filename ?? name.filename}`}
-        aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
+        aria-invalid={isInvalid || undefined}
         {...completion.attributes}
         rows={2}
         value={text}
@@ -107,9 +111,16 @@ function Text({ caption, pair, label, marks }: TextProps) {
           commit(name, draft);
         }}
         onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, { name, draft, loop, stem: pair.stem })}
-        className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
+        className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} ${hasChips ? 'not-focus:opacity-0' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
       />
       {completion.list}
+      {hasChips && (
+        <TagChips
+          {...{ tags, marks, pair }}
+          datasetId={name.datasetId}
+          onWrite={(tag) => select(area.current, tag === undefined ? undefined : placeOfTag(text, tag))}
+        />
+      )}
     </>
   );
 }
@@ -127,9 +138,11 @@ function TextMarks({ text, marks }: { text: string; marks: readonly string[] }) 
   );
 }
 
-function putCaretAtEnd(area: HTMLTextAreaElement | null): void {
+/** Puts the caret into a field, by default at its end. */
+function select(area: HTMLTextAreaElement | null, place?: readonly [start: number, end: number]): void {
   area?.focus();
-  area?.setSelectionRange(area.value.length, area.value.length);
+  const end = area?.value.length ?? 0;
+  area?.setSelectionRange(...(place ?? ([end, end] as const)));
 }
 
 /** Saves a draft. Spaces in place of a missing caption are no caption. */

@@ -9,7 +9,6 @@ import {
   saveCaption,
   textToSave,
 } from './save-caption.js';
-import { storeDraft, storedDrafts } from './stored-drafts.js';
 import { rememberText } from './texts.js';
 
 /** A text that the user has typed and that is not saved yet. */
@@ -29,7 +28,12 @@ export type Draft = {
   /** `isTransient`: the service may have stored the text although its answer was lost. */
   | { readonly state: 'failed'; readonly reason: string; readonly isTransient: boolean }
   /** The caption was changed or deleted elsewhere. The user has to choose between both versions. */
-  | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined }
+  | {
+      readonly state: 'conflict';
+      readonly theirs: SavedCaption | undefined;
+      /** Whether the fetched dataset has shown their version: if it shows the one that was edited, that is back. */
+      readonly isFetched: boolean;
+    }
 );
 
 /** A caption that this page has saved since it last fetched the dataset. */
@@ -54,6 +58,9 @@ export function failureOf(draft: Draft | undefined): string | undefined {
 const CONFIRMATION_MS = 2500;
 const FIRST_RETRY_MS = 4000;
 const MAX_RETRY_MS = 60_000;
+
+/** Of the keys in the storage of this tab. */
+const PREFIX = 'trainyard.draft ';
 
 const LEFT = 'The page was left before it was saved.';
 
@@ -106,6 +113,11 @@ class Drafts {
   subscribe(name: CaptionName, listener: () => void): () => void {
     const key = keyOf(name);
     const own = this.#listeners.get(key) ?? new Set();
+    const draft = this.entry(name)?.draft;
+    // The field of a deleted caption has left with its pair. What the dataset shows when it is back is newer than the deletion.
+    if (own.size === 0 && draft?.state === 'conflict' && draft.theirs === undefined) {
+      this.#put(name, { draft: { ...draft, isFetched: true } });
+    }
     this.#listeners.set(key, own.add(listener));
     this.#updateFailed();
     return () => {
@@ -167,12 +179,21 @@ class Drafts {
     if (entry?.newer !== undefined && !entry.newer.replaced.has(current?.sha256)) this.#put(name, { newer: undefined });
     const draft = entry?.draft;
     if (draft === undefined || draft.state === 'saving' || entry?.newer?.replaced.has(current?.sha256)) return;
-    // The fetched dataset may be older than the conflict that a save has found.
-    const known = draft.state === 'conflict' ? [draft.base, draft.theirs] : [draft.base];
-    if (known.some((saved) => saved?.sha256 === current?.sha256)) return;
-    const isSame = current !== undefined && current.text !== null && displayText(current.text) === draft.text;
     const { text, base } = draft;
-    this.#put(name, { draft: isSame ? undefined : { state: 'conflict', text, base, theirs: current } });
+    if (current?.sha256 === base?.sha256) {
+      // The fetched dataset may be older than the conflict that a save has found.
+      if (draft.state !== 'conflict' || !draft.isFetched) return;
+      this.#put(name, { draft: { state: 'editing', text, base } });
+      this.save(name);
+      return;
+    }
+    if (draft.state === 'conflict' && draft.theirs?.sha256 === current?.sha256) {
+      if (!draft.isFetched) this.#put(name, { draft: { ...draft, isFetched: true } });
+      return;
+    }
+    const isSame = current !== undefined && current.text !== null && displayText(current.text) === draft.text;
+    const conflict: Draft = { state: 'conflict', text, base, theirs: current, isFetched: true };
+    this.#put(name, { draft: isSame ? undefined : conflict });
   }
 
   async #send(name: CaptionName, draft: Draft): Promise<void> {
@@ -187,7 +208,7 @@ class Drafts {
         ? await checkCaption(client, { ...nameOf(name), base })
         : await saveCaption(client, { ...nameOf(name), text: textToSave(text, base), base });
       if (result.state === 'saved') this.#finishSave(name, result.saved, base);
-      else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs });
+      else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs, isFetched: false });
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
@@ -285,4 +306,32 @@ function newerOf(
   const replaced = new Set(entry?.newer?.replaced).add(over?.sha256);
   replaced.delete(saved?.sha256);
   return { saved, replaced };
+}
+
+/** A text that was typed and not saved. */
+interface StoredDraft extends CaptionName {
+  readonly text: string;
+  readonly base: SavedCaption | undefined;
+}
+
+/** Keeps a draft in the storage of this tab, which survives a reload and a crash; without a draft, removes it. */
+function storeDraft({ datasetId, filename }: CaptionName, draft: Omit<StoredDraft, keyof CaptionName> | undefined) {
+  const key = `${PREFIX}${datasetId}/${filename}`;
+  try {
+    if (draft === undefined) sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, JSON.stringify({ datasetId, filename, text: draft.text, base: draft.base }));
+  } catch {
+    // The storage is full or switched off. The draft is kept in memory, and the browser asks before the page is left.
+  }
+}
+
+/** The drafts that this tab had when its page was left. */
+function storedDrafts(): StoredDraft[] {
+  try {
+    return Object.keys(sessionStorage)
+      .filter((key) => key.startsWith(PREFIX))
+      .map((key) => JSON.parse(sessionStorage.getItem(key) ?? '') as StoredDraft);
+  } catch {
+    return [];
+  }
 }

@@ -3,7 +3,7 @@ import type { Pair } from '../../live/pairs.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { ChangePreview, usePlannedChange } from '../bulk/change-preview.js';
-import type { BulkChange } from '../bulk/plan.js';
+import { retagging } from '../bulk/plan.js';
 import { cleaned, tagKeyOf } from '../tags/caption-tags.js';
 import type { Term } from './terms.js';
 import type { TermCounts } from './use-terms.js';
@@ -33,10 +33,7 @@ export function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: 
   const { term, isRemoval } = edit;
   const to = isRemoval ? '' : tagKeyOf(cleaned(edit.to));
   const pairs = useMemo(() => pairsWith(counts, term), [counts, term]);
-  const change = useMemo<BulkChange>(
-    () => ({ kind: 'replace', find: term, replacement: to, asTag: true, matchesCase: true, wholeWords: true }),
-    [term, to],
-  );
+  const change = useMemo(() => retagging(term, to), [term, to]);
   const planned = usePlannedChange({ datasetId, pairs, change });
   const input = useRef<HTMLInputElement>(null);
   const form = useRef<HTMLFormElement>(null);

@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useMemo, useRef, useState } from 'react';
+import { type FormEvent, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
 import { changeTitle } from '../../captions/bulk/change-form.js';
 import { JobStatus } from '../../captions/bulk/job-status.js';
@@ -10,6 +10,7 @@ import { useStickySelection } from '../../captions/use-sticky-selection.js';
 import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';
 import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
+import { TextField } from '../../ui/fields.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList, type LongListHandle } from '../../ui/long-list.js';
 import { Panel } from '../../ui/panel.js';
@@ -74,7 +75,6 @@ function useIsBeingFixed(status: Status): boolean {
 function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly Pair[] }) {
   const connect = useConnect();
   const [text, setText] = useState('');
-  const id = useId();
   const fill = (event: FormEvent) => {
     event.preventDefault();
     const change: BulkChange = { kind: 'fill', text, fillsBlank: false };
@@ -83,15 +83,12 @@ function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly
   };
   return (
     <form onSubmit={fill} className="flex flex-wrap items-end gap-2 text-sm">
-      <div className="flex min-w-60 grow flex-col gap-1">
-        <label htmlFor={id}>Write each caption in its field below, or give all of them one text:</label>
-        <input
-          id={id}
-          autoComplete="off"
+      <div className="min-w-60 grow">
+        <TextField
+          label="Write each caption in its field below, or give all of them one text:"
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={setText}
           placeholder="such as the trigger word"
-          className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5"
         />
       </div>
       <Button type="submit" disabled={text.trim() === '' || missing.length === 0}>

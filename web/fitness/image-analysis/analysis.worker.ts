@@ -1,17 +1,15 @@
-import { analyze, type ImageAnalysis } from './image-analysis.js';
-import type { Pixels } from './luma.js';
-import type { AnalysisRequest, AnalysisResponse } from './worker-protocol.js';
+import { analyze, type ImageAnalysis, type Pixels } from './image-analysis.js';
 
 /*
  * Decodes thumbnails and analyzes their pixels, off the page's main thread. The worker makes no requests, so that its
- * Content-Security-Policy can forbid them.
+ * Content-Security-Policy can forbid them. A message is a thumbnail and the port of its answer.
  */
 
 const canvas = new OffscreenCanvas(1, 1);
 const drawing = canvas.getContext('2d', { willReadFrequently: true })!;
 
-addEventListener('message', async ({ data }: MessageEvent<AnalysisRequest>) => {
-  respond({ sha256: data.sha256, analysis: await analysisOf(data.thumbnail) });
+addEventListener('message', async ({ data: thumbnail, ports }: MessageEvent<Blob>) => {
+  ports[0]?.postMessage(await analysisOf(thumbnail));
 });
 
 /** Returns `undefined` for a thumbnail that the browser can't decode. */
@@ -32,8 +30,4 @@ async function pixelsOf(thumbnail: Blob): Promise<Pixels> {
   drawing.drawImage(bitmap, 0, 0);
   bitmap.close();
   return drawing.getImageData(0, 0, width, height);
-}
-
-function respond(message: AnalysisResponse): void {
-  postMessage(message);
 }

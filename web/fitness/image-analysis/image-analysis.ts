@@ -1,5 +1,16 @@
-import { lumaOf, meanAndVarianceOf, type Pixels } from './luma.js';
-import { sharpnessOf } from './sharpness.js';
+/** Pixels of a canvas: red, green, blue and alpha, row by row. */
+export interface Pixels {
+  readonly data: Uint8ClampedArray | Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The lightness of each pixel: 0 is black and 255 white. */
+interface Luma {
+  readonly values: Float32Array;
+  readonly width: number;
+  readonly height: number;
+}
 
 /** Measurements of the pixels of one image. */
 export interface ImageAnalysis {
@@ -15,4 +26,68 @@ export function analyze(pixels: Pixels): ImageAnalysis {
     brightness: (100 * meanAndVarianceOf(luma.values).mean) / 255,
     sharpness: sharpnessOf(luma),
   };
+}
+
+const TILES = 8;
+
+/** The quantile of the tiles that stands for the sharpest part of an image: one tile in ten is sharper. */
+const SHARP_QUANTILE = 0.9;
+
+/** Added to the variance of the luma, so that the noise of a nearly uniform image does not count as detail. */
+const EXTRA_VARIANCE = 4;
+
+/**
+ * Measures sharpness in percent: the standard deviation of the Laplacian, in the sharpest tiles, divided by that of the luma,
+ * so that fog does not count as blur.
+ *
+ * Measured on 40 thumbnails of 320 pixels: photographs in focus score 60 and more, and below 25 a blur is visible.
+ */
+function sharpnessOf(luma: Luma): number {
+  const variances = laplacianVariances(luma).sort((a, b) => a - b);
+  const sharpest = variances[Math.floor(variances.length * SHARP_QUANTILE)] ?? 0;
+  return 100 * Math.sqrt(sharpest / (meanAndVarianceOf(luma.values).variance + EXTRA_VARIANCE));
+}
+
+/** The variance of the Laplacian of each tile. */
+function laplacianVariances({ values, width, height }: Luma): number[] {
+  const sums = new Float64Array(TILES * TILES);
+  const squares = new Float64Array(TILES * TILES);
+  const counts = new Uint32Array(TILES * TILES);
+  for (let row = 1; row < height - 1; row++) {
+    const tileRow = Math.floor((row * TILES) / height) * TILES;
+    for (let column = 1; column < width - 1; column++) {
+      const at = row * width + column;
+      const around = values[at - 1]! + values[at + 1]! + values[at - width]! + values[at + width]!;
+      const laplacian = around - 4 * values[at]!;
+      const tile = tileRow + Math.floor((column * TILES) / width);
+      sums[tile]! += laplacian;
+      squares[tile]! += laplacian * laplacian;
+      counts[tile]!++;
+    }
+  }
+  return Array.from(counts, (count, tile) => squares[tile]! / count - (sums[tile]! / count) ** 2).filter(
+    (variance) => variance >= 0,
+  );
+}
+
+/** Computes luma with the weights of ITU-R BT.601, on a white background, as viewers show transparent images. */
+function lumaOf({ data, width, height }: Pixels): Luma {
+  const values = new Float32Array(width * height);
+  for (let pixel = 0; pixel < values.length; pixel++) {
+    const at = pixel * 4;
+    const light = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+    const alpha = data[at + 3]! / 255;
+    values[pixel] = light * alpha + 255 * (1 - alpha);
+  }
+  return { values, width, height };
+}
+
+function meanAndVarianceOf(values: Float32Array): { mean: number; variance: number } {
+  let [sum, squares] = [0, 0];
+  for (const value of values) {
+    sum += value;
+    squares += value * value;
+  }
+  const mean = sum / values.length;
+  return { mean, variance: Math.max(0, squares / values.length - mean * mean) };
 }

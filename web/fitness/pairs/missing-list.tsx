@@ -3,34 +3,35 @@ import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { stemOf } from '../../../src/dataset/media.js';
+import { filesByStem } from '../../live/counterparts.js';
 import { Thumbnail } from '../../live/thumbnail.js';
 import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
+import { Alert } from '../../ui/loaded.js';
 import { foldCase, messageOf } from '../../ui/format.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
 import { useUploads } from '../../upload/queue/page-queue.js';
 import { counterpartNameOf } from './counterpart-file.js';
-import type { LinkedFiles } from './linked-files.js';
-import { StemList } from './stem-list.js';
+import { type LinkedFiles, PAIR_ROW, StemList } from './pair-lists.js';
 
 /** The targets that lack a control or mask, each with a place for the file that is missing. */
-export function MissingList({ dataset, link, word }: LinkedFiles) {
+export function MissingList({ dataset, link, files, word }: LinkedFiles) {
   const addFiles = useAddFiles();
   const canWrite = useCanWrite();
   const sending = useSendingStems(link.dataset_id);
   const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
   const { slot, missing } = link;
-  const targets = useMemo(() => mediaByStem(dataset.files), [dataset.files]);
-  const near = useMemo(() => nearFilesOf(missing.stems, link.files), [missing.stems, link.files]);
+  const targets = filesByStem(dataset.files);
+  const near = useMemo(() => nearFilesOf(missing.stems, files), [missing.stems, files]);
 
   const place = (stem: string, files: readonly DroppedFile[]) => {
     const [only, ...others] = files;
     try {
       if (only?.file === undefined) throw new Error('Your browser could not read the file. Choose it again.');
       if (others.length > 0) throw new Error(`Choose one file, the ${word} of ${stem}.`);
-      const isClip = targets.get(stem)?.kind === 'video';
+      const isClip = targets.get(stem)?.[0]?.kind === 'video';
       const name = counterpartNameOf(only.file.name, { stem, slot, isClip });
       const file = new File([only.file], name, { type: only.file.type });
       addFiles(Promise.resolve([{ path: name, file }]), link.dataset_id);
@@ -41,24 +42,21 @@ export function MissingList({ dataset, link, word }: LinkedFiles) {
   };
 
   return (
-    <StemList label={`Targets without a ${word}`} stems={missing.stems} total={missing.count}>
+    <StemList label={`Targets without a ${word}`} {...missing}>
       {(stem) => {
         const row = (
           <>
-            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)} />
+            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)?.[0]} />
             <div className="min-w-0 grow basis-40 wrap-anywhere">
               <p>{stem}</p>
               {near.has(stem) && <p className="text-muted">{near.get(stem)}</p>}
-              <p role="alert" className="text-bad empty:hidden">
-                {faults.get(stem)}
-              </p>
+              <Alert>{faults.get(stem)}</Alert>
             </div>
           </>
         );
-        const layout = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
-        if (!canWrite) return <div className={layout}>{row}</div>;
+        if (!canWrite) return <div className={PAIR_ROW}>{row}</div>;
         return (
-          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={layout}>
+          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={PAIR_ROW}>
             {row}
             <ChooseFile
               label={`Choose a file as the ${word} of ${stem}`}
@@ -83,8 +81,8 @@ function ChooseFile({ label, isSending, onFile }: ChooseFileProps) {
   return (
     <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
       <span className="text-muted">{isSending ? 'Uploading …' : 'Drop the file here, or'}</span>
-      <WriteButton aria-label={label} disabled={isSending} onClick={choose}>
-        <Upload size={16} aria-hidden /> Choose a file
+      <WriteButton icon={Upload} aria-label={label} disabled={isSending} onClick={choose}>
+        Choose a file
       </WriteButton>
     </div>
   );
@@ -110,11 +108,6 @@ function useSendingStems(datasetId: string): ReadonlySet<string> {
   return new Set(
     batches.flatMap(({ batch, dataset }) => (dataset.id === datasetId ? batch.unsentNames.map(stemOf) : [])),
   );
-}
-
-/** The image or clip of each stem. */
-function mediaByStem(files: readonly DatasetFile[]): Map<string, DatasetFile> {
-  return new Map(files.filter(({ kind }) => kind !== 'caption').map((file) => [stemOf(file.filename), file]));
 }
 
 /** What may be meant by a missing control: a file of that stem that the trainer does not read, or one in other letters. */

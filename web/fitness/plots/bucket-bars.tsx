@@ -4,23 +4,17 @@ import { Figure } from './figure.js';
 
 const MAX_ROWS = 14;
 
-// In CSS pixels.
+/** The height of a row, in CSS pixels. */
 const ROW = 24;
-const LABEL = 96;
-const COUNT = 56;
 
 /** A batch of this size repeats the images of a smaller bucket. */
 const FEW = 3;
-
-export interface CountedBucket extends Size {
-  readonly count: number;
-}
 
 interface BucketBarsProps {
   readonly title: string;
   readonly noun: string;
   /** Sorted by count, descending. */
-  readonly buckets: readonly CountedBucket[];
+  readonly buckets: readonly (Size & { readonly count: number })[];
 }
 
 /** A bar chart of the buckets that the trainer will make. */
@@ -36,6 +30,8 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
         title={title}
         summary={`${countOf(buckets.length, 'bucket')} of ${countOf(total, noun)}; the largest has ${maxCount}, and ${few.length} have one or two.`}
         height={Math.max(1, shown.length) * ROW}
+        left={96}
+        right={56}
         table={{
           head: ['Bucket', capitalized(`${noun}s`), 'Share'],
           rows: buckets.map(({ width, height, count }) => [
@@ -45,29 +41,26 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
           ]),
         }}
       >
-        {(width) =>
-          shown.map((bucket, row) => {
-            const length = Math.max(3, ((width - LABEL - COUNT) * bucket.count) / maxCount);
-            return (
-              <g key={`${bucket.width}x${bucket.height}`} transform={`translate(0 ${row * ROW})`} className="text-xs">
-                <text x={LABEL - 10} y={16} textAnchor="end" className="fill-text">
-                  {bucket.width} × {bucket.height}
-                </text>
-                <rect
-                  x={LABEL}
-                  y={4}
-                  width={length}
-                  height={ROW - 8}
-                  rx={3}
-                  className={bucket.count < FEW ? 'fill-warn' : 'fill-accent'}
-                />
-                <text x={LABEL + length + 8} y={16} className="fill-muted">
-                  {numberOf(bucket.count)}
-                </text>
-              </g>
-            );
-          })
-        }
+        {shown.map(({ width, height, count }, row) => {
+          const length = `${Math.max(1, (100 * count) / maxCount)}%`;
+          return (
+            <g key={`${width}x${height}`} transform={`translate(0 ${row * ROW})`} className="text-xs">
+              <text x={-10} y={16} textAnchor="end" className="fill-text">
+                {width} × {height}
+              </text>
+              <rect
+                y={4}
+                width={length}
+                height={ROW - 8}
+                rx={3}
+                className={count < FEW ? 'fill-warn' : 'fill-accent'}
+              />
+              <text x={length} dx={8} y={16} className="fill-muted">
+                {numberOf(count)}
+              </text>
+            </g>
+          );
+        })}
       </Figure>
       {hidden > 0 && <p className="text-sm text-muted">and {countOf(hidden, 'smaller bucket')}, in the table</p>}
       {few.length > 0 && (

@@ -1,4 +1,4 @@
-import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import { numberOf } from '../../ui/format.js';
 
 /** The table shows no more rows than this. */
@@ -13,16 +13,19 @@ interface FigureProps {
   readonly title: string;
   /** The chart in a sentence, for screen readers. */
   readonly summary: string;
+  /** In CSS pixels. */
   readonly height: number;
+  /** Room at the left of the chart for labels, in CSS pixels. */
+  readonly left?: number;
+  /** Room at the right. */
+  readonly right?: number;
   readonly table: FigureTable;
-  /** Draws at this width, in CSS pixels, so that text has the same size at any width. */
-  readonly children: (width: number) => ReactNode;
+  /** Elements of SVG with horizontal positions in percent, so that text has the same size at any width. */
+  readonly children: ReactNode;
 }
 
 /** A chart with a title, and its numbers as a table on demand. */
-export function Figure({ title, summary, height, table, children }: FigureProps) {
-  const frame = useRef<HTMLDivElement>(null);
-  const width = useWidth(frame);
+export function Figure({ title, summary, height, left = 0, right = 0, table, children }: FigureProps) {
   const [isTable, setTable] = useState(false);
   const id = useId();
   return (
@@ -40,12 +43,16 @@ export function Figure({ title, summary, height, table, children }: FigureProps)
           {isTable ? 'Hide the table' : 'As a table'}
         </button>
       </figcaption>
-      <div ref={frame} style={{ height }}>
-        {width > 0 && (
-          <svg role="img" aria-label={`${title}. ${summary}`} width={width} height={height} className="block">
-            {children(width)}
-          </svg>
-        )}
+      <div style={{ paddingLeft: left, paddingRight: right }}>
+        <svg
+          role="img"
+          aria-label={`${title}. ${summary}`}
+          width="100%"
+          height={height}
+          className="block overflow-visible"
+        >
+          {children}
+        </svg>
       </div>
       <div id={id} hidden={!isTable}>
         {isTable && <Table title={title} {...table} />}
@@ -92,18 +99,4 @@ function Table({ title, head, rows }: FigureTable & { title: string }) {
       )}
     </section>
   );
-}
-
-function useWidth(frame: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    const element = frame.current;
-    if (element === null) return;
-    const measure = () => setWidth(Math.floor(element.clientWidth));
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [frame]);
-  return width;
 }

@@ -1,8 +1,10 @@
-import { useSyncExternalStore } from 'react';
-import type { TrainyardClient } from '../../../src/client/client.js';
-import { type Connect, newChangeId, signOutIfUnauthorized } from '../../session/client.js';
+import type { DatasetFile, TrainyardClient } from '../../../src/client/client.js';
+import { stemOf } from '../../../src/dataset/media.js';
+import { useDataset } from '../../live/dataset.js';
+import { type Connect, newChangeId, signOutIfUnauthorized, useConnect } from '../../session/client.js';
 import { recordChange } from '../../undo/recent-change.js';
 import { countOf, messageOf } from '../../ui/format.js';
+import { Store, warnBeforeLeaving } from '../../ui/store.js';
 
 /** Progress is reported after each request. */
 const FILES_PER_REQUEST = 100;
@@ -36,16 +38,24 @@ const IDLE: Deletion = {
   failures: [],
 };
 
-// Kept outside the components, so that a deletion continues while the user visits another page.
-const deletions = new Map<string, Deletion>();
-const listeners = new Set<() => void>();
+const deletions = new Store<Deletion>();
 
-addEventListener('beforeunload', (event) => {
-  if ([...deletions.values()].some(({ isRunning }) => isRunning)) event.preventDefault();
-});
+warnBeforeLeaving(() => deletions.values().some(({ isRunning }) => isRunning));
 
 export function useDeletion(datasetId: string): Deletion {
-  return useSyncExternalStore(subscribe, () => deletions.get(datasetId) ?? IDLE);
+  return deletions.useValue(datasetId) ?? IDLE;
+}
+
+/** Whether files of a dataset are being deleted, and a function that deletes some. */
+export function useDeleteFiles(datasetId: string) {
+  const connect = useConnect();
+  const { refetch } = useDataset(datasetId);
+  const { isRunning } = useDeletion(datasetId);
+  const remove = (files: readonly Pick<DatasetFile, 'filename' | 'etag'>[]) => {
+    const toDelete = files.map(({ filename, etag }) => ({ stem: stemOf(filename), filename, etag }));
+    void deleteFiles(toDelete, { connect, datasetId, refetch });
+  };
+  return { isRunning, remove };
 }
 
 interface DeletionOptions {
@@ -123,12 +133,6 @@ export function dismissFailures(datasetId: string): void {
 }
 
 function put(datasetId: string, deletion: Deletion): void {
-  if (deletion.isRunning || deletion.failures.length > 0) deletions.set(datasetId, deletion);
-  else deletions.delete(datasetId);
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  const isShown = deletion.isRunning || deletion.failures.length > 0;
+  deletions.set(isShown ? deletion : undefined, datasetId);
 }

@@ -20,8 +20,8 @@ export function SelectionVerbs({ onCompare, onCopy, onDelete, onSelectNone }: Se
   return (
     <div className="flex flex-wrap items-center gap-1">
       {onCompare !== undefined && (
-        <Button title={withKey('Compare the selected pictures', 'compare')} onClick={onCompare}>
-          <Columns2 size={16} aria-hidden /> <span className="max-sm:sr-only">Compare</span>
+        <Button icon={Columns2} title={withKey('Compare the selected pictures', 'compare')} onClick={onCompare}>
+          <span className="max-sm:sr-only">Compare</span>
         </Button>
       )}
       <WriteButton
@@ -36,8 +36,13 @@ export function SelectionVerbs({ onCompare, onCopy, onDelete, onSelectNone }: Se
       >
         Move
       </WriteButton>
-      <WriteButton kind="danger" title={withKey('Delete the selected pairs', 'remove')} onClick={onDelete}>
-        <Trash2 size={16} aria-hidden /> Delete
+      <WriteButton
+        icon={Trash2}
+        kind="danger"
+        title={withKey('Delete the selected pairs', 'remove')}
+        onClick={onDelete}
+      >
+        Delete
       </WriteButton>
       <Button
         kind="quiet"

@@ -1,13 +1,95 @@
-import type { ReactNode } from 'react';
+import { type InputHTMLAttributes, type ReactNode, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
+import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import type { Counterpart } from '../../live/counterparts.js';
+import { useLinks } from '../../live/dataset.js';
+import { slotLabel } from '../../live/slot-words.js';
+import { Labelled } from '../../ui/fields.js';
 import { mediaFactsOf } from '../media-facts.js';
-import { type ComparisonChoice, viewOf } from './comparison-choice.js';
-import { COMPARED_LABELS, type ComparedPicture, pictureSizeOf } from './compared-picture.js';
 import { Full } from './full.js';
-import { Overlay } from './overlay.js';
-import { ComparisonSlider } from './comparison-slider.js';
-import { type Zooming, ZoomStage } from './zoom-stage.js';
+import { Pressed } from './pressed.js';
+import { pictureSizeOf, type Zooming, ZoomStage } from './zoom-stage.js';
+
+/** How two pictures are compared, with the labels. */
+const VIEWS = { beside: 'Side by side', slider: 'Slider', overlay: 'Overlay' } as const;
+type View = keyof typeof VIEWS;
+
+/** What the viewer shows. It stays the same from pair to pair. */
+export interface ComparisonChoice {
+  /** The control or mask that the target is compared with; `undefined`: the target alone. */
+  readonly slot: LinkSlot | undefined;
+  readonly views: Readonly<Record<'control' | 'mask', View>>;
+  /** The part of the width that shows the target, in percent. */
+  readonly dividerPercent: number;
+  readonly opacityPercent: number;
+}
+
+export const TARGET_ALONE: ComparisonChoice = {
+  slot: undefined,
+  views: { control: 'beside', mask: 'overlay' },
+  dividerPercent: 50,
+  opacityPercent: 50,
+};
+
+/** The key that shows each control or mask. */
+export const SLOT_KEYS = { control_1: '1', control_2: '2', control_3: '3', mask: 'M' } as const;
+
+function roleIn({ slot }: ComparisonChoice): 'control' | 'mask' {
+  return slot === 'mask' ? 'mask' : 'control';
+}
+
+function withView(choice: ComparisonChoice, view: View): ComparisonChoice {
+  return { ...choice, views: { ...choice.views, [roleIn(choice)]: view } };
+}
+
+/** The next way to compare; with the target alone, the first of the slots beside it. */
+export function withNextView(choice: ComparisonChoice, slots: readonly LinkSlot[]): ComparisonChoice {
+  if (choice.slot === undefined) return { ...choice, slot: slots[0] };
+  const views = Object.keys(VIEWS) as View[];
+  return withView(choice, views[(views.indexOf(choice.views[roleIn(choice)]) + 1) % views.length]!);
+}
+
+interface ComparisonBarProps {
+  readonly counterparts: readonly Counterpart[];
+  readonly choice: ComparisonChoice;
+  readonly onChoose: (choice: ComparisonChoice) => void;
+}
+
+/** Chooses the control or mask that the target is compared with, and how. */
+export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarProps) {
+  const slots = counterparts.map(({ slot }) => slot);
+  const options = [
+    { slot: undefined, label: 'Target alone', key: '0' },
+    ...slots.map((slot) => ({ slot, label: slotLabel(slot, slots), key: SLOT_KEYS[slot] })),
+  ];
+  return (
+    <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b border-line bg-panel px-2 py-1">
+      <fieldset className="flex flex-wrap gap-1">
+        <legend className="sr-only">Compare the target with</legend>
+        {options.map(({ slot, label, key }) => (
+          <Pressed key={key} shortcut={key} isOn={choice.slot === slot} onClick={() => onChoose({ ...choice, slot })}>
+            {label}
+          </Pressed>
+        ))}
+      </fieldset>
+      {choice.slot !== undefined && (
+        <fieldset className="flex flex-wrap gap-1">
+          <legend className="sr-only">How to compare</legend>
+          {Object.entries(VIEWS).map(([view, label]) => (
+            <Pressed
+              key={view}
+              shortcut="V"
+              isOn={choice.views[roleIn(choice)] === view}
+              onClick={() => onChoose(withView(choice, view as View))}
+            >
+              {label}
+            </Pressed>
+          ))}
+        </fieldset>
+      )}
+    </div>
+  );
+}
 
 interface ComparisonProps {
   readonly datasetId: string;
@@ -21,12 +103,19 @@ interface ComparisonProps {
   readonly onSwipe: (step: 1 | -1) => void;
 }
 
+/** A picture that is compared with another one. */
+interface ComparedPicture {
+  readonly datasetId: string;
+  readonly file: DatasetFile;
+  /** What it is, such as `control`, and which file. */
+  readonly label: string;
+}
+
 /** The target and a control or its mask: side by side, under a slider, or one over the other. */
 export function Comparison(props: ComparisonProps) {
-  const { datasetId, file, counterpart, word, choice, onChoose, zooming, onSwipe } = props;
-  const other = counterpart.file;
+  const { datasetId, file, counterpart, word, choice, zooming, onSwipe } = props;
   const target = { datasetId, file, label: `target ${file.filename}` };
-  if (other === undefined) {
+  if (counterpart.file === undefined) {
     return (
       <Beside {...{ target, zooming, onSwipe }}>
         {!counterpart.isKnown ? <p aria-live="polite">Loading …</p> : <Missing {...{ counterpart, word }} />}
@@ -35,10 +124,10 @@ export function Comparison(props: ComparisonProps) {
   }
   const compared = {
     datasetId: counterpart.id,
-    file: other,
-    label: `${word} ${other.filename} of ${counterpart.name}`,
+    file: counterpart.file,
+    label: `${word} ${counterpart.file.filename} of ${counterpart.name}`,
   };
-  switch (viewOf(choice)) {
+  switch (choice.views[roleIn(choice)]) {
     case 'beside':
       return (
         <Beside {...{ target, zooming, onSwipe }}>
@@ -46,29 +135,9 @@ export function Comparison(props: ComparisonProps) {
         </Beside>
       );
     case 'slider':
-      return (
-        <ComparisonSlider
-          zooming={zooming}
-          target={target}
-          compared={compared}
-          word={word}
-          isStretched={counterpart.slot === 'mask'}
-          percent={choice.dividerPercent}
-          onMove={(dividerPercent) => onChoose({ ...choice, dividerPercent })}
-        />
-      );
+      return <Divided {...props} {...{ target, compared }} />;
     case 'overlay':
-      return (
-        <Overlay
-          zooming={zooming}
-          target={target}
-          compared={compared}
-          word={word}
-          isMask={counterpart.slot === 'mask'}
-          percent={choice.opacityPercent}
-          onChange={(opacityPercent) => onChoose({ ...choice, opacityPercent })}
-        />
-      );
+      return <Overlaid {...props} {...{ target, compared }} />;
   }
 }
 
@@ -83,13 +152,16 @@ function Beside({ target, children, ...staged }: Staged & { target: ComparedPict
   );
 }
 
+/** The line below pictures that are compared. */
+const LABELS = 'flex flex-wrap items-center justify-center gap-x-4 px-2 py-1 text-xs text-muted';
+
 function Picture({ datasetId, file, label, zooming, onSwipe }: Staged & ComparedPicture) {
   return (
     <figure className="flex size-full min-h-0 min-w-0 flex-col bg-raised">
       <ZoomStage {...{ zooming, onSwipe }} picture={pictureSizeOf(file)} isStill={file.kind === 'video'}>
         <Full key={file.sha256} datasetId={datasetId} file={file} isCompared />
       </ZoomStage>
-      <figcaption className={COMPARED_LABELS} title={label}>
+      <figcaption className={LABELS} title={label}>
         <span className="min-w-0 truncate">
           <span className="inline-block first-letter:uppercase">{label}</span> · {mediaFactsOf(file)}
         </span>
@@ -103,5 +175,152 @@ function Missing({ counterpart, word }: Pick<ComparisonProps, 'counterpart' | 'w
     <p className="m-4 rounded-lg border-2 border-dashed border-bad p-6 text-center text-bad wrap-anywhere">
       The {word} is missing. {counterpart.name} has no image of this name that the trainer reads.
     </p>
+  );
+}
+
+interface StackedProps {
+  readonly zooming: Zooming;
+  readonly target: ComparedPicture;
+  /** Over the target. */
+  readonly children: ReactNode;
+  /** Below both. */
+  readonly labels: ReactNode;
+}
+
+function Stacked({ zooming, target: { datasetId, file }, children, labels }: StackedProps) {
+  return (
+    <div className="flex size-full flex-col">
+      <ZoomStage zooming={zooming} picture={pictureSizeOf(file)}>
+        <div className="absolute inset-0">
+          <Full key={file.sha256} {...{ datasetId, file }} isCompared />
+        </div>
+        {children}
+      </ZoomStage>
+      <div className={LABELS}>{labels}</div>
+    </div>
+  );
+}
+
+interface PercentInputProps extends Omit<InputHTMLAttributes<HTMLInputElement>, 'onChange'> {
+  readonly onChange: (percent: number) => void;
+}
+
+function PercentInput({ onChange, ...rest }: PercentInputProps) {
+  return (
+    <input
+      {...rest}
+      type="range"
+      min={0}
+      max={100}
+      onChange={({ target }) => onChange(target.valueAsNumber)}
+      // The arrow keys then move to the next pair again.
+      onPointerUp={({ currentTarget }) => currentTarget.blur()}
+    />
+  );
+}
+
+type StackedComparison = Pick<ComparisonProps, 'zooming' | 'counterpart' | 'word' | 'choice' | 'onChoose'> & {
+  readonly target: ComparedPicture;
+  readonly compared: ComparedPicture;
+};
+
+/** The target left of a divider, and a control or its mask right of it. The pointer drags the divider, and arrow keys move it. */
+function Divided({ zooming, target, compared, counterpart, word, choice, onChoose }: StackedComparison) {
+  const { dividerPercent: percent } = choice;
+  const labels = (
+    <>
+      <span>
+        Left: <span className="wrap-anywhere">{target.label}</span>
+      </span>
+      <span>
+        Right: <span className="wrap-anywhere">{compared.label}</span>
+      </span>
+    </>
+  );
+  return (
+    <Stacked {...{ zooming, target, labels }}>
+      <div className="absolute inset-0 bg-raised" style={{ clipPath: `inset(0 0 0 ${percent}%)` }}>
+        <Full
+          key={compared.file.sha256}
+          datasetId={compared.datasetId}
+          file={compared.file}
+          isCompared
+          // As the trainer stretches masks.
+          isStretched={counterpart.slot === 'mask'}
+        />
+      </div>
+      <div
+        aria-hidden
+        className="absolute inset-y-0 w-1 -translate-x-1/2 border-x border-panel bg-accent"
+        style={{ left: `${percent}%` }}
+      />
+      <PercentInput
+        value={percent}
+        aria-label={`Divider between the target and the ${word}`}
+        aria-valuetext={`${percent} % target, ${100 - percent} % ${word}`}
+        onChange={(dividerPercent) => onChoose({ ...choice, dividerPercent })}
+        className="absolute inset-0 m-0 size-full cursor-ew-resize opacity-0"
+      />
+    </Stacked>
+  );
+}
+
+/** A control or the mask over the target; a mask as a colour where it is white. */
+function Overlaid({ zooming, target, compared, counterpart, word, choice, onChoose }: StackedComparison) {
+  const { opacityPercent: percent } = choice;
+  const { datasetId, file } = compared;
+  const labels = (
+    <>
+      <span className="wrap-anywhere">
+        {compared.label} over the {target.label}
+      </span>
+      <Labelled label={`Opacity of the ${word}`} isBeside>
+        {(id) => (
+          <>
+            <PercentInput
+              id={id}
+              step={5}
+              value={percent}
+              aria-valuetext={`${percent} %`}
+              onChange={(opacityPercent) => onChoose({ ...choice, opacityPercent })}
+              className="h-6 w-32 touch cursor-pointer accent-accent"
+            />
+            <span className="w-10 tabular-nums">{percent} %</span>
+          </>
+        )}
+      </Labelled>
+    </>
+  );
+  return (
+    <Stacked {...{ zooming, target, labels }}>
+      <div className="pointer-events-none absolute inset-0" style={{ opacity: percent / 100 }}>
+        {counterpart.slot === 'mask' && file.kind === 'image' ? (
+          <ColouredMask key={file.sha256} {...compared} />
+        ) : (
+          <Full key={file.sha256} {...{ datasetId, file }} isCompared />
+        )}
+      </div>
+    </Stacked>
+  );
+}
+
+/** Rare in photographs, and visible on dark and on light ones. */
+const MASK_COLOUR = '#ff2ea6';
+
+/** A colour whose opacity is the luminance of the mask, stretched over the target, as the trainer reads masks. */
+function ColouredMask({ datasetId, file, label }: ComparedPicture) {
+  const links = useLinks(datasetId);
+  const [isBroken, setBroken] = useState(false);
+  if (links === undefined) return null;
+  if (isBroken) return <p className="bg-panel p-2 text-sm text-bad">This browser can't display {file.filename}.</p>;
+  const id = `mask-${file.sha256}`;
+  const whole = { width: 1, height: 1 };
+  return (
+    <svg role="img" aria-label={label} viewBox="0 0 1 1" preserveAspectRatio="none" className="size-full">
+      <mask id={id} maskUnits="userSpaceOnUse" x="0" y="0" {...whole}>
+        <image href={links.file(file)} preserveAspectRatio="none" onError={() => setBroken(true)} {...whole} />
+      </mask>
+      <rect fill={MASK_COLOUR} mask={`url(#${id})`} {...whole} />
+    </svg>
   );
 }

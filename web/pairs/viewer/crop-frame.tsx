@@ -1,4 +1,3 @@
-import { useState } from 'react';
 import { BUCKET_STEPS, type BucketRules, RESOLUTIONS, type Size } from '../../../src/dataset/buckets.js';
 import { Pressed } from './pressed.js';
 import { cropOf, cutText } from './crop.js';
@@ -17,11 +16,6 @@ export function CropFrame({ picture, rules }: { picture: Size; rules: BucketRule
       }}
     />
   );
-}
-
-/** The rules of buckets that are looked at. They stay from pair to pair. */
-export function useBucketRules() {
-  return useState<BucketRules>({ resolution: 1024, step: 16 });
 }
 
 interface CropBarProps {

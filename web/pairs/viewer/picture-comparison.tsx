@@ -6,10 +6,9 @@ import { WriteButton } from '../../session/write-button.js';
 import { countOf, sizeOf } from '../../ui/format.js';
 import { Placeholder } from '../media.js';
 import { mediaFactsOf } from '../media-facts.js';
-import { pictureSizeOf } from './compared-picture.js';
 import { Full } from './full.js';
 import { WholeWindow } from './whole-window.js';
-import { useZooming, type Zooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
+import { pictureSizeOf, useZooming, type Zooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
 
 /** So many pictures are compared at most. */
 export const MAX_COMPARED = 4;

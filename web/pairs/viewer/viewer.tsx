@@ -1,6 +1,7 @@
 import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
-import { type ReactNode, useRef } from 'react';
+import { type ReactNode, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
+import type { BucketRules } from '../../../src/dataset/buckets.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { useCaptionLoop } from '../../captions/editing/caption-loop.js';
 import { KEY_TABLE, useKeys, withKey } from '../../keys.js';
@@ -13,18 +14,22 @@ import { Button } from '../../ui/button.js';
 import { numberOf } from '../../ui/format.js';
 import { useMedia, useStored } from '../../ui/use-stored.js';
 import { Placeholder } from '../media.js';
-import { Comparison } from './comparison.js';
-import { ComparisonBar } from './comparison-bar.js';
-import { type ComparisonChoice, SLOT_KEYS, TARGET_ALONE, withNextView } from './comparison-choice.js';
-import { pictureSizeOf } from './compared-picture.js';
-import { CropBar, CropFrame, useBucketRules } from './crop-frame.js';
-import { DownloadLink } from './file-facts.js';
+import {
+  Comparison,
+  ComparisonBar,
+  type ComparisonChoice,
+  SLOT_KEYS,
+  TARGET_ALONE,
+  withNextView,
+} from './comparison.js';
+import { CropBar, CropFrame } from './crop-frame.js';
+import { DownloadLink } from './viewer-side.js';
 import { Filmstrip } from './filmstrip.js';
 import { Full, usePreloaded } from './full.js';
 import { Pressed } from './pressed.js';
 import { ViewerSide } from './viewer-side.js';
 import { WholeWindow } from './whole-window.js';
-import { useZooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
+import { pictureSizeOf, useZooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
 
 interface ViewerProps {
   readonly datasetId: string;
@@ -55,7 +60,7 @@ export function Viewer(props: ViewerProps) {
   const file = fileOf(pair, filename);
   const toggles = useToggles();
   const zooming = useZooming();
-  const [rules, setRules] = useBucketRules();
+  const [rules, setRules] = useState<BucketRules>({ resolution: 1024, step: 16 });
   const step = (by: number) => {
     const to = pairs[index + by]?.stem;
     if (to !== undefined) onMove(to);
@@ -185,14 +190,13 @@ function PairTools({ datasetId, pair, file, isSelected, onSelect, onDelete }: Pa
       )}
       <DownloadLink datasetId={datasetId} file={file} />
       <WriteButton
+        icon={Trash2}
         kind="quiet"
         aria-label="Delete this pair"
         title={withKey('Delete this pair', 'viewerRemove')}
         onClick={() => onDelete(pair)}
         className="hover:text-bad"
-      >
-        <Trash2 size={18} aria-hidden />
-      </WriteButton>
+      />
     </>
   );
 }

@@ -10,6 +10,7 @@ import {
 } from 'react';
 import type { Size } from '../../../src/dataset/buckets.js';
 import { Pressed } from './pressed.js';
+import type { DatasetFile } from '../../../src/client/client.js';
 import {
   FITTED,
   type StageFrame,
@@ -205,6 +206,11 @@ function useGestures(
 
 function distanceOf(a: Point, b: Point): number {
   return Math.hypot(a.x - b.x, a.y - b.y);
+}
+
+/** The size of a file in pixels, if it is known. */
+export function pictureSizeOf({ width, height }: DatasetFile): Size | undefined {
+  return width && height ? { width, height } : undefined;
 }
 
 /** The height of a line, for browsers that scroll by lines. */

@@ -17,7 +17,7 @@ import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
-import { CaptionChoices } from './import-choices.js';
+import { CaptionChoices } from './name-choices.js';
 import { FolderList } from './folder-list.js';
 import { NameChoices } from './name-choices.js';
 import type { PlannedUpload } from './plan-upload.js';

@@ -1,15 +1,11 @@
 import { Folder } from 'lucide-react';
-import { useId } from 'react';
+import { TextField } from '../../ui/fields.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices } from '../../ui/panel.js';
 import { choiceOf, type DroppedFolder, type FolderChoice, type ChosenFolders } from './dropped-folders.js';
 
-const OPTIONS = [
-  { value: 'add', label: 'Add' },
-  { value: 'own', label: 'Own dataset' },
-  { value: 'skip', label: 'Skip' },
-] as const satisfies readonly { value: FolderChoice; label: string }[];
+const OPTIONS = { add: 'Add', own: 'Own dataset', skip: 'Skip' } as const;
 
 interface FolderListProps {
   readonly folders: readonly DroppedFolder[];
@@ -25,35 +21,40 @@ export function FolderList({ folders, choices, ownNameOf, onChoose, onName }: Fo
   return (
     <section className="flex flex-col gap-1">
       <h3 className="text-sm font-medium">{countOf(folders.length, 'folder')}</h3>
-      <div className="rounded-lg border border-line">
-        <LongList label="Folders" items={folders} height="max-h-[50dvh]">
-          {(folder) => {
-            const choice = choiceOf(folder.path, choices);
-            return (
-              <div
-                className="flex flex-wrap items-center gap-x-3 gap-y-1 py-1.5 pr-2 text-sm"
-                style={{ paddingLeft: `${0.75 + Math.min(folder.depth, 6) * 1.25}rem` }}
-              >
-                <FolderFacts folder={folder} />
-                <Choices
-                  label={`What to do with ${folder.path || 'the files beside the folders'}`}
-                  isLabelHidden
-                  options={OPTIONS.filter(({ value }) => value !== 'own' || folder.path !== '')}
-                  value={choice}
-                  onChange={(next) => onChoose(folder.path, next)}
+      <LongList isFramed label="Folders" items={folders} height="max-h-[50dvh]">
+        {(folder) => {
+          const choice = choiceOf(folder.path, choices);
+          return (
+            <div
+              className="flex flex-wrap items-center gap-x-3 gap-y-1 py-1.5 pr-2 text-sm"
+              style={{ paddingLeft: `${0.75 + Math.min(folder.depth, 6) * 1.25}rem` }}
+            >
+              <FolderFacts folder={folder} />
+              <Choices
+                label={`What to do with ${folder.path || 'the files beside the folders'}`}
+                isLabelHidden
+                options={folder.path === '' ? { add: OPTIONS.add, skip: OPTIONS.skip } : OPTIONS}
+                value={choice}
+                onChange={(next) => onChoose(folder.path, next)}
+              />
+              {choice === 'own' && (
+                <TextField
+                  label={
+                    <>
+                      Name<span className="sr-only"> of the dataset from {folder.path}</span>
+                    </>
+                  }
+                  isBeside
+                  spellCheck={false}
+                  value={ownNameOf(folder.path).name}
+                  error={ownNameOf(folder.path).error}
+                  onChange={(name) => onName(folder.path, name)}
                 />
-                {choice === 'own' && (
-                  <OwnName
-                    path={folder.path}
-                    {...ownNameOf(folder.path)}
-                    onChange={(name) => onName(folder.path, name)}
-                  />
-                )}
-              </div>
-            );
-          }}
-        </LongList>
-      </div>
+              )}
+            </div>
+          );
+        }}
+      </LongList>
     </section>
   );
 }
@@ -76,37 +77,6 @@ function FolderFacts({ folder: { path, name, counts, kohya } }: { folder: Droppe
           </p>
         )}
       </div>
-    </div>
-  );
-}
-
-interface OwnNameProps {
-  readonly path: string;
-  readonly name: string;
-  readonly error: string;
-  readonly onChange: (name: string) => void;
-}
-
-function OwnName({ path, name, error, onChange }: OwnNameProps) {
-  const id = useId();
-  return (
-    <div className="flex basis-full flex-wrap items-center gap-2">
-      <label htmlFor={id} className="text-muted">
-        Name<span className="sr-only"> of the dataset from {path}</span>
-      </label>
-      <input
-        id={id}
-        autoComplete="off"
-        spellCheck={false}
-        value={name}
-        aria-invalid={error !== ''}
-        aria-describedby={`${id}-error`}
-        onChange={({ target }) => onChange(target.value)}
-        className="min-h-9 touch min-w-0 grow rounded-lg border border-line bg-page px-3"
-      />
-      <p id={`${id}-error`} role="alert" className="basis-full text-bad wrap-anywhere empty:hidden">
-        {error}
-      </p>
     </div>
   );
 }

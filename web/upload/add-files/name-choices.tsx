@@ -1,21 +1,17 @@
 import type { ReactNode } from 'react';
+import { lastPartOf } from '../../../src/dataset/import/entry-paths.js';
+import type { ImportChoices } from '../../../src/dataset/import/survey.js';
+import { SelectField } from '../../ui/fields.js';
 import { countOf, shortListOf } from '../../ui/format.js';
 import { Choices } from '../../ui/panel.js';
 import type { ClashChoice, ExistingChoice, PlannedUpload } from './plan-upload.js';
+import type { PreparedUpload } from './prepare-upload.js';
 
 const MAX_NAMES = 6;
 
-const CLASH_OPTIONS = [
-  { value: 'both', label: 'Keep both' },
-  { value: 'newest', label: 'Keep the newest' },
-  { value: 'neither', label: 'Keep neither' },
-] as const satisfies readonly { value: ClashChoice; label: string }[];
+const CLASH_OPTIONS = { both: 'Keep both', newest: 'Keep the newest', neither: 'Keep neither' } as const;
 
-const EXISTING_OPTIONS = [
-  { value: 'replace', label: 'Replace them' },
-  { value: 'keep', label: 'Keep the old' },
-  { value: 'both', label: 'Keep both' },
-] as const satisfies readonly { value: ExistingChoice; label: string }[];
+const EXISTING_OPTIONS = { replace: 'Replace them', keep: 'Keep the old', both: 'Keep both' } as const;
 
 interface NameChoicesProps {
   readonly plan: PlannedUpload;
@@ -68,5 +64,59 @@ function NameChoice({ title, names, children }: { title: string; names: readonly
       <p className="text-muted wrap-anywhere">{shortListOf(names, MAX_NAMES)}</p>
       <div className="flex flex-wrap">{children}</div>
     </section>
+  );
+}
+
+interface ImportChoicesProps {
+  readonly prepared: PreparedUpload;
+  readonly choices: ImportChoices;
+  readonly onChange: (choices: ImportChoices) => void;
+}
+
+/** Shows where captions come from, where more than `.txt` files have them, and lets the user choose. */
+export function CaptionChoices({
+  prepared: { tables, captionSources, severalSources },
+  choices,
+  onChange,
+}: ImportChoicesProps) {
+  const [first] = captionSources;
+  return (
+    <>
+      {tables.map(({ path, columns, fileColumn, captionColumn, used }) => (
+        <section key={path} className="flex flex-col gap-2 rounded-lg border border-line px-3 py-2 text-sm">
+          <h3 className="font-medium wrap-anywhere">
+            {countOf(used, 'caption')} from {path}
+          </h3>
+          <div className="flex flex-wrap gap-x-4 gap-y-2">
+            <SelectField
+              label="Files"
+              options={columns}
+              value={fileColumn}
+              onChange={(column) => onChange({ ...choices, fileColumn: column })}
+            />
+            <SelectField
+              label="Captions"
+              options={columns.filter((column) => column !== fileColumn)}
+              value={captionColumn}
+              onChange={(column) => onChange({ ...choices, captionColumn: column })}
+            />
+          </div>
+        </section>
+      ))}
+      {severalSources > 0 && first !== undefined && (
+        <section className="flex flex-col gap-2 rounded-lg border border-line px-3 py-2 text-sm">
+          <h3 className="font-medium">{countOf(severalSources, 'file')} with several captions. Take first those of</h3>
+          <div className="flex flex-wrap">
+            <Choices
+              label="Which captions to take first"
+              isLabelHidden
+              options={captionSources.map(({ name }) => ({ value: name, label: lastPartOf(name) }))}
+              value={first.name}
+              onChange={(captions) => onChange({ ...choices, captions })}
+            />
+          </div>
+        </section>
+      )}
+    </>
   );
 }

@@ -13,16 +13,14 @@ export function SkippedFiles({
       {rejected.length > 0 && (
         <section className="flex flex-col gap-1">
           <h3 className="text-sm font-medium">{countOf(rejected.length, 'file')} can't be uploaded</h3>
-          <div className="rounded-lg border border-line">
-            <LongList label="Skipped files" items={rejected}>
-              {({ path, reason }) => (
-                <div className="px-3 py-2 text-sm">
-                  <p className="font-medium break-all">{path}</p>
-                  <p className="text-muted wrap-anywhere">{reason}</p>
-                </div>
-              )}
-            </LongList>
-          </div>
+          <LongList isFramed label="Skipped files" items={rejected}>
+            {({ path, reason }) => (
+              <div className="px-3 py-2 text-sm">
+                <p className="font-medium break-all">{path}</p>
+                <p className="text-muted wrap-anywhere">{reason}</p>
+              </div>
+            )}
+          </LongList>
         </section>
       )}
       {(hidden > 0 || unchanged > 0) && (

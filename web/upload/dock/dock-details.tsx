@@ -8,7 +8,7 @@ import { queuedFileOf } from '../add-files/check-files.js';
 import { acceptedFor, chooseFiles, replacementNameOf } from '../add-files/dropped-files.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import type { UploadFailure } from '../queue/upload-batch.js';
-import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
+import type { UploadsSnapshot } from '../queue/upload-queue.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
 
 /** The progress of each dataset, the files in flight, the failed files, and old files that were kept. */
@@ -78,28 +78,26 @@ function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
       <div className="flex items-center gap-2">
         <h3 className="mr-auto font-medium text-bad">{countOf(failures.length, 'file')} could not be uploaded</h3>
         {repeatable.length > 1 && (
-          <Button onClick={() => uploadQueue.retry(repeatable)}>
-            <RotateCcw size={16} aria-hidden /> Retry all
+          <Button icon={RotateCcw} onClick={() => uploadQueue.retry(repeatable)}>
+            Retry all
           </Button>
         )}
       </div>
-      <div className="rounded-lg border border-line">
-        <LongList label="Files that could not be uploaded" items={failures}>
-          {(failure) => (
-            <FailureRow failure={failure}>
-              {failure.remedy === 'retry' ? (
-                <Button aria-label={`Retry ${failure.file.name}`} onClick={() => uploadQueue.retry([failure])}>
-                  Retry
-                </Button>
-              ) : (
-                <Button aria-label={`Replace ${failure.file.name}`} onClick={() => chooseReplacement(failure)}>
-                  Replace …
-                </Button>
-              )}
-            </FailureRow>
-          )}
-        </LongList>
-      </div>
+      <LongList isFramed label="Files that could not be uploaded" items={failures}>
+        {(failure) => (
+          <FailureRow failure={failure}>
+            {failure.remedy === 'retry' ? (
+              <Button aria-label={`Retry ${failure.file.name}`} onClick={() => uploadQueue.retry([failure])}>
+                Retry
+              </Button>
+            ) : (
+              <Button aria-label={`Replace ${failure.file.name}`} onClick={() => chooseReplacement(failure)}>
+                Replace …
+              </Button>
+            )}
+          </FailureRow>
+        )}
+      </LongList>
     </section>
   );
 }
@@ -120,11 +118,9 @@ function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
   return (
     <section className="flex flex-col gap-1">
       <h3 className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
-      <div className="rounded-lg border border-line">
-        <LongList label="Old files that were kept" items={conflicts}>
-          {(conflict) => <FailureRow failure={conflict} />}
-        </LongList>
-      </div>
+      <LongList isFramed label="Old files that were kept" items={conflicts}>
+        {(conflict) => <FailureRow failure={conflict} />}
+      </LongList>
     </section>
   );
 }

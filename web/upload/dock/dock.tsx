@@ -5,7 +5,7 @@ import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
 import { MessageCard } from '../../ui/message-card.js';
 import { uploadQueue, useUploads } from '../queue/page-queue.js';
-import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
+import type { UploadsSnapshot } from '../queue/upload-queue.js';
 import { DockDetails } from './dock-details.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
 import { announcementOf, rejectedByDataset, uploadsTitleOf } from './titles.js';
@@ -96,13 +96,13 @@ function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
   return (
     <div className="flex gap-2">
       {state === 'paused' ? (
-        <Button onClick={() => uploadQueue.resume()}>
-          <Play size={16} aria-hidden /> Resume
+        <Button icon={Play} onClick={() => uploadQueue.resume()}>
+          Resume
         </Button>
       ) : (
         state !== 'stopped' && (
-          <Button onClick={() => uploadQueue.pause()}>
-            <Pause size={16} aria-hidden /> Pause
+          <Button icon={Pause} onClick={() => uploadQueue.pause()}>
+            Pause
           </Button>
         )
       )}

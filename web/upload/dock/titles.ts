@@ -1,7 +1,7 @@
 import { groupedBy } from '../../grouped-by.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import type { UploadFailure } from '../queue/upload-batch.js';
-import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
+import type { UploadsSnapshot } from '../queue/upload-queue.js';
 
 /** The title of the dock: the state of all uploads in a few words. */
 export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnapshot): string {

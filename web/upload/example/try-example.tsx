@@ -6,6 +6,7 @@ import { putDataset, useDatasets } from '../../live/datasets.js';
 import { useClient } from '../../session/client.js';
 import { useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
+import { Alert } from '../../ui/loaded.js';
 import { queuedFileOf } from '../add-files/check-files.js';
 import { uploadQueue } from '../queue/page-queue.js';
 
@@ -30,11 +31,9 @@ export function TryExample() {
         Twelve pictures and a clip of a model railway with their captions, 300 kB. They are uploaded and checked as your
         own would be.
       </p>
-      <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
-        {failure}
-      </p>
-      <WriteButton disabled={isBusy} onClick={() => void run(create)} className="mt-auto">
-        <Sparkles size={16} aria-hidden /> {isBusy ? 'Creating …' : 'Try the example'}
+      <Alert>{failure}</Alert>
+      <WriteButton icon={Sparkles} disabled={isBusy} onClick={() => void run(create)} className="mt-auto">
+        {isBusy ? 'Creating …' : 'Try the example'}
       </WriteButton>
     </div>
   );

@@ -1,12 +1,13 @@
-import { useMutation } from '@tanstack/react-query';
 import { CircleAlert } from 'lucide-react';
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { useDataset } from '../../live/dataset.js';
 import { unsentFilesOf } from '../../live/pairs.js';
 import { useCanWrite } from '../../session/account.js';
-import { signOutIfUnauthorized, useClient } from '../../session/client.js';
+import { useClient } from '../../session/client.js';
+import { useRequesting } from '../../session/dialog-form.js';
+import { Alert } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
-import { countOf, messageOf, numberOf } from '../../ui/format.js';
+import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { AddFilesButton, AddFolderButton } from '../add-files/add-buttons.js';
 import { useUploads } from '../queue/page-queue.js';
@@ -19,12 +20,8 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
   const canWrite = useCanWrite();
   const { refetch } = useDataset(id);
   const { batches } = useUploads();
-  const withdrawal = useMutation({
-    mutationFn: () => withdrawUnsent(client, id),
-    networkMode: 'always',
-    onError: signOutIfUnauthorized,
-    onSettled: () => refetch(),
-  });
+  const { failure, isBusy, run } = useRequesting();
+  const withdraw = () => void run(() => withdrawUnsent(client, id).finally(refetch));
   const isSentHere = batches.some(
     ({ dataset, phase, batch }) => dataset.id === id && (batch.isUnfinished || phase.state === 'cancelling'),
   );
@@ -49,22 +46,20 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
           <span className="flex flex-wrap gap-2">
             <AddFolderButton datasetId={id} label="Choose the folder" />
             <AddFilesButton datasetId={id} label="Choose files" />
-            <Button disabled={withdrawal.isPending} onClick={() => withdrawal.mutate()}>
-              {withdrawal.isPending ? 'Withdrawing …' : `Withdraw ${countOf(counts.pending, 'file')}`}
+            <Button disabled={isBusy} onClick={withdraw}>
+              {isBusy ? 'Withdrawing …' : `Withdraw ${countOf(counts.pending, 'file')}`}
             </Button>
           </span>
         )}
       </div>
-      {withdrawal.error !== null && <p role="alert">Could not withdraw them. {messageOf(withdrawal.error)}</p>}
+      <Alert>{failure && `Could not withdraw them. ${failure}`}</Alert>
       <details>
         <summary className="w-fit touch cursor-pointer content-center rounded py-1">
           {unsent.length < counts.pending ? `The first ${numberOf(unsent.length)} names` : 'Their names'}
         </summary>
-        <div className="mt-2 rounded-lg border border-line bg-panel">
-          <LongList label="Files that were not sent" items={unsent}>
-            {(filename) => <p className="px-3 py-2 wrap-anywhere">{filename}</p>}
-          </LongList>
-        </div>
+        <LongList isFramed label="Files that were not sent" items={unsent}>
+          {(filename) => <p className="px-3 py-2 wrap-anywhere">{filename}</p>}
+        </LongList>
       </details>
     </section>
   );

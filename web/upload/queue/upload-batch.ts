@@ -1,18 +1,16 @@
-import type { PushOutcome, PushProgress, TrainyardClient } from '../../../src/client/client.js';
-import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
+import { MAX_LISTED } from '../../../src/api/limits.js';
 import {
-  type UploadAttempt,
-  type FailedAttempt,
-  failedAttemptOf,
-  isOtherVersion,
-  type Remedy,
-  versionsToReplace,
-} from './attempts.js';
-import type { QueuedFile } from './queued-file.js';
+  type PushOutcome,
+  type PushProgress,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../../src/client/client.js';
+import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
+import { messageOf } from '../../ui/format.js';
+import { etagsIn, type QueuedFile } from './queued-file.js';
 import { type ReplacedEntry, replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
-import { withdrawAwaited } from './withdraw-awaited.js';
 
 /** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
@@ -288,13 +286,18 @@ export class UploadBatch {
   }
 
   async #withdraw(client: TrainyardClient, files: readonly QueuedFile[], signal: AbortSignal): Promise<void> {
-    const filesByName = new Map(files.map((file) => [file.name, file]));
-    const onWithdrawn = (name: string) => {
-      // Otherwise it is to be sent again.
-      if (this.phase.state === 'cancelling') this.#remaining.delete(filesByName.get(name)!);
+    const byName = new Map(files.map((file) => [file.name, file]));
+    for (let hasMore = true; hasMore; ) {
+      // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
+      const { awaited = [] } = await client.status(this.dataset.id, { signal });
+      const names = awaited.flatMap(({ filename }) => (byName.has(filename) ? filename : []));
+      const answers = names.length === 0 ? [] : await client.bulk.withdraw(this.dataset.id, names, { signal });
+      // The others are being received, or were uploaded after all.
+      hasMore = awaited.length === MAX_LISTED && answers.some(({ withdrawn }) => withdrawn);
+      // Otherwise they are to be sent again.
+      if (this.phase.state === 'cancelling') for (const name of names) this.#remaining.delete(byName.get(name)!);
       this.#onChange();
-    };
-    await withdrawAwaited(client, this.dataset.id, { names: new Set(filesByName.keys()), onWithdrawn, signal });
+    }
   }
 
   #enter(phase: BatchPhase): void {
@@ -309,4 +312,70 @@ function throwUnlessTemporary(error: unknown, signal: AbortSignal): true {
   signal.throwIfAborted();
   if (!isTemporaryFailure(error)) throw error;
   return true;
+}
+
+/** What is known of the upload of a file. */
+interface UploadAttempt {
+  brokenConnections: number;
+  /** As in `QueuedFile`; known once the file is being sent. */
+  etag: QueuedFile['etag'];
+}
+
+/**
+ * The versions that the uploads replace, by filename. Reads those that are not known yet.
+ *
+ * @throws as the client does; the signal's reason
+ */
+async function versionsToReplace(
+  client: TrainyardClient,
+  datasetId: string,
+  { attempts, signal }: { attempts: ReadonlyMap<QueuedFile, UploadAttempt>; signal: AbortSignal },
+): Promise<Record<string, string | null>> {
+  const unknown = [...attempts].filter(([, { etag }]) => etag === undefined);
+  if (unknown.length > 0) {
+    const stored = etagsIn(await client.status(datasetId, { signal }));
+    for (const [{ name }, attempt] of unknown) attempt.etag = stored.has(name) ? stored.get(name) : null;
+  }
+  return Object.fromEntries(
+    [...attempts].flatMap(([{ name }, { etag }]) => (etag === undefined ? [] : [[name, etag]])),
+  );
+}
+
+/**
+ * What helps after a failure: to send the same bytes again, or to choose another file. The dataset itself lists an upload whose
+ * content it rejected, with the reason and what helps.
+ */
+type Remedy = 'retry' | 'replace' | 'listed';
+
+/** Why an upload failed, what helps, and which version of its name another attempt replaces, as in `QueuedFile`. */
+interface FailedAttempt extends Pick<UploadAttempt, 'etag'> {
+  readonly reason: string;
+  readonly remedy: Remedy;
+}
+
+/** The user who is told of another version, and retries the upload, replaces that one. */
+function failedAttemptOf(error: Error, { name }: QueuedFile, { etag }: UploadAttempt): FailedAttempt {
+  if (!isOtherVersion(error)) return { reason: messageOf(error), etag, remedy: remedyOf(error) };
+  const reason =
+    etag === null
+      ? `Another version of ${name} was added to the dataset meanwhile. Retry replaces it.`
+      : `${name} was changed or deleted in the dataset meanwhile. Retry replaces the version that is there.`;
+  return { reason, etag: undefined, remedy: 'retry' };
+}
+
+/** The same file would be rejected again. */
+const REJECTED_FOR_GOOD: readonly unknown[] = ['invalid_name', 'unsupported_type', 'too_large'];
+
+function remedyOf(error: Error): Remedy {
+  if (error instanceof TrainyardError) {
+    if (error.code === 'invalid_content') return 'listed';
+    return REJECTED_FOR_GOOD.includes(error.code) ? 'replace' : 'retry';
+  }
+  // A broken connection or a timeout; otherwise the file on disk could not be read.
+  return error instanceof TypeError || error instanceof DOMException ? 'retry' : 'replace';
+}
+
+/** Whether the version in the dataset is not the one that the upload replaces. The upload has ended then. */
+function isOtherVersion(error: Error): boolean {
+  return error instanceof TrainyardError && error.status === 412;
 }

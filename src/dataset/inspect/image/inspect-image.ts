@@ -2,16 +2,16 @@
  * JPEG is proved by a walk over its codes, since libvips accepts damaged ones; PNG, WebP and AVIF by libvips. sharp 0.35 does not
  * limit its memory, so readers of the headers estimate it.
  */
+
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
-import type { Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
-import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
-import { requireDeclaredLength } from '../video/declared-length.js';
-import { checkDimensions, type ImageHeader } from './image-header.js';
+import { checkDimensions, formatCount, InspectionError, StructureError } from '../inspection-error.js';
+import type { ImageHeader, Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
+import { requireDeclaredLength } from '../video/inspect-video.js';
+import { oriented } from './exif.js';
 import { readJpeg } from './jpeg/jpeg.js';
-import { oriented } from './orientation.js';
 import { readPng } from './png.js';
 import { readWebp } from './webp.js';
 

@@ -1,7 +1,7 @@
 import { constants, crc32, inflateSync } from 'node:zlib';
 import type { FileBytes } from '../byte-source.js';
-import { InspectionError, StructureError } from '../inspection-error.js';
-import { checkDimensions, type ImageHeader } from './image-header.js';
+import { checkDimensions, InspectionError, StructureError } from '../inspection-error.js';
+import type { ImageHeader } from '../inspection.js';
 import {
   brokenExif,
   exifBlockOf,
@@ -10,7 +10,7 @@ import {
   requireRewritable,
   storedOrientation,
   validOrientation,
-} from './orientation.js';
+} from './exif.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;

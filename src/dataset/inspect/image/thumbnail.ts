@@ -1,4 +1,5 @@
-import sharp, { type Sharp } from 'sharp';
+import sharp from 'sharp';
+import type { Sharp } from 'sharp';
 import { type Appearance, appearanceOf } from '../../duplicates/perceptual-hash.js';
 import { FileBytes } from '../byte-source.js';
 import { detectContent } from '../detect-content.js';

@@ -1,7 +1,7 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError } from '../inspection-error.js';
-import { checkDimensions, type ImageHeader } from './image-header.js';
-import { MAX_EXIF_BYTES, orientationOf } from './orientation.js';
+import { checkDimensions, StructureError } from '../inspection-error.js';
+import type { ImageHeader } from '../inspection.js';
+import { MAX_EXIF_BYTES, orientationOf } from './exif.js';
 
 const FIRST_CHUNK = 12;
 const CHUNK_HEADER_BYTES = 8;

@@ -4,7 +4,7 @@ import { type FileHandle, link, mkdir, open, readdir, rm, stat, unlink, writeFil
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { hasErrno } from '../../../dataset/errors.js';
-import { syncFolder } from '../../sync-folder.js';
+import { syncFolder } from '../../folders.js';
 import {
   BlobDamaged,
   type BlobReader,

@@ -24,8 +24,9 @@ import {
   type StoredObject,
 } from '../blobs.js';
 import { alreadyExists } from '../ingest.js';
-import { type Connection, connect, TIMEOUTS } from './connection.js';
 import {
+  connect,
+  type Connection,
   isMissing,
   isPreconditionFailed,
   isRefusedRead,
@@ -33,7 +34,8 @@ import {
   notOfStore,
   startError,
   storeError,
-} from './errors.js';
+  TIMEOUTS,
+} from './connection.js';
 import type { S3Location } from './location.js';
 
 /** The prefix of objects that links lead to or that are deleted by their age. No id of a dataset begins so. */

@@ -4,7 +4,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import { copySourceOf, type S3Bucket, STAGING_PREFIX } from './bucket.js';
-import { isTransient, startError, statusOfError } from './errors.js';
+import { isTransient, startError, statusOfError } from './connection.js';
 import { linkSigner } from './presigning.js';
 
 /** Stores tolerate a clock that is wrong by 15 minutes. */

@@ -1,8 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { ChangeKind, Micros, Role, StoredFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import { filesStateOf, type VersionedFile } from '../../../dataset/history/revision-states.js';
-import type { Revision } from '../../../dataset/history/revisions.js';
+import { filesStateOf, type Revision, type VersionedFile } from '../../../dataset/history/revisions.js';
 import type { FileKind } from '../../../dataset/media.js';
 import { type Database, databaseError, type Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
-import { recordRecheck } from '../../../../src/dataset/check-transitions.js';
+import { recordRecheck, store } from '../../../../src/dataset/upload-transitions.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
-import { store } from '../../../../src/dataset/upload-transitions.js';
-import { RevisionManifests } from '../../../../src/service/history/revision-manifests.js';
-import { judgePastFiles } from '../../../../src/storage/catalog/history/record-history.js';
-import { fileWithBlob, recordBytes } from '../../../../src/storage/catalog/store-verification.js';
+import { ownManifestAt, revisionViews } from '../../../../src/service/history.js';
+import { judgePastFiles } from '../../../../src/storage/catalog/file-changes.js';
+import { fileWithBlob } from '../../../../src/storage/catalog/verification.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
@@ -39,11 +38,10 @@ onCatalogs((open) => {
     await restore(2);
     const recheck = (found: Inspection) =>
       catalog.change({ ...changeOf('a.jpg'), isActivity: false }, (group) => recordRecheck(group, 'a', found));
-    const manifests = new RevisionManifests(catalog);
     /** Whether the revisions are READY, as the list of revisions says, oldest first. */
     const listed = async () => {
       const dataset = (await catalog.dataset(key))!;
-      const views = await manifests.viewsOf(dataset, await catalog.revisions.page('d', { limit: 10 }));
+      const views = await revisionViews(catalog, dataset, await catalog.revisions.page('d', { limit: 10 }));
       return views.map(({ isReady }) => isReady).reverse();
     };
     /** The same, as the manifest of each says. */
@@ -51,7 +49,7 @@ onCatalogs((open) => {
       const dataset = (await catalog.dataset(key))!;
       const numbers = (await catalog.revisions.page('d')).map(({ number }) => number).reverse();
       return Promise.all(
-        numbers.map(async (number) => (await manifests.ownManifest(dataset, number)).status === 'READY'),
+        numbers.map(async (number) => (await ownManifestAt(catalog, dataset, number)).status === 'READY'),
       );
     };
     const rejected = async () => (await catalog.dataset(key))!.counts.rejected;
@@ -81,9 +79,9 @@ onCatalogs((open) => {
     await restore(3);
     expect(await listed()).toEqual([true, true, true, true, true]);
     const file = (await fileWithBlob(database, 'a'))!;
-    await recordBytes(file, LOST, { catalog, database, now: () => 100 });
+    await catalog.recordBytes(file, LOST, 100);
     expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
-    await recordBytes(file, undefined, { catalog, database, now: () => 101 });
+    await catalog.recordBytes(file, undefined, 101);
     expect(await read()).toEqual([true, true, true, true, true]);
   });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Author, StoredFile } from '../../../../src/dataset/dataset.js';
-import type { VersionedFile } from '../../../../src/dataset/history/revision-states.js';
+import type { VersionedFile } from '../../../../src/dataset/history/revisions.js';
 import { remove, type StemGroup, store } from '../../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
 import { recountUsage } from '../../../harness/recount-usage.js';

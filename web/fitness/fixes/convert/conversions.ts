@@ -1,10 +1,11 @@
-import { useSyncExternalStore } from 'react';
 import type { DatasetFile, TrainyardClient } from '../../../../src/client/client.js';
 import { nameForFormat, TakenNames } from '../../../../src/dataset/fix/media-names.js';
 import { FIX_ADVICE } from '../../../../src/dataset/problems.js';
-import { type Connect, newChangeId, signOutIfUnauthorized } from '../../../session/client.js';
+import { useDataset } from '../../../live/dataset.js';
+import { type Connect, newChangeId, signOutIfUnauthorized, useConnect } from '../../../session/client.js';
 import { recordChange } from '../../../undo/recent-change.js';
 import { countOf, messageOf } from '../../../ui/format.js';
+import { Store, warnBeforeLeaving } from '../../../ui/store.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
 
 /** An image that the trainer does not read or, with `to`, a file that gets another name. */
@@ -30,16 +31,16 @@ export interface Conversion {
 
 const IDLE: Conversion = { isRunning: false, done: 0, total: 0, faults: new Map() };
 
-// Kept outside the components, so that a conversion continues while the user visits another page.
-const conversions = new Map<string, Conversion>();
-const listeners = new Set<() => void>();
+const conversions = new Store<Conversion>();
 
-addEventListener('beforeunload', (event) => {
-  if ([...conversions.values()].some(({ isRunning }) => isRunning)) event.preventDefault();
-});
+warnBeforeLeaving(() => conversions.values().some(({ isRunning }) => isRunning));
 
-export function useConversion(datasetId: string): Conversion {
-  return useSyncExternalStore(subscribe, () => conversions.get(datasetId) ?? IDLE);
+/** The conversion of a dataset, and a function that starts one. */
+export function useConvert(datasetId: string) {
+  const connect = useConnect();
+  const { refetch } = useDataset(datasetId);
+  const convert = (images: readonly ImageToConvert[]) => void convertImages(images, { connect, datasetId, refetch });
+  return { ...(conversions.useValue(datasetId) ?? IDLE), convert };
 }
 
 interface ConversionOptions {
@@ -53,7 +54,7 @@ interface ConversionOptions {
  * Converts images sequentially in this browser. Each result is uploaded under the stem of its image, unless another file has
  * the name. Then the old image is removed, if it was not changed meanwhile.
  */
-export async function convertImages(images: readonly ImageToConvert[], options: ConversionOptions): Promise<void> {
+async function convertImages(images: readonly ImageToConvert[], options: ConversionOptions): Promise<void> {
   const { connect, datasetId, refetch } = options;
   const before = conversions.get(datasetId) ?? IDLE;
   if (before.isRunning || images.length === 0) return;
@@ -65,11 +66,11 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   const reading = client.status(datasetId).then(({ files }) => new TakenNames(files.map(({ filename }) => filename)));
   let converted = 0;
   const report = (done: number, isRunning: boolean) => {
-    put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
+    conversions.set({ isRunning, done, total: images.length, faults: new Map(faults) }, datasetId);
     // After each image, so that what was converted can be undone after a reload too.
     if (converted > 0) {
-      const isRenamed = images.every(({ to }) => to !== undefined);
-      const text = isRenamed
+      const areRenamed = images.every(({ to }) => to !== undefined);
+      const text = areRenamed
         ? `${countOf(converted, 'file')} renamed or copied.`
         : `${countOf(converted, 'image')} converted.`;
       recordChange(datasetId, { text, made: { changeId }, isUnfinished: isRunning });
@@ -123,14 +124,4 @@ function faultOf({ filename, original }: ImageToConvert, error: unknown): string
   if (!(error instanceof UnconvertibleImage)) return messageOf(error);
   const advice = error.canCommand ? ` ${FIX_ADVICE}` : '';
   return `${original?.name ?? filename} ${error.message}.${advice}`;
-}
-
-function put(datasetId: string, conversion: Conversion): void {
-  conversions.set(datasetId, conversion);
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
 }

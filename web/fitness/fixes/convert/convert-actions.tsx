@@ -1,24 +1,18 @@
 import { useState } from 'react';
+import type { Problem } from '../../../../src/client/client.js';
 import { stemOf } from '../../../../src/dataset/media.js';
-import { useDataset } from '../../../live/dataset.js';
-import { useConnect } from '../../../session/client.js';
+import { CONVERT_ADVICE, type ErrorProblemCode, type WarningCode } from '../../../../src/dataset/problems.js';
+import { type ImageToConvert, useConvert } from './conversions.js';
 import { WriteButton } from '../../../session/write-button.js';
+import { Alert } from '../../../ui/loaded.js';
 import { numberOf } from '../../../ui/format.js';
 import { chooseFiles } from '../../../upload/add-files/dropped-files.js';
-import { convertImages, type ImageToConvert, useConversion } from './conversions.js';
 
 const ACCEPTED = 'image/*,.heic,.heif';
 
-function useConvert(datasetId: string) {
-  const connect = useConnect();
-  const { refetch } = useDataset(datasetId);
-  return (images: readonly ImageToConvert[]) => void convertImages(images, { connect, datasetId, refetch });
-}
-
 /** Converts a stored image, or the original of a rejected one, which the user chooses. */
 export function ConvertButton({ datasetId, image }: { datasetId: string; image: ImageToConvert }) {
-  const convert = useConvert(datasetId);
-  const { isRunning } = useConversion(datasetId);
+  const { isRunning, convert } = useConvert(datasetId);
   const start = () => {
     if (image.stored !== undefined) return convert([image]);
     chooseFiles({ accept: ACCEPTED }, ([original]) => original && convert([{ ...image, original }]));
@@ -38,8 +32,7 @@ export function ConvertButton({ datasetId, image }: { datasetId: string; image: 
 
 /** Says what a conversion does, converts all images of a kind, and shows the progress. */
 export function ConvertAll({ datasetId, images }: { datasetId: string; images: readonly ImageToConvert[] }) {
-  const convert = useConvert(datasetId);
-  const { isRunning, done, total } = useConversion(datasetId);
+  const { isRunning, done, total, convert } = useConvert(datasetId);
   const [failure, setFailure] = useState('');
   const stored = images.filter((image) => image.stored !== undefined);
   const rejected = images.filter((image) => image.stored === undefined);
@@ -62,9 +55,7 @@ export function ConvertAll({ datasetId, images }: { datasetId: string; images: r
         <p role="status" className="empty:hidden">
           {isRunning ? `Converting ${numberOf(Math.min(done + 1, total))} of ${numberOf(total)} …` : ''}
         </p>
-        <p role="alert" className="text-bad empty:hidden">
-          {failure}
-        </p>
+        <Alert>{failure}</Alert>
       </div>
       {stored.length > 1 && (
         <WriteButton disabled={isRunning} onClick={() => convert(stored)}>
@@ -86,4 +77,29 @@ function originalOf({ filename }: ImageToConvert, files: readonly File[]): File 
   const found =
     named.find(({ name }) => name === filename) ?? named.find(({ name }) => stemOf(name) === stemOf(filename));
   return found?.file;
+}
+
+const CONVERTIBLE: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>(['NOT_AN_IMAGE', 'NOT_TRAINED_ON']);
+
+/** Which frame to keep is not certain, and what is damaged would lose pixels without a word. */
+const NOT_CERTAIN: ReadonlySet<string> = new Set<WarningCode>(['ANIMATED_IMAGE', 'MAY_BE_DAMAGED']);
+
+/** The files among these problems that become images for the trainer by a conversion. */
+export function convertibleNames(problems: readonly Problem[]): ReadonlySet<string> {
+  const left = new Set(problems.flatMap(({ code, filename }) => (NOT_CERTAIN.has(code) ? (filename ?? []) : [])));
+  return new Set(
+    problems.flatMap(({ code, filename, message }) =>
+      filename !== undefined && CONVERTIBLE.has(code) && message.includes(CONVERT_ADVICE) && !left.has(filename)
+        ? filename
+        : [],
+    ),
+  );
+}
+
+/** Whether a conversion fixes this problem, of those that a file may have. */
+export function isConvertible(
+  problem: Problem,
+  names: ReadonlySet<string>,
+): problem is Problem & { readonly filename: string } {
+  return problem.filename !== undefined && CONVERTIBLE.has(problem.code) && names.has(problem.filename);
 }

@@ -1,15 +1,17 @@
-import type { LinkSlot } from '../../../../src/dataset/dataset.js';
+import type { LinkSlot, Role } from '../../../../src/dataset/dataset.js';
 import type { PushFile } from '../../../../src/client/client.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-faults.js';
 import { slotWord } from '../../../live/slot-words.js';
+import { Alert } from '../../../ui/loaded.js';
 import { countOf, numberOf, shortListOf } from '../../../ui/format.js';
 import type { PreparedPart } from './prepare-pairs.js';
 
 /** A part of the folder, and the dataset that it becomes or is added to. */
 export interface NamedPart extends PreparedPart {
-  /** The name of the dataset. */
+  /** The name and the role of the dataset. */
   readonly name: string;
+  readonly role: Role;
   /** Why no dataset of this name can be made; `''` if one can. */
   readonly nameError: string;
 }
@@ -32,11 +34,7 @@ export function PartList({ parts }: { parts: readonly NamedPart[] }) {
             </span>
           </p>
           <p>{contentsTextOf(files, dataset !== undefined)}</p>
-          {nameError !== '' && (
-            <p role="alert" className="text-bad wrap-anywhere">
-              {nameError}
-            </p>
-          )}
+          <Alert>{nameError}</Alert>
           {part !== 'target' && proof !== undefined && <ProofLines proof={proof} slot={part} />}
         </li>
       ))}
@@ -76,27 +74,15 @@ function ProofLines({ proof, slot }: { proof: PairProof; slot: LinkSlot }) {
     extra.length > 0 && `No target for ${countOf(extra.length, noun)}: ${shortListOf(extra, MAX_NAMES)}.`,
     clip.length > 0 && `A clip, and no image, for ${countOf(clip.length, 'target')}: ${shortListOf(clip, MAX_NAMES)}.`,
   ];
-  if ([...errors, ...warnings].every((line) => line === false)) {
-    return <p className="text-good">Each target has its {noun}.</p>;
-  }
-  return (
-    <>
-      {errors.map(
-        (line) =>
-          line !== false && (
-            <p key={line} className="text-bad wrap-anywhere">
-              {line}
-            </p>
-          ),
-      )}
-      {warnings.map(
-        (line) =>
-          line !== false && (
-            <p key={line} className="text-warn wrap-anywhere">
-              {line}
-            </p>
-          ),
-      )}
-    </>
-  );
+  const lines = [
+    ...errors.map((line) => ({ line, isError: true })),
+    ...warnings.map((line) => ({ line, isError: false })),
+  ];
+  const shown = lines.filter(({ line }) => line !== false);
+  if (shown.length === 0) return <p className="text-good">Each target has its {noun}.</p>;
+  return shown.map(({ line, isError }) => (
+    <p key={String(line)} className={`wrap-anywhere ${isError ? 'text-bad' : 'text-warn'}`}>
+      {line}
+    </p>
+  ));
 }

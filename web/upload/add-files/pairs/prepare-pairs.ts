@@ -1,10 +1,13 @@
-import type { DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
-import type { LinkSlot } from '../../../../src/dataset/dataset.js';
+import type { Dataset, DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
+import type { LinkSlot, Role } from '../../../../src/dataset/dataset.js';
 import { isHiddenPath } from '../../../../src/dataset/import/entry-paths.js';
 import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
 import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
-import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-faults.js';
+import { pairFoldersOf, type PairPart } from '../../../../src/dataset/pairs/pair-folders.js';
+import { LINK_SLOTS } from '../../../../src/dataset/pairs/roles.js';
+import { messageOf } from '../../../ui/format.js';
+import { signOutIfUnauthorized } from '../../../session/client.js';
 import { groupedBy } from '../../../grouped-by.js';
 import { checkFiles, type RejectedFile } from '../check-files.js';
 import { type ComparedFiles, compareFiles } from '../compare-files.js';
@@ -116,4 +119,45 @@ function leftOut({ parts, outside }: DroppedPairs, compared: readonly ComparedFi
     rejected: [...compared.flatMap(({ rejected }) => rejected), ...seen.map(({ path }) => ({ path, reason }))],
     hidden: outside.length - seen.length + compared.reduce((sum, { hidden }) => sum + hidden, 0),
   };
+}
+
+interface PairedDatasets {
+  readonly target: { readonly id: string; readonly name: string };
+  readonly byPart: ReadonlyMap<PairPart, { readonly id: string; readonly name: string }>;
+  /** Those that did not exist before. */
+  readonly made: readonly Dataset[];
+}
+
+/**
+ * Makes the datasets that do not exist yet, and links all to the training dataset. Other links of it stay as they are. After
+ * a failure, none of the new datasets is left.
+ *
+ * @throws Error with the reason, such as a name that is taken
+ */
+export async function makePairedDatasets(
+  client: TrainyardClient,
+  existing: DatasetWithFiles | undefined,
+  parts: readonly (PreparedPart & { readonly name: string; readonly role: Role })[],
+): Promise<PairedDatasets> {
+  const byPart = new Map<PairPart, { id: string; name: string }>();
+  const made: Dataset[] = [];
+  try {
+    for (const { part, name, role, dataset } of parts) {
+      const own = dataset ?? (await client.create(name, { role }));
+      if (own !== dataset) made.push(own);
+      byPart.set(part, own);
+    }
+    const target = existing ?? byPart.get('target')!;
+    if (parts.some(({ part, dataset }) => part !== 'target' && dataset === undefined)) {
+      const known = existing?.links ?? {};
+      const idOf = (slot: LinkSlot) => byPart.get(slot)?.id ?? known[slot]?.dataset_id ?? null;
+      await client.pairs.setLinks(target.id, Object.fromEntries(LINK_SLOTS.map((slot) => [slot, idOf(slot)])));
+    }
+    return { target, byPart, made };
+  } catch (error) {
+    // The training dataset comes first: the others can be deleted only while none is linked to them.
+    for (const { id } of made) await client.remove(id).catch(() => {});
+    signOutIfUnauthorized(error);
+    throw new Error(`Nothing was uploaded. ${messageOf(error)}`, { cause: error });
+  }
 }

@@ -1,5 +1,4 @@
-import { InspectionError, StructureError } from '../../inspection-error.js';
-import { checkDimensions } from '../image-header.js';
+import { checkDimensions, InspectionError, StructureError } from '../../inspection-error.js';
 import type { HuffmanTable, HuffmanTables } from './huffman.js';
 
 const PROGRESSIVE = 0xc2;

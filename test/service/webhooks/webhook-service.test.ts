@@ -1,0 +1,254 @@
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { PendingFile } from '../../../src/dataset/dataset.js';
+import { remove, reserve, store } from '../../../src/dataset/upload-transitions.js';
+import { DatasetService } from '../../../src/service/datasets.js';
+import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { JobRunner } from '../../../src/service/jobs/job-runner.js';
+import { WebhookService } from '../../../src/service/webhooks/webhook-service.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Jobs } from '../../../src/storage/catalog/jobs.js';
+import { Webhooks } from '../../../src/storage/catalog/webhooks.js';
+import { laptop } from '../../harness/author.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
+import { eventually } from '../../harness/server.js';
+import { imageNamed } from '../../harness/stored-image.js';
+
+const SECOND = 1_000_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+/** The caption grace. It ends only when a test advances the clock. */
+const GRACE = HOUR;
+
+let receiver: Receiver;
+beforeEach(async () => {
+  receiver = await startReceiver();
+});
+afterEach(() => receiver.close());
+
+const received = (count: number) => eventually(() => (receiver.received.length >= count ? true : undefined));
+
+onEach(catalogs, (open) => {
+  /** An account with a webhook, unless `hooks` is 0, and the jobs of a server that is not started yet. */
+  const openAccount = async ({ hooks = 1 } = {}) => {
+    const { accountId, database } = await open();
+    let ahead = 0;
+    let ids = 0;
+    const errors: unknown[] = [];
+    const disabled: string[] = [];
+    const jobs = new Jobs(database);
+    const catalog = new Catalog(database, { blobGrace: 1, captionGrace: GRACE });
+    const now = () => Date.now() * 1000 + ahead;
+    const rules = { captionGrace: GRACE, leaseDuration: MINUTE };
+    const parts = { catalog, jobs, now, rules, newId: () => `id${++ids}` };
+    const dependencies = parts as unknown as ServiceDependencies;
+    const datasets = new DatasetService(dependencies);
+    /** Called before an announcement reads the files of a dataset. */
+    const reading: { before: () => Promise<unknown> } = { before: async () => {} };
+    const view: DatasetService['view'] = async (key) => {
+      await reading.before();
+      return datasets.view(key);
+    };
+    const service = new WebhookService(dependencies, {
+      ...{ database, allow: ['127.0.0.1'], datasets: { view }, userAgent: 'test' },
+      toWire: ({ dataset, status }) => ({ id: dataset.id, status }),
+      machineTime: () => Date.now() * 1000,
+      onAttempt: () => {},
+      onDisabled: ({ id }) => disabled.push(id),
+    });
+    const kinds = service.handlers.map(({ kind }) => kind);
+    const onError = (error: unknown) => errors.push(error);
+    const runner = new JobRunner({
+      ...parts,
+      handlers: service.handlers,
+      leaseDuration: MINUTE,
+      isAlone: true,
+      onError,
+    });
+    onTestFinished(() => runner.stop());
+    onTestFinished(() => expect(errors).toEqual([]));
+    const addHook = (path = '') => service.add({ accountId, url: `${receiver.url}${path}` });
+    for (let i = 0; i < hooks; i++) await addHook();
+    const create = (id: string) =>
+      catalog.createDataset({ id, accountId, role: 'control', name: id, createdAt: now() });
+    const change = (datasetId: string, name: string, transition: Parameters<Catalog['change']>[1]) =>
+      catalog.change(
+        { datasetId, filenames: [`${name}.jpg`], now: now(), isActivity: true, author: laptop },
+        transition,
+      );
+    /** Stores an image. A control needs no captions, so that its dataset is READY. */
+    const put = (datasetId: string, name: string, id = newFileId()) =>
+      change(datasetId, name, (group) => store(group, { ...imageNamed(name), id, datasetId }, undefined));
+    /** Reserves an upload that expires after two hours: the dataset is FAILED then. */
+    const reserveLink = (datasetId: string, name: string) => {
+      const upload = { state: 'pending', via: 'link', expectedBytes: 1, leaseUntil: null, leaseToken: null } as const;
+      const file = {
+        ...imageNamed(name),
+        id: newFileId(),
+        datasetId,
+        upload: { ...upload, expiresAt: now() + 2 * HOUR },
+      };
+      return change(datasetId, name, (group) => reserve(group, file as PendingFile));
+    };
+    const takeBack = (datasetId: string, name: string) =>
+      change(datasetId, name, (group) => remove(group, `${name}.jpg`));
+    /** Advances the clock, and resolves once all jobs that are due then have ended. */
+    const advance = async (micros: number) => {
+      ahead += micros;
+      jobs.wake();
+      await eventually(async () => {
+        const due = database.query
+          .selectFrom('job')
+          .select('key')
+          .where('kind', 'in', kinds)
+          .where((eb) => eb.or([eb('lease', 'is not', null), eb('due_at', '<=', now())]));
+        return (await due.executeTakeFirst()) === undefined ? true : undefined;
+      });
+    };
+    const events = () => receiver.events().map(({ type, data }) => `${type} ${data.id}`);
+    return {
+      ...{ accountId, database, catalog, jobs, service, runner, disabled, webhooks: new Webhooks(database) },
+      ...{ addHook, reading, create, put, reserveLink, takeBack, advance, events },
+    };
+  };
+  let fileIds = 0;
+  const newFileId = () => `file${++fileIds}`;
+
+  test('a change and a deletion that no process has noticed before a crash are delivered after the start', async () => {
+    const { accountId, catalog, runner, create, put, advance, events } = await openAccount();
+    for (const id of ['dogs', 'cats']) await create(id);
+    await put('dogs', 'a');
+    await catalog.deleteDataset({ accountId, id: 'cats' }, 5);
+    runner.start();
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.deleted cats', 'dataset.ready dogs']);
+  });
+
+  test('many changes are one event, and a status that did not last the grace is none', async () => {
+    const { runner, create, put, reserveLink, takeBack, advance, events } = await openAccount();
+    await create('dogs');
+    runner.start();
+    await put('dogs', 'a');
+    await advance(GRACE / 2);
+    await put('dogs', 'b');
+    await advance(GRACE / 2);
+    expect(events()).toEqual([]);
+    // READY for half of the grace, then UPLOADING until the upload is withdrawn.
+    await reserveLink('dogs', 'c');
+    await advance(GRACE);
+    expect(events()).toEqual([]);
+    await takeBack('dogs', 'c');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs']);
+  });
+
+  test('a change while the event before it is recorded replaces that event', async () => {
+    const { runner, reading, create, put, advance, events } = await openAccount();
+    await create('dogs');
+    await put('dogs', 'a');
+    reading.before = async () => {
+      reading.before = async () => {};
+      await put('dogs', 'b');
+    };
+    runner.start();
+    await advance(GRACE);
+    expect(events()).toEqual([]);
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs']);
+  });
+
+  test('a dataset becomes FAILED as time passes; READY with the same files is an event only after that', async () => {
+    const { runner, create, put, reserveLink, takeBack, advance, events } = await openAccount();
+    await create('dogs');
+    await put('dogs', 'a', 'a');
+    runner.start();
+    await advance(GRACE);
+    await put('dogs', 'b');
+    await takeBack('dogs', 'b');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs']);
+    await reserveLink('dogs', 'c');
+    await advance(GRACE);
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs']);
+    await takeBack('dogs', 'c');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs', 'dataset.ready dogs']);
+  });
+
+  test('what was READY before the first webhook causes no event, and what waited for an upload then does', async () => {
+    const { runner, addHook, create, put, reserveLink, advance, events } = await openAccount({ hooks: 0 });
+    for (const id of ['dogs', 'cats']) await create(id);
+    await put('dogs', 'a');
+    await reserveLink('cats', 'a');
+    runner.start();
+    await advance(GRACE);
+    await addHook();
+    await advance(2 * GRACE);
+    expect(events()).toEqual(['dataset.failed cats']);
+    await put('dogs', 'b');
+    await advance(GRACE);
+    expect(events()).toEqual(['dataset.failed cats', 'dataset.ready dogs']);
+  });
+
+  test('requests are signed with the time of the machine, also while the clock of the service is ahead of it', async () => {
+    const { accountId, service, runner, advance } = await openAccount({ hooks: 0 });
+    const { id, secret } = await service.add({ accountId, url: receiver.url });
+    await service.test({ accountId, id });
+    runner.start();
+    await advance(HOUR);
+    expect(receiver.received.map((request) => isSigned(request, secret))).toEqual([true]);
+  });
+
+  /** A webhook whose first request is in flight. */
+  const openUnanswered = async () => {
+    const opened = await openAccount();
+    const [hook] = await opened.service.list(opened.accountId);
+    const unanswered: ServerResponse[] = [];
+    receiver.answer = (response) => unanswered.push(response);
+    for (let i = 0; i < 2; i++) await opened.service.test(hook!);
+    opened.runner.start();
+    await received(1);
+    const answer = async (status: number) => {
+      unanswered.shift()?.writeHead(status).end();
+      await eventually(() => (opened.runner.inFlight('deliver') === 0 || unanswered.length > 0 ? true : undefined));
+    };
+    const states = async () =>
+      (await opened.webhooks.deliveries(hook!.id)).map(({ attempts, answer: status }) => [attempts, status]).sort();
+    return { ...opened, hook: hook!, answer, states };
+  };
+
+  test('the requests of a webhook are sent one at a time; a failed one is sent again after a pause', async () => {
+    const { answer, states, advance } = await openUnanswered();
+    await answer(500);
+    await received(2);
+    await answer(204);
+    expect([receiver.received.length, await states()]).toEqual([
+      2,
+      [
+        [1, 204],
+        [1, 500],
+      ],
+    ]);
+    receiver.answer = (response) => response.writeHead(204).end();
+    await advance(10 * SECOND);
+    expect(await states()).toEqual([
+      [1, 204],
+      [2, 204],
+    ]);
+    const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+    expect([ids.length, new Set(ids).size]).toEqual([3, 2]);
+  });
+
+  test.each([
+    ['disables the webhook', undefined, 1],
+    ['does not disable a webhook that has another URL by then', 'https://127.0.0.1:1/', 0],
+  ])('a receiver that answers that it is gone %s', async (_, url, count) => {
+    const { service, hook, answer, disabled } = await openUnanswered();
+    if (url !== undefined) await service.change(hook, { url });
+    await answer(410);
+    const [found] = await service.list(hook.accountId);
+    expect([found?.disabledAt !== null, disabled.length]).toEqual([count === 1, count]);
+  });
+});

@@ -1,0 +1,146 @@
+import { useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
+import type { DatasetFile, DatasetWithFiles, DownloadLinks } from '../../../src/client/client.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
+import { useLinks } from '../../live/dataset.js';
+import type { ImageAnalysis } from './image-analysis.js';
+
+/** Up to this many images are analyzed without a click. */
+const MAX_AUTOMATIC = 2000;
+
+/** The worker decodes one image while the thumbnails of the others are fetched. */
+const CONCURRENT_IMAGES = 4;
+
+/** Between two updates of the displayed progress. */
+const SHOW_EVERY_MS = 100;
+
+export interface AnalyzedImage {
+  readonly file: DatasetFile;
+  readonly analysis: ImageAnalysis;
+}
+
+interface AnalysisProgress {
+  readonly state: 'idle' | 'running' | 'cancelled';
+  readonly done: number;
+  readonly total: number;
+  /** Images whose thumbnails could not be fetched in this run; a later run may succeed. */
+  readonly failed: number;
+}
+
+/** The analyses of a dataset's images. Of several files with the same bytes, only the first counts. */
+export interface ImageAnalyses {
+  readonly progress: AnalysisProgress;
+  readonly analyzed: readonly AnalyzedImage[];
+  /** Number of images that have not been analyzed yet. */
+  readonly remaining: number;
+  /** Number of images that can't be analyzed, because the service makes no thumbnail of them. */
+  readonly withoutThumbnail: number;
+  /** Analyzes the remaining images; `undefined` while a run can't start. */
+  readonly start: (() => void) | undefined;
+  readonly cancel: () => void;
+}
+
+/** By SHA-256, kept until the page is closed; `undefined` for an image without a thumbnail. */
+const analyses = new Map<string, ImageAnalysis | undefined>();
+
+/** Analyzes the images of a dataset in the background: most datasets at once, a large one when `start` is called. */
+export function useImageAnalysis({ id, status }: DatasetWithFiles, images: readonly DatasetFile[]): ImageAnalyses {
+  const links = useLinks(id);
+  const [progress, setProgress] = useState<AnalysisProgress>({ state: 'idle', done: 0, total: 0, failed: 0 });
+  const stopping = useRef<AbortController>(undefined);
+  const { state } = progress;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: there are new analyses when a run has ended
+  const { analyzed, remaining, withoutThumbnail } = useMemo(() => sortOut(images), [images, state]);
+
+  const canStart = links !== undefined && state !== 'running' && remaining.length > 0;
+  const start = async () => {
+    const stop = new AbortController();
+    stopping.current = stop;
+    await analyzeImages(remaining, { links: links!, signal: stop.signal, onProgress: setProgress });
+  };
+  const startAutomatically = useEffectEvent(() => void start());
+  const isAutomatic =
+    canStart &&
+    remaining.length <= MAX_AUTOMATIC &&
+    status !== 'UPLOADING' &&
+    state === 'idle' &&
+    progress.failed === 0;
+  useEffect(() => {
+    if (isAutomatic) startAutomatically();
+  }, [isAutomatic]);
+  useEffect(() => () => stopping.current?.abort(), []);
+  return {
+    progress,
+    analyzed,
+    remaining: remaining.length,
+    withoutThumbnail,
+    start: canStart ? () => void start() : undefined,
+    cancel: () => stopping.current?.abort(),
+  };
+}
+
+interface RunOptions {
+  readonly links: DownloadLinks;
+  /** Ends the run, which keeps its results so far. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: AnalysisProgress) => void;
+}
+
+/** Fetches thumbnails, and analyzes them in a worker. */
+async function analyzeImages(images: readonly DatasetFile[], { links, signal, onProgress }: RunOptions): Promise<void> {
+  const worker = new Worker(new URL('./analysis.worker.ts', import.meta.url), { type: 'module' });
+  let [done, failed, shownAt] = [0, 0, 0];
+  const show = (state: AnalysisProgress['state']) => {
+    shownAt = performance.now();
+    onProgress({ state, done, total: images.length, failed });
+  };
+  show('running');
+  await forEachConcurrent(images, CONCURRENT_IMAGES, async (file) => {
+    if (signal.aborted) return;
+    const thumbnail = await fetchThumbnail(links.thumbnail(file), signal);
+    if (signal.aborted) return;
+    if (thumbnail === 'failed') failed++;
+    else analyses.set(file.sha256, thumbnail === 'none' ? undefined : await analyzedIn(worker, thumbnail));
+    done++;
+    if (performance.now() - shownAt >= SHOW_EVERY_MS) show('running');
+  });
+  worker.terminate();
+  show(signal.aborted ? 'cancelled' : 'idle');
+}
+
+function analyzedIn(worker: Worker, thumbnail: Blob): Promise<ImageAnalysis | undefined> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = ({ data }: MessageEvent<ImageAnalysis | undefined>) => {
+      port1.close();
+      resolve(data);
+    };
+    worker.postMessage(thumbnail, [port2]);
+  });
+}
+
+async function fetchThumbnail(url: string, signal: AbortSignal): Promise<Blob | 'none' | 'failed'> {
+  try {
+    const response = await fetch(url, { signal });
+    if (response.ok) return await response.blob();
+    // The service makes no thumbnails of some types, and a second request would get the same answer.
+    return response.status === 404 ? 'none' : 'failed';
+  } catch {
+    return 'failed';
+  }
+}
+
+function sortOut(images: readonly DatasetFile[]) {
+  const analyzed: AnalyzedImage[] = [];
+  const remaining: DatasetFile[] = [];
+  let withoutThumbnail = 0;
+  const known = new Set<string>();
+  for (const file of images) {
+    if (known.has(file.sha256)) continue;
+    known.add(file.sha256);
+    const analysis = analyses.get(file.sha256);
+    if (analysis !== undefined) analyzed.push({ file, analysis });
+    else if (analyses.has(file.sha256)) withoutThumbnail++;
+    else remaining.push(file);
+  }
+  return { analyzed, remaining, withoutThumbnail };
+}

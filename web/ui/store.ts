@@ -1,0 +1,39 @@
+import { useSyncExternalStore } from 'react';
+
+/** Values outside of all components, by a key such as the id of a dataset. They stay while the user visits another page. */
+export class Store<T> {
+  #values: ReadonlyMap<string, T> = new Map();
+  readonly #listeners = new Set<() => void>();
+
+  get(key = ''): T | undefined {
+    return this.#values.get(key);
+  }
+
+  values(): readonly T[] {
+    return [...this.#values.values()];
+  }
+
+  /** `undefined` removes the value. */
+  set(value: T | undefined, key = ''): void {
+    const others = [...this.#values].filter(([other]) => other !== key);
+    this.#values = new Map(value === undefined ? others : [...others, [key, value]]);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** The value in a component, which is rendered again when it changes. */
+  useValue(key = ''): T | undefined {
+    return useSyncExternalStore(this.#subscribe, () => this.get(key));
+  }
+
+  readonly #subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+}
+
+/** Asks before the page is left while work of this tab goes on. */
+export function warnBeforeLeaving(isWorking: () => boolean): void {
+  addEventListener('beforeunload', (event) => {
+    if (isWorking()) event.preventDefault();
+  });
+}
