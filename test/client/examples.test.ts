@@ -17,9 +17,7 @@ declare const image: HTMLImageElement;
 declare const video: HTMLVideoElement;
 `;
 
-const documented = ['client', 'download-links', 'calls'].flatMap((file) =>
-  classesIn(`src/client/${file}.ts`),
-);
+const documented = ['client', 'download-links', 'calls'].flatMap((file) => classesIn(`src/client/${file}.ts`));
 
 /** The public classes of a file, with the code of their `@example`. */
 function classesIn(path: string): { name: string; example: string | undefined }[] {
