@@ -1,27 +1,37 @@
 import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { COMBINATIONS, IS_ALL, IS_QUICK } from './test/harness/available.js';
 import { HANGS_AFTER_MS } from './test/harness/hangs-after.js';
 
-/** Tests of rules: they start nothing and set nothing, so they share their modules. */
+/** Tests of rules: they start nothing. */
 const RULES = ['test/dataset/**/*.test.ts', 'test/api/**/*.test.ts'];
 
 /** Tests of the page, which share a browser and a server. */
 const PAGE = ['test/web/**/*.test.ts'];
 
 /** Tests that make their own load, or whose deadlines assume that no other test shares the cores. */
-const ALONE = [
-  'test/faults/{connections,early-refusals,hostile-media,hostile-worst,import-memory,instances,memory,memory-limit,slow,stop}.test.ts',
-];
+const ALONE = ['test/faults/{early-refusals,hostile-media,hostile-worst,slow}.test.ts'];
 
 /** Tests of the API, which `npm run test:all` also runs on Postgres and S3. */
 const API = [
   ...readdirSync(new URL('test/server', import.meta.url))
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => `test/server/${name}`),
-  'test/client/client.test.ts',
+  'test/{acceptance,client/client}.test.ts',
   'test/fuzz/history/history.test.ts',
 ];
+
+/** Small files that take long. Vitest would begin them last, since it begins with the largest. */
+const FIRST = /test\/(acceptance|release|faults\/import-memory|packaging\/npm-package)\.test\.ts$/;
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isFirst = ({ moduleId }: TestSpecification) => FIRST.test(moduleId);
+    return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))];
+  }
+}
 
 /** Left out of `npm run test:quick`: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
@@ -54,16 +64,22 @@ export default defineConfig({
     ],
     // One more than the cores, since tests also wait: for jobs, timeouts and files.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // For a test that hangs. On a busy machine, backups and decodes of clips take minutes.
     testTimeout: 600_000,
+    // A process for each file and all that it imports would cost minutes. Files undo what they change in their process.
+    isolate: false,
+    setupFiles: ['test/harness/after-each-file.ts'],
     hookTimeout: 600_000,
     // The default of a second is too short for a page on a busy machine.
     expect: { poll: { timeout: HANGS_AFTER_MS } },
     projects: [
-      projectOf('rules', RULES, { isolate: false }),
-      projectOf('page', PAGE, { globalSetup: ['test/harness/shared-site.ts', 'test/harness/shared-ceph.ts'] }),
+      projectOf('rules', RULES),
+      projectOf('page', PAGE, {
+        globalSetup: ['shared-browser', 'shared-server', 'shared-ceph'].map((name) => `test/harness/${name}.ts`),
+      }),
       projectOf('service', ['test/**/*.test.ts'], {
-        ...BACK_ENDS,
+        globalSetup: [...BACK_ENDS.globalSetup, 'test/harness/shared-server.ts'],
         exclude: [...RULES, ...PAGE, ...ALONE, ...(IS_QUICK ? NOT_QUICK : [])],
       }),
       projectOf('alone', ALONE, { ...BACK_ENDS, maxWorkers: 1, sequence: { groupOrder: 1 } }),

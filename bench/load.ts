@@ -1,5 +1,5 @@
 import { open, readFile } from 'node:fs/promises';
-import { BASE_PATH } from '../src/api/base-path.js';
+import { BASE_PATH } from '../src/api/limits.js';
 import { onJob } from './child.js';
 import { Connection, mustSucceed } from './connection.js';
 

@@ -49,7 +49,7 @@ function bundleProgram(name, { groups } = {}) {
   });
 }
 
-/** The names that are given to `programFile` (`src/program-file.ts`). */
+/** The names that are given to `programFile` (`src/version.ts`). */
 function startedPrograms() {
   const sources = readdirSync(src, { recursive: true }).filter((path) => path.endsWith('.ts'));
   const calls = sources.flatMap((path) => [

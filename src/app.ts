@@ -6,9 +6,9 @@ import { recordPresignedUpload } from './server/audit.js';
 import { listeningUrls } from './server/listening-urls.js';
 import { Metrics } from './server/metrics.js';
 import type { Handlers } from './server/register-routes.js';
-import { sessionHandlers, shareHandlers, tokenHandlers } from './server/routes/account.js';
+import { accountHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
-import { datasetHandlers, groupHandlers, pairHandlers, recheckHandlers } from './server/routes/datasets.js';
+import { datasetHandlers } from './server/routes/datasets.js';
 import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
@@ -16,11 +16,11 @@ import { historyHandlers } from './server/routes/history.js';
 import { operationHandlers } from './server/routes/operations.js';
 import { tarHandlers } from './server/routes/tar.js';
 import { sendJsonWith } from './server/routes/text-lists.js';
-import { uploadHandlers, writeHandlers } from './server/routes/uploads.js';
+import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
-import { sessionCookieName } from './server/session.js';
-import { datasetToWire } from './server/to-wire.js';
+import { sessionCookieName } from './server/auth.js';
+import { datasetToWire } from './server/wire.js';
 import { AuditLog } from './service/audit/audit-log.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { FileRemovals } from './service/bulk/file-removals.js';
@@ -45,7 +45,7 @@ import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { Loop } from './service/jobs/loop.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
-import { Quota } from './service/limits/quota.js';
+import { Quota } from './service/limits/limits.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { PairService } from './service/pair-service.js';
@@ -94,9 +94,11 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const inspection = await openInspection(config, logger);
   const metrics = new Metrics();
   const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
-  const services = await makeServices(config, { storage, inspection, metrics, logger });
-  const jobRunner = makeJobRunner(config, { storage, services, inspection, metrics, auditLog, logger });
-  measure(metrics, { storage, services, inspection, jobRunner });
+  const basis = { config, logger, storage, inspection, metrics, auditLog };
+  const parts: Parts = { ...basis, services: await makeServices(basis) };
+  const { services } = parts;
+  const jobRunner = makeJobRunner(parts);
+  measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
   storage.catalog.changes.onAnyChange(
     () => jobs.wake(),
@@ -105,7 +107,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
-    handlers: makeHandlers(config, { storage, services, inspection, metrics, http }),
+    handlers: makeHandlers(parts, http),
     ...{ accounts, now, auditLog, publicUrl },
     readLinks: services.readLinks,
     sessionCookie: services.sessionCookie,
@@ -148,7 +150,20 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 }
 
 type Inspection = Awaited<ReturnType<typeof openInspection>>;
-type Services = Awaited<ReturnType<typeof makeServices>>;
+
+/** What services are made of. */
+interface Basis {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly storage: Storage;
+  readonly inspection: Inspection;
+  readonly metrics: Metrics;
+  readonly auditLog: AuditLog | undefined;
+}
+
+interface Parts extends Basis {
+  readonly services: Awaited<ReturnType<typeof makeServices>>;
+}
 
 /** Clip decoders are found when they are first needed. */
 async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, logger: Logger) {
@@ -196,14 +211,7 @@ async function openAuditLog(
   return auditLog;
 }
 
-interface ServiceParts {
-  readonly storage: Storage;
-  readonly inspection: Inspection;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
-
-async function makeServices(config: Config, { storage, inspection, metrics, logger }: ServiceParts) {
+async function makeServices({ config, storage, inspection, metrics, logger }: Basis) {
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
@@ -264,13 +272,8 @@ async function makeServices(config: Config, { storage, inspection, metrics, logg
   };
 }
 
-interface JobParts extends ServiceParts {
-  readonly services: Services;
-  readonly auditLog: AuditLog | undefined;
-}
-
-function makeJobRunner(config: Config, parts: JobParts): JobRunner {
-  const { storage, services, inspection, logger } = parts;
+function makeJobRunner(parts: Parts): JobRunner {
+  const { config, storage, services, inspection, logger } = parts;
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
@@ -316,7 +319,7 @@ function makeJobRunner(config: Config, parts: JobParts): JobRunner {
 }
 
 /** Nothing else records uploads that went to the bucket. */
-function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): JobHandler {
+function finalizePresigned({ services, metrics, auditLog, logger }: Parts): JobHandler {
   const { core } = services;
   return finalizeUploadJob(core, {
     onFinalized: (file, sizeBytes) => {
@@ -333,15 +336,8 @@ function finalizePresigned({ services, metrics, auditLog, logger }: JobParts): J
   });
 }
 
-interface MeasuredParts {
-  readonly storage: Storage;
-  readonly services: Services;
-  readonly inspection: Inspection;
-  readonly jobRunner: JobRunner;
-}
-
 /** For what is counted outside of the HTTP server. */
-function measure(metrics: Metrics, { storage, services, inspection, jobRunner }: MeasuredParts): void {
+function measure({ metrics, storage, services, inspection }: Parts, jobRunner: JobRunner): void {
   const { pool } = inspection;
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
   const uploadsInFlight = () => services.uploadQuota.held;
@@ -354,12 +350,8 @@ function measure(metrics: Metrics, { storage, services, inspection, jobRunner }:
   metrics.limit('inspectionProcesses', pool.size);
 }
 
-interface HandlerParts extends Omit<ServiceParts, 'logger'> {
-  readonly services: Services;
-  readonly http: HttpServer;
-}
-
-function makeHandlers(config: Config, { storage, services, inspection, metrics, http }: HandlerParts): Handlers {
+function makeHandlers(parts: Parts, http: HttpServer): Handlers {
+  const { config, storage, services, inspection, metrics } = parts;
   const { accounts, catalog, blobs, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;
@@ -372,26 +364,25 @@ function makeHandlers(config: Config, { storage, services, inspection, metrics, 
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const urls = () => listeningUrls(http.app.addresses());
-  const tokens = { accounts, datasets, limits: limits.account, publicUrl, listeningUrls: urls, now };
+  const [pairs, rechecks] = [new PairService(core), new RecheckService(core, storage.rechecks)];
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ datasets, history, stopping, ...watch }),
-    ...groupHandlers(core),
-    ...pairHandlers({ datasets, pairs: new PairService(core) }),
-    ...recheckHandlers(new RecheckService(core, storage.rechecks)),
+    ...datasetHandlers({ catalog, datasets, history, pairs, rechecks, stopping, now, ...watch }),
     ...eventHandlers({ datasets, accounts, now, holdUnsent, stopping, ...watch }),
-    ...uploadHandlers({ uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now }),
-    ...writeHandlers({ captionWrites, removals: new FileRemovals(core) }),
+    ...uploadHandlers({
+      ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
+      ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },
+    }),
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
-    ...tokenHandlers(tokens),
-    ...shareHandlers(tokens),
-    ...sessionHandlers({ accounts, failedLogins, sessionCookie, now }),
+    ...accountHandlers({
+      ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
+      ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },
+    }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({
       ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },

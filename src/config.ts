@@ -78,17 +78,18 @@ export function loadConfig(
 export type Config = ReturnType<typeof configOf> & { readonly captionEndpoints: readonly CaptionEndpoint[] };
 
 function configOf(values: Values, environment: Record<string, string | undefined>) {
-  const { presignAccessKeyId: accessKeyId, presignSecretAccessKey: secretAccessKey } = values;
+  const { presignAccessKeyId: accessKeyId, presignSecretAccessKey: secretAccessKey, maxDatasetFiles } = values;
+  const { databaseUrl, host, port, publicUrl, mountRoot, auditLog, logLevel } = values;
+  const { idleSeconds, stopSeconds, inspectionProcesses } = values;
   return {
+    ...{ databaseUrl, host, port, publicUrl, mountRoot, auditLog, logLevel },
+    ...{ idleSeconds, stopSeconds, inspectionProcesses },
     dataFolder: values.data,
-    databaseUrl: values.databaseUrl,
     blobs: values.blobsUrl ?? { kind: 'disk' as const },
     linkCredentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     spoolFolder: values.spool ?? dataFolderPaths(values.data).spool,
-    host: values.host,
-    port: values.port,
-    publicUrl: values.publicUrl,
     trustedProxies: values.trustedProxies ?? [],
+    webhookAllow: values.webhookAllow ?? [],
     rules: {
       captionGrace: values.captionGraceSeconds * MICROS_PER_SECOND,
       linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
@@ -98,18 +99,11 @@ function configOf(values: Values, environment: Record<string, string | undefined
     },
     limits: {
       account: { bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
-      maxDatasetFiles: values.maxDatasetFiles,
+      maxDatasetFiles,
       accountRequestsPerSecond: ACCOUNT_REQUESTS_PER_SECOND,
     },
-    auditLog: values.auditLog,
-    webhookAllow: values.webhookAllow ?? [],
-    mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
     historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,
-    idleSeconds: values.idleSeconds,
-    stopSeconds: values.stopSeconds,
-    inspectionProcesses: values.inspectionProcesses,
     ffmpeg: ffmpegChoiceOf(values.ffmpeg, environment.PATH),
-    logLevel: values.logLevel,
   };
 }

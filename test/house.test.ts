@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8565,
-  server: 3960,
-  client: 1865,
-  api: 1980,
+  cli: 8455,
+  server: 3850,
+  client: 1795,
+  api: 1975,
   service: 9560,
   storage: 8705,
-  dataset: 8535,
+  dataset: 8655,
   '.': 1105,
 };
 

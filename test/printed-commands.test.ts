@@ -44,7 +44,7 @@ let home: string;
 let receiver: Receiver;
 /** Writes captions. */
 let model: DialectServer;
-const helpOf = new Map<string, string>();
+let helpOf: ReadonlyMap<string, string> = new Map();
 const noBrowser = whyNoBrowser();
 /** Each with the page that shows it; none without a browser. */
 let onPage: ReadonlyMap<string, string> = new Map();
@@ -83,12 +83,13 @@ beforeAll(async () => {
     { name: '01.caption', bytes: 'A wagon.' },
   ];
   await writeFile(join(home, 'wagons.zip'), zipOf(wagon));
+  await writeFile(join(home, 'table.csv'), 'file_name,text\nphotos_01.jpg,wagon 1\n');
   for (const folder of ['kohya/10_red wagon', 'hf-export']) {
     await mkdir(join(home, folder), { recursive: true });
     await writeFile(join(home, folder, image), picture);
     await writeFile(join(home, folder, 'metadata.csv'), table);
   }
-  await readHelp();
+  helpOf = new Map(await readHelp());
   if (noBrowser !== undefined) return;
   const browser = await startBrowser();
   // An account of its own: examples delete and rename the datasets of the other.
@@ -156,6 +157,8 @@ async function prepare(): Promise<Names> {
     [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
     [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
     [/\bmistake\b/g, 'photos'],
+    // An export writes it too, and replaces no file.
+    [/import photos\.csv/g, 'import table.csv photos'],
     [/\/workspace\/datasets|\/app\/ai-toolkit\/datasets/g, 'datasets'],
     [/(\.\/data|\/srv\/trainyard)\b/g, server.dataFolder],
     [/\/mnt\/nas\/trainyard/g, 'backup'],
@@ -186,16 +189,17 @@ async function printedLines(): Promise<Map<string, string>> {
   return lines;
 }
 
-/** The help texts of the command and of all commands below it. */
-async function readHelp(command: readonly string[] = []): Promise<void> {
+/** The help texts of the command and of all commands below it, by name. */
+async function readHelp(command: readonly string[] = []): Promise<(readonly [string, string])[]> {
   const { stdout } = await trainyard([...command, '--help']);
-  helpOf.set(['trainyard', ...command].join(' '), stdout);
+  const below: string[] = [];
   // The commands stand in groups, each under a title of its own.
   for (const [, title = '', lines = ''] of stdout.matchAll(/^(\S.*):\n((?: {2}.*\n)+)/gm)) {
     if (/^(Options|Arguments|Examples|Exit codes)$/.test(title)) continue;
-    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm))
-      if (name !== 'help') await readHelp([...command, name]);
+    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm)) if (name !== 'help') below.push(name);
   }
+  const helps = await Promise.all(below.map((name) => readHelp([...command, name])));
+  return [[['trainyard', ...command].join(' '), stdout], ...helps.flat()];
 }
 
 /** The line as it is run: names as they are here, without comments and explanations. */
@@ -255,7 +259,7 @@ describe('every command that is printed', () => {
     const failed: string[] = [];
     for (const [line, where] of lines) {
       const cwd = await temporaryFolder();
-      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip'])
+      for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip', 'table.csv'])
         await cp(join(home, folder), join(cwd, folder), { recursive: true });
       const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);

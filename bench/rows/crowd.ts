@@ -1,4 +1,4 @@
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { gatherCrowd } from '../crowd.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';

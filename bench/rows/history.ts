@@ -1,6 +1,6 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { discardServer, startServer, type TestServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { EmptyInstallation } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrainyardClient } from '../../src/client/client.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { COMMAND, discardServer, startServer } from '../../test/harness/server.js';
 import { inChild } from '../child.js';
 import { Connection, mustSucceed } from '../connection.js';

@@ -12,18 +12,10 @@ export const wireAccount = z
     token: z.object({
       id: z.string(),
       read_only: z.boolean(),
-      datasets: z
-        .array(z.string())
-        .nullable()
-        .meta({ description: 'The ids of the datasets that the token is bound to.' }),
-      expires_at: wireTime
-        .nullable()
-        .meta({ description: 'The end of the token, or of the session if that is earlier.' }),
+      datasets: z.array(z.string()).nullable().describe('The ids of the datasets that the token is bound to.'),
+      expires_at: wireTime.nullable().describe('The end of the token, or of the session if that is earlier.'),
     }),
-    session_id: z
-      .string()
-      .nullable()
-      .meta({ description: 'The session of the page; null for a request with a token.' }),
+    session_id: z.string().nullable().describe('The session of the page; null for a request with a token.'),
     usage: wireTotals
       .extend({
         history_bytes: z.number().meta({

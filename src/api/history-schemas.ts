@@ -16,10 +16,9 @@ export const wireRevision = z
       .object({ id: z.string(), name: z.string() })
       .nullable()
       .meta({ description: 'The token that made it; null if it is unknown.' }),
-    how: wordOf(['upload', 'delete', 'edit', 'bulk', 'push', 'restore', 'undo', 'import', 'caption']).meta({
-      description:
-        'upload, delete: single requests. edit: an edit on the page. bulk: one action on many files. push: `trainyard push`. restore: an earlier revision was restored. undo: the changes of a revision were reversed. import: what was there before the history began. caption: a run of captions by a model, which the name of `token` tells.',
-    }),
+    how: wordOf(['upload', 'delete', 'edit', 'bulk', 'push', 'restore', 'undo', 'import', 'caption']).describe(
+      'upload, delete: single requests. edit: an edit on the page. bulk: one action on many files. push: `trainyard push`. restore: an earlier revision was restored. undo: the changes of a revision were reversed. import: what was there before the history began. caption: a run of captions by a model, which the name of `token` tells.',
+    ),
     change_id: z.string().nullable().meta({
       description: 'The id that the client gave its changes in the header `Trainyard-Change`; null if it gave none.',
     }),
@@ -96,9 +95,7 @@ export const wireUndone = z
   .object({
     revision: wireRevision.nullable().describe('The new revision; null if nothing was to be changed.'),
     undone: z.array(z.string()).meta({ description: 'The files that are now as before the revision, by name.' }),
-    kept: z
-      .array(z.string())
-      .meta({ description: 'The files that were changed again since, and were left as they are.' }),
+    kept: z.array(z.string()).describe('The files that were changed again since, and were left as they are.'),
   })
   .meta({ id: 'Undone' });
 

@@ -1,3 +1,9 @@
+/** Without a trailing slash. */
+export const BASE_PATH = '/prod/v1/trainers/datasets';
+
+/** Marks requests of the page: the id of its session, or 1 while it does not know one. */
+export const PAGE_HEADER = 'trainyard-page';
+
 /** For `POST …/upload`; multipart framing does not count. */
 export const MAX_DIRECT_BYTES = 150_000_000;
 

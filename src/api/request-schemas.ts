@@ -10,7 +10,7 @@ import {
   MAX_WAIT_SECONDS,
 } from './limits.js';
 import { FILE_KINDS } from './schemas.js';
-import { rawName, storedText, text, wireRole, wireStatus } from './values.js';
+import { nameList, rawName, storedText, text, wireRole, wireStatus } from './values.js';
 
 /* Bodies of our own routes have no further fields, so that no misspelt restriction is ignored; the hosted API's may have. */
 
@@ -19,10 +19,9 @@ const role = z.enum(ROLES).meta({ description: wireRole.description });
 
 export const createBody = z
   .object({
-    name: rawName.nullish().meta({
-      description:
-        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
-    }),
+    name: rawName
+      .nullish()
+      .describe('Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.'),
     role: role.nullish().meta({ description: '`training` if omitted.' }),
   })
   .nullish();
@@ -54,7 +53,7 @@ export const uploadLinksBody = z.object({
   }),
 });
 
-export const filenames = z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST);
+const filenames = nameList.min(1);
 
 /** Checked one by one, as sizes are. */
 const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });
@@ -117,10 +116,9 @@ export const statusQuery = z.object({
 });
 
 export const eventsQuery = z.object({
-  linked: trueOrFalse.meta({
-    description:
-      '`true`: also send the events of the controls and the mask that the dataset is linked to, each with the `id` of its dataset.',
-  }),
+  linked: trueOrFalse.describe(
+    '`true`: also send the events of the controls and the mask that the dataset is linked to, each with the `id` of its dataset.',
+  ),
 });
 
 export const revisionNumber = fromDigits(z.int().min(1));
@@ -193,9 +191,7 @@ export const tarLinkQuery = manifestQuery.extend({
       .max(7 * 86_400),
   )
     .default(3600)
-    .meta({
-      description: 'How long the link is valid, from a minute to a week. It ends with the token at the latest.',
-    }),
+    .describe('How long the link is valid, from a minute to a week. It ends with the token at the latest.'),
 });
 
 export const uploadQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() }).partial();

@@ -2,12 +2,9 @@ import { z } from 'zod';
 import { MEDIA } from '../dataset/media.js';
 import * as account from './account-schemas.js';
 import * as captioning from './caption-schemas.js';
-import * as duplicates from './duplicate-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
-import * as groups from './group-schemas.js';
 import * as history from './history-schemas.js';
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
-import { linksBody, wireLinkStates } from './pair-schemas.js';
 import * as requests from './request-schemas.js';
 import * as wire from './schemas.js';
 import * as webhooks from './webhook-schemas.js';
@@ -133,20 +130,20 @@ export const ROUTES = {
   'group.save': route(
     'PUT /:id/groups/:group',
     'Make or change a group of files, which trainers read a number of times in each epoch',
-    { body: groups.groupBody, answer: groups.wireGroup, errors: ['invalid_name', 'file_not_found'] },
+    { body: wire.groupBody, answer: wire.wireGroup, errors: ['invalid_name', 'file_not_found'] },
   ),
   'group.delete': route('DELETE /:id/groups/:group', 'Delete a group; its files stay, and belong to no group', {
-    answer: groups.wireDeletedGroup,
+    answer: wire.wireDeletedGroup,
   }),
   'links.replace': route('PUT /:id/links', 'Replace the links of a training dataset to its controls and its mask', {
-    body: linksBody,
-    answer: wireLinkStates,
+    body: wire.linksBody,
+    answer: wire.wireLinkStates,
     errors: ['wrong_role'],
   }),
   'links.read': route(
     'GET /:id/pairs',
     'The links of a training dataset to its controls and its mask, and what is wrong with the pairs',
-    { access: 'share', answer: wireLinkStates },
+    { access: 'share', answer: wire.wireLinkStates },
   ),
 
   'file.upload': route('POST /:id/upload', 'Upload a file of up to 150,000,000 bytes', {
@@ -294,12 +291,12 @@ export const ROUTES = {
 
   'duplicates.list': route('GET /:id/duplicates', 'Groups of images that look alike, and of equal files', {
     access: 'share',
-    answer: duplicates.wireDuplicates,
+    answer: wire.wireDuplicates,
   }),
   'duplicates.decide': route(
     'POST /:id/duplicates',
     'Remember that files differ from one another although they look alike, or forget it',
-    { body: duplicates.decisionBody, answer: duplicates.wireDecision, errors: ['file_not_found'] },
+    { body: wire.decisionBody, answer: wire.wireDecision, errors: ['file_not_found'] },
   ),
 
   'caption-endpoint.list': route('GET /caption-endpoints', 'The model servers that the operator has named', {
@@ -542,7 +539,31 @@ export type QueryOf<N extends RouteName> = Row<N> extends { query: infer Q exten
 
 export type BodyOf<N extends RouteName> = Row<N> extends { body: infer B extends z.ZodType } ? z.output<B> : undefined;
 
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
 export type SentBodyOf<N extends RouteName> =
-  Row<N> extends { body: infer B extends z.ZodType } ? z.input<B> : undefined;
+  Row<N> extends { body: infer B extends z.ZodType } ? DeepReadonly<z.input<B>> : undefined;
+
+export type SentQueryOf<N extends RouteName> = { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
 
 export type AnswerOf<N extends RouteName> = Row<N> extends { answer: infer A extends z.ZodType } ? z.output<A> : never;
+
+type PathArgument<Name> = Name extends 'number' ? [number: number] : [id: string];
+
+type PathArguments<At extends string> = At extends `${string}:${infer Name}/${infer Rest}`
+  ? [...PathArgument<Name>, ...PathArguments<Rest>]
+  : At extends `${string}:${infer Name}`
+    ? PathArgument<Name>
+    : [];
+
+export type PathArgumentsOf<N extends RouteName> = PathArguments<Row<N>['at']>;
+
+/** The parameters of the path in order, then the body or else the query. */
+export type ArgumentsOf<N extends RouteName> =
+  Row<N> extends { body: infer B extends z.ZodType }
+    ? undefined extends z.input<B>
+      ? [...PathArgumentsOf<N>, body?: SentBodyOf<N>]
+      : [...PathArgumentsOf<N>, body: SentBodyOf<N>]
+    : Row<N> extends { query: z.ZodType }
+      ? [...PathArgumentsOf<N>, query?: SentQueryOf<N>]
+      : PathArgumentsOf<N>;

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { wireGroups } from './group-schemas.js';
-import { wireLinkedFrom, wireLinks, wireManifestLinks } from './pair-schemas.js';
 import {
+  type WireLinkSlot,
   flag,
+  nameList,
+  rawName,
   text,
   uniqueBy,
   wireCount as count,
@@ -13,6 +14,102 @@ import {
   wireUrl,
   wordOf,
 } from './values.js';
+import { MAX_REPEATS } from '../dataset/groups.js';
+import { LINK_SLOTS } from '../dataset/pairs/roles.js';
+
+/* The schemas of groups of files. All of it is trainyard's own. */
+
+const repeats = z.int().min(1).max(MAX_REPEATS).describe('How often a trainer reads each file in one epoch.');
+const isReg = z.boolean().describe('Whether the files are regularisation images.');
+
+export const wireGroup = z
+  .object({
+    name: z.string(),
+    repeats: repeats.max(Number.MAX_SAFE_INTEGER),
+    is_reg: isReg,
+    files: count.describe('Its stored files, captions included.'),
+  })
+  .meta({ id: 'Group' });
+
+export const wireGroups = z.array(wireGroup).describe('The groups of the files, by name; absent if there are none.');
+
+export const groupBody = z.strictObject({
+  repeats: repeats.optional().describe('Missing: as before, or 1 for a new group.'),
+  is_reg: isReg.optional().describe('Missing: as before, or false for a new group.'),
+  add: nameList
+    .optional()
+    .describe(
+      'Files to put into the group, out of any other. A picture, its captions and all files of its stem go together.',
+    ),
+  remove: nameList.optional().describe('Files to take out of the group, with all files of their stems.'),
+});
+
+export const wireDeletedGroup = z.object({ name: z.string(), deleted: z.literal(true) });
+
+export type WireGroup = z.infer<typeof wireGroup>;
+export type WireGroupChange = z.input<typeof groupBody>;
+
+/* The schemas of links between datasets, in requests and answers. All of it is trainyard's own. */
+
+const stems = z
+  .object({ count, stems: z.array(z.string()).describe('In order, at most 1,000.') })
+  .meta({ id: 'Stems', description: 'Names of files without their extensions.' });
+
+const wireLink = z
+  .object({
+    dataset_id: z.string(),
+    name: z.string(),
+    role: wireRole,
+    status: wireStatus,
+    digest: sha256.optional().describe('Of the linked dataset; present only if it is READY.'),
+    missing: stems.describe('Images of the training dataset without a control or mask of the same stem.'),
+    extra: stems.describe('Controls or masks without an image of the same stem in the training dataset.'),
+    ambiguous: stems.describe('Stems of which the linked dataset has several images.'),
+    misfit: stems.describe('Pairs at whose sizes the trainer stops, or counts the wrong region.'),
+    stretched: stems.describe('Pairs of different aspect ratios, which is a warning.'),
+  })
+  .meta({ id: 'Link' });
+
+/** Each field may be missing. */
+function bySlot<S extends z.ZodType>(schema: S) {
+  const fields = Object.fromEntries(LINK_SLOTS.map((slot) => [slot, schema.optional()]));
+  return z.object(fields as Record<WireLinkSlot, z.ZodOptional<S>>);
+}
+
+export const wireLinks = bySlot(wireLink).meta({
+  id: 'Links',
+  description:
+    'The controls and the mask of a training dataset, and what is wrong with the pairs. Empty for a share link, which shows one dataset alone.',
+});
+
+export const wireLinkedFrom = z
+  .array(z.object({ id: z.string(), name: z.string() }))
+  .describe('The training datasets that link to this control or mask, by name, at most 100.');
+
+export const wireManifestLinks = bySlot(
+  z.object({
+    dataset_id: z.string(),
+    name: z.string(),
+    revision: count,
+    digest: sha256.optional().describe('Present only if the linked dataset is READY.'),
+  }),
+).meta({ id: 'ManifestLinks', description: 'The states of the linked datasets at the same moment.' });
+
+export const wireLinkStates = z.object({ links: wireLinks, status: wireStatus }).meta({ id: 'LinkStates' });
+
+const nameOrId = rawName.nullish().describe('The id or the name of a dataset of the account; null or missing: none.');
+
+export const linksBody = z.strictObject({
+  control_1: nameOrId,
+  control_2: nameOrId,
+  control_3: nameOrId,
+  mask: nameOrId,
+});
+
+export type WireLink = z.infer<typeof wireLink>;
+export type WireLinks = z.infer<typeof wireLinks>;
+export type WireLinkStates = z.infer<typeof wireLinkStates>;
+export type WireManifestLinks = z.infer<typeof wireManifestLinks>;
 
 export const FILE_KINDS = ['image', 'video', 'caption'] as const;
 
@@ -110,10 +207,9 @@ export const wireFile = z
         preset: z.string().optional().describe('Missing for a prompt of its own.'),
       })
       .optional()
-      .meta({
-        description:
-          'Who wrote a caption. person: on the page, or a proposal that was edited. model: it was stored or accepted as the model wrote it. Missing for a caption that was uploaded or pushed.',
-      }),
+      .describe(
+        'Who wrote a caption. person: on the page, or a proposal that was edited. model: it was stored or accepted as the model wrote it. Missing for a caption that was uploaded or pushed.',
+      ),
     warnings: z.array(wireProblem).optional(),
     problem: wireProblem.optional().describe('Found by a recheck: the file was accepted and is damaged.'),
   })
@@ -429,3 +525,48 @@ export type WireWithdrawnUploads = z.infer<typeof wireWithdrawnUploads>;
 export type WireDatasetChange = z.infer<typeof wireDatasetChange>;
 export type WireRecheck = z.infer<typeof wireRecheck>;
 export type WireTarLink = z.infer<typeof wireTarLink>;
+
+/* The schemas of duplicates. All of it is trainyard's own. */
+
+const wireDuplicate = z
+  .object({
+    filename: z.string(),
+    kind: wordOf(['exact', 'alike', 'mirrored']).describe(
+      'Compared with the keeper. exact: the same bytes. alike: a picture that looks the same. mirrored: one that does so once left and right are exchanged, which may be intended.',
+    ),
+    distance: count.describe('The bits of its 256-bit PDQ hash that differ from the keeper, at most 31.'),
+    pixels: count.describe('Width × height; 0 if they are not known.'),
+    size_bytes: count,
+  })
+  .meta({ id: 'Duplicate' });
+
+const wireDuplicateGroup = z
+  .object({
+    keeper: text('The best file: that with the most pixels, then bytes, then with a caption, then the oldest.'),
+    reason: wordOf(['pixels', 'bytes', 'caption', 'age']).describe(
+      'The first of these in which the keeper differs from the next best file.',
+    ),
+    members: z.array(wireDuplicate).meta({ description: 'The other files, each like the keeper. At least one.' }),
+  })
+  .meta({ id: 'DuplicateGroup' });
+
+export const wireDuplicates = z
+  .object({
+    groups: z.array(wireDuplicateGroup).meta({ description: 'No file is in two groups. The best keeper is first.' }),
+    pending: count.describe('Images that will be compared, but are not hashed yet.'),
+  })
+  .meta({ id: 'Duplicates' });
+
+export const decisionBody = z.strictObject({
+  filenames: nameList.min(2),
+  different: z
+    .boolean()
+    .describe(
+      'True: no two of these files are duplicates, except of equal bytes, as long as the dataset has their bytes. False: forget the decision about exactly these files.',
+    ),
+});
+
+export const wireDecision = decisionBody.meta({ id: 'DuplicateDecision' });
+
+export type WireDuplicateGroup = z.infer<typeof wireDuplicateGroup>;
+export type WireDuplicates = z.infer<typeof wireDuplicates>;

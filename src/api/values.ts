@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_NAMES_PER_REQUEST } from './limits.js';
 import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
 import { type LINK_SLOTS, ROLES } from '../dataset/pairs/roles.js';
 
@@ -10,6 +11,8 @@ export const flag = (description: string) => z.boolean().describe(description);
 
 /** Not normalized yet. */
 export const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
+
+export const nameList = z.array(rawName).max(MAX_NAMES_PER_REQUEST);
 
 export const wireSha256 = z
   .string()

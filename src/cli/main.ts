@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-import { addCommands, type CommandGroup, runProgram } from './program.js';
-import { type CommandParts, remoteCommands } from './remote-commands.js';
+import { type CommandGroup, type CommandParts, addCommands, remoteCommands, runProgram } from './program.js';
 
 const openDataFolder: CommandParts['openDataFolder'] = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([

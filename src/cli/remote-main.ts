@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /* The command of the package that a service serves at /cli.tgz. */
 import { INSTALLATION_COMMANDS } from '../command-line.js';
-import { addCommands, runProgram } from './program.js';
-import { remoteCommands } from './remote-commands.js';
+import { addCommands, remoteCommands, runProgram } from './program.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 await runProgram('The command line of a trainyard service.', async (program, name) => {

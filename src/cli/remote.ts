@@ -1,14 +1,13 @@
 import type { Command } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
-import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
-import { isToken, NO_TOKEN } from '../client/requests.js';
-import { shellWord } from '../command-line.js';
-import { nearestName } from '../nearest-name.js';
-import { fetchOnceReached, warningOfVersion } from './reach.js';
 import { type Remote, readSaved } from './saved-login.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
-import { ownCommand } from './terminal/own-command.js';
-import { type Output, printOutput } from './terminal/print.js';
+import { type Output, ownCommand, printMessage, printOutput } from './terminal/print.js';
+import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
+import { NO_TOKEN, isToken } from '../client/requests.js';
+import { installLine, shellWord, versionedCommand } from '../command-line.js';
+import { nearestName } from '../nearest-name.js';
+import { packageVersion } from '../version.js';
 
 export interface RemoteOptions {
   readonly url?: string;
@@ -121,6 +120,8 @@ export function didYouMean(name: string, datasets: readonly { name: string }[]):
 
 export interface Call<Options = unknown> {
   readonly client: TrainyardClient;
+  /** Of the service. */
+  readonly url: string;
   readonly options: RemoteOptions & Options;
   /** Aborts at ctrl-C. */
   readonly signal: AbortSignal;
@@ -145,7 +146,8 @@ export function serviceAction<Options, Args extends unknown[]>(command: Command,
       const options = command.opts<RemoteOptions & Options>();
       // Commander adds the options and the command.
       const args = given.slice(0, -2) as Args;
-      const output = await run({ client: clientFrom(options), options, signal }, ...args);
+      const remote = remoteFrom(options);
+      const output = await run({ client: clientOf(remote), url: remote.url, options, signal }, ...args);
       if (output !== undefined) printOutput(output, options.json === true);
     });
 }
@@ -173,5 +175,65 @@ export function explainMissingRoute(error: unknown): never {
 export function undefinedFor(...statuses: readonly number[]): (error: unknown) => undefined {
   return (error) => {
     if (!(error instanceof TrainyardError && statuses.includes(error.status))) throw error;
+  };
+}
+
+/** Broken off after something had answered, so another attempt can succeed (codes of Node and undici). */
+const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+
+const REASONS: Record<string, string> = {
+  ECONNREFUSED: 'no program accepts connections there. Is the service running, and is the port right?',
+  ENOTFOUND: 'no host has that name. Is the address right?',
+  EAI_AGAIN: "the host's name can't be resolved now. Is this machine connected to the network?",
+  EHOSTUNREACH: 'no route leads there. Is this machine connected to the network?',
+  ENETUNREACH: 'no route leads there. Is this machine connected to the network?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not answer with TLS. Does its URL begin with http:// instead of https://?',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not answer. Is the address right, and does a firewall let this machine through?',
+};
+
+/** A `fetch` that ends the command if the first request can't connect: a mistaken address is not worth five attempts. */
+export function fetchOnceReached(): typeof fetch {
+  let isReached = false;
+  return async (input, init) => {
+    try {
+      const response = await fetch(input, init);
+      isReached = true;
+      return response;
+    } catch (error) {
+      const { origin, port } = new URL(input instanceof Request ? input.url : input);
+      // https://fetch.spec.whatwg.org/#port-blocking
+      if (error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'bad port') {
+        const message = `${origin} can't be reached: port ${port} belongs to another protocol, and neither browsers nor this command connect to it. Let the service listen on another port, such as 8787.`;
+        throw new CommandError(EXIT.configError, message, { cause: error });
+      }
+      const code = codeOf(error);
+      if (isReached || code === undefined || BROKEN_OFF.includes(code)) throw error;
+      const reason = REASONS[code] ?? (error as { cause: Error }).cause.message;
+      throw new CommandError(EXIT.unavailable, `${origin} can't be reached (${code}): ${reason}`, { cause: error });
+    }
+  };
+}
+
+/** The code of the system, OpenSSL or undici; `undefined` if `fetch` was not begun, or aborted. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return undefined;
+  const { code } = error.cause as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : undefined;
+}
+
+let hasWarned = false;
+
+/** A `fetch` that warns once in a process if the service has another version than this command. */
+function warningOfVersion(fetchAnswer: typeof fetch, serviceUrl: string): typeof fetch {
+  return async (...args) => {
+    const response = await fetchAnswer(...args);
+    const own = packageVersion();
+    const version = response.headers.get('trainyard-version') ?? own;
+    const isKnown = /^\d{1,5}\.\d{1,5}\.\d{1,5}(-[0-9a-z.]{1,20})?$/.test(version);
+    if (hasWarned || !isKnown || version === own) return response;
+    hasWarned = true;
+    const line = ownCommand.command === 'trainyard' ? installLine(serviceUrl) : versionedCommand(serviceUrl, version);
+    printMessage(`this command is version ${own}, and ${serviceUrl} is ${version}. To get that one, run: ${line}`);
+    return response;
   };
 }

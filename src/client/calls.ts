@@ -1,18 +1,45 @@
-import { PAGE_HEADER } from '../api/base-path.js';
-import type { WireGroupChange } from '../api/group-schemas.js';
-import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import { MAX_NAMES_PER_REQUEST, PAGE_HEADER } from '../api/limits.js';
+import type {
+  WireCaption,
+  WireGroupChange,
+  WireRemovedFiles,
+  WireSavedCaptions,
+  WireWithdrawnUploads,
+} from '../api/schemas.js';
 import type { ZipForm } from '../api/request-schemas.js';
-import type { WireLinkSlot, WireRole } from '../api/values.js';
+import type { AnswerOf, ArgumentsOf, PathArgumentsOf, RouteName, SentBodyOf } from '../api/routes.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
 import type { MediaChoice } from '../dataset/train/training-dataset.js';
-import type { QueryOf, SentBodyOf } from '../api/routes.js';
-import type { CallOptions, Requests, RevisionOptions } from './requests.js';
+import { hasBytes } from './push-file.js';
+import type { CallOptions, RepeatOptions, Requests, RevisionOptions, WriteOptions } from './requests.js';
 
+/** Calls a route: with the parameters of its path in order, then its body or else its query, then options. */
+type Method<N extends RouteName, Answer = AnswerOf<N>> = (
+  ...given: [...ArgumentsOf<N>, options?: CallOptions | undefined]
+) => Promise<Answer>;
+
+/** Makes methods from the table of routes. */
 export class Calls {
   protected readonly requests: Requests;
 
   constructor(requests: Requests) {
     this.requests = requests;
+  }
+
+  protected method<N extends RouteName>(name: N, options?: RepeatOptions): Method<N> {
+    return (...given) => this.requests.call(name, given, options);
+  }
+
+  /** A method that returns one field of the answer. */
+  protected field<N extends RouteName, Field extends keyof AnswerOf<N>>(name: N, field: Field) {
+    const call = this.method(name);
+    const method: Method<N, AnswerOf<N>[Field]> = async (...given) => (await call(...given))[field];
+    return method;
+  }
+
+  /** A method that deletes what the path of a route names. */
+  protected removal<N extends RouteName>(name: N) {
+    return (...given: [...PathArgumentsOf<N>, options?: WriteOptions | undefined]) => this.requests.remove(name, given);
   }
 }
 
@@ -22,9 +49,7 @@ export class Calls {
  */
 export class DatasetCalls extends Calls {
   /** Changes the name and the role; what is missing stays. */
-  change(id: string, changes: { name?: string; role?: WireRole }, options: CallOptions = {}) {
-    return this.requests.json('dataset.change', { id }, { body: changes, ...options });
-  }
+  readonly change = this.method('dataset.change');
 }
 
 /**
@@ -35,14 +60,10 @@ export class DatasetCalls extends Calls {
  */
 export class PairCalls extends Calls {
   /** Gets the controls and the mask of a training dataset, and the stems whose pairs are wrong. */
-  links(id: string, options: CallOptions = {}) {
-    return this.requests.json('links.read', { id }, options);
-  }
+  readonly links = this.method('links.read');
 
   /** Replaces all links of a training dataset, each given by id or name. */
-  setLinks(id: string, links: Partial<Record<WireLinkSlot, string | null | undefined>>, options: CallOptions = {}) {
-    return this.requests.json('links.replace', { id }, { body: links, ...options });
-  }
+  readonly setLinks = this.method('links.replace');
 }
 
 /**
@@ -53,14 +74,10 @@ export class PairCalls extends Calls {
  */
 export class RecheckCalls extends Calls {
   /** Starts to inspect all files of a dataset again, in the background, unless that is running. */
-  start(id: string, options: CallOptions = {}) {
-    return this.requests.json('dataset.recheck', { id }, options);
-  }
+  readonly start = this.method('dataset.recheck');
 
   /** Gets the progress of the last recheck of a dataset, and the problems of its files. */
-  progress(id: string, options: CallOptions = {}) {
-    return this.requests.json('dataset.recheck-progress', { id }, options);
-  }
+  readonly progress = this.method('dataset.recheck-progress');
 }
 
 /**
@@ -71,14 +88,10 @@ export class RecheckCalls extends Calls {
  */
 export class DuplicateCalls extends Calls {
   /** Lists groups of duplicates, each around the file to keep. `pending` images were not compared yet. */
-  list(id: string, options: CallOptions = {}) {
-    return this.requests.json('duplicates.list', { id }, options);
-  }
+  readonly list = this.method('duplicates.list');
 
   /** Remembers that the bytes of these files differ from one another, or forgets a decision about the same files. */
-  decide(id: string, decision: { filenames: string[]; different: boolean }, options: CallOptions = {}) {
-    return this.requests.json('duplicates.decide', { id }, { body: decision, ...options });
-  }
+  readonly decide = this.method('duplicates.decide');
 }
 
 /** By default, all files of now as they are. */
@@ -130,25 +143,18 @@ export class GroupCalls extends Calls {
     { add = [], remove = [], ...change }: WireGroupChange,
     options: CallOptions = {},
   ) {
-    const slices = [
+    const call = (body: WireGroupChange) => this.requests.json('group.save', { id, group: name }, { body, ...options });
+    const [first = {}, ...rest] = [
       ...slicesOf(add).map((slice) => ({ add: slice })),
       ...slicesOf(remove).map((slice) => ({ remove: slice })),
     ];
-    const [first = {}, ...rest] = slices;
-    let group = await this.requests.json(
-      'group.save',
-      { id, group: name },
-      { body: { ...change, ...first }, ...options },
-    );
-    for (const slice of rest)
-      group = await this.requests.json('group.save', { id, group: name }, { body: slice, ...options });
+    let group = await call({ ...change, ...first });
+    for (const slice of rest) group = await call(slice);
     return group;
   }
 
   /** Deletes a group. Its files stay, and belong to no group. */
-  remove(id: string, name: string, options: CallOptions = {}) {
-    return this.requests.remove('group.delete', { id, group: name }, options);
-  }
+  readonly remove = this.removal('group.delete');
 }
 
 /** @returns the items in slices for one request each */
@@ -156,6 +162,97 @@ export function slicesOf<T>(items: readonly T[]): T[][] {
   const slices: T[][] = [];
   for (let i = 0; i < items.length; i += MAX_NAMES_PER_REQUEST) slices.push(items.slice(i, i + MAX_NAMES_PER_REQUEST));
   return slices;
+}
+
+export interface CaptionToSave {
+  readonly filename: string;
+  readonly text: string;
+  /** The ETag of the caption that it replaces; `null`: there must be none. */
+  readonly ifMatch?: string | null;
+}
+
+/**
+ * Reads, writes and removes many files at once, up to 1,000 in a request. trainyard only.
+ * @example
+ * const [caption] = await client.bulk.captions(dataset.id, ['yard_01.txt']);
+ * await client.bulk.saveCaptions(dataset.id, [{ filename: 'yard_01.txt', text: 'dusk', ifMatch: etag }]);
+ * await client.bulk.removeFiles(dataset.id, ['yard_02.jpg', 'yard_02.txt']);
+ */
+export class BulkCalls extends Calls {
+  /** Texts in the order of the filenames, without byte order marks; `null` for more than 64 KiB, which `client.file` reads. */
+  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
+    const query = { revision: options.revision };
+    const captions: WireCaption[] = [];
+    for (const slice of slicesOf(filenames)) {
+      const call = { query, body: { filenames: slice }, ...options };
+      captions.push(...(await this.requests.json('captions.read', { id }, call)).captions);
+    }
+    return captions;
+  }
+
+  /** Reads up to 1,000 files as one tar archive, in the order of the filenames given. */
+  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
+    const query = { revision: options.revision };
+    return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
+  }
+
+  /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */
+  async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
+    const save = (slice: readonly CaptionToSave[]) =>
+      this.requests.change('captions.save', { id }, { body: { captions: slice }, ...options });
+    const saved: WireSavedCaptions['captions'] = [];
+    for (const slice of slicesOf(captions)) {
+      const { answer, isRepeated } = await save(slice);
+      // Captions that an earlier attempt saved are sent once more, to replace themselves.
+      const own = isRepeated ? await ownOf(slice, answer.captions) : new Map<number, CaptionToSave>();
+      const again = own.size === 0 ? [] : (await save([...own.values()])).answer.captions;
+      const indexes = [...own.keys()];
+      for (const [k, result] of again.entries()) answer.captions[indexes[k]!] = result;
+      saved.push(...answer.captions);
+    }
+    return saved;
+  }
+
+  /** Deletes files, with any pending or rejected uploads of their names. With `ifMatch`, only those that have these ETags. */
+  async removeFiles(
+    id: string,
+    filenames: readonly string[],
+    { ifMatch, ...options }: CallOptions & { ifMatch?: Readonly<Record<string, string>> } = {},
+  ) {
+    const removed: WireRemovedFiles['files'] = [];
+    for (const slice of slicesOf(filenames)) {
+      const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
+      const call = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
+      const { answer, isRepeated } = await this.requests.change('files.delete', { id }, call);
+      // An earlier attempt may have deleted it and lost the answer.
+      const isDeleted = ({ deleted, current }: (typeof removed)[number]) => deleted || (isRepeated && !current);
+      removed.push(
+        ...answer.files.map((file) => (isDeleted(file) ? { filename: file.filename, deleted: true } : file)),
+      );
+    }
+    return removed;
+  }
+
+  /** Deletes the pending, rejected or expired uploads of filenames. Stored files of these names stay. */
+  async withdraw(id: string, filenames: readonly string[], options: CallOptions = {}) {
+    const results: WireWithdrawnUploads['uploads'] = [];
+    for (const slice of slicesOf(filenames)) {
+      const call = { body: { filenames: slice }, ...options };
+      const { answer, isRepeated } = await this.requests.change('uploads.withdraw', { id }, call);
+      results.push(...answer.uploads.map((each) => ({ ...each, withdrawn: each.withdrawn || isRepeated })));
+    }
+    return results;
+  }
+}
+
+/** By index, captions that were not saved because the dataset has exactly these texts. */
+async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCaptions['captions']) {
+  const own = new Map<number, CaptionToSave>();
+  for (const [i, { current }] of results.entries()) {
+    const { filename, text } = captions[i] ?? { filename: '', text: '' };
+    if (current && (await hasBytes(current, new Blob([text])))) own.set(i, { filename, text, ifMatch: current.etag });
+  }
+  return own;
 }
 
 /**
@@ -168,14 +265,10 @@ export function slicesOf<T>(items: readonly T[]): T[][] {
  */
 export class HistoryCalls extends Calls {
   /** Lists one page of the kept revisions, newest first; `next_before` is the `before` of the next page. */
-  revisions(id: string, query: { limit?: number; before?: number } = {}, options: CallOptions = {}) {
-    return this.requests.json('revision.list', { id }, { query, ...options });
-  }
+  readonly revisions = this.method('revision.list');
 
   /** Gets one revision with all its files. */
-  revision(id: string, number: number, options: CallOptions = {}) {
-    return this.requests.json('revision.read', { id, number }, options);
-  }
+  readonly revision = this.method('revision.read');
 
   /** Gets one page of the files that differ, with captions; `next_after` is the next page's `after`. `from` 0 is no files. */
   diff(id: string, query: { from: number; to: number; limit?: number; after?: string }, options: CallOptions = {}) {
@@ -205,9 +298,7 @@ export class HistoryCalls extends Calls {
   }
 
   /** Ends the pin of a revision, which is then kept as long as others. */
-  unpin(id: string, number: number, options: CallOptions = {}) {
-    return this.requests.json('revision.unpin', { id, number }, options);
-  }
+  readonly unpin = this.method('revision.unpin');
 }
 
 /**
@@ -225,14 +316,10 @@ export class SessionCalls extends Calls {
   }
 
   /** Ends the session of this browser. */
-  end(options: CallOptions = {}) {
-    return this.requests.remove('session.end', {}, options);
-  }
+  readonly end = this.removal('session.end');
 
   /** Makes a code that signs in one browser, once, within a minute: open the page with `#code=` and the code. */
-  code(options: CallOptions = {}) {
-    return this.requests.json('session.code', {}, options);
-  }
+  readonly code = this.method('session.code');
 }
 
 /** By default, a new token has the rights of the token that makes it. */
@@ -253,9 +340,7 @@ export interface NewTokenRights {
  */
 export class TokenCalls extends Calls {
   /** Lists what is not revoked, oldest first, without secrets. A token that is bound to datasets sees only itself. */
-  async list(options: CallOptions = {}) {
-    return (await this.requests.json('token.list', {}, options)).tokens;
-  }
+  readonly list = this.field('token.list', 'tokens');
 
   /** Makes a token that does not outlive this one. Its secret can't be read again. Needs a token that may change all datasets. */
   make({ name, readOnly, datasets, expiresInSeconds }: NewTokenRights = {}, options: CallOptions = {}) {
@@ -277,9 +362,7 @@ export class TokenCalls extends Calls {
  */
 export class ShareCalls extends Calls {
   /** Lists the shares of a dataset that are not revoked, oldest first, without their links. */
-  async list(id: string, options: CallOptions = {}) {
-    return (await this.requests.json('share.list', { id }, options)).tokens;
-  }
+  readonly list = this.field('share.list', 'tokens');
 
   /** Makes a link that can't be read again, and expires after a week by default. */
   make(id: string, options: CallOptions & { name?: string | undefined; expiresInSeconds?: number } = {}) {
@@ -289,9 +372,7 @@ export class ShareCalls extends Calls {
   }
 
   /** Revokes a share of a dataset: its link no longer opens the page. */
-  revoke(id: string, shareId: string, options: CallOptions = {}) {
-    return this.requests.json('share.revoke', { id, share_id: shareId }, options);
-  }
+  readonly revoke = this.method('share.revoke');
 }
 
 /**
@@ -303,9 +384,7 @@ export class ShareCalls extends Calls {
  */
 export class WebhookCalls extends Calls {
   /** Lists the webhooks of the account, oldest first. */
-  async list(options: CallOptions = {}) {
-    return (await this.requests.json('webhook.list', {}, options)).webhooks;
-  }
+  readonly list = this.field('webhook.list', 'webhooks');
 
   /** Makes a webhook, for all events by default. Only this answer has the secret that verifies the signatures. */
   add(url: string, { events, ...options }: CallOptions & { events?: readonly WebhookEvent[] | undefined } = {}) {
@@ -314,33 +393,19 @@ export class WebhookCalls extends Calls {
   }
 
   /** Changes, enables or disables a webhook. Events that wait are then sent at once. */
-  change(
-    id: string,
-    change: { url?: string; events?: readonly WebhookEvent[]; enabled?: boolean },
-    options: CallOptions = {},
-  ) {
-    return this.requests.json('webhook.change', { webhook_id: id }, { body: change, ...options });
-  }
+  readonly change = this.method('webhook.change');
 
   /** Deletes a webhook and its deliveries. */
-  remove(id: string, options: CallOptions = {}) {
-    return this.requests.remove('webhook.delete', { webhook_id: id }, options);
-  }
+  readonly remove = this.removal('webhook.delete');
 
   /** Sends a test event. `deliveries` tells how it ended. */
-  test(id: string, options: CallOptions = {}) {
-    return this.requests.json('webhook.test', { webhook_id: id }, options);
-  }
+  readonly test = this.method('webhook.test');
 
   /** Lists the last deliveries of a webhook, newest first. */
-  async deliveries(id: string, options: CallOptions = {}) {
-    return (await this.requests.json('webhook.deliveries', { webhook_id: id }, options)).deliveries;
-  }
+  readonly deliveries = this.field('webhook.deliveries', 'deliveries');
 
   /** Sends a delivery again, under the same id. */
-  resend(id: string, deliveryId: string, options: CallOptions = {}) {
-    return this.requests.json('webhook.resend', { webhook_id: id, delivery_id: deliveryId }, options);
-  }
+  readonly resend = this.method('webhook.resend');
 }
 
 /**
@@ -353,19 +418,13 @@ export class WebhookCalls extends Calls {
  */
 export class CaptioningCalls extends Calls {
   /** Lists the model servers that the operator has named, and asks each whether it answers. */
-  async endpoints(options: CallOptions = {}) {
-    return (await this.requests.json('caption-endpoint.list', {}, options)).endpoints;
-  }
+  readonly endpoints = this.field('caption-endpoint.list', 'endpoints');
 
   /** Sends a small picture to a model, which may have to be loaded. */
-  test(endpoint: string, options: CallOptions = {}) {
-    return this.requests.json('caption-endpoint.test', { endpoint }, { isRepeatable: false, ...options });
-  }
+  readonly test = this.method('caption-endpoint.test', { isRepeatable: false });
 
   /** Lists the prompts: built-in ones, then those of the account. */
-  async presets(options: CallOptions = {}) {
-    return (await this.requests.json('caption-preset.list', {}, options)).presets;
-  }
+  readonly presets = this.field('caption-preset.list', 'presets');
 
   /** Saves a prompt of the account, or replaces it. */
   savePreset(preset: string, prompt: string, options: CallOptions = {}) {
@@ -373,9 +432,7 @@ export class CaptioningCalls extends Calls {
   }
 
   /** Deletes a prompt of the account. */
-  removePreset(preset: string, options: CallOptions = {}) {
-    return this.requests.remove('caption-preset.delete', { preset }, options);
-  }
+  readonly removePreset = this.removal('caption-preset.delete');
 
   /** Counts what a run would do. */
   plan(id: string, run: SentBodyOf<'caption-run.start'> = {}, options: CallOptions = {}) {
@@ -389,32 +446,20 @@ export class CaptioningCalls extends Calls {
   }
 
   /** Lists the runs of a dataset, newest first. */
-  async runs(id: string, options: CallOptions = {}) {
-    return (await this.requests.json('caption-run.list', { id }, options)).runs;
-  }
+  readonly runs = this.field('caption-run.list', 'runs');
 
   /** Gets the progress of a run, and the files that failed. */
-  run(id: string, runId: string, options: CallOptions = {}) {
-    return this.requests.json('caption-run.read', { id, run_id: runId }, options);
-  }
+  readonly run = this.method('caption-run.read');
 
   /** Stops a run, whose captions are then stored. */
-  stop(id: string, runId: string, options: CallOptions = {}) {
-    return this.requests.json('caption-run.stop', { id, run_id: runId }, options);
-  }
+  readonly stop = this.method('caption-run.stop');
 
   /** Resumes a run that was stopped, or has failed files. */
-  resume(id: string, runId: string, options: CallOptions = {}) {
-    return this.requests.json('caption-run.resume', { id, run_id: runId }, options);
-  }
+  readonly resume = this.method('caption-run.resume');
 
   /** Lists one page of the open proposals; `next_after` is the `after` of the next page. */
-  proposals(id: string, query: Partial<QueryOf<'proposal.list'>> = {}, options: CallOptions = {}) {
-    return this.requests.json('proposal.list', { id }, { query, ...options });
-  }
+  readonly proposals = this.method('proposal.list');
 
   /** Accepts and dismisses up to 1,000 proposals each. Requests of one client with a `change` are one revision. */
-  decide(id: string, decisions: SentBodyOf<'proposal.decide'>, options: CallOptions = {}) {
-    return this.requests.json('proposal.decide', { id }, { body: decisions, ...options });
-  }
+  readonly decide = this.method('proposal.decide');
 }

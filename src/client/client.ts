@@ -1,7 +1,8 @@
-import type { WireDataset, WireDatasetChange, WireDatasetWithFiles, WireFileKind } from '../api/schemas.js';
-import type { WireRole, WireStatus } from '../api/values.js';
-import { BulkCalls } from './bulk-calls.js';
+import type { WireDataset, WireDatasetChange, WireDatasetWithFiles } from '../api/schemas.js';
+import type { WireRole } from '../api/values.js';
 import {
+  BulkCalls,
+  Calls,
   CaptioningCalls,
   DatasetCalls,
   DuplicateCalls,
@@ -29,7 +30,7 @@ import {
   type WriteOptions,
 } from './requests.js';
 import { sleep } from './retry.js';
-import { TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './answers.js';
 
 export type {
   WireNewShare as NewShare,
@@ -46,11 +47,11 @@ export type {
   WireProposal as CaptionProposal,
   WireStartedRun as StartedCaptionRun,
 } from '../api/caption-schemas.js';
-export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/duplicate-schemas.js';
+export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
-export type { WireGroup as Group } from '../api/group-schemas.js';
+export type { WireGroup as Group } from '../api/schemas.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
-export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/pair-schemas.js';
+export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/schemas.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
@@ -73,7 +74,7 @@ export type {
 export type { ExportOptions, NewTokenRights } from './calls.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
-export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
+export type { PushOutcome, PushProgress, PushResult } from './push.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
 export { DownloadLinks, TrainyardError };
 
@@ -109,69 +110,60 @@ const POLL_INTERVAL_MS = 1000;
  * await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']), { ifMatch: etag });
  * const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
  */
-export class TrainyardClient {
-  readonly bulk: BulkCalls;
-  readonly captioning: CaptioningCalls;
-  readonly datasets: DatasetCalls;
-  readonly duplicates: DuplicateCalls;
-  readonly exports: ExportCalls;
-  readonly groups: GroupCalls;
-  readonly pairs: PairCalls;
-  readonly rechecks: RecheckCalls;
-  readonly sessions: SessionCalls;
-  readonly history: HistoryCalls;
-  readonly webhooks: WebhookCalls;
-  readonly tokens: TokenCalls;
-  readonly shares: ShareCalls;
-  readonly #requests: Requests;
+export class TrainyardClient extends Calls {
+  readonly bulk = new BulkCalls(this.requests);
+  readonly captioning = new CaptioningCalls(this.requests);
+  readonly datasets = new DatasetCalls(this.requests);
+  readonly duplicates = new DuplicateCalls(this.requests);
+  readonly exports = new ExportCalls(this.requests);
+  readonly groups = new GroupCalls(this.requests);
+  readonly pairs = new PairCalls(this.requests);
+  readonly rechecks = new RecheckCalls(this.requests);
+  readonly sessions = new SessionCalls(this.requests);
+  readonly history = new HistoryCalls(this.requests);
+  readonly webhooks = new WebhookCalls(this.requests);
+  readonly tokens = new TokenCalls(this.requests);
+  readonly shares = new ShareCalls(this.requests);
+
+  /** Gets the token's rights and the account's usage. trainyard only. */
+  readonly account = this.method('account.read');
+
+  /** Lists one page of datasets, newest first; `next_cursor` is the `cursor` of the next page. trainyard only. */
+  readonly page = this.method('dataset.list');
+
+  /** Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only. */
+  readonly files = this.method('files.list');
+
+  /** Deletes a file, and its pending or rejected uploads. trainyard only. */
+  readonly removeFile = this.removal('file.delete');
+
+  /** Deletes the pending, rejected or expired upload of a filename; a stored file stays. trainyard only. */
+  readonly withdraw = this.removal('upload.withdraw');
+
+  /** Deletes a dataset and all its files. */
+  readonly remove = this.removal('dataset.delete');
 
   /** @throws TypeError for an invalid `baseUrl`, or a token that no header can carry */
   constructor(options: ClientOptions) {
-    this.#requests = new Requests(options);
-    this.bulk = new BulkCalls(this.#requests);
-    this.captioning = new CaptioningCalls(this.#requests);
-    this.datasets = new DatasetCalls(this.#requests);
-    this.duplicates = new DuplicateCalls(this.#requests);
-    this.exports = new ExportCalls(this.#requests);
-    this.groups = new GroupCalls(this.#requests);
-    this.pairs = new PairCalls(this.#requests);
-    this.rechecks = new RecheckCalls(this.#requests);
-    this.sessions = new SessionCalls(this.#requests);
-    this.history = new HistoryCalls(this.#requests);
-    this.webhooks = new WebhookCalls(this.#requests);
-    this.tokens = new TokenCalls(this.#requests);
-    this.shares = new ShareCalls(this.#requests);
-  }
-
-  /** Gets the token's rights and the account's usage. trainyard only. */
-  account(options: CallOptions = {}) {
-    return this.#requests.json('account.read', {}, options);
+    super(new Requests(options));
   }
 
   /** Creates a dataset; the service can generate the name. Only trainyard has roles other than `training`. */
   create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}) {
     // A second attempt after a lost answer would fail or create another dataset.
-    return this.#requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
+    return this.requests.json('dataset.create', {}, { body: { name, role }, isRepeatable: false, ...options });
   }
 
   /** Lists all datasets, newest first. */
   async list(options: CallOptions = {}) {
-    return (await this.#requests.json('dataset.list', {}, options)).datasets;
-  }
-
-  /** Lists one page of datasets, newest first; `next_cursor` is the `cursor` of the next page. trainyard only. */
-  page(
-    query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
-    options: CallOptions = {},
-  ) {
-    return this.#requests.json('dataset.list', {}, { query, ...options });
+    return (await this.page({}, options)).datasets;
   }
 
   /** Finds a dataset by id or, if there is none, by name. */
   async find(nameOrId: string, options: CallOptions = {}) {
     const name = nameOrId.normalize('NFC');
     // Other services ignore `name`, and answer with all datasets.
-    const { datasets } = await this.#requests.json('dataset.list', {}, { query: { name }, ...options });
+    const { datasets } = await this.page({ name }, options);
     const found = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
     if (found !== undefined || datasets.length > 0) return found;
     return this.status(nameOrId, options).catch((error) => {
@@ -183,7 +175,7 @@ export class TrainyardClient {
   /** With `waitSeconds` (at most 60), trainyard answers at READY, FAILED, or a change of the status. */
   status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
     const { waitSeconds: wait, signal } = options;
-    return this.#requests.json('dataset.status', { id }, { query: { wait }, signal });
+    return this.requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
   /** Polls until the dataset is READY or FAILED. */
@@ -206,7 +198,7 @@ export class TrainyardClient {
   async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
     const { datasetChangeOf } = await import('./contract.js');
     const query = { linked: linked === true ? ('true' as const) : undefined };
-    const open = (signal: AbortSignal) => this.#requests.response('dataset.events', { id }, { query, signal });
+    const open = (signal: AbortSignal) => this.requests.response('dataset.events', { id }, { query, signal });
     for await (const { name, data } of eventsIn(open, options)) {
       if (name === 'deleted') return;
       if (name === 'dataset') yield datasetChangeOf(data);
@@ -219,7 +211,7 @@ export class TrainyardClient {
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
     const { datasetOf } = await import('./contract.js');
-    const open = (signal: AbortSignal) => this.#requests.response('account.events', {}, { signal });
+    const open = (signal: AbortSignal) => this.requests.response('account.events', {}, { signal });
     for await (const { name, data } of eventsIn(open, options)) {
       if (name === 'open') yield { type: 'open' };
       if (name === 'dataset') yield { type: 'dataset', dataset: datasetOf(data) };
@@ -229,7 +221,7 @@ export class TrainyardClient {
 
   /** Uploads one file of at most 150,000,000 bytes. `ifMatch` replaces only the file that you have read. */
   upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}) {
-    return this.#requests.upload(id, { filename, bytes }, options);
+    return this.requests.upload(id, { filename, bytes }, options);
   }
 
   /**
@@ -242,7 +234,7 @@ export class TrainyardClient {
     { ifMatch, ...options }: CallOptions & { ifMatch?: Record<string, string | null> } = {},
   ) {
     const call = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
-    return (await this.#requests.json('upload.reserve', { id }, call)).uploads;
+    return (await this.requests.json('upload.reserve', { id }, call)).uploads;
   }
 
   /**
@@ -250,8 +242,7 @@ export class TrainyardClient {
    * the last is stored. Retries temporary failures; a file that fails for good is in `failed`.
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
-    const { attempts, fetch } = this.#requests;
-    return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
+    return pushFiles(this.requests, dataset.id, files, options);
   }
 
   /** The files that `push` would upload. */
@@ -260,56 +251,36 @@ export class TrainyardClient {
     files: readonly PushFile[],
     options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
   ) {
-    return missingFiles(this, dataset.id, files, options);
+    return missingFiles(this.requests, dataset.id, files, options);
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
   manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
     const query = { revision: options.revision, digest };
-    return this.#requests.json('dataset.manifest', { id }, { query, signal: options.signal });
-  }
-
-  /** Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only. */
-  files(id: string, query: { limit: number; kind?: WireFileKind; after?: string }, options: CallOptions = {}) {
-    return this.#requests.json('files.list', { id }, { query, ...options });
+    return this.requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }
 
   /** Reads the bytes of a file, starting at the byte `from`. trainyard only. */
   file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
     const query = { revision: options.revision };
-    return this.#requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
+    return this.requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
   }
 
   /** Reads a small WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
     const query = { revision: options.revision };
-    return this.#requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
+    return this.requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
   }
 
   /** Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
   async downloadLinks(id: string, options: CallOptions = {}) {
-    const link = await this.#requests.json('files.download-link', { id }, options);
-    return new DownloadLinks(this.#requests.urlOf(`/${encodeURIComponent(id)}`), link);
+    const link = await this.requests.json('files.download-link', { id }, options);
+    return new DownloadLinks(this.requests.urlOf(`/${encodeURIComponent(id)}`), link);
   }
 
   /** A link to the tar archive of a READY state, with its controls and mask, for an hour or `seconds`. trainyard only. */
   tarLink(id: string, { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {}) {
-    return this.#requests.json('tar.link', { id }, { query, signal });
-  }
-
-  /** Deletes a file, and its pending or rejected uploads. trainyard only. */
-  removeFile(id: string, filename: string, options: WriteOptions = {}) {
-    return this.#requests.remove('file.delete', { id, filename }, options);
-  }
-
-  /** Deletes the pending, rejected or expired upload of a filename; a stored file stays. trainyard only. */
-  withdraw(id: string, filename: string, options: CallOptions = {}) {
-    return this.#requests.remove('upload.withdraw', { id, filename }, options);
-  }
-
-  /** Deletes a dataset and all its files. */
-  remove(id: string, options: CallOptions = {}) {
-    return this.#requests.remove('dataset.delete', { id }, options);
+    return this.requests.json('tar.link', { id }, { query, signal });
   }
 }

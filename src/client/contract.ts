@@ -3,7 +3,7 @@ import { type AnswerOf, type ParamsOf, ROUTES, type Route, type RouteName } from
 import { type WireDataset, type WireDatasetChange, wireDataset, wireDatasetChange } from '../api/schemas.js';
 import { faultsIn } from '../api/values.js';
 import { queryOf } from './download-links.js';
-import { invalidAnswer } from './trainyard-error.js';
+import { invalidAnswer } from './answers.js';
 
 /* Loaded for the first call: the schemas take a third of the start of a command. */
 
@@ -17,6 +17,18 @@ export function addressOf<N extends RouteName>(
   const values = params as Readonly<Record<string, string | number>>;
   const target = path.replaceAll(/:(\w+)/g, (_, parameter) => encodeURIComponent(values[parameter] ?? ''));
   return { method, target: `${target}${queryOf(query)}` };
+}
+
+/** @param given the parameters of the path in order, then the body or else the query, then options */
+export function callOf<N extends RouteName>(name: N, given: readonly unknown[]): { params: ParamsOf<N> } {
+  const { at, body, query }: Route = ROUTES[name];
+  const names = [...at.matchAll(/:(\w+)/g)].map(([, parameter = '']) => parameter);
+  const params = Object.fromEntries(names.map((parameter, i) => [parameter, given[i]])) as ParamsOf<N>;
+  const [input, options] = given.slice(names.length);
+  if (body !== undefined) return { params, ...{ body: input }, ...(options as object) };
+  return query === undefined
+    ? { params, ...(input as object) }
+    : { params, ...{ query: input }, ...(options as object) };
 }
 
 /** @throws TrainyardError if it is no answer of the route */

@@ -23,8 +23,7 @@ export class DownloadLinks {
 
   /** `sha256` lets a browser cache the bytes for good, `download` saves the file, and `revision` selects an earlier one. */
   file({ filename, sha256, revision }: NamedFile, { download = false }: { download?: boolean } = {}): string {
-    const parameters = { sha256, revision, ...(download && { download: 'true' as const }) };
-    return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}`, { sha256, revision, download: download || undefined });
   }
 
   /** A small WebP; `sha256` and `revision` as in `file`. */
@@ -42,20 +41,15 @@ export class DownloadLinks {
     return this.#urlOf('/captions', options);
   }
 
-  #urlOf(path: string, parameters: UrlParameters): string {
-    return `${this.#url}${path}?${this.#query}${queryOf({ ...parameters }).replace('?', '&')}`;
+  #urlOf(path: string, query: Readonly<Record<string, unknown>>): string {
+    return `${this.#url}${path}?${this.#query}${queryOf(query).replace('?', '&')}`;
   }
 }
 
-interface UrlParameters {
+interface NamedFile {
+  readonly filename: string;
   readonly sha256?: string | undefined;
   readonly revision?: number | undefined;
-  readonly download?: 'true';
-  readonly as?: WireZipForm | undefined;
-}
-
-interface NamedFile extends Pick<UrlParameters, 'sha256' | 'revision'> {
-  readonly filename: string;
 }
 
 export function queryOf(query: Readonly<Record<string, unknown>>): string {

@@ -1,5 +1,5 @@
 import type { StreamOptions } from './requests.js';
-import { invalidAnswer } from './trainyard-error.js';
+import { invalidAnswer } from './answers.js';
 
 /** More than the events of any dataset take. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;

@@ -1,11 +1,9 @@
-import type { WireDatasetWithFiles, WireFile, WireUploadedFile, WireUploadLink } from '../api/schemas.js';
-import { forEachConcurrent } from '../for-each-concurrent.js';
-import { abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
-import { compareContent, openFile, type PushFile } from './push-file.js';
-import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
-import type { CallOptions, WriteOptions } from './requests.js';
+import type { WireFile, WireUploadLink, WireUploadedFile } from '../api/schemas.js';
+import { TrainyardError, abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
+import { type PushFile, compareContent, openFile } from './push-file.js';
+import type { CallOptions, Requests } from './requests.js';
 import { delayBefore, sleep, withRetries } from './retry.js';
-import { TrainyardError } from './trainyard-error.js';
+import { forEachConcurrent } from '../for-each-concurrent.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
@@ -28,39 +26,26 @@ export interface PushOptions extends PushListeners {
   readonly send?: SendBody;
 }
 
-interface PushCalls {
-  status(id: string, options: CallOptions): Promise<WireDatasetWithFiles>;
-  upload(id: string, filename: string, bytes: Blob, options: WriteOptions): Promise<unknown>;
-  uploadLinks(
-    id: string,
-    sizes: Record<string, number>,
-    options: CallOptions & { ifMatch?: Record<string, string | null> },
-  ): Promise<Record<string, WireUploadLink>>;
-  withdraw(id: string, filename: string, options: CallOptions): Promise<void>;
-}
-
 /** See `TrainyardClient.missing`. */
 export async function missingFiles(
-  calls: PushCalls,
+  requests: Requests,
   id: string,
   files: readonly PushFile[],
   options: Pick<PushOptions, 'concurrency' | 'signal'>,
 ): Promise<PushFile[]> {
-  return filesToSend(files, await storedFiles(calls, id, options), options);
+  return filesToSend(files, await storedFiles(requests, id, options), options);
 }
-
-type RunOptions = PushOptions & { attempts: number; fetch: typeof fetch };
 
 /** See `TrainyardClient.push`. */
 export async function pushFiles(
-  calls: PushCalls,
+  requests: Requests,
   id: string,
   files: readonly PushFile[],
-  options: RunOptions,
+  options: PushOptions,
 ): Promise<PushResult> {
   const { signal, concurrency = DEFAULT_CONCURRENCY } = options;
   const progress = new PushCounter(files, options);
-  const stored = await storedFiles(calls, id, options);
+  const stored = await storedFiles(requests, id, options);
   const missing = await filesToSend(files, stored, options, (file) => progress.finish(file, 'unchanged'));
   // Another client may store the same bytes meanwhile; one request at the end tells.
   const changed = new Map<PushFile, Error>();
@@ -68,7 +53,7 @@ export async function pushFiles(
     if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
     else progress.finish(file, error);
   };
-  const push = new Push(calls, id, { ...options, stored, progress });
+  const push = new Push(requests, id, { ...options, stored, progress });
   // The service makes no links for empty files; `upload` sends them.
   const rejected = await push.reserve(missing.filter((file) => file.size > 0));
   for (const [file, error] of rejected) fail(file, error);
@@ -83,7 +68,7 @@ export async function pushFiles(
       fail(file, error instanceof Error ? error : new Error(String(error)));
     }
   });
-  const now = changed.size === 0 ? stored : await storedFiles(calls, id, options);
+  const now = changed.size === 0 ? stored : await storedFiles(requests, id, options);
   for (const [file, error] of changed) {
     const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
     progress.finish(file, isThere ? 'unchanged' : error);
@@ -92,24 +77,26 @@ export async function pushFiles(
 }
 
 class Push {
-  readonly #calls: PushCalls;
+  readonly #requests: Requests;
   readonly #id: string;
-  readonly #options: RunOptions & { stored: StoredFiles; progress: PushCounter };
+  readonly #options: PushOptions & { stored: StoredFiles; progress: PushCounter };
   readonly #links = new Map<PushFile, WireUploadLink>();
 
-  constructor(calls: PushCalls, id: string, options: RunOptions & { stored: StoredFiles; progress: PushCounter }) {
-    this.#calls = calls;
+  constructor(requests: Requests, id: string, options: PushOptions & { stored: StoredFiles; progress: PushCounter }) {
+    this.#requests = requests;
     this.#id = id;
     this.#options = options;
   }
 
   /** @returns the SHA-256 of a file that can't be rejected any more */
   async send(file: PushFile): Promise<string | undefined> {
-    const { attempts, signal, ifMatch, progress } = this.#options;
+    const { signal, ifMatch, progress } = this.#options;
+    const { attempts } = this.#requests;
     progress.sent(file, 0);
     if (!this.#links.has(file)) {
       const options = { ifMatch: ifMatch?.[file.name], signal };
-      return storedSha256In(await this.#calls.upload(this.#id, file.name, await openFile(file), options));
+      const sent = { filename: file.name, bytes: await openFile(file) };
+      return storedSha256In(await this.#requests.upload(this.#id, sent, options));
     }
     for (let used = 1; ; used++) {
       const link = this.#links.get(file)!;
@@ -130,7 +117,7 @@ class Push {
   }
 
   async #sendOnce(file: PushFile, link: WireUploadLink, signal: AbortSignal | undefined) {
-    const { progress, fetch, send = sendWith(fetch) } = this.#options;
+    const { progress, send = sendWith(this.#requests.fetch) } = this.#options;
     progress.sent(file, 0);
     const body = await openFile(file);
     const answer = send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
@@ -141,7 +128,7 @@ class Push {
 
   async #isStored(file: PushFile): Promise<boolean> {
     const name = storedName(file);
-    const now = await storedFiles(this.#calls, this.#id, this.#options);
+    const now = await storedFiles(this.#requests, this.#id, this.#options);
     const content = await compareContent(file, now.get(name));
     // Without a SHA-256, a stored file of the same size may be older than this push.
     return content === 'same' || (content === 'unknown' && this.#options.stored.get(name)?.size_bytes !== file.size);
@@ -154,11 +141,12 @@ class Push {
     if (status === 507) throw error;
     if (status !== undefined || error instanceof TypeError) {
       // These concern one file.
-      if (![412, 413, 415, 422].includes(status ?? 0)) await this.#calls.status(this.#id, { signal });
+      if (![412, 413, 415, 422].includes(status ?? 0))
+        await this.#requests.json('dataset.status', { id: this.#id }, { signal });
       return;
     }
     // A reservation of an unreadable file would keep the dataset UPLOADING; only trainyard can withdraw it.
-    await this.#calls.withdraw(this.#id, file.name, { signal }).catch(() => {});
+    await this.#requests.remove('upload.withdraw', [this.#id, file.name, { signal }]).catch(() => {});
     signal?.throwIfAborted();
   }
 
@@ -170,8 +158,9 @@ class Push {
       const sizes = Object.fromEntries(remaining.map(({ name, size }) => [name, size]));
       const tags = Object.fromEntries(Object.entries(ifMatch).filter(([name]) => Object.hasOwn(sizes, name)));
       const conditions = Object.keys(tags).length === 0 ? {} : { ifMatch: tags };
+      const call = { body: { filenameToByteSize: sizes, ...conditions }, signal };
       try {
-        const links = await this.#calls.uploadLinks(this.#id, sizes, { ...conditions, signal });
+        const { uploads: links } = await this.#requests.json('upload.reserve', { id: this.#id }, call);
         for (const file of remaining) {
           if (Object.hasOwn(links, file.name)) this.#links.set(file, links[file.name]!);
         }
@@ -202,8 +191,8 @@ function storedName(file: PushFile): string {
 type StoredFiles = ReadonlyMap<string, Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>>;
 
 /** Includes files that are still being checked. */
-async function storedFiles(calls: PushCalls, id: string, { signal }: CallOptions): Promise<StoredFiles> {
-  const { files, checking = [] } = await calls.status(id, { signal });
+async function storedFiles(requests: Requests, id: string, { signal }: CallOptions): Promise<StoredFiles> {
+  const { files, checking = [] } = await requests.json('dataset.status', { id }, { signal });
   return new Map([...files, ...checking].map((file) => [file.filename, file]));
 }
 
@@ -240,4 +229,86 @@ function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<st
 function sendWith(fetch: typeof globalThis.fetch): SendBody {
   return ({ upload_url, method, headers = {} }, body, { signal }) =>
     fetch(upload_url, { method, headers, body, redirect: 'manual', ...(signal && { signal }) });
+}
+
+/** A file's bytes are acknowledged once the service has answered its upload with success. */
+export interface PushProgress {
+  readonly totalBytes: number;
+  /** Stored and unchanged files. */
+  readonly acknowledgedBytes: number;
+  readonly failedBytes: number;
+  readonly totalFiles: number;
+  /** Stored, unchanged or failed. */
+  readonly finishedFiles: number;
+  readonly failedFiles: number;
+  /** `sentBytes` are written to the network, but not acknowledged. */
+  readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
+}
+
+/** `unchanged`: the dataset had the same bytes. */
+export type PushOutcome = 'stored' | 'unchanged' | Error;
+
+/** The names of all pushed files, by outcome. */
+export interface PushResult {
+  readonly stored: readonly string[];
+  readonly unchanged: readonly string[];
+  readonly failed: readonly { readonly name: string; readonly error: Error }[];
+}
+
+export interface PushListeners {
+  readonly onProgress?: (progress: PushProgress) => void;
+  /** Called once for each finished file. `storedSha256` is missing where the service may still reject the file. */
+  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
+}
+
+export class PushCounter {
+  readonly #files: readonly PushFile[];
+  readonly #listeners: PushListeners;
+  readonly #outcomes = new Map<PushFile, PushOutcome>();
+  readonly #inFlight = new Map<PushFile, number>();
+  readonly #totalBytes: number;
+  #acknowledgedBytes = 0;
+  #failedBytes = 0;
+  #failedFiles = 0;
+
+  constructor(files: readonly PushFile[], listeners: PushListeners) {
+    this.#files = files;
+    this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
+    this.#listeners = listeners;
+  }
+
+  sent(file: PushFile, bytes: number): void {
+    this.#inFlight.set(file, bytes);
+    this.#report();
+  }
+
+  finish(file: PushFile, outcome: PushOutcome, storedSha256?: string): void {
+    this.#outcomes.set(file, outcome);
+    this.#inFlight.delete(file);
+    if (outcome instanceof Error) {
+      this.#failedBytes += file.size;
+      this.#failedFiles++;
+    } else this.#acknowledgedBytes += file.size;
+    this.#listeners.onFileFinished?.(file, outcome, storedSha256);
+    this.#report();
+  }
+
+  result(): PushResult {
+    const outcomes = [...this.#outcomes];
+    const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
+    const failed = outcomes.flatMap(([{ name }, error]) => (error instanceof Error ? [{ name, error }] : []));
+    return { stored: namesOf('stored'), unchanged: namesOf('unchanged'), failed };
+  }
+
+  #report(): void {
+    this.#listeners.onProgress?.({
+      totalBytes: this.#totalBytes,
+      acknowledgedBytes: this.#acknowledgedBytes,
+      failedBytes: this.#failedBytes,
+      totalFiles: this.#files.length,
+      finishedFiles: this.#outcomes.size,
+      failedFiles: this.#failedFiles,
+      inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
+    });
+  }
 }

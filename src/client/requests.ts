@@ -1,10 +1,9 @@
-import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
-import type { AnswerOf, ParamsOf, QueryOf, RouteName, SentBodyOf } from '../api/routes.js';
+import { BASE_PATH, PAGE_HEADER } from '../api/limits.js';
+import type { AnswerOf, ParamsOf, RouteName, SentBodyOf, SentQueryOf } from '../api/routes.js';
 import { withAnySignal, withTimeout } from '../abort-signals.js';
-import { abortable, errorOf, jsonOf, untilAborted } from './answers.js';
+import { TrainyardError, abortable, errorOf, jsonOf, untilAborted } from './answers.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';
-import { TrainyardError } from './trainyard-error.js';
 
 export type ClientOptions = Credential & {
   /** Such as `https://data.example`, with or without the API's base path. */
@@ -68,11 +67,11 @@ function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
   return ifMatch === null ? { 'if-none-match': '*' } : { 'if-match': ifMatch };
 }
 
-type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+export type RepeatOptions = Pick<RetryOptions, 'isRepeatable'>;
 
-interface RouteCall<N extends RouteName> extends CallOptions, Pick<RetryOptions, 'isRepeatable'> {
-  readonly query?: { readonly [K in keyof QueryOf<N>]?: QueryOf<N>[K] | undefined };
-  readonly body?: DeepReadonly<SentBodyOf<N>>;
+interface RouteCall<N extends RouteName> extends CallOptions, RepeatOptions {
+  readonly query?: SentQueryOf<N>;
+  readonly body?: SentBodyOf<N>;
   readonly headers?: Record<string, string>;
 }
 
@@ -111,6 +110,12 @@ export class Requests {
 
   urlOf(target: string): string {
     return `${this.#base}${target}`;
+  }
+
+  /** @param given the parameters of the path in order, then the body or else the query, then options. @throws as `json` */
+  async call<N extends RouteName>(name: N, given: readonly unknown[], options?: RepeatOptions): Promise<AnswerOf<N>> {
+    const { params, ...call } = (await this.#contract).callOf(name, given);
+    return this.json(name, params, { ...options, ...(call as RouteCall<N>) });
   }
 
   /** @throws TrainyardError; DOMException TimeoutError after `answerSeconds` */
@@ -171,9 +176,12 @@ export class Requests {
     return withRetries(work, { attempts: this.attempts, signal: caller });
   }
 
-  async remove<N extends RouteName>(name: N, params: ParamsOf<N>, { signal: caller, ifMatch }: WriteOptions) {
-    const { method, target } = (await this.#contract).addressOf(name, params);
-    const headers = conditionHeaders({ ifMatch });
+  /** @param given the parameters of the path in order, then options */
+  async remove<N extends RouteName>(name: N, given: readonly unknown[]): Promise<void> {
+    const { addressOf, callOf } = await this.#contract;
+    const { params, signal: caller, ...condition } = callOf(name, given) as { params: ParamsOf<N> } & WriteOptions;
+    const { method, target } = addressOf(name, params);
+    const headers = conditionHeaders(condition);
     const work = async (signal: AbortSignal | undefined, isRepeated: boolean) => {
       try {
         await (await this.once(method, target, { headers, signal })).body?.cancel();

@@ -1,5 +1,5 @@
 import { withAnySignal } from '../abort-signals.js';
-import { TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './answers.js';
 
 export interface RetryOptions {
   /** The first one included. */

@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WireErrorCode } from '../api/error-codes.js';
 import type { DatasetFile } from '../dataset/dataset.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
-import { onceAnswered } from './connections/disconnect.js';
+import { onceAnswered } from './connections.js';
 import { isRead, rowOf } from './register-routes.js';
-import { timeOf } from './to-wire.js';
+import { timeOf } from './wire.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -26,9 +26,9 @@ export function recordRequests(scope: FastifyInstance, auditLog: AuditLog | unde
       time: timeOf(now()),
       action: isLink ? 'file.upload' : (route ?? ''),
       outcome: failure === undefined && reply.statusCode < 400 ? 'done' : 'failed',
-      ...(failure !== undefined && { error: failure }),
+      error: failure,
       ...(grant && { account: grant.accountName, token: grant.tokenId }),
-      ...(grant && grant.sessionId !== null && { session: grant.sessionId }),
+      session: grant?.sessionId ?? undefined,
       address: request.ip,
       ...(!isLink && subjectOf(request)),
       ...audited,
@@ -46,24 +46,17 @@ export function recordPresignedUpload(
     time: timeOf(now),
     action: 'file.upload',
     outcome: error === undefined ? 'done' : 'failed',
-    ...(error !== undefined && { error }),
+    error,
     upload: id,
     dataset: datasetId,
     filename,
   });
 }
 
+/** A request may be rejected before its parameters are parsed. */
 function subjectOf({ params }: FastifyRequest): Record<string, unknown> {
   const { id, filename, number, webhook_id, delivery_id, ...others } = params as Readonly<Record<string, string>>;
-  return {
-    ...(id !== undefined && { dataset: id }),
-    ...(filename !== undefined && { filename }),
-    // A request may be rejected before its parameters are parsed.
-    ...(number !== undefined && { revision: /^\d+$/.test(number) ? Number(number) : number }),
-    ...(webhook_id !== undefined && { webhook: webhook_id }),
-    ...(delivery_id !== undefined && { delivery: delivery_id }),
-    ...(others.run_id !== undefined && { run: others.run_id }),
-    ...(others.endpoint !== undefined && { endpoint: others.endpoint }),
-    ...(others.preset !== undefined && { preset: others.preset }),
-  };
+  const revision = number !== undefined && /^\d+$/.test(number) ? Number(number) : number;
+  const { run_id: run, endpoint, preset } = others;
+  return { dataset: id, filename, revision, webhook: webhook_id, delivery: delivery_id, run, endpoint, preset };
 }

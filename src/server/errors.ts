@@ -7,7 +7,7 @@ import { escapeOf } from '../json-text.js';
 import { withoutTokens } from '../service/audit/without-tokens.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
-import { currentToWire, etagOf } from './write-headers.js';
+import { currentToWire, etagOf } from './wire.js';
 
 /** Browsers must not guess another content type. */
 export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;
@@ -37,13 +37,11 @@ export function errorResponse(
   const body = {
     error_code: number,
     error_message: shown(withoutTokens(message)),
-    ...(detail.length > 0 && { detail: detail.map(shownProblem) }),
+    ...(detail.length > 0 && {
+      detail: detail.map((each) => ({ path: shown(each.path), message: shown(each.message) })),
+    }),
   };
   return { status, headers, body };
-}
-
-function shownProblem({ path, message }: FieldProblem): FieldProblem {
-  return { path: shown(path), message: shown(message) };
 }
 
 function shown(message: string): string {

@@ -4,8 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import { openFileLimit } from '../open-file-limit.js';
-import { Quota } from '../service/limits/quota.js';
-import { RateLimiter } from '../service/limits/rate-limiter.js';
+import { Quota, RateLimiter } from '../service/limits/limits.js';
 import { onceClosed } from './bodies.js';
 
 /** Fewer if the system allows fewer open files (`ulimit -n`). */

@@ -16,36 +16,27 @@ export class Metrics {
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
     registers: [this.#registry],
   });
-  readonly #uploads = new Counter({
-    name: 'trainyard_uploads_total',
-    help: 'Finalized and rejected uploads, by transport and outcome.',
-    labelNames: ['via', 'outcome'],
-    registers: [this.#registry],
-  });
-  readonly #uploadedBytes = new Counter({
-    name: 'trainyard_uploaded_bytes_total',
-    help: 'Bytes of uploads that were stored.',
-    registers: [this.#registry],
-  });
-
-  readonly #failures = new Counter({
-    name: 'trainyard_error_responses_total',
-    help: 'Responses that are not a success, by the name of their error.',
-    labelNames: ['error'],
-    registers: [this.#registry],
-  });
-  readonly #webhooks = new Counter({
-    name: 'trainyard_webhook_attempts_total',
-    help: 'Attempts to deliver events to webhooks, by outcome.',
-    labelNames: ['outcome'],
-    registers: [this.#registry],
-  });
-  readonly #captions = new Counter({
-    name: 'trainyard_caption_requests_total',
-    help: 'Requests to model servers for captions, by outcome.',
-    labelNames: ['outcome'],
-    registers: [this.#registry],
-  });
+  readonly #uploads = this.#counter(
+    'trainyard_uploads_total',
+    'Finalized and rejected uploads, by transport and outcome.',
+    ['via', 'outcome'],
+  );
+  readonly #uploadedBytes = this.#counter('trainyard_uploaded_bytes_total', 'Bytes of uploads that were stored.', []);
+  readonly #failures = this.#counter(
+    'trainyard_error_responses_total',
+    'Responses that are not a success, by the name of their error.',
+    ['error'],
+  );
+  readonly #webhooks = this.#counter(
+    'trainyard_webhook_attempts_total',
+    'Attempts to deliver events to webhooks, by outcome.',
+    ['outcome'],
+  );
+  readonly #captions = this.#counter(
+    'trainyard_caption_requests_total',
+    'Requests to model servers for captions, by outcome.',
+    ['outcome'],
+  );
   readonly #limits = new Gauge({
     name: 'trainyard_limit',
     help: 'The limits in force, by setting.',
@@ -55,6 +46,10 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
   }
 
   /** The value is read whenever the metrics are. */

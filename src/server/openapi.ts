@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BASE_PATH } from '../api/base-path.js';
+import { BASE_PATH } from '../api/limits.js';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import { type BytesAnswer, hasBasePath, type PathParameter, ROUTES, type Route } from '../api/routes.js';
 import { wireBytes, wireErrorBody } from '../api/schemas.js';

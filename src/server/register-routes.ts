@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-export interface RouteInput<N extends RouteName> {
+interface RouteInput<N extends RouteName> {
   readonly params: ParamsOf<N>;
   readonly query: QueryOf<N>;
   readonly body: BodyOf<N>;

@@ -6,21 +6,24 @@ import fastify, {
   LogController,
 } from 'fastify';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
-import { BASE_PATH } from '../api/base-path.js';
-import { SMALL_BODY_BYTES } from '../api/limits.js';
+import { BASE_PATH, SMALL_BODY_BYTES } from '../api/limits.js';
 import { hasBasePath } from '../api/routes.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
-import type { Limits } from '../service/limits/limits.js';
-import { Quota } from '../service/limits/quota.js';
+import { type Limits, Quota } from '../service/limits/limits.js';
 import { recordRequests } from './audit.js';
 import { type AuthOptions, requireToken } from './auth.js';
-import { hasUnreadBody, onceClosed } from './bodies.js';
-import { endStalledResponses, handleSequentially, onceAnswered } from './connections/disconnect.js';
-import { registerDrain } from './connections/drain.js';
-import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
-import { rejectEarly } from './connections/reject-early.js';
+import { REQUEST_SECONDS, hasUnreadBody, onceClosed, parseJsonBody, readBody, releaseBody } from './bodies.js';
+import {
+  answerParseError,
+  endStalledResponses,
+  handleSequentially,
+  malformedRequestOf,
+  onceAnswered,
+  registerDrain,
+  registerMalformedRequests,
+  rejectEarly,
+} from './connections.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { parseJsonBody, readBody, releaseBody, REQUEST_SECONDS } from './json-body.js';
 import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
@@ -62,7 +65,7 @@ export interface ServerOptions {
   readonly version: string;
 }
 
-export interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
+interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
   readonly handlers: Handlers;
   readonly auditLog: AuditLog | undefined;
   /** Without a trailing slash; `undefined`: the host that each client used. */

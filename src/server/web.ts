@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import statics from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BASE_PATH } from '../api/base-path.js';
+import { BASE_PATH } from '../api/limits.js';
 import { CLI_PACKAGE_PATH } from '../command-line.js';
-import { PACKAGE_FOLDER } from '../program-file.js';
+import { PACKAGE_FOLDER } from '../version.js';
 
 /** Made by `npm run build`. */
 const FOLDER = join(PACKAGE_FOLDER, 'dist/web');

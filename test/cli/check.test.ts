@@ -134,7 +134,7 @@ describe('reading a folder', () => {
     });
   });
 
-  test('follows links within the folder, and out of it only with --follow', async () => {
+  test('follows links within the folder, and out of it only with --follow', { tags: ['long'] }, async () => {
     const outside = await folderWith({ 'far.jpg': await media.jpeg({ seed: 9 }) });
     const folder = await folderWith({ ...(await pairsOf(1)), 'far.txt': 'x', 'near.txt': 'x' });
     await symlink('01.jpg', join(folder, 'near.jpg'));

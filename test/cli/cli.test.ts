@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { serviceUrls } from '../../src/cli/commands/serve.js';
 import { isLoopback } from '../../src/command-line.js';
+import { serviceUrls } from '../../src/server/listening-urls.js';
 import { trainyard } from '../harness/command.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 

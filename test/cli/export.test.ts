@@ -1,15 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import type {} from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { datasetOf, newRoot } from '../harness/mounting.js';
 import { startProxy } from '../harness/proxy.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 const FILES = { 'a.jpg': await media.jpeg({ width: 600, height: 600 }), 'a.txt': 'a yard' };
 const id = await datasetOf(api, FILES, 'rail way');

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { appendFile, chmod, link, mkdir, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, link, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -46,6 +45,11 @@ async function fixable(): Promise<Record<string, Buffer | string>> {
     'paint.bmp': media.bmp(),
     'paint.txt': 'paint by the track',
   };
+}
+
+/** Some of them: one to convert, one to rename, and a text to write again. */
+async function someFixable(): Promise<Record<string, Buffer | string>> {
+  return Object.fromEntries(Object.entries(await fixable()).filter(([name]) => /^(hidden|mark|named)/.test(name)));
 }
 
 describe('check --fix', () => {
@@ -113,23 +117,23 @@ describe('check --fix', () => {
   });
 
   test('--dry-run lists the same, and changes nothing', async () => {
-    const folder = await folderWith(await fixable());
+    const folder = await folderWith(await someFixable());
     const before = contentsOf(folder);
     const dry = await fix(folder, '--dry-run', '--json');
     expect(dry.code).toBe(1);
     const { fix: document, fit } = dry.json();
-    expect([fit, document.dry_run, document.would_mend.length, document.not_mended]).toEqual([false, true, 10, []]);
+    expect([fit, document.dry_run, document.would_mend.length, document.not_mended]).toEqual([false, true, 3, []]);
     expect(document.would_mend).toContainEqual({
       filename: 'hidden.jpg',
       action: 'convert',
       new_filename: 'hidden.png',
       message: expect.stringContaining('AVIF'),
     });
-    expect((await fix(folder, '--dry-run')).stdout).toContain('Would fix: 10 files.');
+    expect((await fix(folder, '--dry-run')).stdout).toContain('Would fix: 3 files.');
     expect(contentsOf(folder)).toEqual(before);
     expect(originalsOf(folder)).toEqual({});
     const done = (await fix(folder, '--json')).json();
-    expect(done).toMatchObject({ fit: true, fix: { dry_run: false, mended: { length: 10 }, not_mended: [] } });
+    expect(done).toMatchObject({ fit: true, fix: { dry_run: false, mended: { length: 3 }, not_mended: [] } });
     expect(done.fix.mended.find(({ action }: { action: string }) => action === 'rename').original).toBeNull();
     expect(done.fix.mended).toContainEqual(
       expect.objectContaining({ filename: 'mark.txt', original: `${folder}.orig/mark.txt.orig` }),
@@ -137,11 +141,11 @@ describe('check --fix', () => {
   });
 
   test('--in-place keeps no originals, and single files are fixed alone', async () => {
-    const folder = await folderWith(await fixable());
-    const named = ['modern.avif', 'modern.txt'].map((name) => join(folder, name));
+    const folder = await folderWith(await someFixable());
+    const named = ['hidden.jpg', 'hidden.txt'].map((name) => join(folder, name));
     const { code, stdout } = await trainyard(['check', ...named, '--fix', '--in-place']);
     expect([code, stdout]).toEqual([0, expect.stringContaining('Fixed 1 file.')]);
-    expect([existsSync(join(folder, 'modern.png')), existsSync(join(folder, 'scan.tif'))]).toEqual([true, true]);
+    expect([existsSync(join(folder, 'hidden.png')), existsSync(join(folder, 'named.jpg'))]).toEqual([true, true]);
     expect(await readdir(join(folder, '..'))).toEqual([basename(folder)]);
   });
 
@@ -249,19 +253,6 @@ describe('check --fix', () => {
     expect(readFileSync(`${folder}.orig`, 'utf8')).toBe('a file of a person');
   });
 
-  test('keeps an original beside what else has its name: a link to the file itself would keep nothing', async () => {
-    const caption = media.captionBytes('a wagon', 'utf8-bom');
-    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': caption });
-    const originals = `${folder}.orig`;
-    await mkdir(originals);
-    await symlink(join(folder, 'a.txt'), join(originals, 'a.txt.orig'));
-    execFileSync('mkfifo', [join(originals, 'a.txt.2.orig')]);
-    expect((await fix(folder)).code).toBe(0);
-    expect(readFileSync(join(folder, 'a.txt'), 'utf8')).toBe('a wagon');
-    expect(await readlink(join(originals, 'a.txt.orig'))).toBe(join(folder, 'a.txt'));
-    expect(readFileSync(join(originals, 'a.txt.3.orig'))).toEqual(caption);
-  });
-
   test.each([['--dry-run'], ['--in-place'], ['--yes']])('%s needs --fix', async (flag) => {
     const folder = await folderWith(await pairsOf(1));
     expect(await trainyard(['check', folder, flag])).toMatchObject({
@@ -276,7 +267,7 @@ describe('an interrupted fix', () => {
     const files = await fixable();
     const big = await media.tiff({ width: 1600, height: 1600 });
     let killedInBetween = 0;
-    for (let round = 1; round <= 3; round++) {
+    for (let round = 1; round <= 2; round++) {
       const folder = await folderWith({ ...files, 'big.tif': big, 'big.txt': 'big by the track' });
       const before = contentsOf(folder);
       const running = startCommand(['check', folder, '--fix']);
@@ -329,7 +320,7 @@ describe('an interrupted fix', () => {
   });
 
   test('by a person who saves a file under the new name meanwhile leaves that file alone', async () => {
-    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 2000, height: 2000 }), 'big.txt': 'x' });
+    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 1600, height: 1600 }), 'big.txt': 'x' });
     const running = startCommand(['check', folder, '--fix']);
     const isPartial = (name: string) => name.startsWith('.trainyard-fix-');
     await eventually(() => readdirSync(folder).some(isPartial) || undefined);
@@ -342,7 +333,7 @@ describe('an interrupted fix', () => {
   });
 
   test('by a person who writes to the file meanwhile leaves it alone', async () => {
-    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 3000, height: 3000 }), 'big.txt': 'x' });
+    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 2400, height: 2400 }), 'big.txt': 'x' });
     const running = startCommand(['check', folder, '--fix']);
     const isPartial = (name: string) => name.startsWith('.trainyard-fix-');
     await eventually(() => readdirSync(folder).some(isPartial) || undefined);
@@ -379,14 +370,14 @@ describe('push --fix', () => {
     const api = await server.api();
     const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
     const push = (...args: string[]) => trainyard(['push', ...args], { env });
-    const folder = await folderWith(await fixable(), 'pushed wagons');
+    const folder = await folderWith(await someFixable(), 'pushed wagons');
     const dry = await push(folder, '--fix', '--dry-run');
-    expect([dry.code, dry.stdout]).toEqual([65, expect.stringContaining('Would fix: 10 files.')]);
+    expect([dry.code, dry.stdout]).toEqual([65, expect.stringContaining('Would fix: 3 files.')]);
     expect(originalsOf(folder)).toEqual({});
     const pushed = await push(folder, '--fix', '--json');
     expect(pushed.code).toBe(0);
     expect(pushed.json()).toMatchObject({
-      fix: { mended: { length: 10 } },
+      fix: { mended: { length: 3 } },
       dataset: { status: 'READY' },
       warnings: [],
     });

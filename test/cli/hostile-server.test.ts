@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { anyUploadLinks } from '../../src/api/schemas.js';
 import { endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
@@ -169,22 +169,6 @@ describe('other answers', () => {
     );
     expect(await clientOf(service).status('d1')).toEqual(status);
   });
-
-  test('a status that HTTP does not have is one line, and a reason phrase that is not ASCII is read', async () => {
-    const body = JSON.stringify(documents.list);
-    const answers = ['999 ', '200 \u4f60\u597d'];
-    const service = await startScriptedService(
-      DATASET,
-      onList((response) => {
-        const head = `HTTP/1.1 ${answers.shift()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
-        response.socket?.end(`${head}\r\n\r\n${body}`);
-      }),
-    );
-    const { code, stdout, stderr } = await run(['ls'], service);
-    expect([code, stdout, stderr]).toEqual([76, '', expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
-    const read = await run(['ls'], service);
-    expect([read.code, read.stderr, read.stdout]).toEqual([0, '', expect.stringContaining('railway')]);
-  });
 });
 
 const TIME = '2025-07-22T13:05';
@@ -305,19 +289,6 @@ describe('an answer without end', () => {
     const { code, stderr, megabytes } = await measured(['ls'], service);
     expect([code, stderr]).toEqual([65, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
     expect(megabytes).toBeLessThan(300);
-  });
-
-  test('is not waited for where it is the error of a file', { tags: ['long'] }, async () => {
-    const service = await startScriptedService(DATASET, ({ path }, response) => {
-      if (path.endsWith('/archive'))
-        return sendJson(response, 404, { error_code: 404003, error_message: 'no such route' });
-      if (!path.includes('/files/')) return false;
-      response.writeHead(400).write(' ');
-      const timer = setInterval(() => response.write(' '), 1000);
-      return response.on('close', () => clearInterval(timer));
-    });
-    const { code, stderr } = await run(['pull', 'railway', await newRoot()], service);
-    expect([code, stderr]).toEqual([65, AFTER_PROGRESS]);
   });
 
   test.each(['mount', 'pull'])('is no file for %s', async (command) => {

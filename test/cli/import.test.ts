@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { type ZipEntry, zipOf } from '../hostile/zip.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 let names = 0;
@@ -161,8 +161,11 @@ describe('import', () => {
       [`${path}.jpg`]: await media.jpeg({ seed }),
       [`${path}.txt`]: `wagon ${seed}`,
     });
-    const blank = { 'd.jpg': await media.jpeg({ seed: 4 }), 'd.txt': '' };
-    const pairs = [await pair(1, '10_red wagon/é'), await pair(2, 'reg/1_dog/b'), await pair(3, 'c'), blank];
+    const others = {
+      ...{ 'd.jpg': await media.jpeg({ seed: 4 }), 'd.txt': '', 'c.json': '{ "a": [1, "\\"b\\""] }\n' },
+      ...{ 'e.mp4': media.clip('faststart.mp4'), 'e.txt': '\ufeffa "wagon",\r\nat night\n' },
+    };
+    const pairs = [await pair(1, '10_red wagon/é'), await pair(2, 'reg/1_dog/b'), await pair(3, 'c'), others];
     const files = Object.assign({}, ...pairs);
     await importing(await zipWith(files, name));
     const { digest, groups } = (await datasetNamed(name))!;
@@ -178,6 +181,46 @@ describe('import', () => {
       expect(await datasetNamed(name), form).toMatchObject({ digest, ...(form === 'kohya' && { groups }) });
       await importing(await zipWith(files, name));
     }
+    const { id } = (await datasetNamed(name))!;
+    for (const form of ['captions-zip', 'captions-csv']) {
+      const file = join(await folderWith({}), `again.${form === 'captions-zip' ? 'zip' : 'csv'}`);
+      expect(await run(['export', name, '--as', form, '--to', file])).toMatchObject({ code: 0 });
+      for (const filename of (await namesIn(name))!.filter((each) => /txt|json/.test(each))) {
+        await api.raw('DELETE', `/${id}/files/${encodeURIComponent(filename)}`);
+      }
+      expect(await importing(file, name), form).toMatchObject({ code: 0 });
+      expect(await datasetNamed(name), form).toMatchObject({ digest, groups });
+    }
+  });
+
+  test('brings an edited table of captions back, matched by name, with what differs as a conflict', async () => {
+    const name = newName();
+    await importing(await zipWith(await pairsOf(3), name));
+    const csv = join(await folderWith({}), `${name}.csv`);
+    await run(['export', name, '--as', 'captions-csv', '--to', csv]);
+    const table = readFileSync(csv, 'utf8');
+    await writeFile(csv, `${table.replace('wagon 2', 'a red wagon')}"none.jpg","x"\r\n`);
+    const dry = await importing(csv, '--dry-run');
+    expect(dry.code).toBe(73);
+    for (const line of ['3 captions; files from "file_name", captions from "text".', 'none.jpg is not among']) {
+      expect(dry.stdout).toContain(line);
+    }
+    expect(dry.stdout).toContain('a red wagon');
+    expect(await importing(csv)).toMatchObject({ code: 73 });
+    expect(await textOf(name, '02.txt')).toBe('wagon 2');
+    expect((await importing(csv, '--ours', '--json')).json()).toMatchObject({
+      sent: ['02.txt'],
+      unchanged: ['01.txt', '03.txt'],
+    });
+    expect(await textOf(name, '02.txt')).toBe('a red wagon');
+    // The next edit of the same table is newer than what it has brought.
+    await writeFile(csv, table.replace('wagon 2', 'a blue wagon'));
+    expect(await importing(csv)).toMatchObject({ code: 0 });
+    expect(await textOf(name, '02.txt')).toBe('a blue wagon');
+    expect(await importing(csv, 'no such dataset')).toMatchObject({
+      code: 66,
+      stderr: expect.stringContaining('Add it to the dataset that has them.'),
+    });
   });
 
   test('sends the rest of an archive that has damaged and hostile entries, and names them', async () => {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { logText } from '../../src/cli/terminal/log.js';
+import { logText } from '../../src/cli/commands/serve.js';
 import { COMMAND, temporaryFolder } from '../harness/server.js';
 
 const run = promisify(execFile);

@@ -222,18 +222,6 @@ describe('--wait', () => {
     expect(await mountedIn(root)).toEqual(['paired', 'paired-depth']);
   });
 
-  test('ends with the problems of a FAILED linked dataset', { tags: ['long'] }, async () => {
-    const { control, link } = await linked('badly-paired');
-    await api.upload(control, 'a.jpg', Buffer.from('no image'));
-    await link();
-    const ended = await wait('badly-paired', '--into', await newRoot(), '--wait', '--json');
-    expect(ended.code).toBe(65);
-    const { problems } = ended.json().mounts[0].error;
-    expect(problems).toContainEqual(expect.objectContaining({ code: 'LINKED_NOT_READY' }));
-    const message = expect.stringContaining('"badly-paired-depth": ');
-    expect(problems).toContainEqual(expect.objectContaining({ code: 'NOT_AN_IMAGE', filename: 'a.jpg', message }));
-  });
-
   test('ends when the time is over, with the reason', async () => {
     await api.newDataset('never');
     const ended = await wait('never', '--into', await newRoot(), '--wait', '--timeout', '1s');

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandLine, installLine } from '../../src/command-line.js';
-import { ownCommandOf, withOwnCommand } from '../../src/cli/terminal/own-command.js';
+import { ownCommandOf, withOwnCommand } from '../../src/cli/terminal/print.js';
 import { packageVersion } from '../../src/version.js';
 import { bmp, webp } from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { addCommands } from '../../src/cli/program.js';
+import { addCommands, remoteCommands } from '../../src/cli/program.js';
 import { addVerifyCommand } from '../../src/cli/commands/verify.js';
 import { tableOf } from '../../src/cli/terminal/text.js';
-import { remoteCommands } from '../../src/cli/remote-commands.js';
 
 const GROUPS = remoteCommands({ loadVerify: async () => addVerifyCommand });
 const LISTED = GROUPS.flatMap(({ commands }) => Object.keys(commands));

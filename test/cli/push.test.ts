@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { put } from '../harness/api.js';
 import { ONLY_PROGRESS, type Running, startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 let names = 0;
@@ -155,18 +155,6 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toEqual(['b.jpg', 'b.txt', 'c.TXT', 'c.jpg']);
   });
 
-  test('exits with 1 and lists each problem if the dataset is FAILED', async () => {
-    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 2 }) }, newName());
-    const { code, stdout } = await push([folder, '--allow-uncaptioned']);
-    expect([code, stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}/m)]);
-    expect(stdout).toContain('✗ b.jpg has no caption. Upload b.txt.');
-    const json = await push([folder, '--allow-uncaptioned', '--json']);
-    expect([json.code, json.json().dataset]).toMatchObject([
-      1,
-      { status: 'FAILED', error: { code: 'MISSING_CAPTION' } },
-    ]);
-  });
-
   test('--replace removes files that are no longer in the folder, and keeps files that have errors there now', async () => {
     const folder = await folderWith(await pairsOf(3), newName());
     await push([folder]);
@@ -298,24 +286,6 @@ describe('an interrupted push', () => {
     // 1 and not 74: without the caption the dataset is FAILED.
     expect(code).toBe(1);
     expect((await push([folder])).stdout).toContain('READY');
-  });
-
-  test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {
-    const proxy = await proxyFor();
-    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'an extra caption' }, newName());
-    let isReleased = false;
-    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
-    const running = startPush([folder, '--concurrency', '1', '--json'], proxy.url);
-    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
-    await rm(join(folder, '02.txt'));
-    isReleased = true;
-    proxy.release();
-    const { code, json } = await running.ended;
-    expect(json()).toMatchObject({
-      dataset: { status: 'READY' },
-      failed: [{ filename: '02.txt', code: 'IO_ERROR', message: expect.stringContaining('is gone') }],
-    });
-    expect(code).toBe(74);
   });
 
   test('by an unreadable file sends the others, and exits with 74', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fetchOnceReached } from '../../src/cli/reach.js';
+import { fetchOnceReached } from '../../src/cli/remote.js';
 import { CommandError, endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { startProxy } from '../harness/proxy.js';

@@ -1,14 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 const run = (args: readonly string[]) =>
   trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });

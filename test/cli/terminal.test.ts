@@ -1,27 +1,22 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Api } from '../harness/api.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { eventually, temporaryFolder } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { trainerWalk } from '../harness/trainer.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let home: string;
 let proxy: BreakingProxy;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   home = await temporaryFolder();
 });
-afterAll(async () => {
-  await discardServer(server);
-  await rm(home, { recursive: true });
-});
+afterAll(() => rm(home, { recursive: true }));
 beforeEach(async (context) => {
   needTerminal(context);
   proxy = await startProxy(server.url);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { getEventListeners } from 'node:events';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type PushFile,
   type PushOutcome,
@@ -10,17 +10,13 @@ import {
 } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { type BreakingProxy, type Rule, startProxy } from '../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 import { tcpLinkTo } from '../harness/tcp-link.js';
 
-let server: TestServer;
-let token: string;
+const server = await sharedServer();
+const { token } = await server.api();
 let proxy: BreakingProxy;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  token = (await server.api()).token;
-});
-afterAll(() => discardServer(server));
 beforeEach(async () => {
   proxy = await startProxy(server.url);
 });

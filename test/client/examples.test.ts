@@ -17,7 +17,7 @@ declare const image: HTMLImageElement;
 declare const video: HTMLVideoElement;
 `;
 
-const documented = ['client', 'download-links', 'bulk-calls', 'calls'].flatMap((file) =>
+const documented = ['client', 'download-links', 'calls'].flatMap((file) =>
   classesIn(`src/client/${file}.ts`),
 );
 

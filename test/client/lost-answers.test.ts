@@ -1,16 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let token: string;
+const server = await sharedServer();
+const { token } = await server.api();
 let proxy: BreakingProxy;
-beforeAll(async () => {
-  server = await startServer();
-  token = (await server.api()).token;
-});
-afterAll(() => discardServer(server));
 beforeEach(async () => {
   proxy = await startProxy(server.url);
 });

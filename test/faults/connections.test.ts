@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { afterEach, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
 import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
-import { directHead, headOf, RawClient } from './raw-client.js';
-import { faultsOf, openFiles, peakMegabytes } from './remains.js';
+import { headOf, RawClient } from './raw-client.js';
+import { faultsOf, openFiles } from './remains.js';
 
 const limitedTo = (files: number): Host => ({
   command: ['/bin/sh', '-c', `ulimit -n ${files}; exec "$@"`, '-'],
@@ -120,59 +120,4 @@ test('a download is given up once its client reads nothing, and goes on as long 
     if (Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   expect(received).toBe(bytes.length);
-});
-
-test('300 slow senders and 500 slow readers cost little, and end', { tags: ['long'] }, async () => {
-  await start({ 'idle-seconds': 3 });
-  const files = openFiles(server);
-  const id = await api.newDataset();
-  // More than the buffers of a connection hold.
-  await api.upload(id, 'large.txt', Buffer.concat([...captionPieces(12_000_000)]));
-  const numbers = Array.from({ length: 300 }, (_, i) => i);
-  const { uploads } = (await api.links(id, Object.fromEntries(numbers.map((i) => [`${i}.txt`, 1_000_000])))).body;
-  const Authorization = `Bearer ${api.token}`;
-  const length = { 'Content-Length': 1_000_000 };
-  const base = `${api.url}${BASE_PATH}`;
-  const open = async (head: string) => {
-    const client = await RawClient.open(server.url);
-    await client.send(head);
-    return client;
-  };
-  const senders: RawClient[] = [];
-  for (const i of numbers) {
-    const heads = [
-      headOf('POST', new URL(base), { Authorization, ...length }),
-      directHead(api, id, length),
-      headOf('PUT', new URL(uploads[`${i}.txt`]!.upload_url), length),
-    ];
-    senders.push(await open(heads[i % 3]!));
-  }
-  const readers: RawClient[] = [];
-  for (let i = 0; i < 500; i++) {
-    readers.push(await open(headOf('GET', new URL(`${base}/${id}/files/large.txt`), { Authorization })));
-    readers.at(-1)!.pause();
-  }
-  // Every second reader reads a little; the others nothing.
-  const timer = setInterval(() => {
-    for (const sender of senders) void sender.send(' ');
-    for (const [i, reader] of readers.entries()) if (i % 2 === 0) reader.read(100);
-  }, 250);
-  onTestFinished(() => clearInterval(timer));
-  const other = await api.newDataset();
-  for (let count = 0; count < 100; count++) {
-    expect((await api.status(other)).status).toBe(200);
-    expect((await api.upload(other, `${count}.txt`, 'a red wagon')).status).toBe(200);
-  }
-  const statuses = () => senders.flatMap((sender) => sender.answer()?.status ?? []);
-  // The JSON bodies. Direct uploads may take longer, and PUTs as long as bytes arrive.
-  await eventually(() => (statuses().length >= 100 ? true : undefined));
-  expect(statuses().filter((status) => status !== 408)).toEqual([]);
-  // Half of the readers read nothing.
-  await eventually(async () => ((await connections()) <= 360 ? true : undefined));
-  clearInterval(timer);
-  for (const client of [...senders, ...readers]) await client.hangUp();
-  await eventually(async () => ((await connections()) <= 10 ? true : undefined));
-  // The 100 uploads leave folders of the store open.
-  expect(openFiles(server)).toBeLessThan(files + 120);
-  expect(peakMegabytes(server)).toBeLessThan(400);
 });

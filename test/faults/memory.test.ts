@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { fillCatalog, IMAGE_BYTES } from '../../bench/fill.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { blobKeyOf } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
 import { Api } from '../harness/api.js';

@@ -1,4 +1,4 @@
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { eventually } from '../harness/server.js';
 import { captionPieces } from './contents.js';

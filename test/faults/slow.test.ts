@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg } from './contents.js';

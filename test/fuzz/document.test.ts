@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { ROUTES } from '../../src/api/routes.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';

@@ -1,4 +1,4 @@
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { jpeg } from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { revokeToken, type TestServer } from '../harness/server.js';

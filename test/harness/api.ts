@@ -1,5 +1,5 @@
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 
 /** An answer of any status; no status throws. */
 export interface Answer<T> {

@@ -1,7 +1,7 @@
 import { request as send } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 
 /** One try of a request at one server. */
 export interface Try {

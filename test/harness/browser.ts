@@ -74,7 +74,13 @@ export async function visit(
   options: VisitOptions = {},
 ): Promise<Visit> {
   const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    acceptDownloads: true,
+    // A click waits until nothing moves.
+    reducedMotion: 'reduce',
+  });
   context.setDefaultTimeout(HANGS_AFTER_MS);
   const page = await context.newPage();
   const browserErrors: string[] = [];

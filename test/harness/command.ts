@@ -1,17 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { rmSync } from 'node:fs';
 import { COMMAND, eventually } from './server.js';
+import { SETTINGS_FOLDER } from './settings-folder.js';
 
-/** The settings of commands, since those of the person who runs the tests must not change. */
-const SETTINGS_FOLDER = mkdtempSync(join(tmpdir(), 'trainyard-settings-'));
-const removeSettings = () => rmSync(SETTINGS_FOLDER, { recursive: true, force: true });
-// `npm run fuzz` runs commands too, without Vitest.
-if (process.env.VITEST === 'true') afterAll(removeSettings);
-else process.once('exit', removeSettings);
+// `npm run fuzz` runs commands without Vitest, which removes the folder after each file.
+process.once('exit', () => rmSync(SETTINGS_FOLDER, { recursive: true, force: true }));
 
 export interface Ended {
   /** 128 where a signal ended the process. */

@@ -1,25 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, inject } from 'vitest';
-import { Api } from './api.js';
+import type { Api } from './api.js';
 import { connectBrowser, type Visit, type VisitOptions, visit, whyNoBrowser } from './browser.js';
 import { type BreakingProxy, startProxy } from './proxy.js';
-import type {} from './shared-site.js';
-import { discardServer, newToken, type TestServer } from './server.js';
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** Where the browser of the run listens for tests that connect to it. */
-    browserUrl: string;
-    /** The server of the run; each group of tests has an account of its own. */
-    siteServer: { url: string; dataFolder: string };
-  }
-}
+import { discardServer, type TestServer } from './server.js';
+import type {} from './shared-browser.js';
+import { type SharedServer, sharedServer } from './shared-server.js';
 
 /** A connection to the browser of the run, and a server. */
 export class Site {
   browser!: Browser;
-  server!: Pick<TestServer, 'url' | 'dataFolder' | 'api'>;
+  server!: SharedServer;
   /** The account that `open` signs in to: on the server of the run, no other group of tests uses it. */
   account = 'default';
   /** A client of the account. */
@@ -72,7 +64,7 @@ export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Test
     let own: TestServer | undefined;
     beforeAll(async () => {
       [site.browser, own] = await Promise.all([connectBrowser(inject('browserUrl')), start?.()]);
-      site.server = own ?? sharedServer();
+      site.server = own ?? (await sharedServer());
       if (own === undefined) site.account = `account-${randomUUID()}`;
       site.api = await site.server.api(site.account);
     });
@@ -83,11 +75,6 @@ export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Test
     });
     tests(site);
   });
-}
-
-function sharedServer(): Site['server'] {
-  const { url, dataFolder } = inject('siteServer');
-  return { url, dataFolder, api: async (account = 'default') => new Api(url, await newToken(dataFolder, account)) };
 }
 
 /** Starts a proxy in front of the server before the tests of a group, and ends it after them. It has no rule when a test begins. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { WireDataset } from '../../src/api/schemas.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { eventually } from './server.js';
 
 /** Follows a dataset's events and, when cut off, reconnects to the next instance, as a browser does. */

@@ -257,6 +257,13 @@ describe('a run', () => {
     expect(models.vllm.asked).toHaveLength(6);
   });
 
+  test('writes the .txt beside a structured caption, which stays as it is', async () => {
+    const id = await datasetOf({ a: null });
+    await api.upload(id, 'a.json', '{"a": "wagon"}');
+    expect(await captioned(id)).toMatchObject({ state: 'done' });
+    expect(await textsOf(id)).toEqual({ 'a.json': '{"a": "wagon"}', 'a.txt': expect.stringMatching(/./) });
+  });
+
   test('never overwrites a caption that a person writes before the answer', async () => {
     const id = await datasetOf({ a: null, b: null });
     models.llama.mode = async (_, index): Promise<Mode> => {

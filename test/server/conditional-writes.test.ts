@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Answer, Api } from '../harness/api.js';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Answer } from '../harness/api.js';
 import { put } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let id: string;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
-afterAll(() => discardServer(server));
 beforeEach(async () => {
   id = await api.newDataset();
 });

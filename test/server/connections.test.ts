@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import * as media from '../fixtures/media.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';

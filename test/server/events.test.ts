@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import type { WireDataset, WireDatasetChange } from '../../src/api/schemas.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';

@@ -2,24 +2,24 @@ import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { ZipForm } from '../../src/api/request-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { temporaryFolder } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const run = promisify(execFile);
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
+/** No test changes it. */
+let shared: Awaited<ReturnType<typeof dataset>>;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  shared = await dataset('rail way');
 });
-afterAll(() => discardServer(server));
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 
@@ -75,51 +75,28 @@ async function dataset(name: string) {
   return { id, files: new Map(Object.entries(files).map(([filename, bytes]) => [filename, Buffer.from(bytes)])) };
 }
 
+let changed: ReturnType<typeof dataset> | undefined;
+/** A dataset that tests change. */
+const changing = () => (changed ??= dataset('changing'));
+
 const zipOf = async (id: string, as?: ZipForm) => bytesOf(await client.exports.zip(id, { as }));
 
-test('kohya folders have the repeats of the groups', async () => {
-  const { id, files } = await dataset('rail way');
-  const found = await filesOf(await zipOf(id, 'kohya'));
-  const folders: Record<string, string> = { a: '10_cat woman', clip: '10_cat woman', b: 'reg/1_woman' };
-  const expected = [...files].map(([name, bytes]) => {
-    return [`${folders[name.replace(/\.\w+$/, '')] ?? '1_rail way'}/${name}`, bytes] as const;
-  });
-  expect(found).toEqual(new Map(expected));
+test('as files, each is under its name', async () => {
+  expect(await filesOf(await zipOf(shared.id, 'files'))).toEqual(new Map([...shared.files].sort()));
 });
 
-describe('a round trip ends in the same files', () => {
-  /** What an importer makes of `metadata.jsonl`. */
-  const withCaptions = (found: Map<string, Buffer>) => {
-    const lines = found.get('metadata.jsonl')!.toString().trim().split('\n');
-    const files = new Map([...found].filter(([name]) => name !== 'metadata.jsonl'));
-    for (const line of lines) {
-      const { file_name, text } = JSON.parse(line);
-      if (text !== null) files.set(file_name.replace(/\.\w+$/, '.txt'), Buffer.from(text));
-    }
-    return files;
-  };
-  const withoutFolders = (found: Map<string, Buffer>) =>
-    new Map([...found].map(([path, bytes]) => [path.slice(path.lastIndexOf('/') + 1), bytes]));
-
-  test.each([
-    ['files', (found: Map<string, Buffer>) => found],
-    ['kohya', withoutFolders],
-    ['metadata', withCaptions],
-  ] as const)('as %s', async (as, read) => {
-    const { id, files } = await dataset(`round trip ${as}`);
-    const read_ = read(await filesOf(await zipOf(id, as)));
-    expect(new Map([...read_].sort())).toEqual(new Map([...files].sort()));
-    const again = await api.newDataset();
-    for (const [filename, bytes] of read_) await api.upload(again, filename, bytes);
-    const hashes = async (of: string) =>
-      (await client.status(of)).files.map(({ filename, sha256 }) => [filename, sha256]);
-    expect(await hashes(again)).toEqual(await hashes(id));
+test('kohya folders have the repeats of the groups', async () => {
+  const folders: Record<string, string> = { a: '10_cat woman', clip: '10_cat woman', b: 'reg/1_woman' };
+  const expected = [...shared.files].map(([name, bytes]) => {
+    return [`${folders[name.replace(/\.\w+$/, '')] ?? '1_rail way'}/${name}`, bytes] as const;
   });
+  expect(await filesOf(await zipOf(shared.id, 'kohya'))).toEqual(new Map(expected));
 });
 
 test('metadata.jsonl has a line for each picture and clip, in the place of its caption', async () => {
-  const { id } = await dataset('lines');
-  const found = await filesOf(await zipOf(id, 'metadata'));
+  const found = await filesOf(await zipOf(shared.id, 'metadata'));
+  for (const [name, bytes] of shared.files)
+    if (!name.endsWith('.txt') && name !== 'c.TXT') expect(found.get(name)).toEqual(bytes);
   expect([...found.keys()].filter((name) => name.toLowerCase().endsWith('.txt'))).toEqual(['alone.txt', 'c.TXT']);
   const lines = found.get('metadata.jsonl')!.toString().trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -132,11 +109,10 @@ test('metadata.jsonl has a line for each picture and clip, in the place of its c
 });
 
 test('captions alone are a zip archive, or a table that Python reads', async () => {
-  const { id } = await dataset('captions');
-  const found = await filesOf(await zipOf(id, 'captions'));
+  const found = await filesOf(await zipOf(shared.id, 'captions'));
   expect(Object.fromEntries([...found].map(([name, bytes]) => [name, bytes.toString()]))).toEqual(CAPTIONS);
-  const table = await client.exports.csv(id);
-  expect(table.headers.get('content-disposition')).toBe('attachment; filename="captions captions.csv"');
+  const table = await client.exports.csv(shared.id);
+  expect(table.headers.get('content-disposition')).toBe('attachment; filename="rail way captions.csv"');
   const script = "print(json.dumps(list(csv.reader(open(path, encoding='utf-8', newline='')))))";
   expect(await byPython(await bytesOf(table), script)).toEqual([
     ['file_name', 'text'],
@@ -149,7 +125,7 @@ test('captions alone are a zip archive, or a table that Python reads', async () 
 });
 
 test.each(['files', 'kohya', 'captions'] as const)('a zip of %s continues at any byte', async (as) => {
-  const { id } = await dataset(`ranges of ${as}`);
+  const id = (await changing()).id;
   const read = (headers: Record<string, string>, method = 'GET') => api.raw(method, `/${id}/zip?as=${as}`, { headers });
   const head = await read({}, 'HEAD');
   const [size, etag] = [Number(head.headers.get('content-length')), head.headers.get('etag') ?? ''];
@@ -168,14 +144,14 @@ test.each(['files', 'kohya', 'captions'] as const)('a zip of %s continues at any
   expect((await read({ range: `bytes=${size}-` })).status).toBe(416);
   // A range that ends earlier gets all.
   expect((await read({ range: 'bytes=0-9' })).status).toBe(200);
-  await api.upload(id, 'a.txt', 'another');
+  await api.upload(id, 'a.txt', `changed after ${as}`);
   const changed = await read({ range: 'bytes=9-', 'if-range': etag });
   expect([changed.status, changed.headers.get('etag') === etag]).toEqual([200, false]);
   expect((await filesOf(await bytesOf(changed))).size).toBe(as === 'captions' ? 5 : 10);
 });
 
 test('only a selection, or one kind of media, is downloaded', async () => {
-  const { id, files } = await dataset('selection');
+  const { id, files } = shared;
   const namesIn = async (response: Response) => [...(await filesOf(await bytesOf(response))).keys()];
   expect(await namesIn(await client.exports.selection(id, ['clip.mp4', 'a.txt']))).toEqual(['a.txt', 'clip.mp4']);
   expect(await namesIn(await client.exports.selection(id, ['b.PNG'], { as: 'kohya' }))).toEqual(['reg/1_woman/b.PNG']);
@@ -190,7 +166,7 @@ test('only a selection, or one kind of media, is downloaded', async () => {
 });
 
 test('an earlier revision is exported with the groups of its files', async () => {
-  const { id } = await dataset('revisions');
+  const { id } = await changing();
   const [{ number } = { number: 0 }] = (await client.history.revisions(id)).revisions;
   await client.bulk.removeFiles(id, ['a.jpg', 'a.txt', 'clip.mp4', 'clip.txt']);
   const names = async (revision?: number) =>

@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 });
-afterAll(() => discardServer(server));
 
 async function datasetOf(...stems: string[]): Promise<string> {
   const id = await api.newDataset();

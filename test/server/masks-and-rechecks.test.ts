@@ -1,25 +1,22 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { WireRecheck } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import { maskPng } from '../fixtures/masks.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { eventually } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 let blackJpeg: Buffer;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   blackJpeg = await sharp({ create: { width: 32, height: 32, channels: 3, background: '#000' } })
     .jpeg()
     .toBuffer();
 });
-afterAll(() => discardServer(server));
 
 const BLACK_PNG = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });
 const GREY_PNG = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: (x) => [x * 20] });

@@ -1,28 +1,24 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { type DownloadLinks, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const NAME = 'dog "1" é.jpg';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 let image: Buffer;
 let sha256: string;
 let id: string;
 let links: DownloadLinks;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.jpeg({ width: 640, height: 400 });
   sha256 = createHash('sha256').update(image).digest('hex');
 });
-afterAll(() => discardServer(server));
 beforeEach(async () => {
   id = await api.newDataset();
   await api.upload(id, NAME, image);

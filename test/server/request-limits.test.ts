@@ -1,19 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import { beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/limits.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { eventually } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let id: string;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   id = await api.newDataset();
   await api.upload(id, 'kept.txt', 'a dog');
 });
-afterAll(() => discardServer(server));
 
 /** Marks of one letter, of which every second is out of order: to order them takes time that grows with the square of their number. */
 const MARKS = `a${'\u0301\u0323'.repeat(150_000)}`;

@@ -1,26 +1,23 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WireLinkStates, WireManifestLinks } from '../../src/api/pair-schemas.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { WireLinkStates, WireManifestLinks } from '../../src/api/schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
 import { Follower } from '../harness/follower.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api('roles');
 let client: TrainyardClient;
 let image: Buffer;
 let images: Buffer[];
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api('roles');
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   images = await Promise.all([1, 2, 3].map((seed) => media.jpeg({ seed })));
   image = images[0]!;
 });
-afterAll(() => discardServer(server));
 
 let names = 0;
 const newName = (word: string) => `${word}-${++names}`;
@@ -285,37 +282,6 @@ describe('the status of a target', () => {
     await follower.sees(({ status, counts }) => status === 'READY' && counts.unpaired === 0);
     await follower.stop();
     expect(await statusOf(target)).toMatchObject({ status: 'READY', counts: { unpaired: 0 }, warnings: [] });
-  });
-
-  test('depends on its linked datasets: it is FAILED with one that is, and names it', async () => {
-    const [target, control] = [await targetOf(['a']), await linkedOf('control', ['a'])];
-    await setLinks(target, { control_1: control });
-    expect((await statusOf(target)).status).toBe('READY');
-    await api.upload(control, 'b.jpg', 'not a picture');
-    const { status, error, warnings } = await statusOf(target);
-    expect([status, error?.code]).toEqual(['FAILED', 'LINKED_NOT_READY']);
-    expect(error?.message).toContain('(control 1) is FAILED');
-    const listed = (await api.list()).body.datasets.find(({ id }) => id === target);
-    expect(listed?.error).toMatchObject({ code: 'LINKED_NOT_READY', message: expect.stringContaining('not READY') });
-    await api.request('DELETE', `/${control}/files/b.jpg`);
-    expect((await statusOf(target)).status).toBe('READY');
-    expect(warnings).toEqual([]);
-  });
-
-  test('follows a restored revision of a control dataset, an undone change and a bulk removal', async () => {
-    const [target, control] = [await targetOf(['a', 'b']), await linkedOf('control', ['a', 'b'])];
-    await setLinks(target, { control_1: control });
-    const latest = async () => (await client.history.revisions(control)).revisions[0]!.number;
-    const whole = await latest();
-    const unpaired = async () => (await statusOf(target)).counts.unpaired;
-    await api.json('DELETE', `/${control}/files`, { filenames: ['a.jpg', 'b.jpg'] });
-    expect(await unpaired()).toBe(2);
-    await client.history.restore(control, whole);
-    expect(await unpaired()).toBe(0);
-    await api.request('DELETE', `/${control}/files/b.jpg`);
-    expect(await unpaired()).toBe(1);
-    await client.history.undo(control, await latest());
-    expect(await unpaired()).toBe(0);
   });
 });
 

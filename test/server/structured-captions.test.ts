@@ -1,22 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const CAPTION =
   '{\n  "high_level_description": "a red wagon",\n  "compositional_deconstruction": {"elements": []}\n}\n';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 let id: string;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 });
-afterAll(() => discardServer(server));
 beforeEach(async () => {
   id = await api.newDataset();
 });

@@ -47,21 +47,6 @@ describe('get-upload-endpoint', () => {
 });
 
 describe('a PUT to a signed link', () => {
-  test('the dataset is UPLOADING until the last file of the batch, then READY', async () => {
-    const id = await api.newDataset();
-    const image = await media.webp();
-    const caption = Buffer.from('a dog');
-    const { body } = await api.links(id, { 'dog.webp': image.length, 'dog.txt': caption.length });
-    expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
-    const first = await put(body.uploads['dog.webp']!.upload_url, image);
-    expect([first.status, first.body.filename]).toEqual([200, 'dog.webp']);
-    const between = await api.status(id);
-    expect([between.body.status, between.body.files.length]).toEqual(['UPLOADING', 1]);
-    await put(body.uploads['dog.txt']!.upload_url, caption);
-    const after = await api.status(id);
-    expect([after.body.status, after.body.files.length]).toEqual(['READY', 2]);
-  });
-
   test('needs no content type and accepts any', async () => {
     const id = await api.newDataset();
     for (const type of [undefined, 'application/json', 'multipart/form-data']) {
@@ -124,13 +109,6 @@ describe('a PUT to a signed link', () => {
       const { status, body } = await put(url.href, 'hello');
       expect([part, status, body.error_code]).toEqual([part, 403, 403001]);
     }
-  });
-
-  test('with a link that a newer one replaced is rejected with 403', async () => {
-    const id = await api.newDataset();
-    const [old, fresh] = [await api.link(id, 'a.txt', 5), await api.link(id, 'a.txt', 6)];
-    expect((await put(old, 'hello')).body.error_code).toBe(403003);
-    expect((await put(fresh, 'hello!')).status).toBe(200);
   });
 
   test('a direct upload completes a pending upload of its name', async () => {

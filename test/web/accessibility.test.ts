@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
+import { IS_ALL } from '../harness/available.js';
 import { type Visit, visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
 import { folderWith } from '../harness/folder.js';
@@ -68,6 +69,18 @@ function hiddenActions(page: Page): Promise<string[]> {
     });
   });
 }
+
+/** Views of the same parts as others: `npm run test:all` has them too. */
+const ALIKE = [
+  ...['a comparison: Slider', 'a comparison: Overlay', 'a comparison with a missing mask', 'a control dataset'],
+  ...['deleting a webhook', 'exact copies', 'a folder of pairs for a dataset', 'fitness of controls', 'a file in full'],
+  ...[
+    'training that is not possible yet',
+    'rejected uploads',
+    'all files of a revision',
+    'the guide beside the history',
+  ],
+];
 
 interface Violation {
   readonly id: string;
@@ -245,6 +258,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => dockOf(page).getByText('1 rejected:').waitFor(),
     ],
     ['pictures alone', 'all', text('one.jpg'), key('-'), key('ArrowRight')],
+    // The size stays for the views after these.
     ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
     [
       'tags that complete a caption',
@@ -332,7 +346,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     });
     afterAll(() => visited?.context.close());
 
-    const views = VIEWS.map(([name, path, ...steps], index) => {
+    const views = VIEWS.filter(([name]) => IS_ALL || !ALIKE.includes(name)).map(([name, path, ...steps], index) => {
       return { name, path, steps, theme: index % 2 === 1 ? second : second === 'dark' ? 'light' : 'dark' } as const;
     });
     test.each(views)('with $name, $theme, which fits a phone', { tags: [...tags] }, async ({ path, steps, theme }) => {

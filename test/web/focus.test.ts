@@ -45,7 +45,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expectFocus(page, /^button More/);
   });
 
-  test('moves in a menu, and goes back to its button', async () => {
+  test('moves in a menu, and goes back to its button', { tags: ['long'] }, async () => {
     const id = await site.api.newDataset('wagons with a menu');
     const { page } = await site.open(`/datasets/${id}`);
     await press(page, 'More');

@@ -184,7 +184,7 @@ describeInBrowser('the page', (site) => {
     await page.getByText('mine').waitFor();
     await page.evaluate((token) => location.assign(`#token=${token}`), other.token);
     const dialog = page.getByRole('dialog', { name: 'Sign in with another token?' });
-    await dialog.getByText('account “other”').waitFor();
+    await dialog.getByText('account “other').waitFor();
     expect(page.url()).toBe(`${site.server.url}/`);
     await dialog.getByRole('button', { name: 'Stay signed in' }).click();
     await dialog.waitFor({ state: 'detached' });
@@ -240,7 +240,7 @@ describeInBrowser('the page', (site) => {
     expect(failed).toEqual([]);
   });
 
-  test('keeps how far each view was scrolled', async () => {
+  test('keeps how far each view was scrolled', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     for (let count = 1; count <= 40; count++) await api.newDataset(`set ${count}`);
     const { page } = await open();

@@ -1,12 +1,17 @@
-import { memo, useMemo } from 'react';
+import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type CaptionFinding, type CaptionFindingCode, captionFindings } from '../../src/dataset/caption-findings.js';
+import { ChangePreview, usePlannedChange } from '../captions/bulk/change-preview.js';
+import type { BulkChange } from '../captions/bulk/plan.js';
 import { CaptionProgress } from '../captions/caption-progress.js';
 import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import { tagsIn } from '../captions/tags/caption-tags.js';
-import { pairsOf } from '../live/pairs.js';
-import { messageOf } from '../ui/format.js';
+import { type Pair, pairsOf } from '../live/pairs.js';
+import { WriteButton } from '../session/write-button.js';
+import { Button } from '../ui/button.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
+import { countOf, messageOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
 
@@ -40,19 +45,75 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
       {findings.map((finding) => (
         <FindingGroup key={finding.code + finding.what} title={TITLES[finding.code]} count={finding.filenames.length}>
           <p className="px-3 py-2 text-sm wrap-anywhere">{finding.message}</p>
-          <p className="border-t border-line px-3 py-2 text-sm">
+          <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-t border-line px-3 py-2 text-sm">
             <Link
               href={`/datasets/${dataset.id}?${new URLSearchParams(filterOf(finding, texts.get(finding.filenames[0]!)))}`}
               className="text-link"
             >
               {finding.code === 'REPEATED_TAG' ? 'Show them, to rename or remove the tag' : 'Show them'}
             </Link>
-          </p>
+            {(finding.code === 'REPEATED_TAG' || finding.code === 'REPEATED_WORDS') && (
+              <Removal
+                datasetId={dataset.id}
+                pairs={read ?? []}
+                finding={finding}
+                text={texts.get(finding.filenames[0]!) ?? ''}
+              />
+            )}
+          </div>
         </FindingGroup>
       ))}
     </Panel>
   );
 });
+
+interface RemovalProps {
+  readonly datasetId: string;
+  readonly pairs: readonly Pair[];
+  readonly finding: CaptionFinding;
+  /** One of the captions, for the spelling of a tag. */
+  readonly text: string;
+}
+
+/** Removes what nearly all captions have, after a preview of each. */
+function Removal(props: RemovalProps) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <WriteButton onClick={() => setOpen(true)}>Remove “{props.finding.what}” …</WriteButton>
+      {isOpen && <RemovalDialog {...props} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function RemovalDialog({ datasetId, pairs, finding, text, onClose }: RemovalProps & { onClose: () => void }) {
+  const { code, what } = finding;
+  const asTag = code === 'REPEATED_TAG';
+  const find = asTag ? spelledTag(what, text) : what;
+  const change = useMemo<BulkChange>(
+    () => ({ kind: 'replace', find, replacement: '', asTag, matchesCase: false, wholeWords: true }),
+    [find, asTag],
+  );
+  const planned = usePlannedChange({ datasetId, pairs, change });
+  return (
+    <Dialog title={`Remove “${find}”`} onClose={onClose}>
+      <ChangePreview planned={planned} />
+      <DialogActions>
+        <Button kind="quiet" onClick={onClose}>
+          Cancel
+        </Button>
+        <Button
+          kind="danger"
+          disabled={!planned.canStart}
+          title={planned.whyNot}
+          onClick={() => planned.start() && onClose()}
+        >
+          Remove from {countOf(planned.count, 'caption')}
+        </Button>
+      </DialogActions>
+    </Dialog>
+  );
+}
 
 const wordsIn = (text: string) => text.toLowerCase().match(/[\p{L}\p{M}\p{N}_]+/gu) ?? [];
 
@@ -68,10 +129,14 @@ function filterOf({ code, what }: CaptionFinding, text = ''): Record<string, str
     case 'SAME_CAPTION':
       return { filter: 'duplicates' };
     case 'REPEATED_TAG':
-      return { tag: tagsIn(text).find((tag) => wordsIn(tag).join() === words.join()) ?? what };
+      return { tag: spelledTag(what, text) };
     case 'REPEATED_WORDS':
       return { q: `/${pattern}/` };
     case 'LONG_CAPTION':
       return { q: `tokens:>${what}` };
   }
+}
+
+function spelledTag(what: string, text: string): string {
+  return tagsIn(text).find((tag) => wordsIn(tag).join() === wordsIn(what).join()) ?? what;
 }

@@ -8,11 +8,10 @@ import { collect, numberIn } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, clientFrom, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print } from '../terminal/print.js';
+import { type Output, painterOf, print, withOwnCommand } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';
-import { counted, printable } from '../terminal/text.js';
 import { wordLines } from '../terminal/word-lines.js';
 
 const POLL_MS = 1000;

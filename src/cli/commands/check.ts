@@ -12,8 +12,8 @@ import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from
 import { addSettings, ffmpegFrom } from '../settings.js';
 import { EXIT, interruptible } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
-import { openProgressDisplay } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
+import { openProgressDisplay } from '../terminal/progress.js';
 
 const EXAMPLES = `
 Examples:
@@ -66,31 +66,17 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
     const { paths: named, fixed } = await fixFiles(paths, options, task);
     const report = await inspectPaths(named, { ...task, follow, ...(role && { role }) });
     const captions = role === undefined || role === 'training' ? await findingsInCaptions(report) : [];
-    process.exitCode = checkExitCode(report);
+    process.exitCode = errorCount(report) > 0 ? EXIT.notFit : report.unreadable.length > 0 ? EXIT.ioError : 0;
     if (options.json) {
-      return printJson({
-        fit: process.exitCode === 0,
-        ffmpeg: ffmpeg ?? null,
-        ...fixed,
-        ...reportDocument(report),
-        captions,
-      });
+      const fit = process.exitCode === 0;
+      return printJson({ fit, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report), captions });
     }
     printReport(report, { role, captions, all: options.all, decoding: ffmpegSentence(ffmpeg, choice) });
-    if (!options.fix) await printFixable(report, signal);
+    const fixable = options.fix ? 0 : await countFixable(report, signal);
+    if (fixable > 0) print(`${counted(fixable, 'file')} can be fixed. To do so, run the same command with --fix.`);
   } finally {
     display.clear();
   }
-}
-
-async function printFixable(report: FolderReport, signal: AbortSignal): Promise<void> {
-  const count = await countFixable(report, signal);
-  if (count > 0) print(`${counted(count, 'file')} can be fixed. To do so, run the same command with --fix.`);
-}
-
-function checkExitCode(report: FolderReport): number {
-  if (errorCount(report) > 0) return EXIT.notFit;
-  return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
 /** What the page says of them under "Fit to train?". A file that has become unreadable is left out. */

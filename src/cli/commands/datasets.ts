@@ -8,13 +8,12 @@ import { jsonText } from '../../json-text.js';
 import { numberIn, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
-import { statusLines } from '../push/output.js';
-import { type Call, mustFind, NO_DATASETS, onDataset, onService, remoteFrom, undefinedFor } from '../remote.js';
+import { statusLines } from '../push/push.js';
+import { type Call, mustFind, NO_DATASETS, onDataset, onService, undefinedFor } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf, print, tableLines } from '../terminal/print.js';
-import { isConfirmed } from '../terminal/prompts.js';
+import { type Output, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, minuteOf, printable, truncated } from '../terminal/text.js';
+import { isConfirmed } from '../terminal/prompts.js';
 
 /** Longer captions are not fetched. */
 const MAX_CAPTION_BYTES = 4096;
@@ -284,9 +283,8 @@ async function captionsOf(
   return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
 }
 
-async function openPage({ client, options, signal }: Call, name?: string): Promise<Output> {
+async function openPage({ client, url, signal }: Call, name?: string): Promise<Output> {
   const id = name === undefined ? undefined : (await mustFind(client, name, signal)).id;
-  const { url } = remoteFrom(options);
   const home = await fetch(`${url}/`, { redirect: 'manual', headers: { accept: 'text/html' }, signal });
   await home.body?.cancel();
   if (!home.ok || !home.headers.get('content-type')?.startsWith('text/html')) {

@@ -11,8 +11,8 @@ import { revisionArgument } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { Output } from '../terminal/print.js';
-import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 import { formatBytes, printable } from '../terminal/text.js';
+import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
 
 const CSV = 'captions-csv';
 

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
-import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
-import { shellWord } from '../../command-line.js';
 import { numberIn, revisionArgument } from '../arguments.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, type Painter, painterOf, print, tableLines } from '../terminal/print.js';
-import { canAsk, isConfirmed } from '../terminal/prompts.js';
+import { type Output, type Painter, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
+import { canAsk, isConfirmed } from '../terminal/prompts.js';
+import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
+import { shellWord } from '../../command-line.js';
 import { wordLines } from '../terminal/word-lines.js';
 
 /** Names on one page, which has their captions. */

@@ -3,31 +3,37 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
 import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
 import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
-import { stemOf } from '../../dataset/media.js';
+import { extensionOf, stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { firstLines } from '../folder/report.js';
 import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
-import { dryRunDocument } from '../push/output.js';
-import type { PushPlan } from '../push/plan.js';
-import { pushOnce } from '../push/push-once.js';
-import type { PushReport } from '../push/run.js';
-import { datasetNameFor, type PushFlags, type PushTask, type PushTools, pushTaskFrom } from '../push/task.js';
+import { type PushReport, dryRunDocument, pushOnce } from '../push/push.js';
+import {
+  type PushFlags,
+  type PushPlan,
+  type PushTask,
+  type PushTools,
+  datasetNameFor,
+  pushTaskFrom,
+} from '../push/plan.js';
 import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { printMessage } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
 
 const HELP = `
 SOURCE is a zip, or a folder with all that is in it: flat, nested, kohya's folders ("10_red wagon"), or files with a table of
 captions: metadata.jsonl or .csv (Hugging Face), another .jsonl (musubi), captions.json (diffusion-pipe). Captions may also end in
 .caption, .cap or .tags. Names of files in folders become flat; where two would be the same, the folder is put before the name.
+A table alone, or a zip of captions, is for the files that the dataset has, by their names.
 
 The command first shows what comes in, what is left out and why, which columns of a table it reads, and what changes. On a
 terminal it asks before it writes. A file that the dataset has with other bytes is a conflict, as in "push". Run again after ctrl-C,
@@ -36,6 +42,7 @@ it sends only what is missing. All of it is one revision, which "trainyard undo"
 Examples:
   $ trainyard import wagons.zip                          becomes the dataset "wagons"
   $ trainyard import kohya --dry-run                     shows what would come in, and changes nothing
+  $ trainyard import photos.csv                          captions the files of the dataset "photos"
   $ trainyard import hf-export --caption-column short    takes captions from this column of a table
   $ trainyard import wagons.zip said --captions .caption  sentences of .caption files before tags of .txt files
   $ trainyard import wagons.zip photos --ours            in conflicts, replaces the dataset's version
@@ -50,7 +57,7 @@ export function addImportCommand(program: Command): void {
   const command = program
     .command('import')
     .description('Bring a zip or a folder of another program into a dataset.')
-    .argument('<source>', 'a zip, or a folder')
+    .argument('<source>', 'a zip, a folder, or a table of captions')
     .argument('[name]', 'name or ID of the dataset (default: the name of the source)')
     .addOption(roleOption('the role of a new dataset: training (default), control or mask'))
     .option('--dry-run', 'show what would be done, and change nothing')
@@ -102,7 +109,8 @@ async function importSource(
 
 /** `wagons` for `wagons.zip` and for a folder `10_wagons`. */
 function importNameFor(source: string, given: string | undefined): string {
-  const name = basename(resolve(source)).replace(/\.zip$/i, '');
+  const own = basename(resolve(source));
+  const name = ['.zip', ...TABLE_EXTENSIONS].includes(extensionOf(own)) ? stemOf(own) : own;
   return datasetNameFor(given, kohyaOf(name)?.name ?? name);
 }
 
@@ -122,20 +130,17 @@ async function prepareImport(
   requireNoPairs(entries, source);
   const { client, signal } = tools;
   const found = await client.find(name, { signal });
-  const known = found === undefined ? [] : (await client.status(found.id, { signal })).files;
-  const knownStems = new Set(known.map(({ filename }) => stemOf(filename)));
-  const survey = await surveyEntries(entries, { choices: flags, knownStems });
+  const present = found === undefined ? [] : (await client.status(found.id, { signal })).files;
+  const survey = await surveyEntries(entries, { choices: flags, known: present.map(({ filename }) => filename) });
   requireChoices(survey, { source, flags });
-  const { placed, contents } = await importContents(survey, temporary);
-  if (placed.length === 0) {
+  const { files, contents } = await importContents(survey, temporary);
+  if (files.length === 0) {
     const reasons = contents.skipped.map(({ message }) => `- ${message}`);
-    const lines = [
-      `${printable(source)}: no image, video or caption found.`,
-      ...firstLines(reasons, 'entry left out', 'entries left out'),
-    ];
+    const message = `${printable(source)}: no image, video or caption found for "${printable(name)}".`;
+    const lines = [message, ...firstLines(reasons, 'entry left out', 'entries left out')];
     throw new CommandError(EXIT.noInput, lines.join('\n'));
   }
-  const groups = kohyaGroupsOf(placed.map(({ name: filename, found: { folder } }) => ({ folder, name: filename })));
+  const groups = kohyaGroupsOf(files);
   const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
   const task: PushTask = {
     ...base,
@@ -144,7 +149,7 @@ async function prepareImport(
     isWholeFolder: false,
     pair: { ...base.pair, folders: [await realpath(source)] },
   };
-  return { task, preview: { survey, placed, groups } };
+  return { task, preview: { survey, files, groups } };
 }
 
 /** @throws CommandError with 64 for a choice that the source does not have */

@@ -4,8 +4,8 @@ import { clientOf, requireSendableToken, serviceUrl } from '../remote.js';
 import { saveRemote } from '../saved-login.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { printOutput } from '../terminal/print.js';
-import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
 import { counted } from '../terminal/text.js';
+import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
 
 const EXAMPLES = `
 Examples:

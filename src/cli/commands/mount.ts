@@ -1,31 +1,33 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { withTimeout } from '../../abort-signals.js';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
-import type { TrainyardClient } from '../../client/client.js';
-import { slotText } from '../../dataset/pairs/roles.js';
-import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
-import { bytesOf } from '../../service/mount/bring-files.js';
-import { digestOfFiles } from '../../service/mount/folder-plans.js';
-import { type MountedFolder, type MountOptions, mountDataset } from '../../service/mount/mount.js';
-import { MountError } from '../../service/mount/mount-source.js';
-import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
-import { runInPlace } from '../mount/exec.js';
-import { httpSource } from '../mount/http-source.js';
-import { type MountableDatasets, type WaitLimit, type ReadyWait, waitForReady } from '../mount/wait-for-ready.js';
 import { concurrencyOption, revisionArgument, secondsIn } from '../arguments.js';
+import { httpSource } from '../mount/http-source.js';
+import { type MountableDatasets, type ReadyWait, type WaitLimit, waitForReady } from '../mount/wait-for-ready.js';
 import {
+  type RemoteOptions,
   addRemoteOptions,
   clientFrom,
   explainMissingRoute,
   mustFind,
-  type RemoteOptions,
   remoteFrom,
 } from '../remote.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
-import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { counted, errorMessage, formatBytes, printable } from '../terminal/text.js';
+import { type ProgressDisplay, openProgressDisplay, transferLine } from '../terminal/progress.js';
+import type { TrainyardClient } from '../../client/client.js';
+import { hasErrno } from '../../dataset/errors.js';
+import { slotText } from '../../dataset/pairs/roles.js';
+import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
+import { bytesOf } from '../../service/mount/bring-files.js';
+import { digestOfFiles } from '../../service/mount/folder-plans.js';
+import { MountError } from '../../service/mount/mount-source.js';
+import { type MountOptions, type MountedFolder, mountDataset } from '../../service/mount/mount.js';
+import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
 
 interface Options extends RemoteOptions {
   readonly into: string;
@@ -325,4 +327,35 @@ function folderDocument({ outcome, folder, warnings, plan: { dataset, only, layo
     ...(folderDigest !== digest && { folder_digest: folderDigest }),
     ...{ revision, files: files.length, bytes: bytesOf(files), warnings },
   };
+}
+
+/** The exit codes of shells: 126 for a command that can't be executed, 127 for one that is not found (POSIX, 2.8.2). */
+const CANNOT_RUN = 126;
+const NOT_FOUND = 127;
+
+/** Signals that a supervisor sends to this process, but intends for the command. */
+const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
+
+/** Runs a command with the standard streams of this process. @returns its exit code. @throws CommandError with 127 or 126 */
+async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
+  const forward = (signal: NodeJS.Signals) => {
+    // The terminal sends Ctrl-C to every process of the foreground group. Many programs abort at once on a second one.
+    const isFromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT');
+    if (!isFromTerminal) child.kill(signal);
+  };
+  // Before the command starts: a signal that comes as soon as it runs would end this process alone.
+  for (const signal of FORWARDED) process.on(signal, forward);
+  const child = spawn(command, args, { stdio: 'inherit' });
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    });
+  } catch (error) {
+    const isMissing = hasErrno(error, 'ENOENT');
+    const reason = isMissing ? 'command not found' : errorMessage(error);
+    throw new CommandError(isMissing ? NOT_FOUND : CANNOT_RUN, `${command} can't be run: ${reason}`);
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, forward);
+  }
 }

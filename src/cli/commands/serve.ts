@@ -1,20 +1,22 @@
 import { existsSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { type Logger, pino } from 'pino';
 import type { openApp } from '../../app.js';
+import { type Remote, saveFirstLogin } from '../saved-login.js';
+import { serviceUrls } from '../../server/listening-urls.js';
+import { addSettings, configFrom } from '../settings.js';
+import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
+import { ownCommand } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
+import { installLine, isLoopback, shellWord } from '../../command-line.js';
 import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { PACKAGE_FOLDER } from '../../program-file.js';
-import { SETTINGS } from '../../settings.js';
 import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
+import { PACKAGE_FOLDER } from '../../version.js';
+import { withoutTokens } from '../../service/audit/without-tokens.js';
+import { SETTINGS } from '../../settings.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
-import { installLine, isLoopback, shellWord } from '../../command-line.js';
-import { type Remote, saveFirstLogin } from '../saved-login.js';
-import { addSettings, configFrom } from '../settings.js';
-import { type LogForm, openLog } from '../terminal/log.js';
-import { ownCommand } from '../terminal/own-command.js';
-import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -66,7 +68,8 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
   const starting = import('../../app.js').then(async ({ openApp }) => openApp(config, logger, await opening));
   const [app] = await Promise.all([starting, opening]).catch((error) => {
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
-    const reason = reasonNotToListen(error, config) ?? reasonOfFolder(error);
+    const isOfFolder = hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
+    const reason = reasonNotToListen(error, config) ?? (isOfFolder ? error.message : undefined);
     if (reason !== undefined) throw new CommandError(EXIT.configError, `can't start: ${reason}`, { cause: error });
     throw error;
   });
@@ -89,11 +92,6 @@ function reasonNotToListen(error: unknown, { host, port }: Config): string | und
     return `only root may listen on port ${port}. Take a port from 1024 on, such as --port 8787, behind a proxy.`;
   }
   return `${host} is not an address of this machine. Use --host 127.0.0.1, or --host 0.0.0.0 for all of its networks.`;
-}
-
-function reasonOfFolder(error: unknown): string | undefined {
-  const isOfFolder = error instanceof Error && hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
-  return isOfFolder ? error.message : undefined;
 }
 
 /** Drains and exits with 0 after the first signal. A second signal does not wait for requests in flight. */
@@ -180,34 +178,37 @@ function clipsSentence({ ffmpeg }: Config, { decodesClips }: App): string {
 async function firstSteps(remote: Remote): Promise<string> {
   const isSaved = await saveFirstLogin(remote);
   const environment = `export TRAINYARD_URL=${remote.url}\nexport TRAINYARD_TOKEN=${remote.token}\n`;
+  // This folder, where a clone or a container was started, or else the package.
+  const root = existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
   const signedIn = isSaved ? ' The command line of this machine is signed in.' : '';
   return `
 This is the first start.${signedIn} To push a first dataset, paste this into another terminal:
 
-${isSaved ? '' : environment}cd ${shellWord(exampleRoot())} && ${ownCommand.command} push ${EXAMPLE}
+${isSaved ? '' : environment}cd ${shellWord(root)} && ${ownCommand.command} push ${EXAMPLE}
 `;
 }
 
-/** This folder, where a clone or a container was started, or else the package. */
-function exampleRoot(): string {
-  return existsSync(EXAMPLE) ? process.cwd() : PACKAGE_FOLDER;
+/** JSON lines for programs, or the warnings and errors as text for a person. */
+type LogForm = 'json' | 'text';
+
+const WARNING = 40;
+const ERROR = 50;
+
+/** The log on standard error, without tokens. */
+function openLog(level: string, form: LogForm): Logger {
+  const output = pino.destination({ fd: 2, sync: true });
+  const textOf = form === 'json' ? (line: string) => line : logText;
+  return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });
 }
 
-/** Hosts that stand for all addresses of a machine. */
-const ANY_HOST: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-
-/** The URLs of a service, first the one for this machine. Link-local addresses (`fe80::`) work on no other link. */
-export function serviceUrls(
-  { host, port }: { host: string; port: number },
-  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
-): [string, ...string[]] {
-  const urlOf = (address: string) => `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
-  const local = ANY_HOST[host];
-  if (local === undefined) return [urlOf(host)];
-  const others = Object.values(interfaces)
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, family, address }) => {
-      return !internal && (family === 'IPv4' || (host === '::' && !/^fe[89ab]/i.test(address)));
-    });
-  return [urlOf(local), ...others.map(({ address }) => urlOf(address))];
+/** `warning: the bucket does not answer (attempt 2): timed out`; empty below a warning. */
+export function logText(line: string): string {
+  const { level, time, pid, hostname, msg, err, ...facts } = JSON.parse(line);
+  if (level < WARNING) return '';
+  const details = Object.entries(facts).map(
+    ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const about = details.length > 0 ? ` (${details.join(', ')})` : '';
+  const reason = err?.message === undefined || err.message === msg ? '' : `: ${err.message}`;
+  return `${printable(`${level < ERROR ? 'warning' : 'error'}: ${msg}${about}${reason}`)}\n`;
 }

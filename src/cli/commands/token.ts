@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Config } from '../../config.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
-import { timeOf } from '../../server/to-wire.js';
+import { timeOf } from '../../server/wire.js';
 import { appendAuditEntry } from '../../service/audit/audit-log.js';
-import type { TokenSummary } from '../../storage/catalog/accounts/grant.js';
+import type { TokenSummary } from '../../storage/catalog/accounts/accounts.js';
 import { collect, secondsIn } from '../arguments.js';
 import { onInstallation, withCatalog } from '../settings.js';
 import { type Output, tableLines } from '../terminal/print.js';

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { TrainyardClient } from '../../client/client.js';
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption } from '../../dataset/media.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
@@ -20,13 +19,12 @@ import {
   type TrainingDataset,
   trainingDatasetsOf,
 } from '../../dataset/train/training-dataset.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, undefinedFor } from '../remote.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { ownCommand } from '../terminal/own-command.js';
-import { print, printJson, printMessage } from '../terminal/print.js';
+import { type Call, mustFind, onService, undefinedFor } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { type Output, ownCommand, printMessage } from '../terminal/print.js';
 import { printable } from '../terminal/text.js';
 
-interface Options extends RemoteOptions {
+interface Options {
   readonly into?: string;
   readonly for: Trainer;
   readonly job?: string;
@@ -61,33 +59,33 @@ export function addTrainConfigCommand(program: Command): void {
       'print a whole job of this name for ai-toolkit: for videos if there are clips, else for images',
     )
     .option('--trigger <word>', 'the trigger word of the job; needs --job')
-    .addOption(new Option('--only <kind>', 'for datasets mounted with --only: images or videos').choices(MEDIA_CHOICES))
-    .addHelpText('after', HELP)
-    .action((names: string[], options: Options) => interruptible((signal) => printConfig(names, options, signal)));
-  addRemoteOptions(command);
+    .addOption(
+      new Option('--only <kind>', 'for datasets mounted with --only: images or videos').choices(MEDIA_CHOICES),
+    );
+  onService(command, HELP, printConfig);
 }
 
-async function printConfig(names: readonly string[], options: Options, signal: AbortSignal): Promise<void> {
+async function printConfig(call: Call<Options>, names: readonly string[]): Promise<Output> {
+  const { options } = call;
   requireFitting(options);
   const { for: trainer, job } = options;
-  const client = clientFrom(options);
   const found = [];
-  for (const name of names) found.push(...(await readDataset(client, name, options, signal)));
+  for (const name of names) found.push(...(await readDataset(call, name)));
   const datasets = datasetsToTrain(found);
   const config = configFor(datasets, options);
-  if (options.json) {
-    const isBlock = trainer === 'ai-toolkit' && job === undefined;
-    return printJson({ trainer, ...config, ...(isBlock && { datasets: datasets.map(aiToolkitDatasetOf) }) });
-  }
-  // Comments name commands as they are called on this machine. Other lines stay: they have captions and names.
-  print(
-    config.text.replace(/^( *# +)trainyard (?=mount )/gm, (_, before: string) => `${before}${ownCommand.command} `),
-  );
-  for (const note of config.notes) printMessage(note);
+  const isBlock = trainer === 'ai-toolkit' && job === undefined;
+  if (!options.json) for (const note of config.notes) printMessage(note);
+  return {
+    document: { trainer, ...config, ...(isBlock && { datasets: datasets.map(aiToolkitDatasetOf) }) },
+    // Comments name commands as they are called on this machine. Other lines stay: they have captions and names.
+    lines: [
+      config.text.replace(/^( *# +)trainyard (?=mount )/gm, (_, before: string) => `${before}${ownCommand.command} `),
+    ],
+  };
 }
 
 /** Fields are `undefined` for captions without the bulk API, and for linked datasets that the token may not read. */
-async function readDataset(client: TrainyardClient, nameOrId: string, { into, only }: Options, signal: AbortSignal) {
+async function readDataset({ client, options: { into, only }, signal }: Call<Options>, nameOrId: string) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
   const { files, digest, groups, links = {} } = await client.status(id, { signal });
   const texts = files.map(({ filename }) => filename).filter(isTextCaption);

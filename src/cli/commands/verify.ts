@@ -4,10 +4,9 @@ import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { type Output, painterOf } from '../terminal/print.js';
-import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
+import { type Output, painterOf, withOwnCommand } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
+import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 
 const POLL_INTERVAL_MS = 500;
 
@@ -45,17 +44,21 @@ interface VerifyOptions {
   readonly wait: boolean;
 }
 
-export async function verifyDatasets({ client, options, signal }: Call<VerifyOptions>, name?: string): Promise<Output> {
+export async function verifyDatasets(call: Call<VerifyOptions>, name?: string): Promise<Output> {
+  const { client, options, signal } = call;
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const rechecks = await recheckAll(datasets, { client, options, signal }, display);
+    const rechecks = await recheckAll(datasets, call, display);
     const current = await client.list({ signal });
     const checked = [...rechecks].flatMap(([id, recheck]) =>
       current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
     );
     if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
-    return { document: { datasets: checked.map(documentOf) }, lines: linesOf(checked) };
+    const documents = checked.map(({ dataset: { id, name, status }, recheck: { dataset_id: _, ...progress } }) => {
+      return { id, name, status, ...progress };
+    });
+    return { document: { datasets: documents }, lines: linesOf(checked) };
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
@@ -122,9 +125,4 @@ function summaryOf({ state, checked, total, problems }: Recheck): string {
   const damaged = problems.length === 0 ? 'none is damaged' : counted(problems.length, 'damaged file');
   if (state !== 'running') return `${counted(checked, 'file')} checked, ${damaged}`;
   return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
-}
-
-function documentOf({ dataset: { id, name, status }, recheck }: Checked): Record<string, unknown> {
-  const { dataset_id: _, ...progress } = recheck;
-  return { id, name, status, ...progress };
 }

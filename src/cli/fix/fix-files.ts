@@ -1,22 +1,39 @@
-import { dirname, join } from 'node:path';
-import { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
-import { isFolder } from '../folder/read-folder.js';
+import { randomBytes } from 'node:crypto';
+import { type BigIntStats, constants } from 'node:fs';
+import {
+  access,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type FileInspector, type FolderReport, type InspectedFile, inspectPaths } from '../folder/inspect-files.js';
+import { type LocalFile, fileVersionOf, isFolder } from '../folder/read-folder.js';
 import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
-import { bar, type ProgressDisplay } from '../terminal/progress.js';
+import { counted, errorMessage, printable } from '../terminal/text.js';
+import { type ProgressDisplay, bar } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
-import { counted, printable } from '../terminal/text.js';
-import {
-  type AppliedFix,
-  type AppliedFixes,
-  applyFixes,
-  originalsFolderOf,
-  removePartialFiles,
-} from './apply-fixes.js';
-import { type Fix, type NotFixed, planFixes } from './plan-fixes.js';
+import { ServiceError, hasErrno } from '../../dataset/errors.js';
+import { MAX_FIXED_CAPTION_BYTES, fixCaption } from '../../dataset/fix/fix-caption.js';
+import { TakenNames, nameForFormat } from '../../dataset/fix/media-names.js';
+import { byFilename, parseFilename } from '../../dataset/names.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { NotConverted, convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
+import { InspectionPool } from '../../service/inspection/inspection-pool.js';
+import { sha256Of } from '../../service/mount/bring-files.js';
+import { syncFolder } from '../../storage/sync-folder.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts
@@ -151,4 +168,289 @@ function printLines(lines: readonly string[]): void {
 
 function described({ kind, file, to, message }: Fix) {
   return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
+}
+
+/** Why a file is left as it is, as the rest of a sentence that begins with its name. */
+class FileLeftAlone extends Error {
+  override readonly name = 'FileLeftAlone';
+}
+
+interface Fix {
+  readonly kind: 'rewrite' | 'rename' | 'convert';
+  readonly file: LocalFile;
+  /** The real path of the folder that contains the file, and the file's name in it. */
+  readonly folder: string;
+  readonly name: string;
+  /** The name afterwards; a caption keeps its name. */
+  readonly to: string;
+  /** A sentence without its end: `cat.jpg → cat.png: it is a PNG image`. */
+  readonly message: string;
+}
+
+interface NotFixed {
+  readonly filename: string;
+  readonly message: string;
+}
+
+/** Findings that a change of the file's encoding, name or format can remove. */
+const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_BOM']);
+const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
+
+/** Finds the files that can be fixed without guessing. @throws the signal's reason */
+async function planFixes(
+  inspected: readonly InspectedFile[],
+  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
+): Promise<{ fixes: readonly Fix[]; notFixed: readonly NotFixed[] }> {
+  const fixes: Fix[] = [];
+  const notFixed: NotFixed[] = [];
+  const folders = new Map<string, Folder>();
+  for (const { file, inspection } of inspected) {
+    const codes = inspection.ok ? inspection.warnings.map(({ code }) => code) : [inspection.problem.code];
+    const isCaption = codes.some((code) => CAPTION_CODES.has(code));
+    if (!isCaption && !codes.some((code) => MEDIA_CODES.has(code))) continue;
+    try {
+      const folder = folders.get(dirname(file.path)) ?? (await readNames(dirname(file.path)));
+      folders.set(dirname(file.path), folder);
+      await requireChangeable(file);
+      const fix = isCaption ? await captionFix(file, folder) : await mediaFix(file, folder, { pool, signal });
+      if (fix !== undefined) fixes.push(fix);
+    } catch (error) {
+      signal.throwIfAborted();
+      notFixed.push(notFixedBecause(file.filename, error));
+    }
+  }
+  return { fixes, notFixed };
+}
+
+async function readNames(folder: string) {
+  const path = await realpath(folder);
+  return { path, names: new TakenNames(await readdir(path)) };
+}
+
+type Folder = Awaited<ReturnType<typeof readNames>>;
+
+function notFixedBecause(filename: string, error: unknown): NotFixed {
+  const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
+  // No dataset accepts the new name.
+  const named = error instanceof ServiceError ? `can't be renamed. ${error.message}` : undefined;
+  const reason = isExplained ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
+  return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
+}
+
+/** @throws FileLeftAlone for a link, or a file or folder that is read-only */
+async function requireChangeable({ path }: LocalFile): Promise<void> {
+  const stats = await lstat(path);
+  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Fix the file that it leads to');
+  // For root, `access` allows everything.
+  const isWritable = (stats.mode & 0o222) !== 0 && (await access(path, constants.W_OK).then(() => true, no));
+  if (!isWritable) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
+  if (!(await access(dirname(path), constants.W_OK).then(() => true, no))) {
+    throw new FileLeftAlone("is in a folder that can't be written");
+  }
+}
+
+const no = () => false;
+
+async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
+  const name = basename(file.path);
+  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
+  const fixed = fixCaption(await readFile(file.path));
+  if (!fixed.ok) throw new FileLeftAlone(fixed.reason);
+  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${fixed.change}` };
+}
+
+/** `undefined` if the content is no image or video, so that a change of name or format would not help. */
+async function mediaFix(
+  file: LocalFile,
+  folder: Folder,
+  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
+): Promise<Fix | undefined> {
+  const content = await examineInProcess(pool, file, signal);
+  if (content.kind === 'other') return undefined;
+  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
+  const name = basename(file.path);
+  const isConverted = !content.isTrainable;
+  const to = nameForFormat(name, isConverted ? 'png' : content.format);
+  parseFilename(to);
+  const taken = folder.names.claim(to, { from: name, isConverted });
+  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
+  if (!isConverted) {
+    const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
+    const renamed = await pool.inspect(under, { accountId: '', signal });
+    if (!renamed.ok)
+      throw new FileLeftAlone(`is ${content.description} that can't be used: ${renamed.problem.message}`);
+  }
+  const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
+  const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
+  return { kind: isConverted ? 'convert' : 'rename', file, folder: folder.path, name, to, message };
+}
+
+/** As after an interrupted rename, which gives the new name before it removes the old one. */
+async function isOneFile(path: string, other: string): Promise<boolean> {
+  const [one, two] = await Promise.all([path, other].map((each) => lstat(each).catch(() => undefined)));
+  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
+}
+
+/** Conversions at a time: each may hold two large pictures. */
+const CONCURRENCY = 2;
+
+/** Incomplete files within the folder, where renaming is atomic. Trainers, `push` and `pull` skip hidden files. */
+const PARTIAL = /^\.trainyard-fix-[0-9a-f]{16}$/;
+
+interface AppliedFix {
+  readonly fix: Fix;
+  /** The path of the original; `undefined` after a rename or with `--in-place`. */
+  readonly original: string | undefined;
+}
+
+interface AppliedFixes {
+  readonly fixed: readonly AppliedFix[];
+  readonly notFixed: readonly NotFixed[];
+}
+
+interface ApplyOptions {
+  readonly pool: InspectionPool;
+  readonly signal: AbortSignal;
+  readonly isInPlace: boolean;
+  readonly onDone: (files: number) => void;
+}
+
+/** Fixes files, each atomically: a crash leaves its old or its new content, and the original is kept before it is replaced. */
+async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
+  const fixed: AppliedFix[] = [];
+  const notFixed: NotFixed[] = [];
+  await forEachConcurrent(fixes, CONCURRENCY, async (fix) => {
+    if (options.signal.aborted) return;
+    try {
+      fixed.push({ fix, original: await applyFix(fix, options) });
+    } catch (error) {
+      if (!options.signal.aborted) notFixed.push(notFixedBecause(fix.file.filename, error));
+    }
+    options.onDone(fixed.length + notFixed.length);
+  });
+  return { fixed: fixed.sort((a, b) => byFilename(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byFilename) };
+}
+
+/** Removes the incomplete files of a killed command. */
+async function removePartialFiles(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) if (PARTIAL.test(name)) await unlink(join(folder, name)).catch(() => {});
+}
+
+/** The content changes before the name: a crash leaves a wrong extension, which `--fix` renames. */
+async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undefined> {
+  const { folder, name, to } = fix;
+  const [path, target] = [join(folder, name), join(folder, to)];
+  const stats = await statsOf(path);
+  if (stats === undefined || fileVersionOf(stats) !== fix.file.version) throw changedMeanwhile();
+  if (to !== name && fix.kind === 'convert') await requireFree(target);
+  const original = fix.kind === 'rename' ? undefined : await replaceContent(fix, stats, options);
+  if (to !== name) await moveFile(path, target);
+  await syncFolder(folder);
+  return original;
+}
+
+async function replaceContent(fix: Fix, stats: BigIntStats, options: ApplyOptions): Promise<string | undefined> {
+  const { folder, name } = fix;
+  const path = join(folder, name);
+  const partial = join(folder, `.trainyard-fix-${randomBytes(8).toString('hex')}`);
+  try {
+    if (fix.kind === 'convert') await writeConverted(fix, partial, options);
+    else await writeCaption(path, partial);
+    await finishNewFile(partial, stats);
+    const original = options.isInPlace ? undefined : await keepOriginal(folder, name);
+    const now = await statsOf(path);
+    // Not the version, which changes with the link of the original.
+    const isSame = now?.ino === stats.ino && now.size === stats.size && now.mtimeNs === stats.mtimeNs;
+    if (!isSame) throw changedMeanwhile();
+    await rename(partial, path);
+    return original;
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+async function writeCaption(path: string, partial: string): Promise<void> {
+  const caption = fixCaption(await readFile(path));
+  if (!caption.ok) throw new FileLeftAlone(caption.reason);
+  await writeFile(partial, caption.bytes, { flag: 'wx' });
+}
+
+async function writeConverted(
+  { folder, name, to }: Fix,
+  partial: string,
+  { pool, signal }: ApplyOptions,
+): Promise<void> {
+  await convertInProcess(pool, { path: join(folder, name), target: partial }, signal);
+  const converted = { filename: to.normalize('NFC'), path: partial, sizeBytes: (await stat(partial)).size };
+  const inspection = await pool.inspect(converted, { accountId: '', signal });
+  if (!inspection.ok) throw new FileLeftAlone(`can't be converted: ${inspection.problem.message}`);
+}
+
+async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.chown(Number(uid), Number(gid)).catch(() => {});
+    await handle.chmod(Number(mode & 0o777n));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Renames a file, never over another one. @throws FileLeftAlone */
+async function moveFile(path: string, to: string): Promise<void> {
+  const isLinked = await link(path, to).then(
+    () => true,
+    () => false,
+  );
+  // An interrupted run may have left the file with both names.
+  if (isLinked || (await isOneFile(path, to))) return unlink(path);
+  // The file system may have no links.
+  await requireFree(to);
+  await rename(path, to);
+}
+
+async function requireFree(path: string): Promise<void> {
+  if ((await statsOf(path)) === undefined) return;
+  throw new FileLeftAlone(`is left alone, since a file with the name ${basename(path)} has appeared`);
+}
+
+function changedMeanwhile(): FileLeftAlone {
+  return new FileLeftAlone('has changed meanwhile, and is left alone. Run the same command again');
+}
+
+const statsOf = (path: string) => lstat(path, { bigint: true }).catch(() => undefined);
+
+/** The folder that keeps the originals of a folder: beside it, since trainers read all that is inside. */
+function originalsFolderOf(folder: string): string {
+  return `${folder}.orig`;
+}
+
+/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws FileLeftAlone */
+async function keepOriginal(folder: string, name: string): Promise<string> {
+  const originals = originalsFolderOf(folder);
+  const path = join(folder, name);
+  try {
+    await mkdir(originals).catch(unlessExists);
+    if (!(await lstat(originals)).isDirectory()) {
+      throw new Error(`${originals} is in the way: it is not a folder. Move it away`);
+    }
+    for (let number = 1; ; number++) {
+      const kept = join(originals, `${name}${number === 1 ? '' : `.${number}`}.orig`);
+      const isLinked = await link(path, kept).then(() => true, unlessExists);
+      // The name may be taken by another original, or by a symbolic link to the file itself.
+      if (!isLinked && !((await lstat(kept)).isFile() && (await sha256Of(kept)) === (await sha256Of(path)))) continue;
+      await syncFolder(originals);
+      await syncFolder(dirname(originals));
+      return kept;
+    }
+  } catch (error) {
+    const message = `is left alone, since its original can't be kept in ${originals}: ${errorMessage(error)}. To keep none, add --in-place`;
+    throw new FileLeftAlone(message, { cause: error });
+  }
+}
+
+function unlessExists(error: unknown): void {
+  if (!hasErrno(error, 'EEXIST')) throw error;
 }

@@ -29,8 +29,8 @@ export async function withContent<T>(
   use: () => Promise<T>,
 ): Promise<T> {
   if (unpack === undefined) return use();
-  await unpack();
   try {
+    await unpack();
     return await use();
   } finally {
     await rm(path, { force: true });

@@ -1,7 +1,6 @@
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
-import type { Painter } from '../terminal/print.js';
-import { withOwnCommand } from '../terminal/own-command.js';
+import { type Painter, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 

@@ -1,38 +1,39 @@
 import type { KohyaGroup } from '../../dataset/import/entry-paths.js';
-import type { ImportSurvey } from '../../dataset/import/survey.js';
+import type { FoundFile, ImportSurvey } from '../../dataset/import/survey.js';
 import { firstLines } from '../folder/report.js';
 import type { PushPlan } from '../push/plan.js';
 import { counted, printable } from '../terminal/text.js';
-import { type PlacedImport, renamedIn, type SourceEntry } from './read-source.js';
+import { renamedIn, type SourceEntry } from './read-source.js';
 
 /** What an import has read from a source. */
 export interface ImportPreview {
   readonly survey: ImportSurvey<SourceEntry>;
-  readonly placed: readonly PlacedImport[];
+  /** Under their names in the dataset. */
+  readonly files: readonly FoundFile<SourceEntry>[];
   readonly groups: readonly KohyaGroup[];
 }
 
 /** The decisions that a person may want to change, before anything is written. */
-export function previewLines({ survey, placed, groups }: ImportPreview): string[] {
+export function previewLines({ survey, files, groups }: ImportPreview): string[] {
   const { tables, captionSources, severalSources } = survey;
   const [first, ...others] = captionSources;
   const columns = tables.map(({ path, columns, fileColumn, captionColumn, used, severalCaptions }) => {
     const unused = columns.filter((column) => column !== fileColumn && column !== captionColumn);
     const rest = unused.length === 0 ? '' : `; not used: ${unused.map(printable).join(', ')}`;
-    const several =
+    const first =
       severalCaptions === 0 ? '' : ` ${counted(severalCaptions, 'row')} with several captions: the first is taken.`;
     const from = `files from "${printable(fileColumn)}", captions from "${printable(captionColumn)}"`;
-    return `${printable(path)}: ${counted(used, 'caption')}; ${from}${rest}.${several}`;
+    return `${printable(path)}: ${counted(used, 'caption')}; ${from}${rest}.${first}`;
   });
-  const files = counted(severalSources, 'file has', 'files have');
+  const several = counted(severalSources, 'file has', 'files have');
   const choice = others.map(({ name }) => `--captions ${printable(name)}`).join(' or ');
   const sources =
     severalSources === 0 || first === undefined
       ? []
       : [
-          `${files} several captions: those of ${printable(first.name)} are taken first. To change that, add ${choice}.`,
+          `${several} several captions: those of ${printable(first.name)} are taken first. To change that, add ${choice}.`,
         ];
-  const renamed = renamedIn(placed).map(({ from, to }) => `${printable(from)} becomes ${printable(to)}`);
+  const renamed = renamedIn(files).map(({ from, to }) => `${printable(from)} becomes ${printable(to)}`);
   const repeats = groups.map(({ name, files: members, ...group }) => {
     const kind = group.is_reg ? ', for regularization' : '';
     return `Group "${printable(name)}": ${counted(members.length, 'file')}, ${counted(group.repeats, 'repeat')}${kind}.`;
@@ -46,7 +47,7 @@ export function previewLines({ survey, placed, groups }: ImportPreview): string[
 }
 
 /** The same for `--json`. */
-export function previewDocument({ survey, placed, groups }: ImportPreview, { report }: PushPlan) {
+export function previewDocument({ survey, files, groups }: ImportPreview, { report }: PushPlan) {
   return {
     tables: survey.tables.map((table) => ({
       path: table.path,
@@ -56,7 +57,7 @@ export function previewDocument({ survey, placed, groups }: ImportPreview, { rep
       captions: table.used,
     })),
     caption_sources: survey.captionSources,
-    renamed: renamedIn(placed),
+    renamed: renamedIn(files),
     groups,
     skipped: report.skipped,
   };

@@ -2,9 +2,11 @@ import { createWriteStream, openAsBlob } from 'node:fs';
 import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { Writable } from 'node:stream';
+import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
 import { lastPartOf } from '../../dataset/import/entry-paths.js';
 import { flattened } from '../../dataset/import/flatten.js';
 import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
+import { extensionOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
 import {
   fileVersionOf,
@@ -22,7 +24,7 @@ export interface SourceEntry extends ImportEntry {
 }
 
 /**
- * Lists a folder with all in it, or a zip.
+ * Lists a folder with all in it, a zip, or a table alone.
  *
  * @param options.temporary a folder for entries of an archive while they are used
  * @throws CommandError with 66, or with 65 for a file that is no zip; ServiceError for a damaged one
@@ -31,8 +33,11 @@ export async function readSource(
   source: string,
   { temporary, follow, signal }: { temporary: string; follow: boolean; signal: AbortSignal },
 ): Promise<SourceEntry[]> {
-  if (!(await isFolder(source))) return readZip(source, temporary);
   const path = resolve(source);
+  if (!(await isFolder(source))) {
+    if (!TABLE_EXTENSIONS.includes(extensionOf(path))) return readZip(source, temporary);
+    return [{ ...(await folderEntry({ path, name: basename(path) })), isTable: true }];
+  }
   const entries: SourceEntry[] = [];
   const walk = { root: follow ? '/' : join(await realpath(path), sep), signal, entries };
   // With the name of the folder, which may be kohya's.
@@ -87,9 +92,9 @@ async function addFolder({ path, name }: { path: string; name: string }, walk: W
 
 async function folderEntry(
   { path, name }: { path: string; name: string },
-  { fault, link }: { fault: string | undefined; link: string | undefined },
+  { fault, link }: { fault?: string | undefined; link?: string | undefined } = {},
 ): Promise<SourceEntry> {
-  const entry = { path: name, sizeBytes: 0, modified: 0, fault, text: () => readFile(path, 'utf8') };
+  const entry = { path: name, sizeBytes: 0, modified: 0, fault, bytes: () => readFile(path) };
   try {
     const stats = await stat(path, { bigint: true });
     const isOutside = link !== undefined && !(await realpath(path)).startsWith(link);
@@ -110,43 +115,33 @@ async function folderEntry(
   }
 }
 
-/** A file of the import under its name in the dataset. */
-export interface PlacedImport {
-  readonly name: string;
-  readonly found: FoundFile<SourceEntry>;
-}
-
 /** Names the files, and writes the captions of tables as files, so that they can be pushed. */
 export async function importContents(
-  { files, skipped }: ImportSurvey<SourceEntry>,
+  survey: ImportSurvey<SourceEntry>,
   temporary: string,
-): Promise<{ placed: PlacedImport[]; contents: FolderContents }> {
-  const placed = flattened(files).map(({ nested, name }) => ({ name, found: nested }));
+): Promise<{ files: FoundFile<SourceEntry>[]; contents: FolderContents }> {
+  const files = flattened(survey.files);
   const local: LocalFile[] = [];
-  for (const [index, { name, found }] of placed.entries()) {
-    const { content, sizeBytes } = found.file;
-    const named = { filename: name, sizeBytes };
-    if ('entry' in content) local.push({ ...named, ...content.entry.local });
+  for (const [index, { name: filename, sizeBytes, content }] of files.entries()) {
+    if ('entry' in content) local.push({ filename, sizeBytes, ...content.entry.local });
     else {
       const path = join(temporary, `text-${index}`);
       await writeFile(path, content.text);
-      local.push({ ...named, path, version: content.text });
+      local.push({ filename, sizeBytes, path, version: content.text });
     }
   }
-  const notices = skipped.map(({ code, path, reason }) => ({
-    code,
-    filename: path,
-    message: `${printable(path)}: ${reason}`,
-  }));
+  const skipped = survey.skipped.map(({ code, path, reason }) => {
+    return { code, filename: path, message: `${printable(path)}: ${reason}` };
+  });
   return {
-    placed,
-    contents: { files: local.sort(byFilename), skipped: notices.sort(byFilename), faults: [], unreadable: [] },
+    files,
+    contents: { files: local.sort(byFilename), skipped: skipped.sort(byFilename), faults: [], unreadable: [] },
   };
 }
 
 /** The files whose name is not that of their entry, as `evening/1.jpg becomes evening_1.jpg`. */
-export function renamedIn(placed: readonly PlacedImport[]): { from: string; to: string }[] {
-  return placed.flatMap(({ name, found: { file } }) =>
-    'text' in file.content || lastPartOf(file.path).normalize('NFC') === name ? [] : [{ from: file.path, to: name }],
+export function renamedIn(files: readonly FoundFile<SourceEntry>[]): { from: string; to: string }[] {
+  return files.flatMap(({ name, path, content }) =>
+    'text' in content || lastPartOf(path).normalize('NFC') === name ? [] : [{ from: path, to: name }],
   );
 }

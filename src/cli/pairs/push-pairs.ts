@@ -1,32 +1,53 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { DatasetWithFiles, LinkSlot } from '../../client/client.js';
-import { stemOf } from '../../dataset/media.js';
-import { type PairFolder, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
-import { slotText } from '../../dataset/pairs/roles.js';
 import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
 import { isFolder } from '../folder/read-folder.js';
 import { firstLines, totalsOf } from '../folder/report.js';
+import { linkIdsOf } from './links.js';
 import {
+  type PushFlags,
+  type PushPlan,
+  type PushProblem,
+  type PushTools,
+  findOrCreate,
+  planOf,
+  preparePush,
+  pushTaskFrom,
+  requireRole,
+} from '../push/plan.js';
+import {
+  type PushReport,
   askedDecisions,
   dryRunDocument,
   dryRunExitCode,
+  endedReport,
   planLines,
   printDryRun,
   printEnded,
   pushDocument,
   pushExitCode,
-} from '../push/output.js';
-import { planOf, preparePush } from '../push/plan.js';
-import { endedReport, type PushReport, runPush, waitFor } from '../push/run.js';
-import { findOrCreate, type PushFlags, type PushTools, pushTaskFrom, requireRole } from '../push/task.js';
+  runPush,
+  waitFor,
+} from '../push/push.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { withOwnCommand } from '../terminal/own-command.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
+import { painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
 import { counted, errorMessage, printable } from '../terminal/text.js';
-import { type ComparedPairs, comparePairs, type PartPush, type PreparedPairs } from './compare-pairs.js';
-import { linkIdsOf } from './links.js';
+import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
+import type { Facts } from '../../dataset/inspect/inspection.js';
+import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+import {
+  PAIR_FAULTS,
+  type PairFile,
+  type PairProof,
+  isPairError,
+  provePairs,
+} from '../../dataset/pairs/pair-faults.js';
+import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
+import { type PairFolder, type PairPart, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
+import { slotText } from '../../dataset/pairs/roles.js';
+import type { Problem } from '../../dataset/problems.js';
 
 interface PairsTask {
   readonly flags: PushFlags;
@@ -41,9 +62,18 @@ interface PairsTask {
   readonly fixed: ReadonlyMap<string, FixedFiles['fixed']>;
 }
 
-/** With what is wrong with the pairs after the pushes. */
-interface PlannedPairs extends PreparedPairs {
-  readonly compared: ComparedPairs;
+interface PartPush {
+  readonly part: PairPart;
+  readonly folder: string;
+  readonly plan: PushPlan;
+}
+
+interface PairsPlan {
+  readonly name: string;
+  /** The training dataset; `undefined` if it does not exist yet. */
+  readonly target: DatasetWithFiles | undefined;
+  /** In the order target, controls, mask. */
+  readonly parts: readonly PartPush[];
 }
 
 type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
@@ -67,7 +97,7 @@ export async function pushPairsOnce(
   }
   const task: PairsTask = { flags, name, tools, folders, leftOut, fixed };
   const plan = async () => {
-    const planned = plannedPairs(await preparePairs(task), flags);
+    const planned = withIntactPairs(await preparePairs(task), flags);
     if (!flags.json) printPairs(planned, leftOut);
     return unblocked(planned, flags);
   };
@@ -125,7 +155,7 @@ async function requireInside(root: string, path: string): Promise<void> {
 }
 
 /** Compares each sub-folder with the linked dataset, or `NAME-control` or `NAME-mask`. @throws CommandError for another role */
-async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask): Promise<PreparedPairs> {
+async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask): Promise<PairsPlan> {
   const { client, signal } = tools;
   const found = await client.find(nameOrId, { signal });
   if (found !== undefined) requireRole(found, 'training');
@@ -147,35 +177,35 @@ async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask
 }
 
 /** With `--skip-bad`, targets without an intact pair are left out, with their captions. */
-function plannedPairs(pairs: PreparedPairs, { skipBad }: PushFlags): PlannedPairs {
-  const compared = comparePairs(pairs);
-  if (!skipBad || compared.badStems.size === 0) return { ...pairs, compared };
+function withIntactPairs(pairs: PairsPlan, { skipBad }: PushFlags): PairsPlan {
+  const { badStems } = comparePairs(pairs);
+  if (!skipBad || badStems.size === 0) return pairs;
   const parts = pairs.parts.map((each) => {
     if (each.part !== 'target') return each;
     const without = each.plan.files.flatMap(({ name: filename }) => {
-      const folder = compared.badStems.get(stemOf(filename));
+      const folder = badStems.get(stemOf(filename));
       if (folder === undefined) return [];
       const message = `${printable(filename)} has no pair in ${printable(folder)}/ that the trainer could use.`;
       return [{ code: 'UNPAIRED', filename, message }];
     });
     return { ...each, plan: planOf({ ...each.plan, without }) };
   });
-  return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
+  return { ...pairs, parts };
 }
 
-async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> {
+async function askAboutPairs(pairs: PairsPlan): Promise<PairsPlan> {
   const parts: PartPush[] = [];
   for (const each of pairs.parts) {
     const decisions = await askedDecisions(each.plan);
     parts.push(decisions.size === 0 ? each : { ...each, plan: planOf({ ...each.plan, decisions }) });
   }
-  return { ...pairs, parts, compared: comparePairs({ ...pairs, parts }) };
+  return { ...pairs, parts };
 }
 
 /** @throws CommandError with 65 and the options that help, if errors prevent the push */
-function unblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): PlannedPairs {
+function unblocked(pairs: PairsPlan, { allowUnpaired, skipBad }: PushFlags): PairsPlan {
   const ofFiles = pairs.parts.flatMap(({ folder, plan }) => plan.blockers.map((problem) => ({ folder, ...problem })));
-  const ofPairs = allowUnpaired ? [] : pairProblems(pairs, 'error');
+  const ofPairs = allowUnpaired ? [] : comparePairs(pairs).errors;
   const problems = [...ofFiles, ...ofPairs];
   if (problems.length === 0) return pairs;
   const canSkip = !skipBad && (ofPairs.length > 0 || ofFiles.some(({ filename }) => filename !== undefined));
@@ -190,7 +220,7 @@ function unblocked(pairs: PlannedPairs, { allowUnpaired, skipBad }: PushFlags): 
 }
 
 /** Pushes the targets last, so that no new target is without its pair in between. */
-async function runPairs({ parts, target: found }: PlannedPairs, { client, signal }: PushTools): Promise<PushedPairs> {
+async function runPairs({ parts, target: found }: PairsPlan, { client, signal }: PushTools): Promise<PushedPairs> {
   const reports = new Map<PartPush, PushReport>();
   for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
   const targetPart = parts.find(({ part }) => part === 'target');
@@ -235,11 +265,7 @@ function exitCodeOf({ parts, target }: PushedPairs): number {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-function pairProblems({ compared }: PlannedPairs, severity: 'error' | 'warning') {
-  return compared.problems.filter((problem) => problem.severity === severity).map(({ severity: _, ...rest }) => rest);
-}
-
-function printPairs(pairs: PlannedPairs, leftOut: readonly string[]): void {
+function printPairs(pairs: PairsPlan, leftOut: readonly string[]): void {
   const paint = painterOf(process.stdout);
   for (const { folder, plan } of pairs.parts) {
     print(`${paint('bold', `${printable(folder)}/`)}  ${totalsOf(plan.inspection.inspected.map(({ file }) => file))}`);
@@ -247,15 +273,15 @@ function printPairs(pairs: PlannedPairs, leftOut: readonly string[]): void {
   }
   const skipped = leftOut.map((sentence) => paint('dim', `- ${sentence}`));
   for (const line of firstLines(skipped, 'entry left out', 'entries left out')) print(line);
-  const errors = pairProblems(pairs, 'error');
+  const { errors, warnings, targets } = comparePairs(pairs);
   for (const { message } of errors) print(paint('red', `✗ ${printable(message)}`));
-  for (const { message } of pairProblems(pairs, 'warning')) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of warnings) print(paint('yellow', `! ${printable(message)}`));
   if (errors.length > 0) return;
   const places = pairs.parts.flatMap(({ part }) => (part === 'target' ? [] : [slotText(part)]));
-  print(`${counted(pairs.compared.targets, 'target')}, each with ${places.join(' and ')}.`);
+  print(`${counted(targets, 'target')}, each with ${places.join(' and ')}.`);
 }
 
-async function printPairsDryRun(pairs: PlannedPairs): Promise<void> {
+async function printPairsDryRun(pairs: PairsPlan): Promise<void> {
   for (const { plan } of pairs.parts) await printDryRun(plan);
   const linked = newLinksOf(pairs);
   if (Object.keys(linked).length > 0) print(`Would link ${linkedText(pairs.name, linked)}.`);
@@ -267,7 +293,7 @@ async function printPushed({ parts, target, linked }: PushedPairs): Promise<void
   for (const { part, report } of parts) if (part === 'target') await printEnded(report);
 }
 
-function dryRunOfPairs(pairs: PlannedPairs, task: PairsTask): Record<string, unknown> {
+function dryRunOfPairs(pairs: PairsPlan, task: PairsTask): Record<string, unknown> {
   const parts = pairs.parts.map(({ part, folder, plan }) => {
     const { dry_run: _, ...document } = dryRunDocument(plan);
     return [part, { folder, ...document, ...task.fixed.get(folder) }];
@@ -277,7 +303,7 @@ function dryRunOfPairs(pairs: PlannedPairs, task: PairsTask): Record<string, unk
   return { ...dataset, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
 }
 
-function documentOfPairs(pairs: PlannedPairs, pushed: PushedPairs, task: PairsTask): Record<string, unknown> {
+function documentOfPairs(pairs: PairsPlan, pushed: PushedPairs, task: PairsTask): Record<string, unknown> {
   const { files: _, ...dataset } = pushed.target;
   const parts = pushed.parts.map(({ part, folder, report }) => [
     part,
@@ -286,13 +312,12 @@ function documentOfPairs(pairs: PlannedPairs, pushed: PushedPairs, task: PairsTa
   return { dataset, linked: pushed.linked, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
 }
 
-function comparedDocument(pairs: PlannedPairs, { leftOut }: PairsTask) {
-  const { targets, proofs } = pairs.compared;
-  const problems = { errors: pairProblems(pairs, 'error'), warnings: pairProblems(pairs, 'warning') };
-  return { pairs: { targets, ...problems, stems: Object.fromEntries(proofs) }, left_out: leftOut };
+function comparedDocument(pairs: PairsPlan, { leftOut }: PairsTask) {
+  const { targets, proofs, errors, warnings } = comparePairs(pairs);
+  return { pairs: { targets, errors, warnings, stems: Object.fromEntries(proofs) }, left_out: leftOut };
 }
 
-function newLinksOf({ parts, target }: PlannedPairs): Linked {
+function newLinksOf({ parts, target }: PairsPlan): Linked {
   const fresh = parts.flatMap(({ part, plan: { task } }) =>
     part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],
   );
@@ -303,4 +328,62 @@ function newLinksOf({ parts, target }: PlannedPairs): Linked {
 function linkedText(name: string, linked: Linked): string {
   const others = Object.entries(linked).map(([slot, other]) => `"${printable(other)}" (${slotText(slot as LinkSlot)})`);
   return `"${printable(name)}" to ${others.join(' and ')}`;
+}
+
+interface ComparedPairs {
+  readonly errors: readonly PushProblem[];
+  readonly warnings: readonly PushProblem[];
+  readonly targets: number;
+  /** The stems with each fault, for each control and mask of the folder. */
+  readonly proofs: ReadonlyMap<LinkSlot, PairProof>;
+  /** The folders with unusable pairs, by the stems of their targets. */
+  readonly badStems: ReadonlyMap<string, string>;
+}
+
+/** Compares targets, controls and masks as they will be after the push. */
+function comparePairs({ name, target, parts }: PairsPlan): ComparedPairs {
+  const pushed = parts.find(({ part }) => part === 'target')?.plan;
+  const targets = stemGroupsOf(pushed === undefined ? keptFiles(target) : filesAfter(pushed));
+  const problems: Problem[] = [];
+  const proofs = new Map<LinkSlot, PairProof>();
+  const badStems = new Map<string, string>();
+  for (const { part, folder, plan } of parts) {
+    if (part === 'target') continue;
+    const groups = stemGroupsOf(filesAfter(plan));
+    const proof = provePairs(targets, groups, part);
+    proofs.set(part, proof);
+    // Each folder's own findings cover the warnings.
+    problems.push(...pairFindingsOf(name, { slot: part, name: plan.task.name, groups, proof, warnings: [] }));
+    for (const fault of PAIR_FAULTS.filter(isPairError)) for (const stem of proof[fault]) badStems.set(stem, folder);
+  }
+  const of = (wanted: Problem['severity']) =>
+    problems.filter(({ severity }) => severity === wanted).map(({ severity: _, ...rest }) => rest);
+  return { errors: of('error'), warnings: of('warning'), targets: targets.size, proofs, badStems };
+}
+
+function filesAfter({ dataset, files, report, toRemove }: PushPlan): PairFile[] {
+  const pushed = new Set(files.map((file) => file.name));
+  const sent = report.inspected.flatMap(({ file: { filename }, inspection }) =>
+    pushed.has(filename) && inspection.ok ? pairFile(filename, inspection.facts) : [],
+  );
+  return [...sent, ...keptFiles(dataset, new Set([...pushed, ...toRemove]))];
+}
+
+function keptFiles(dataset: DatasetWithFiles | undefined, without: ReadonlySet<string> = new Set()): PairFile[] {
+  const files = [...(dataset?.files ?? []), ...(dataset?.checking ?? [])];
+  return files
+    .filter(({ filename }) => !without.has(filename))
+    .flatMap((file) => pairFile(file.filename, factsOf(file)));
+}
+
+function factsOf({ filename, width, height, format = '' }: Partial<DatasetFile> & { filename: string }): Facts {
+  const size = width === undefined || height === undefined ? {} : { width, height };
+  return mediaTypeOf(filename)?.kind === 'image'
+    ? { kind: 'image', format, width: 0, height: 0, ...size }
+    : { kind: 'video', format, ...size };
+}
+
+function pairFile(filename: string, facts: Facts): PairFile[] {
+  const kind = mediaTypeOf(filename)?.kind ?? 'caption';
+  return kind === 'caption' ? [] : [{ filename, kind, upload: { facts } }];
 }

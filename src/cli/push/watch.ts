@@ -4,16 +4,21 @@ import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { jsonText } from '../../json-text.js';
 import { isFolder } from '../folder/read-folder.js';
-import { conflictLines } from '../sync/conflicts.js';
+import { conflictLines, keptLines } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
-import { keptLines } from '../sync/report.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
 import { printable } from '../terminal/text.js';
-import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
-import { planOf, type PushPlan, preparePush } from './plan.js';
-import { endedReport, type PushReport, runPush } from './run.js';
-import type { PushTask } from './task.js';
+import {
+  type PushReport,
+  conflictsOf,
+  endedReport,
+  planLines,
+  printPushReport,
+  pushDocument,
+  runPush,
+} from './push.js';
+import { type PushPlan, type PushTask, planOf, preparePush } from './plan.js';
 
 /** Editors and cameras write a file in several steps. */
 const QUIET_MS = 400;

@@ -19,41 +19,35 @@ interface SyncPair {
 
 interface SavedState {
   readonly files: Map<string, string>;
+  /** Versions last sent by pushes, while it was unknown whether the dataset would store them. */
   readonly sent: Map<string, string>;
+  /** Conflicts that the other command need not ask about again. */
   readonly settled: Map<string, SettledConflict>;
 }
 
 /** What a folder and a dataset last had in common. Saved beside the credentials, since trainers read the folder. */
 export class CommonState {
-  /** `undefined` if this user has no folder for it. */
-  readonly #path: string | undefined;
   readonly #pair: SyncPair;
   #saved: SavedState;
 
-  private constructor(pair: SyncPair, path: string | undefined, saved: SavedState) {
+  private constructor(pair: SyncPair, saved: SavedState) {
     this.#pair = pair;
-    this.#path = path;
     this.#saved = saved;
   }
 
   /** A missing or damaged file counts as no state. */
   static async open(pair: SyncPair): Promise<CommonState> {
-    const key = createHash('sha256').update(JSON.stringify([pair.folders, pair.url, pair.datasetId]));
-    const folder = settingsFolder();
-    const path = folder && join(folder, 'sync', `${key.digest('hex')}.json`);
-    return new CommonState(pair, path, await readState(path));
+    return new CommonState(pair, await readState(pair));
   }
 
   get files(): Hashes {
     return this.#saved.files;
   }
 
-  /** Versions last sent by pushes, while it was unknown whether the dataset would store them. */
   get sent(): Hashes {
     return this.#saved.sent;
   }
 
-  /** Conflicts that the other command need not ask about again. */
   get settled(): SettledConflicts {
     return this.#saved.settled;
   }
@@ -69,7 +63,7 @@ export class CommonState {
     { sent = new Map(), settled = new Map() }: { sent?: Hashes; settled?: SettledConflicts } = {},
   ): Promise<void> {
     if (changes.size + sent.size + settled.size === 0) return;
-    const saved = await readState(this.#path);
+    const saved = await readState(this.#pair);
     for (const [name, conflict] of settled) saved.settled.set(name, conflict);
     for (const [name, sha256] of sent) saved.sent.set(name, sha256);
     for (const [name, sha256] of changes) {
@@ -80,14 +74,13 @@ export class CommonState {
     }
     this.#saved = saved;
     const { folders, url, datasetId } = this.#pair;
-    const [files, sentFiles, decided] = [saved.files, saved.sent, saved.settled].map((map) =>
-      Object.fromEntries<unknown>(map),
-    );
-    const document = { format: FORMAT, folders, url, dataset_id: datasetId, files, sent: sentFiles, settled: decided };
+    const maps = Object.entries(saved).map(([name, map]) => [name, Object.fromEntries<unknown>(map)]);
+    const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...Object.fromEntries(maps) };
     try {
-      if (this.#path === undefined) throw new Error(NO_HOME);
-      await makeFolders(dirname(this.#path), { mode: 0o700 });
-      await replaceOwnFile(this.#path, `${JSON.stringify(document)}\n`);
+      const path = pathOf(this.#pair);
+      if (path === undefined) throw new Error(NO_HOME);
+      await makeFolders(dirname(path), { mode: 0o700 });
+      await replaceOwnFile(path, `${JSON.stringify(document)}\n`);
     } catch (error) {
       const reason = `what folder and dataset have in common could not be saved: ${errorMessage(error)}`;
       printMessage(`${reason}. Files that are changed later may be reported as conflicts.`);
@@ -95,18 +88,24 @@ export class CommonState {
   }
 }
 
+/** `undefined` if this user has no folder for it. */
+function pathOf({ folders, url, datasetId }: SyncPair): string | undefined {
+  const key = createHash('sha256').update(JSON.stringify([folders, url, datasetId]));
+  const folder = settingsFolder();
+  return folder && join(folder, 'sync', `${key.digest('hex')}.json`);
+}
+
 export async function realFolders(folders: readonly string[]): Promise<string[]> {
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-async function readState(path: string | undefined): Promise<SavedState> {
-  const none = { files: new Map(), sent: new Map(), settled: new Map() };
+async function readState(pair: SyncPair): Promise<SavedState> {
   try {
-    const { format, files, sent, settled = {} } = JSON.parse(await readFile(path ?? '', 'utf8'));
-    if (format !== FORMAT) return none;
+    const { format, files, sent, settled = {} } = JSON.parse(await readFile(pathOf(pair) ?? '', 'utf8'));
     const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
-    return { files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
+    if (format === FORMAT) return { files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {
-    return none;
+    // A missing or damaged file.
   }
+  return { files: new Map(), sent: new Map(), settled: new Map() };
 }

@@ -2,7 +2,7 @@
 export type Hashes = ReadonlyMap<string, string>;
 
 /** `undefined` where there is no such file. */
-export interface FileVersions {
+interface FileVersions {
   /** What folder and dataset last had in common, as far as it is known. */
   readonly common: string | undefined;
   /** The folder for a push, the dataset for a pull. */

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { TrainyardError } from '../../client/trainyard-error.js';
+import { TrainyardError } from '../../client/answers.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { BackendUnusable, type DatabaseFault, databaseFaultOf } from '../../storage/backend-unusable.js';

@@ -45,13 +45,23 @@ export interface ColumnChoices {
   readonly captionColumn?: string | undefined;
 }
 
-/** A cell without a text is an empty list. */
-type Row = ReadonlyMap<string, string | readonly string[]>;
+/** Rows of one column for each file of the largest dataset, ten times. Small values take a hundred times their bytes in memory. */
+const MAX_VALUES = 2_000_000;
+
+const MAX_COLUMNS = 200;
+const MAX_HEADER_LENGTH = 64 * 1024;
+
+/** Without a text it is an empty list. */
+type Cell = string | readonly string[];
+
+type Row = ReadonlyMap<string, Cell>;
+
+export const TABLE_EXTENSIONS: readonly string[] = ['.jsonl', '.csv', '.tsv', '.json'];
 
 /** Whether the file may be a table: any `.jsonl`, `.csv` or `.tsv`, and a `.json` of a whole dataset. */
 export function isTablePath(path: string): boolean {
-  const name = lastPartOf(path);
-  return ['.jsonl', '.csv', '.tsv'].includes(extensionOf(name)) || isDatasetFile(name);
+  const extension = extensionOf(lastPartOf(path));
+  return extension === '.json' ? isDatasetFile(lastPartOf(path)) : TABLE_EXTENSIONS.includes(extension);
 }
 
 /**
@@ -59,9 +69,13 @@ export function isTablePath(path: string): boolean {
  *
  * @returns why it is no table of captions, as the end of a sentence, if it is none
  */
-export function readCaptionTable(path: string, text: string, choices: ColumnChoices = {}): CaptionTable | string {
-  const { rows, faults } = rowsOf(path, text.replace(/^\ufeff/, ''));
-  const columns = [...new Set(rows.slice(0, 1000).flatMap((row) => [...row.keys()]))];
+export function readCaptionTable(path: string, bytes: Uint8Array, choices: ColumnChoices = {}): CaptionTable | string {
+  const text = textOf(bytes);
+  if (text === undefined) return 'is not UTF-8. Save it as UTF-8, and import it again.';
+  const found = rowsOf(path, text);
+  if (found === undefined) return `has more than ${MAX_VALUES.toLocaleString('en')} values.`;
+  const { rows, faults } = found;
+  const columns = [...new Set(rows.slice(0, 1000).flatMap((row) => [...row.keys()]))].slice(0, MAX_COLUMNS);
   if (rows.length === 0) return faults[0] === undefined ? 'has no rows.' : `has no rows: ${faults[0]}`;
   const listed = `Its columns are ${columns.slice(0, 20).join(', ')}.`;
   const fileColumn = columnOf(rows, columns, choices.fileColumn, FILE_COLUMNS);
@@ -95,15 +109,37 @@ function columnOf(
   return candidates.sort((a, b) => b.values - a.values)[0]?.column;
 }
 
-function rowsOf(path: string, text: string): { rows: Row[]; faults: string[] } {
-  switch (extensionOf(path)) {
-    case '.jsonl':
-      return rowsOfLines(text);
-    case '.json':
-      return rowsOfDocument(text);
-    default:
-      return rowsOfCsv(text);
+/** In UTF-8, with or without a byte order mark. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
   }
+}
+
+/** `undefined` with more than `MAX_VALUES`. */
+function rowsOf(path: string, text: string): { rows: Row[]; faults: string[] } | undefined {
+  const extension = extensionOf(path);
+  if (extension !== '.jsonl' && extension !== '.json') return rowsOfCsv(text);
+  if (valuesIn(text) > MAX_VALUES) return undefined;
+  return extension === '.jsonl' ? rowsOfLines(text) : rowsOfDocument(text);
+}
+
+/** At most as many values has the JSON. */
+function valuesIn(text: string): number {
+  let values = 0;
+  let isInText = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '\\') at++;
+    else if (character === '"') isInText = !isInText;
+    else if (character === '\n') {
+      isInText = false;
+      values++;
+    } else if (!isInText && (character === ',' || character === '[' || character === '{')) values++;
+  }
+  return values;
 }
 
 function rowsOfLines(text: string): { rows: Row[]; faults: string[] } {
@@ -143,39 +179,44 @@ function rowOf(value: unknown): Row | undefined {
   return new Map(Object.entries(value).map(([column, each]) => [column, cellOf(each)]));
 }
 
-function cellOf(value: unknown): string | readonly string[] {
+function cellOf(value: unknown): Cell {
   if (Array.isArray(value)) return value.filter((each) => typeof each === 'string');
   return typeof value === 'string' ? value : [];
 }
 
 /** RFC 4180, with the delimiter that the first line has most: a comma, a semicolon or a tab. */
-function rowsOfCsv(text: string): { rows: Row[]; faults: string[] } {
-  const [first = ''] = text.split('\n', 1);
+function rowsOfCsv(text: string): { rows: Row[]; faults: string[] } | undefined {
+  const [first = ''] = text.slice(0, MAX_HEADER_LENGTH).split('\n', 1);
   const delimiter = [',', ';', '\t'].reduce((a, b) => (first.split(b).length > first.split(a).length ? b : a));
-  const [header = [], ...records] = recordsOf(text, delimiter);
+  const all = recordsOf(text, delimiter);
+  if (all === undefined) return undefined;
+  const [header = [], ...records] = all;
   const faults: string[] = [];
   const rows = records.flatMap((cells, index) => {
-    if (cells.length === 1 && cells[0] === '') return [];
+    if (cells.length === 1 && cells[0]?.length === 0) return [];
     if (cells.length > header.length) {
       faults.push(`Row ${index + 2} has ${cells.length} cells, and the header ${header.length}.`);
       return [];
     }
-    return [new Map(cells.map((cell, at) => [header[at]?.trim() ?? '', cell === '' ? [] : cell]))];
+    return [new Map(cells.map((cell, at) => [String(header[at] ?? '').trim(), cell]))];
   });
   return { rows, faults };
 }
 
-function recordsOf(text: string, delimiter: string): string[][] {
-  const quoted = /"([^"]*(?:""[^"]*)*)"/y;
+/** Only a cell in quotes may be blank. `undefined` with more than `MAX_VALUES` cells. */
+function recordsOf(text: string, delimiter: string): Cell[][] | undefined {
   const plain = new RegExp(`[^${delimiter}\r\n]*`, 'y');
-  const records: string[][] = [];
-  let cells: string[] = [];
+  const records: Cell[][] = [];
+  let cells: Cell[] = [];
+  let values = 0;
   for (let at = 0; at <= text.length; ) {
-    quoted.lastIndex = at;
-    const found = quoted.exec(text);
-    plain.lastIndex = found === null ? at : quoted.lastIndex;
+    if (++values > MAX_VALUES) return undefined;
+    const end = text[at] === '"' ? endOfQuoted(text, at) : undefined;
+    plain.lastIndex = end ?? at;
     // A quote that does not end, and text behind one that does, stay as they are.
-    cells.push((found?.[1]?.replaceAll('""', '"') ?? '') + (plain.exec(text)?.[0] ?? ''));
+    const rest = plain.exec(text)?.[0] ?? '';
+    const quoted = end === undefined ? undefined : text.slice(at + 1, end - 1).replaceAll('""', '"');
+    cells.push(quoted === undefined && rest === '' ? [] : (quoted ?? '') + rest);
     at = plain.lastIndex;
     if (text[at] !== delimiter) {
       records.push(cells);
@@ -184,4 +225,11 @@ function recordsOf(text: string, delimiter: string): string[][] {
     at += text.startsWith('\r\n', at) ? 2 : 1;
   }
   return records;
+}
+
+/** The index after the quote that ends the one at `start`; two in a row are one of the text. */
+function endOfQuoted(text: string, start: number): number | undefined {
+  let at = text.indexOf('"', start + 1);
+  while (at !== -1 && text[at + 1] === '"') at = text.indexOf('"', at + 2);
+  return at === -1 ? undefined : at + 1;
 }

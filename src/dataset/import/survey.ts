@@ -11,10 +11,12 @@ export interface ImportEntry {
   readonly sizeBytes: number;
   /** In milliseconds since 1970. */
   readonly modified: number;
+  /** A table under any name. */
+  readonly isTable?: boolean;
   /** Why it can't be read, as a sentence; `undefined` if it can. */
   readonly fault?: string | undefined;
   /** Read as a whole. */
-  readonly text: () => Promise<string>;
+  readonly bytes: () => Promise<Uint8Array>;
 }
 
 export interface ImportChoices extends ColumnChoices {
@@ -22,17 +24,13 @@ export interface ImportChoices extends ColumnChoices {
   readonly captions?: string | undefined;
 }
 
-/** A file of a dataset before it has a name among all others: an entry, or a caption from a table. */
+/** A file of a dataset: an entry, or a caption from a table. Its name is in NFC, with the extension that it gets. */
 export interface FoundFile<E extends ImportEntry> extends NestedFile {
-  readonly file: {
-    /** In NFC, with the extension that it gets. */
-    readonly name: string;
-    /** Of the entry, or of the table. */
-    readonly path: string;
-    readonly sizeBytes: number;
-    readonly content: { readonly entry: E } | { readonly text: string };
-  };
+  /** Of the entry, or of the table. */
+  readonly path: string;
+  readonly sizeBytes: number;
   readonly modified: number;
+  readonly content: { readonly entry: E } | { readonly text: string };
 }
 
 export type SkipCode =
@@ -79,23 +77,29 @@ const MAX_TABLE_BYTES = 64 * 1024 * 1024;
 
 const MAX_ROW_FAULTS = 20;
 
+/** Of what a row names, and how many of its last parts decide. */
+const MAX_NAMED_LENGTH = 2048;
+const MAX_ENDINGS = 8;
+const MAX_SHOWN = 200;
+
 /**
  * Decides which entries come in, as what, and why the others do not. Reads only tables of captions.
  *
- * @param options.knownStems of the files in the dataset: other captions without a picture are skipped; `undefined` keeps all
+ * @param options.known the names of the files in the dataset, which captions and tables may be for
+ * @param options.keepsUnpaired whether captions without a picture come in
  */
 export async function surveyEntries<E extends ImportEntry>(
   entries: readonly E[],
-  { choices = {}, knownStems }: { choices?: ImportChoices; knownStems?: ReadonlySet<string> | undefined } = {},
+  options: { choices?: ImportChoices; known?: readonly string[] | undefined; keepsUnpaired?: boolean } = {},
 ): Promise<ImportSurvey<E>> {
-  const survey = new Survey<E>(choices);
+  const survey = new Survey<E>(options);
   // Yields now and then, since a page also surveys.
   for (const [index, entry] of entries.entries()) {
     if (index % 1000 === 999) await new Promise((resolve) => setTimeout(resolve));
     survey.add(entry);
   }
   await survey.readTables();
-  return survey.result(knownStems);
+  return survey.result();
 }
 
 interface CaptionCandidate<E extends ImportEntry> {
@@ -105,17 +109,19 @@ interface CaptionCandidate<E extends ImportEntry> {
 
 class Survey<E extends ImportEntry> {
   readonly #choices: ImportChoices;
+  readonly #known: readonly string[];
+  readonly #keepsUnpaired: boolean;
   readonly #media: FoundFile<E>[] = [];
-  /** Captions that stand beside those of other sources. */
-  readonly #structured: FoundFile<E>[] = [];
   readonly #skipped: SkippedEntry[] = [];
   readonly #tableEntries: E[] = [];
   readonly #tables: ImportSurvey<E>['tables'][number][] = [];
-  /** By folder and stem. */
+  /** By folder and stem; structured ones stand beside the others. */
   readonly #captions = new Map<string, CaptionCandidate<E>[]>();
 
-  constructor(choices: ImportChoices) {
+  constructor({ choices = {}, known = [], keepsUnpaired = false }: Parameters<typeof surveyEntries>[1] = {}) {
     this.#choices = choices;
+    this.#known = known;
+    this.#keepsUnpaired = keepsUnpaired;
   }
 
   add(entry: E): void {
@@ -124,17 +130,15 @@ class Survey<E extends ImportEntry> {
     const extension = extensionOf(name);
     if (isHiddenPath(path)) this.#skip('HIDDEN', path, 'An operating system made it, or hides it.');
     else if (fault !== undefined) this.#skip('UNREADABLE', path, fault);
-    else if (isTablePath(path)) this.#tableEntries.push(entry);
+    else if (entry.isTable || isTablePath(path)) this.#tableEntries.push(entry);
     else {
-      const isCaption = CAPTION_EXTENSIONS.includes(extension);
       // `.TXT` stays as it is.
-      const isRenamed = isCaption && extension !== '.txt';
+      const isRenamed = CAPTION_EXTENSIONS.includes(extension) && extension !== '.txt';
       const found = this.#foundFile(entry, isRenamed ? `${stemOf(name)}.txt` : name);
       if (found === undefined) return;
-      if (isCaption) this.#addCaption({ source: extension, found });
-      else if (sizeBytes === 0 && mediaTypeOf(name)?.kind !== 'caption') {
-        this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
-      } else (isStructuredCaption(name) ? this.#structured : this.#media).push(found);
+      if (mediaTypeOf(found.name)?.kind === 'caption') this.#addCaption({ source: extension, found });
+      else if (sizeBytes === 0) this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
+      else this.#media.push(found);
     }
   }
 
@@ -145,40 +149,30 @@ class Survey<E extends ImportEntry> {
         this.#skip('NO_TABLE', path, `It has ${sizeBytes} bytes, and a table of captions at most ${MAX_TABLE_BYTES}.`);
         continue;
       }
-      const text = await entry.text().catch((error: Error) => error);
-      if (text instanceof Error) this.#skip('UNREADABLE', path, `It can't be read: ${text.message}.`);
-      else this.#addTable(entry, readCaptionTable(path, text, this.#choices));
+      const bytes = await entry.bytes().catch((error: Error) => error);
+      if (bytes instanceof Error) this.#skip('UNREADABLE', path, `It can't be read: ${bytes.message}.`);
+      else this.#addTable(path, readCaptionTable(path, bytes, this.#choices));
     }
   }
 
-  result(knownStems: ReadonlySet<string> | undefined): ImportSurvey<E> {
+  result(): ImportSurvey<E> {
     const sources = this.#sources();
     const rankOf = (source: string) => sources.findIndex(({ name }) => name === source);
-    const stems = new Set([...this.#media.map(({ file }) => stemOf(file.name)), ...(knownStems ?? [])]);
+    const stems = new Set([...this.#media.map(({ name }) => name), ...this.#known].map(stemOf));
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
-    const addCaption = (found: FoundFile<E>) => {
-      const { name, path } = found.file;
-      if (knownStems === undefined || stems.has(stemOf(name))) captions.push(found);
-      else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
-    };
-    for (const found of this.#structured) addCaption(found);
     for (const candidates of this.#captions.values()) {
-      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.file.sizeBytes === 0);
+      const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.sizeBytes === 0);
       const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
       for (const { source, found } of candidates) {
+        const { name, path, content } = found;
         // Two spellings of a name are two files.
-        const isChosen = found === best?.found || (source === best?.source && 'entry' in found.file.content);
-        if (isChosen) addCaption(found);
-        else {
-          const chosen = lastPartOf(best?.found.file.path ?? '');
-          this.#skip(
-            'OTHER_CAPTION',
-            found.file.path,
-            `The caption of ${stemOf(found.file.name)} comes from ${chosen}.`,
-          );
-        }
+        const isChosen = found === best?.found || (source === best?.source && 'entry' in content);
+        const chosen = lastPartOf(best?.found.path ?? '');
+        if (!isChosen) this.#skip('OTHER_CAPTION', path, `The caption of ${stemOf(name)} comes from ${chosen}.`);
+        else if (this.#keepsUnpaired || stems.has(stemOf(name))) captions.push(found);
+        else this.#skip('NO_MEDIA', path, 'There is no image or clip of this name.');
       }
     }
     return {
@@ -197,8 +191,7 @@ class Survey<E extends ImportEntry> {
   #foundFile(entry: E, name: string): FoundFile<E> | undefined {
     const { path, sizeBytes, modified } = entry;
     try {
-      const file = { name: parseFilename(name), path, sizeBytes, content: { entry } };
-      return { folder: parentOf(path), file, modified };
+      return { folder: parentOf(path), name: parseFilename(name), path, sizeBytes, modified, content: { entry } };
     } catch (error) {
       const code = mediaTypeOf(name) === undefined ? 'OTHER_TYPE' : 'INVALID_NAME';
       this.#skip(code, path, (error as Error).message);
@@ -207,43 +200,54 @@ class Survey<E extends ImportEntry> {
   }
 
   #addCaption(candidate: CaptionCandidate<E>): void {
-    const { folder, file } = candidate.found;
-    const key = `${folder}\n${stemOf(file.name)}`;
-    const known = this.#captions.get(key);
-    if (known === undefined) this.#captions.set(key, [candidate]);
-    else known.push(candidate);
+    const { folder, name } = candidate.found;
+    const key = [folder, stemOf(name), isStructuredCaption(name)].join('\n');
+    const others = this.#captions.get(key);
+    if (others === undefined) this.#captions.set(key, [candidate]);
+    else others.push(candidate);
   }
 
-  #addTable(entry: E, table: CaptionTable | string): void {
-    const { path } = entry;
+  #addTable(path: string, table: CaptionTable | string): void {
     if (typeof table === 'string') {
       this.#skip('NO_TABLE', path, `It ${table}`);
       return;
     }
-    const find = mediaFinder(this.#media, parentOf(path));
-    const missing: string[] = [];
-    let used = 0;
-    for (const { file, caption } of table.rows) {
-      const media = find(file);
-      if (media === undefined) missing.push(`${file} is not among the images and clips.`);
-      else if (caption !== undefined) {
-        used++;
-        this.#addCaption({ source: path, found: captionFor(media, { path, text: caption }) });
-      }
+    if (this.#media.length + this.#known.length === 0) {
+      this.#skip('NO_TABLE', path, 'Its images and clips are not there. Add it to the dataset that has them.');
+      return;
     }
-    const faults = [...table.faults, ...missing];
+    const known = this.#known.map((name) => ({ name, path: name, folder: '', modified: 0 }));
+    const [captionOf, knownCaptionOf] = [captionFinder(this.#media, parentOf(path)), captionFinder(known, '')];
+    const faults = [...table.faults];
+    const texts = new Map<string, string>();
+    for (const { file, caption } of table.rows) {
+      const named = captionOf(file) ?? knownCaptionOf(file);
+      const shown = file.length > MAX_SHOWN ? `${file.slice(0, MAX_SHOWN)}…` : file;
+      if (named === undefined) faults.push(`${shown} is not among the images and clips.`);
+      if (named === undefined || caption === undefined) continue;
+      const { folder, name, modified } = named;
+      const earlier = texts.get(`${folder}/${name}`) ?? caption;
+      if (earlier !== caption) faults.push(`${shown} has another caption in an earlier row, which is taken.`);
+      if (texts.has(`${folder}/${name}`)) continue;
+      texts.set(`${folder}/${name}`, caption);
+      const sizeBytes = new TextEncoder().encode(caption).length;
+      const found = { folder, name, path, sizeBytes, modified, content: { text: caption } };
+      this.#addCaption({ source: path, found });
+    }
     for (const fault of faults.slice(0, MAX_ROW_FAULTS)) this.#skip('TABLE_ROW', path, fault);
     const more = faults.length - MAX_ROW_FAULTS;
     if (more > 0) this.#skip('TABLE_ROW', path, `${more} more rows can't be used.`);
     const { rows: _, ...rest } = table;
-    this.#tables.push({ ...rest, used });
+    this.#tables.push({ ...rest, used: texts.size });
   }
 
   /** The chosen one first, and files before tables. */
   #sources(): CaptionSource[] {
     const counts = new Map<string, number>();
     for (const candidates of this.#captions.values()) {
-      for (const { source } of candidates) counts.set(source, (counts.get(source) ?? 0) + 1);
+      for (const { source, found } of candidates) {
+        if (!isStructuredCaption(found.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
+      }
     }
     const order = [...CAPTION_EXTENSIONS, ...this.#tables.map(({ path }) => path)];
     const rankOf = (name: string) => (name === this.#choices.captions ? -1 : order.indexOf(name));
@@ -251,46 +255,52 @@ class Survey<E extends ImportEntry> {
   }
 }
 
-function captionFor<E extends ImportEntry>(
-  { folder, file, modified }: FoundFile<E>,
-  { path, text }: { path: string; text: string },
-): FoundFile<E> {
-  const sizeBytes = new TextEncoder().encode(text).length;
-  return { folder, file: { name: `${stemOf(file.name)}.txt`, path, sizeBytes, content: { text } }, modified };
-}
+/** A file that a row of a table may name. */
+type Named = Pick<FoundFile<never>, 'folder' | 'name' | 'path' | 'modified'>;
 
 /**
- * Finds the file that a row names: by its path from the table, or else by the longest end of it that one file alone has. Tables of
- * other machines have absolute paths, and kohya's have no extension.
+ * Finds the file that a row names, and returns it with the name of its caption: by its path from the table, or else by the longest
+ * end of it that one stem alone has. Tables of other machines have absolute paths, and kohya's have no extension. A row of an export
+ * may name a caption itself.
  */
-function mediaFinder<E extends ImportEntry>(media: readonly FoundFile<E>[], folder: string) {
-  const exact = new Map<string, FoundFile<E>>();
-  const byEnding = new Map<string, FoundFile<E> | undefined>();
-  for (const found of media) {
-    const path = found.file.path.normalize('NFC');
-    exact.set(path, found);
+function captionFinder(files: readonly Named[], folder: string): (named: string) => Named | undefined {
+  const byPath = new Map<string, Named | undefined>();
+  const isSame = (a: Named | undefined, b: Named) => a?.folder === b.folder && stemOf(a.name) === stemOf(b.name);
+  for (const file of files) {
+    const path = file.path.normalize('NFC');
+    // No ending begins with a slash.
+    byPath.set(`/${path}`, file);
     for (const ending of endingsOf(path)) {
-      for (const key of [ending, stemOf(ending)]) byEnding.set(key, byEnding.has(key) ? undefined : found);
+      for (const key of [ending, stemOf(ending)]) {
+        byPath.set(key, !byPath.has(key) || isSame(byPath.get(key), file) ? file : undefined);
+      }
     }
   }
-  return (named: string): FoundFile<E> | undefined => {
+  return (named) => {
+    if (named.length > MAX_NAMED_LENGTH) return undefined;
     const path = named
       .trim()
       .replaceAll('\\', '/')
       .replace(/^(\.\/)+/, '')
       .normalize('NFC');
-    const own = exact.get(folder === '' ? path : `${folder}/${path}`);
-    if (own !== undefined) return own;
-    for (const ending of endingsOf(path)) {
-      const found = byEnding.get(ending);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    const last = lastPartOf(path);
+    const isCaption = mediaTypeOf(last)?.kind === 'caption';
+    const keys = endingsOf(path).flatMap((ending) => (isCaption ? [ending, stemOf(ending)] : ending));
+    const found = [
+      [folder, path]
+        .filter(Boolean)
+        .map((part) => `/${part}`)
+        .join(''),
+      ...keys,
+    ]
+      .map((key) => byPath.get(key))
+      .find(Boolean);
+    return found && { ...found, name: stemOf(found.name) + (isCaption ? last.slice(stemOf(last).length) : '.txt') };
   };
 }
 
 /** `a/b/c.jpg`, `b/c.jpg` and `c.jpg`. */
 function endingsOf(path: string): string[] {
-  const parts = path.split('/');
+  const parts = path.split('/').slice(-MAX_ENDINGS);
   return parts.map((_, index) => parts.slice(index).join('/'));
 }

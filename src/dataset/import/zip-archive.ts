@@ -1,5 +1,5 @@
 // The part that reads; the whole library is twice as large.
-import { type Entry, type FileEntry, type Reader, ZipReader } from '@zip.js/zip.js/lib/zip-core-reader.js';
+import { type FileEntry, type Reader, ZipReader } from '@zip.js/zip.js/lib/zip-core-reader.js';
 import { ServiceError } from '../errors.js';
 import type { ImportEntry } from './survey.js';
 
@@ -21,12 +21,24 @@ const MAX_DENSE_ARCHIVE_BYTES = 4 * 1024 * 1024 * 1024;
 /** https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.4.5 */
 const [STORED, DEFLATED] = [0, 8];
 const LOCAL_HEADER_BYTES = 30;
+const LOCAL_HEADER = 0x04034b50;
+/** Of CRC-32 (4.4.7), reflected. */
+const CRC_POLYNOMIAL = 0xedb88320;
 
 /** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
 const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
 
+/** Where the bytes of an entry are. */
+interface PackedPlace {
+  readonly offset: number;
+  readonly packedBytes: number;
+  readonly sizeBytes: number;
+  readonly crc: number;
+  readonly isDeflated: boolean;
+}
+
 /** A file of an archive. It is read when its bytes are asked for. */
-export interface PackedEntry extends ImportEntry {
+export interface PackedEntry extends ImportEntry, PackedPlace {
   /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
   readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
   readonly unpacked: () => Promise<Blob>;
@@ -38,90 +50,134 @@ export interface PackedEntry extends ImportEntry {
  * @throws ServiceError `invalid_content` if it is no zip, is damaged, or is beyond a limit
  */
 export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> {
-  const zip = new ZipReader(readerOf(blob), {
-    useWebWorkers: false,
-    checkCrc32: true,
-    // Names are checked here, for each file alone.
-    filenameValidation: 'tolerant',
-  });
-  const entries: Entry[] = [];
+  // Names are checked here, for each file alone.
+  const zip = new ZipReader(readerOf(blob), { useWebWorkers: false, filenameValidation: 'tolerant' });
+  const listed: PackedEntry[] = [];
+  const unreadable = (reason: string, cause?: unknown) =>
+    new ServiceError('invalid_content', `${name} can't be read as a zip: ${reason}`, { cause });
   try {
+    let bytes = 0;
+    let entries = 0;
     for await (const entry of zip.getEntriesGenerator()) {
-      if (entries.length === MAX_ENTRIES) {
-        throw new Error(`it has more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
-      }
-      entries.push(entry);
+      if (++entries > MAX_ENTRIES) throw unreadable(`it has more than ${MAX_ENTRIES} entries. Import parts of it.`);
+      bytes += entry.uncompressedSize;
+      if (!entry.directory) listed.push(packedEntry(blob, entry));
     }
-    const bytes = entries.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
     if (bytes > MAX_DENSE_ARCHIVE_BYTES && bytes > blob.size * MAX_RATIO) {
-      throw new Error(
-        `it would unpack to ${bytes} bytes from ${blob.size}, as only an archive made to fill disks does`,
+      throw unreadable(
+        `it would unpack to ${bytes} bytes from ${blob.size}, as only an archive made to fill disks does.`,
       );
     }
   } catch (error) {
+    if (error instanceof ServiceError) throw error;
     const reason = (error as Error).message.replace(/\.$/, '');
-    const message = `${name} can't be read as a zip: ${reason}. If it is incomplete, copy or download it again.`;
-    throw new ServiceError('invalid_content', message, { cause: error });
+    throw unreadable(`${reason}. If it is incomplete, copy or download it again.`, error);
   }
-  const overlapping = overlappingIn(entries);
-  const last = new Map(entries.map((entry) => [pathOf(entry), entry]));
-  return entries
-    .filter((entry): entry is FileEntry => !entry.directory)
-    .map((entry) =>
-      packedEntry(
-        entry,
-        faultOf(entry) ??
-          (overlapping.has(entry) ? 'It shares its bytes with another file of the archive.' : undefined) ??
-          (last.get(pathOf(entry)) === entry ? undefined : 'The archive has a later file of this name.'),
-      ),
-    );
+  const overlapping = overlappingIn(listed);
+  const last = new Map(listed.map((entry) => [entry.path, entry]));
+  return listed.map((entry) => {
+    const isOld = last.get(entry.path) !== entry;
+    const other = overlapping.has(entry) ? SHARED : isOld ? OLD : undefined;
+    return { ...entry, fault: entry.fault ?? other };
+  });
 }
 
+const SHARED = 'It shares its bytes with another file of the archive.';
+const OLD = 'The archive has a later file of this name.';
+
 function readerOf(blob: Blob): Reader<Blob> {
-  const bytesIn = (offset: number, size: number) => blob.slice(offset, offset + size);
   const reader = {
     size: blob.size,
     init: () => {},
     readUint8Array: async (offset: number, length: number) => {
       if (length > MAX_LIST_BYTES) throw new Error('its list of entries is too long');
-      return new Uint8Array(await bytesIn(offset, length).arrayBuffer());
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
     },
-    createReadable: ({ offset = 0, size = blob.size } = {}) => bytesIn(offset, size).stream(),
   };
   return reader as unknown as Reader<Blob>;
 }
 
-function packedEntry(entry: FileEntry, fault: string | undefined): PackedEntry {
+/** Keeps nothing of the library's entry, which is twenty times as large. */
+function packedEntry(blob: Blob, entry: FileEntry): PackedEntry {
+  const place = {
+    offset: entry.offset,
+    packedBytes: entry.compressedSize,
+    sizeBytes: entry.uncompressedSize,
+    crc: entry.crc32 ?? 0,
+    isDeflated: entry.compressionMethod === DEFLATED,
+  };
+  const [path, modified, fault] = [pathOf(entry), entry.lastModDate.getTime(), faultOf(entry)];
+  return { ...place, path, modified, fault, ...readersOf(blob, place) };
+}
+
+function readersOf(blob: Blob, place: PackedPlace) {
   const unpackTo = async (sink: WritableStream<Uint8Array>) => {
     try {
-      await entry.getData(sink);
+      await (await contentOf(blob, place)).pipeTo(sink);
     } catch (error) {
+      // Unless it has begun, nothing else closes the sink.
+      await sink.abort(error).catch(() => {});
       // The sink fails with errors of the system.
-      if (!(error instanceof Error) || 'errno' in error) throw error;
+      if (!(error instanceof Error) || 'syscall' in error) throw error;
       throw new Error(`the archive is damaged there (${error.message})`, { cause: error });
     }
   };
   const unpacked = async () => {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-    const blob = new Response(readable).blob();
+    const content = new Response(readable).blob();
     // It fails with the stream, and a browser does not say why.
-    blob.catch(() => {});
+    content.catch(() => {});
     await unpackTo(writable);
-    return blob;
+    return content;
   };
-  return {
-    path: pathOf(entry),
-    sizeBytes: entry.uncompressedSize,
-    modified: entry.lastModDate.getTime(),
-    fault,
-    unpackTo,
-    unpacked,
-    text: async () => (await unpacked()).text(),
-  };
+  const bytes = async () => new Uint8Array(await (await unpacked()).arrayBuffer());
+  return { unpackTo, unpacked, bytes };
+}
+
+/** The bytes of an entry, which fail at once beyond their size, and at the end with another size or CRC-32. */
+async function contentOf(
+  blob: Blob,
+  { offset, packedBytes, sizeBytes, crc, isDeflated }: PackedPlace,
+): Promise<ReadableStream<Uint8Array>> {
+  const header = new DataView(await blob.slice(offset, offset + LOCAL_HEADER_BYTES).arrayBuffer());
+  if (header.byteLength < LOCAL_HEADER_BYTES || header.getUint32(0, true) !== LOCAL_HEADER) {
+    throw new Error('it does not begin where the list says');
+  }
+  // The name and the extra field may have other lengths than in the list (4.3.7).
+  const start = offset + LOCAL_HEADER_BYTES + header.getUint16(26, true) + header.getUint16(28, true);
+  const packed = blob.slice(start, start + packedBytes).stream();
+  let [bytes, found] = [0, -1];
+  const check = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes > sizeBytes) throw new Error(`it has more than ${sizeBytes} bytes`);
+      found = crc32With(found, chunk);
+      controller.enqueue(chunk);
+    },
+    flush() {
+      if (bytes !== sizeBytes) throw new Error(`it has ${bytes} of ${sizeBytes} bytes`);
+      if (~found >>> 0 !== crc) throw new Error('it has another checksum');
+    },
+  });
+  const content = isDeflated ? packed.pipeThrough(new DecompressionStream('deflate-raw')) : packed;
+  return content.pipeThrough(check);
+}
+
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
+  return crc;
+});
+
+/** Continues a CRC-32, whose bits are inverted at both ends. */
+function crc32With(crc: number, bytes: Uint8Array): number {
+  let next = crc;
+  for (const byte of bytes) next = (next >>> 8) ^ CRC_TABLE[(next ^ byte) & 0xff]!;
+  return next;
 }
 
 /** Programs of Windows may write backslashes (APPNOTE 4.4.17.1 demands slashes). */
-function pathOf({ filename }: Entry): string {
+function pathOf({ filename }: FileEntry): string {
   return filename.replaceAll('\\', '/').replace(/^(\.\/)+/, '');
 }
 
@@ -142,13 +198,12 @@ function faultOf(entry: FileEntry): string | undefined {
 }
 
 /** The entries whose bytes lie in those of another one, by which a small archive unpacks to any size. */
-function overlappingIn(entries: readonly Entry[]): ReadonlySet<Entry> {
-  const overlapping = new Set<Entry>();
-  let previous: Entry | undefined;
+function overlappingIn(entries: readonly PackedEntry[]): ReadonlySet<PackedEntry> {
+  const overlapping = new Set<PackedEntry>();
+  let end = 0;
   for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
-    const end = previous === undefined ? 0 : previous.offset + LOCAL_HEADER_BYTES + previous.compressedSize;
     if (entry.offset < end) overlapping.add(entry);
-    if (entry.offset + LOCAL_HEADER_BYTES + entry.compressedSize > end) previous = entry;
+    end = Math.max(end, entry.offset + LOCAL_HEADER_BYTES + entry.packedBytes);
   }
   return overlapping;
 }

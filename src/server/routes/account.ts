@@ -4,25 +4,33 @@ import { DEFAULT_SHARE_SECONDS, MAX_EXPIRY_SECONDS } from '../../api/limits.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Accounts, RevocationOptions } from '../../storage/catalog/accounts/accounts.js';
-import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 import {
+  type Accounts,
   type Grant,
-  isExpired,
   type NewSession,
+  type RevocationOptions,
   type TokenRights,
   type TokenSummary,
-} from '../../storage/catalog/accounts/grant.js';
+  isExpired,
+} from '../../storage/catalog/accounts/accounts.js';
+import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { invalidField } from '../write-headers.js';
-import { browserNameOf, isFromPage, setSessionCookie } from '../session.js';
-import { timeOf, timeOrNull } from '../to-wire.js';
+import { invalidField, timeOf, timeOrNull } from '../wire.js';
+import { browserNameOf, isFromPage, setSessionCookie } from '../auth.js';
 import { baseUrlOf } from './uploads.js';
 
-export interface TokenServices {
+type AccountRoute =
+  | 'account.read'
+  | `token.${'list' | 'create' | 'revoke'}`
+  | `share.${'list' | 'create' | 'revoke'}`
+  | `session.${'start' | 'end' | 'code'}`;
+
+interface AccountServices {
   readonly accounts: Accounts;
   readonly datasets: DatasetService;
+  readonly failedLogins: FailedLogins;
+  readonly sessionCookie: string;
   readonly limits: AccountUsage;
   /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
@@ -31,12 +39,21 @@ export interface TokenServices {
   readonly now: () => Micros;
 }
 
-export function tokenHandlers({
-  accounts,
-  limits,
-  listeningUrls,
-  now,
-}: TokenServices): Handlers<'account.read' | 'token.list' | 'token.create' | 'token.revoke'> {
+export function accountHandlers(services: AccountServices): Handlers<AccountRoute> {
+  const { accounts, datasets, failedLogins, sessionCookie, limits, publicUrl, listeningUrls, now } = services;
+  const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
+    const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
+    setSessionCookie(reply, { name: sessionCookie, value: secret, seconds });
+    return { id, expires_at: timeOf(expiresAt) };
+  };
+  const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
+    failedLogins.admitCode(request.ip);
+    const session = await accounts.startSessionWithCode(code, { now: now(), name: browserNameOf(request) });
+    if (session !== undefined) return session;
+    const message =
+      'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
+    throw new ServiceError('unauthorized', message);
+  };
   return {
     'account.read': async ({ accountId, request }) => {
       const { tokenId, sessionId, accountName, isReadOnly, datasetIds, expiresAt } = grantOf(request);
@@ -76,16 +93,6 @@ export function tokenHandlers({
     },
     'token.revoke': async ({ params, query, request }) =>
       revoke(accounts, request, params.token_id, { withMade: query.with_made === 'true', now: now() }),
-  };
-}
-
-export function shareHandlers({
-  accounts,
-  datasets,
-  publicUrl,
-  now,
-}: TokenServices): Handlers<'share.list' | 'share.create' | 'share.revoke'> {
-  return {
     'share.list': async ({ key, request }) => {
       const grant = grantOf(request);
       await datasets.summary(key);
@@ -111,55 +118,6 @@ export function shareHandlers({
     },
     'share.revoke': async ({ key, params, request }) =>
       revoke(accounts, request, params.share_id, { sharedDatasetId: key.id, now: now() }),
-  };
-}
-
-async function makeToken(accounts: Accounts, grant: Grant, rights: TokenRights, now: Micros) {
-  const made = await accounts.createToken(grant.accountName, now, { ...rights, parentId: grant.tokenId });
-  const [summary] = await accounts.tokens(grant.accountName, { ids: [made.id] });
-  if (summary === undefined) throw new Error('The new token is not in the catalog.');
-  return { ...tokenToWire(summary, grant), secret: made.token };
-}
-
-async function revoke(
-  accounts: Accounts,
-  request: FastifyRequest,
-  id: string,
-  { now, ...options }: RevocationOptions & { now: Micros },
-): Promise<WireRevokedToken> {
-  const grant = grantOf(request);
-  const revoked = await accounts.revokeToken(id, now, { accountId: grant.accountId, ...options });
-  request.audited = { revoked };
-  return { id, revoked, current: revoked.includes(idOf(grant)) };
-}
-
-export interface SessionServices {
-  readonly accounts: Accounts;
-  readonly failedLogins: FailedLogins;
-  readonly sessionCookie: string;
-  readonly now: () => Micros;
-}
-
-export function sessionHandlers({
-  accounts,
-  failedLogins,
-  sessionCookie: name,
-  now,
-}: SessionServices): Handlers<'session.start' | 'session.end' | 'session.code'> {
-  const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
-    const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
-    setSessionCookie(reply, { name, value: secret, seconds });
-    return { id, expires_at: timeOf(expiresAt) };
-  };
-  const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
-    failedLogins.admitCode(request.ip);
-    const session = await accounts.startSessionWithCode(code, { now: now(), name: browserNameOf(request) });
-    if (session !== undefined) return session;
-    const message =
-      'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
-    throw new ServiceError('unauthorized', message);
-  };
-  return {
     'session.start': async ({ body, request, reply }) => {
       // Otherwise another site could sign a browser in to its own account.
       if (!isFromPage(request)) {
@@ -187,7 +145,7 @@ export function sessionHandlers({
       if (id === null) throw new ServiceError('not_allowed', 'This request has a token. Only a session signs out.');
       request.audited = {};
       await accounts.revokeToken(id, now());
-      setSessionCookie(reply, { name, value: '', seconds: 0 });
+      setSessionCookie(reply, { name: sessionCookie, value: '', seconds: 0 });
       return { id, ended: true };
     },
     'session.code': async ({ request, reply }) => {
@@ -200,6 +158,25 @@ export function sessionHandlers({
       return { code: code.secret, token_id: tokenId, expires_at: timeOf(code.expiresAt) };
     },
   };
+}
+
+async function makeToken(accounts: Accounts, grant: Grant, rights: TokenRights, now: Micros) {
+  const made = await accounts.createToken(grant.accountName, now, { ...rights, parentId: grant.tokenId });
+  const [summary] = await accounts.tokens(grant.accountName, { ids: [made.id] });
+  if (summary === undefined) throw new Error('The new token is not in the catalog.');
+  return { ...tokenToWire(summary, grant), secret: made.token };
+}
+
+async function revoke(
+  accounts: Accounts,
+  request: FastifyRequest,
+  id: string,
+  { now, ...options }: RevocationOptions & { now: Micros },
+): Promise<WireRevokedToken> {
+  const grant = grantOf(request);
+  const revoked = await accounts.revokeToken(id, now, { accountId: grant.accountId, ...options });
+  request.audited = { revoked };
+  return { id, revoked, current: revoked.includes(idOf(grant)) };
 }
 
 /** Since the request began. */

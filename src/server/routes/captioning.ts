@@ -9,10 +9,9 @@ import type {
   RunRequest,
 } from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
-import { problemToWire, timeOf, timeOrNull } from '../to-wire.js';
-import { authorOf, etagOf, expectedConditionOf } from '../write-headers.js';
+import { authorOf, etagOf, expectedConditionOf, problemToWire, timeOf, timeOrNull } from '../wire.js';
 
 type CaptioningRoute =
   | `caption-endpoint.${'list' | 'test'}`

@@ -1,5 +1,5 @@
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
-import type { WireRecheck } from '../../api/schemas.js';
+import type { WireLinkStates, WireRecheck } from '../../api/schemas.js';
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
@@ -13,7 +13,7 @@ import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import {
   datasetToWire,
@@ -24,7 +24,7 @@ import {
   problemToWire,
   timeOf,
   viewToWire,
-} from '../to-wire.js';
+} from '../wire.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -32,21 +32,24 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
-export interface DatasetServices {
+type DatasetRoute =
+  | `dataset.${'create' | 'list' | 'status' | 'manifest' | 'change' | 'delete' | 'recheck' | 'recheck-progress'}`
+  | `links.${'replace' | 'read'}`
+  | `group.${'save' | 'delete'}`;
+
+interface DatasetServices {
+  readonly catalog: Catalog;
   readonly datasets: DatasetService;
   readonly history: HistoryService;
+  readonly pairs: PairService;
+  readonly rechecks: RecheckService;
   readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   readonly stopping: AbortSignal;
+  readonly now: () => Micros;
 }
 
-export function datasetHandlers({
-  datasets,
-  history,
-  watchDataset,
-  stopping,
-}: DatasetServices): Handlers<
-  'dataset.create' | 'dataset.list' | 'dataset.status' | 'dataset.manifest' | 'dataset.change' | 'dataset.delete'
-> {
+export function datasetHandlers(services: DatasetServices): Handlers<DatasetRoute> {
+  const { catalog, datasets, history, pairs, rechecks, watchDataset, stopping, now } = services;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
@@ -104,18 +107,6 @@ export function datasetHandlers({
       await datasets.remove(key, scopeOf(request));
       return { id: key.id, deleted: true };
     },
-  };
-}
-
-export function pairHandlers({
-  datasets,
-  pairs,
-}: {
-  datasets: DatasetService;
-  pairs: PairService;
-}): Handlers<'links.replace' | 'links.read'> {
-  const linkStatesOf = ({ links, status }: DatasetView) => ({ links: linksToWire(links), status });
-  return {
     'links.replace': async ({ key, body, request }) => {
       await pairs.replaceLinks(key, body, scopeOf(request));
       const view = await datasets.view(key);
@@ -123,16 +114,6 @@ export function pairHandlers({
       return linkStatesOf(view);
     },
     'links.read': async ({ key, request }) => linkStatesOf(await datasets.view(key, scopeOf(request))),
-  };
-}
-
-interface GroupServices {
-  readonly catalog: Catalog;
-  readonly now: () => Micros;
-}
-
-export function groupHandlers({ catalog, now }: GroupServices): Handlers<'group.save' | 'group.delete'> {
-  return {
     'group.save': async ({ key, params, body, request }) => {
       const { repeats, is_reg: isReg, add = [], remove = [] } = body;
       const name = parseGroupName(params.group);
@@ -148,14 +129,13 @@ export function groupHandlers({ catalog, now }: GroupServices): Handlers<'group.
       request.audited = { group: name };
       return { name, deleted: true };
     },
-  };
-}
-
-export function recheckHandlers(rechecks: RecheckService): Handlers<'dataset.recheck' | 'dataset.recheck-progress'> {
-  return {
     'dataset.recheck': async ({ key }) => recheckToWire(await rechecks.start(key)),
     'dataset.recheck-progress': async ({ key }) => recheckToWire(await rechecks.progress(key)),
   };
+}
+
+function linkStatesOf({ links, status }: DatasetView): WireLinkStates {
+  return { links: linksToWire(links), status };
 }
 
 function recheckToWire({ datasetId, recheck, problems }: RecheckProgress): WireRecheck {

@@ -8,11 +8,10 @@ import { captionsCsv, zipExport } from '../../service/download/exports.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, timeOf } from '../to-wire.js';
-import { etagOf } from '../write-headers.js';
+import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 import { listJson, type SendJson } from './text-lists.js';
 
@@ -24,7 +23,7 @@ const ZIP = 'application/zip';
 /** With the SHA-256 in its URL, a response never changes. */
 const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
 
-export interface DownloadServices {
+interface DownloadServices {
   readonly datasets: DatasetService;
   readonly downloads: Downloads;
   readonly thumbnails: Thumbnails;

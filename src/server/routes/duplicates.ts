@@ -1,4 +1,4 @@
-import type { WireDuplicateGroup } from '../../api/duplicate-schemas.js';
+import type { WireDuplicateGroup } from '../../api/schemas.js';
 import type { DuplicateGroup } from '../../dataset/duplicates/duplicate-groups.js';
 import type { DuplicateService } from '../../service/duplicates/duplicate-service.js';
 import type { Handlers } from '../register-routes.js';

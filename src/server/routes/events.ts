@@ -5,13 +5,12 @@ import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
-import { isExpired } from '../../storage/catalog/accounts/grant.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { type Accounts, isExpired } from '../../storage/catalog/accounts/accounts.js';
+import { disconnectSignal } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { changeToWire, listedToWire } from '../to-wire.js';
+import { changeToWire, listedToWire } from '../wire.js';
 
 /** Many proxies close connections that are idle for a minute. */
 const HEARTBEAT_MS = 15_000;

@@ -10,15 +10,14 @@ import type { RevisionView } from '../../service/history/revision-manifests.js';
 import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, timeOf } from '../to-wire.js';
-import { authorOf } from '../write-headers.js';
+import { authorOf, fileToWire, timeOf } from '../wire.js';
 import { listJson, type SendJson } from './text-lists.js';
 
 type List = 'added' | 'removed' | 'changed';
 
 type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
 
-export interface HistoryServices {
+interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
   readonly accounts: Accounts;
@@ -99,16 +98,9 @@ async function differencesToWire(
     const fromText = from && texts.get(from);
     const toText = to && texts.get(to);
     if (from !== undefined && to !== undefined) {
-      return {
-        filename,
-        from: fileToWire(from),
-        to: fileToWire(to),
-        ...(fromText !== undefined && { from_text: fromText }),
-        ...(toText !== undefined && { to_text: toText }),
-      };
+      return { filename, from: fileToWire(from), to: fileToWire(to), from_text: fromText, to_text: toText };
     }
-    const text = toText ?? fromText;
-    return { ...fileToWire((to ?? from)!), ...(text !== undefined && { text }) };
+    return { ...fileToWire((to ?? from)!), text: toText ?? fromText };
   }) as WireRevisionDiff[List];
 }
 

@@ -7,7 +7,7 @@ import type { Handlers } from '../register-routes.js';
 /** Load balancers probe every few seconds; a hanging database may take longer to fail. */
 const READY_TIMEOUT_MS = 5000;
 
-export interface OperationServices {
+interface OperationServices {
   readonly checkReady: () => Promise<unknown>;
   readonly metrics: Metrics;
   readonly ffmpeg: () => Promise<Ffmpeg | undefined>;

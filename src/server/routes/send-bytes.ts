@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { errorResponse } from '../errors.js';
 
-export interface SentBytes {
+interface SentBytes {
   readonly name: string;
   readonly etag: string;
   readonly sizeBytes: number;

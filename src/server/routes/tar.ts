@@ -1,6 +1,6 @@
 import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { BASE_PATH } from '../../api/base-path.js';
+import { BASE_PATH } from '../../api/limits.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { slotText } from '../../dataset/pairs/roles.js';
@@ -9,14 +9,14 @@ import type { ReadLinks } from '../../service/signed-links.js';
 import { bytesOf } from '../../service/mount/bring-files.js';
 import { checksumsOf, type MountArchive, type MountArchives } from '../../service/mount/mount-archive.js';
 import type { WantedState } from '../../service/mount/mount-source.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
-import { timeOf } from '../to-wire.js';
+import { timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
 import { baseUrlOf } from './uploads.js';
 
-export interface TarServices {
+interface TarServices {
   readonly mountArchives: MountArchives;
   readonly readLinks: ReadLinks;
   readonly filesInFlight: FilesInFlight;

@@ -9,11 +9,10 @@ import type { CaptionResult, CaptionWrites } from '../../service/bulk/caption-wr
 import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
-import { disconnectSignal } from '../connections/disconnect.js';
+import { disconnectSignal } from '../connections.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
-import { fileToWire, problemToWire, timeOf, uploadedToWire } from '../to-wire.js';
 import {
   authorOf,
   conditionOf,
@@ -21,7 +20,11 @@ import {
   etagOf,
   expectedConditionOf,
   expectedConditionsOf,
-} from '../write-headers.js';
+  fileToWire,
+  problemToWire,
+  timeOf,
+  uploadedToWire,
+} from '../wire.js';
 
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BODY_BYTES,
@@ -34,8 +37,17 @@ const MAX_AUDITED_UPLOADS = 20;
 /** The API promises an answer within 120 s. */
 const DIRECT_SECONDS = 115;
 
-export interface UploadServices {
+type UploadRoute =
+  | `file.${'upload' | 'delete'}`
+  | `upload.${'reserve' | 'receive' | 'withdraw'}`
+  | 'captions.save'
+  | 'files.delete'
+  | 'uploads.withdraw';
+
+interface UploadServices {
   readonly uploads: Uploads;
+  readonly captionWrites: CaptionWrites;
+  readonly removals: FileRemovals;
   readonly uploadLinks: UploadLinks;
   /** Without a new byte of an upload through a link. */
   readonly idleSeconds: number;
@@ -46,10 +58,9 @@ export interface UploadServices {
   readonly now: () => number;
 }
 
-export function uploadHandlers(
-  services: UploadServices,
-): Handlers<'file.upload' | 'upload.reserve' | 'upload.receive'> {
-  const { uploads, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } = services;
+export function uploadHandlers(services: UploadServices): Handlers<UploadRoute> {
+  const { uploads, captionWrites, removals, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } =
+    services;
   return {
     'file.upload': async ({ key, request, reply }) => {
       const atMostBytes = contentLengthOf(request);
@@ -112,24 +123,6 @@ export function uploadHandlers(
       reply.header('etag', etagOf(file.upload));
       return uploadedToWire(file);
     },
-  };
-}
-
-function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {
-  const upload_url = url.startsWith('/') ? `${base}${url}` : url;
-  return { upload_url, method: 'PUT', headers, expires_at: timeOf(expiresAt) };
-}
-
-export interface WriteServices {
-  readonly captionWrites: CaptionWrites;
-  readonly removals: FileRemovals;
-}
-
-export function writeHandlers({
-  captionWrites,
-  removals,
-}: WriteServices): Handlers<'captions.save' | 'file.delete' | 'files.delete' | 'upload.withdraw' | 'uploads.withdraw'> {
-  return {
     'captions.save': async ({ key, body, request, reply }) => {
       const captions = body.captions.map(({ filename, text, ifMatch }, i) => ({
         filename,
@@ -167,6 +160,11 @@ export function writeHandlers({
       };
     },
   };
+}
+
+function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {
+  const upload_url = url.startsWith('/') ? `${base}${url}` : url;
+  return { upload_url, method: 'PUT', headers, expires_at: timeOf(expiresAt) };
 }
 
 function namesOf(filenames: readonly string[]): string[] {

@@ -5,7 +5,7 @@ import type { WebhookService } from '../../service/webhooks/webhook-service.js';
 import type { Delivery } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook } from '../../storage/catalog/webhooks/webhooks.js';
 import type { Handlers } from '../register-routes.js';
-import { timeOf, timeOrNull } from '../to-wire.js';
+import { timeOf, timeOrNull } from '../wire.js';
 
 type WebhookRoute =
   | `webhook.${'list' | 'create' | 'change' | 'delete' | 'test'}`

@@ -4,7 +4,7 @@ import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import { programFile } from '../../program-file.js';
+import { programFile } from '../../version.js';
 import { KERNEL_LIMITS, type LimitName, type ProcessLimits, spawnLimited, watchProcess } from './limited-process.js';
 
 /** The limit of a start. */

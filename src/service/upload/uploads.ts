@@ -18,7 +18,7 @@ import { meetsCondition, PreconditionFailed } from '../../dataset/write-conditio
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import type { Quota } from '../limits/quota.js';
+import type { Quota } from '../limits/limits.js';
 import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from '../signed-links.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { type Compilable, type SelectModifierNode, SqliteAdapter, SqliteQueryCompiler, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
-import { programFile } from '../../program-file.js';
+import { programFile } from '../../version.js';
 import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from '../backend-unusable.js';
 import { catalogUnavailable, type Database, queryOver, type RowsOf, withoutNul } from './database.js';
 import { migrateSchema } from './migrate.js';

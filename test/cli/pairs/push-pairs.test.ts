@@ -1,16 +1,16 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
 import type {} from '../../harness/api.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
@@ -65,7 +65,7 @@ describe('push --pairs', () => {
   });
 
   test('lists the stems without a pair and sends nothing; --allow-unpaired sends; the missing file makes it READY', async () => {
-    const files = await editPairsOf(12, ['control']);
+    const files = await editPairsOf(8, ['control']);
     delete files['control/07.jpg'];
     const folder = await folderWith(files, newName());
     const name = basename(folder);
@@ -98,7 +98,9 @@ describe('push --pairs', () => {
     expect(await namesIn(`${basename(folder)}-control`)).toEqual(['01.jpg', '04.jpg']);
   });
 
-  test('judges the pairs as they are after the push, with what only the datasets have', async () => {
+  test('judges the pairs as they are after the push, with what only the datasets have', {
+    tags: ['long'],
+  }, async () => {
     const folder = await folderWith(await editPairsOf(3), newName());
     expect((await push([folder])).code).toBe(0);
     await rm(join(folder, 'control/02.jpg'));
@@ -162,7 +164,9 @@ describe('push --pairs', () => {
     expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
   });
 
-  test('updates the datasets that are linked already, under any name, and keeps other links', async () => {
+  test('updates the datasets that are linked already, under any name, and keeps other links', {
+    tags: ['long'],
+  }, async () => {
     const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
     expect((await push([folder])).code).toBe(0);
@@ -185,21 +189,6 @@ describe('push --pairs', () => {
     });
   });
 
-  test('remembers what each folder and its dataset had in common: edits of both are conflicts', async () => {
-    const folder = await folderWith(await editPairsOf(2), newName());
-    const name = basename(folder);
-    expect((await push([folder])).code).toBe(0);
-    const control = (await client.find(`${name}-control`))!;
-    await client.upload(control.id, '01.jpg', new Blob([new Uint8Array(await media.jpeg({ seed: 71 }))]));
-    expect((await push([folder])).stdout).toMatch(/1 image is newer in the dataset: 01\.jpg\..*pull .*control/);
-    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 72 }));
-    const conflict = await push([folder]);
-    expect([conflict.code, conflict.stderr]).toEqual([73, expect.stringContaining('1 file is in conflict')]);
-    expect((await push([folder, '--ours', '--json'])).json()).toMatchObject({
-      parts: { control_1: { sent: ['01.jpg'], conflicts: [] }, target: { sent: [] } },
-    });
-  });
-
   test('continues after ctrl-C', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
@@ -219,20 +208,6 @@ describe('push --pairs', () => {
       parts: { target: { sent: { length: 12 } } },
     });
     expect(again.json().parts.control_1.unchanged.length).toBeGreaterThan(0);
-  });
-
-  test('--fix corrects the files of each folder', async () => {
-    const files = await editPairsOf(2);
-    files['control/02.bmp'] = media.bmp({ width: 96, height: 72 });
-    delete files['control/02.jpg'];
-    const folder = await folderWith(files, newName());
-    const ended = await push([folder, '--fix', '--yes', '--json']);
-    expect(ended.json()).toMatchObject({
-      dataset: { status: 'READY' },
-      parts: { control_1: { sent: ['01.jpg', '02.png'], fix: { mended: [{}] } }, target: { fix: { mended: [] } } },
-    });
-    // The originals are beside it, and no folder of pairs.
-    expect((await push([folder])).stdout).not.toContain('orig');
   });
 });
 

@@ -1,14 +1,13 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import type {} from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf } from '../../harness/mounting.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 
@@ -138,18 +137,6 @@ describe('roles and links in other commands', () => {
     expect((await run(['status', name, '--json'])).json().links.control_1).toMatchObject({
       missing: { stems: ['02'] },
     });
-  });
-
-  test('rm says who uses a dataset, and deletes it once it is unlinked', async () => {
-    const { name, control } = await datasetsWith({ targets: 1, controls: [1] });
-    const [one = ''] = control;
-    await run(['pair', name, '--control', one]);
-    const kept = await run(['rm', one, '--yes']);
-    expect([kept.code, kept.stderr]).toEqual([65, expect.stringContaining(`"${name}"`)]);
-    expect((await run(['rm', one, '--yes', '--json'])).json().error).toMatchObject({ error_code: expect.any(Number) });
-    expect(await run(['role', one, 'mask'])).toMatchObject({ code: 65, stderr: expect.stringContaining(name) });
-    await run(['pair', name, '--none']);
-    expect(await run(['rm', one, '--yes'])).toMatchObject({ code: 0 });
   });
 });
 

@@ -14,7 +14,7 @@ import {
   syncPlanOf,
   syncStep,
 } from '../../../src/cli/sync/compare.js';
-import { conflictLines } from '../../../src/cli/sync/conflicts.js';
+import { conflictLines } from '../../../src/cli/sync/report.js';
 import { folderWith } from '../../harness/folder.js';
 
 const NONE: SyncRules = { winner: undefined, replaces: false, overrules: true };

@@ -1,20 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
 import type {} from '../../harness/api.js';
 import { ONLY_PROGRESS, startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 
 const LOCK = '.trainyard-sync.lock';
 const OTHER_UID = 65_534;
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 let names = 0;
@@ -161,25 +161,5 @@ describe('a folder', () => {
       expect(pushes.map(({ code }) => code)).toEqual([0, 0]);
       expect(await namesIn(folder)).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
     }
-  });
-
-  test('that is renamed while a command waits for it ends the command in words', async () => {
-    const { start } = await newMachine();
-    const folder = await folderWith(await pairsOf(1), newName());
-    const release = await lockOf(folder);
-    const waiting = start('push', folder);
-    await eventually(() => (waiting.stderr().includes('waiting for') ? true : undefined));
-    await rename(folder, `${folder} renamed`);
-    const { code, stderr } = await waiting.ended;
-    expect([code, stderr]).toEqual([66, expect.stringContaining('was removed or renamed meanwhile')]);
-    await release();
-  });
-
-  test('with something else under the name of the lock ends the command in words', async () => {
-    const { run } = await newMachine();
-    const folder = await folderWith({ ...(await pairsOf(1)), [`${LOCK}/mine.txt`]: 'a file of a person' }, newName());
-    const { code, stderr } = await run('push', folder);
-    expect([code, stderr]).toEqual([73, expect.stringContaining('is in the way')]);
-    expect(await readFile(join(folder, LOCK, 'mine.txt'), 'utf8')).toBe('a file of a person');
   });
 });

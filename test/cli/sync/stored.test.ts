@@ -3,7 +3,6 @@ import { chmod, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { acquireLock } from '../../../src/storage/lock-file.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoFfmpeg, whyNoS3 } from '../../harness/available.js';
 import { startCommand, trainyard } from '../../harness/command.js';
@@ -119,20 +118,6 @@ for (const { name: combination, leftOut } of WORLDS) {
       expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
     });
 
-    test('are followed by a newer version of the same folder without a conflict', { tags: ['long'] }, async () => {
-      const { id, push, write } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-      await write('a.mp4', second);
-      expect((await push('--no-wait')).code).toBe(0);
-      await isChecking(id);
-      await write('a.mp4', third);
-      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: ['a.mp4'], conflicts: [] });
-      await openGate();
-      await isStored(id);
-      await write('a.mp4', first);
-      expect((await push('--json')).json()).toMatchObject({ sent: ['a.mp4'], conflicts: [] });
-      expect(first.equals(await bytesOf(id, 'a.mp4'))).toBe(true);
-    });
-
     test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
       const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
       await write('a.avi', corrupt);
@@ -154,34 +139,9 @@ for (const { name: combination, leftOut } of WORLDS) {
       ]);
     });
 
-    test('and that an earlier push has sent are named too if they are rejected', async () => {
-      const { id, start, push, write, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
-      await write('a.avi', corrupt);
-      expect((await push('--no-wait')).code).toBe(0);
-      await isChecking(id);
-      const running = start('push', folder, '--json');
-      await eventually(() => proxy.requests('GET', `/${id}/status?wait`).length > 0 || undefined);
-      await openGate();
-      const { code, json } = await running.ended;
-      const failed = [{ filename: 'a.avi', code: 'DATA_ERROR', message: expect.stringContaining('damaged') }];
-      expect([code, json()]).toMatchObject([65, { sent: [], unchanged: { length: 3 }, failed }]);
-    });
-
-    test('are remembered under the lock of the folder', async () => {
-      const { id, start, write, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-      await write('a.mp4', second);
-      const running = start('push', folder);
-      await isChecking(id);
-      const release = await acquireLock(join(folder, '.trainyard-sync.lock'), { signal: new AbortController().signal });
-      await openGate();
-      const isWaiting = () => running.stderr().includes(`(process ${process.pid})`);
-      await eventually(() => isWaiting() || running.process.exitCode !== null || undefined);
-      expect(isWaiting()).toBe(true);
-      await release();
-      expect((await running.ended).code).toBe(0);
-    });
-
-    test('that push --watch has sent and are rejected are sent again only once they have changed', async () => {
+    test('that push --watch has sent and are rejected are sent again only once they have changed', {
+      tags: ['long'],
+    }, async () => {
       const { id, start, write, folder } = await pushed({});
       const running = start('push', folder, '--watch');
       onTestFinished(() => void running.process.kill('SIGKILL'));
@@ -202,7 +162,7 @@ for (const { name: combination, leftOut } of WORLDS) {
       await running.ended;
     });
 
-    test('and that another client replaces are in conflict, and stay in the folder', async () => {
+    test('and that another client replaces are in conflict, and stay in the folder', { tags: ['long'] }, async () => {
       const { id, start, pull, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
       await write('a.mp4', second);
       const running = start('push', folder);

@@ -3,19 +3,18 @@ import { readdirSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import * as media from '../../fixtures/media.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type {} from '../../harness/api.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
-import { COMMAND, discardServer, startServer } from '../../harness/server.js';
+import { COMMAND } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 
 const shell = promisify(execFile);
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 let names = 0;
@@ -116,7 +115,7 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
-  test('--theirs decides for the next pull too, and pull --ours for the next push', async () => {
+  test('--theirs decides for the next pull too, and pull --ours for the next push', { tags: ['long'] }, async () => {
     const { folder, run, id } = await pushed();
     const changeBoth = async (text: string) => {
       await writeFile(join(folder, '01.txt'), `${text}, mine`);
@@ -159,25 +158,9 @@ describe('push', () => {
     expect(await namesIn(id)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
   });
 
-  test('--replace removes no file that the dataset has in another version, or that the folder never had', async () => {
-    const { folder, id, run } = await pushed();
-    await rm(join(folder, '01.jpg'));
-    await rm(join(folder, '01.txt'));
-    await editInDataset(id, '01.txt', 'better words');
-    await api.upload(id, 'added.jpg', await media.jpeg({ seed: 7 }));
-    await api.upload(id, 'added.txt', 'added on the page');
-    const { code, stdout } = await run('push', folder, '--replace');
-    expect(code).toBe(73);
-    expect(stdout).toContain(
-      '✗ 01.txt is in conflict: removed from the folder, changed in the dataset (+)\n  + better words\n',
-    );
-    expect(stdout).toContain('1 image and 1 caption are only in the dataset: added.jpg, added.txt.');
-    expect(await namesIn(id)).toEqual(['01.txt', '02.jpg', '02.txt', 'added.jpg', 'added.txt']);
-    expect((await run('push', folder, '--replace', '--ours')).code).toBe(0);
-    expect(await namesIn(id)).toEqual(['02.jpg', '02.txt']);
-  });
-
-  test('two machines: each keeps what the other has sent, and the first push of a machine overwrites nothing', async () => {
+  test('two machines: each keeps what the other has sent, and the first push of a machine overwrites nothing', {
+    tags: ['long'],
+  }, async () => {
     const one = await pushed();
     const other = await newMachine();
     const copy = join(await newRoot(), basename(one.folder));
@@ -395,7 +378,7 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', '03.txt']);
   });
 
-  test('knows a folder by its real path, and a copy of it as another folder', async () => {
+  test('knows a folder by its real path, and a copy of it as another folder', { tags: ['long'] }, async () => {
     const { folder, id, run } = await pushed(1);
     await editInDataset(id, '01.txt', 'of the page');
     const copy = join(await newRoot(), 'copy');

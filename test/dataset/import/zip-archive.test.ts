@@ -5,19 +5,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openZip } from '../../../src/dataset/import/zip-archive.js';
+import { openZip, type PackedEntry } from '../../../src/dataset/import/zip-archive.js';
 import { type ZipEntry, zipOf } from '../../hostile/zip.js';
 
 const PIXELS = Buffer.from(Array.from({ length: 10_000 }, (_, i) => (i * i) % 251));
 
 const open = (bytes: Buffer) => openZip(new Blob([new Uint8Array(bytes)]), 'wagons.zip');
 
+const textOf = ({ bytes }: PackedEntry) =>
+  bytes().then(
+    (content) => Buffer.from(content).toString(),
+    (error: Error) => error.message,
+  );
+
 /** By path, the text of each entry, or why it can't be read. */
 async function contentsOf(bytes: Buffer): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for (const { path, fault, text } of await open(bytes)) {
-    found[path] = fault ?? (await text().catch((error: Error) => error.message));
-  }
+  for (const entry of await open(bytes)) found[entry.path] = entry.fault ?? (await textOf(entry));
   return found;
 }
 
@@ -34,7 +38,7 @@ describe('openZip', () => {
     );
     expect([first?.path, first?.sizeBytes, second?.path, rest]).toEqual(['wagons/é.jpg', 10_000, 'wagons/b.txt', []]);
     for (let i = 0; i < 2; i++) expect(Buffer.from(await (await first!.unpacked()).arrayBuffer())).toEqual(PIXELS);
-    expect(await second!.text()).toBe('red');
+    expect(await textOf(second!)).toBe('red');
   });
 
   test('takes backslashes for slashes, as zips of Windows have them', async () => {
@@ -83,6 +87,16 @@ describe('openZip', () => {
     expect(bytes).toBeLessThan(1_000_000);
   });
 
+  test('closes the sink also where an entry does not begin', async () => {
+    const bytes = zipOf([{ name: 'a.jpg', bytes: PIXELS }]);
+    bytes[0] = 0;
+    const [entry] = await open(bytes);
+    const reasons: unknown[] = [];
+    const sink = new WritableStream<Uint8Array>({ abort: (error) => void reasons.push(error) });
+    await expect(entry!.unpackTo(sink)).rejects.toThrow('the archive is damaged there (it does not begin');
+    expect(reasons).toMatchObject([{ message: expect.stringContaining('does not begin') }]);
+  });
+
   test('does not unpack what is packed more than images and clips are', async () => {
     const size = 70 * 1024 * 1024;
     expect(await entryOf({ bytes: 'x'.repeat(1000), size })).toMatch(/^It would unpack to 73400320 bytes from/);
@@ -129,9 +143,7 @@ describe('openZip', () => {
         const bytes = Buffer.from(good.subarray(0, Math.min(...all.map(({ cut }) => cut))));
         for (const { at, to } of all) if (at < bytes.length) bytes[at] = to;
         try {
-          for (const { fault, text } of await open(bytes)) {
-            expect(typeof (fault ?? (await text().catch((error: Error) => error.message)))).toBe('string');
-          }
+          for (const entry of await open(bytes)) expect(typeof (entry.fault ?? (await textOf(entry)))).toBe('string');
         } catch (error) {
           expect(error).toMatchObject({ code: 'invalid_content' });
         }
@@ -153,9 +165,18 @@ with zipfile.ZipFile('stored.zip', 'w') as z: z.writestr('wagons/\\u00e9.txt', '
 with zipfile.ZipFile(Pipe('streamed.zip'), 'w', zipfile.ZIP_DEFLATED) as z: z.writestr('wagons/\\u00e9.txt', 'red ' * 100)
 with zipfile.ZipFile('zip64.zip', 'w') as z:
     with z.open('wagons/\\u00e9.txt', 'w', force_zip64=True) as entry: entry.write(b'red ' * 100)
+with zipfile.ZipFile('plain.zip', 'w') as z: z.writestr('wagons/e.txt', 'red ' * 100)
+plain = open('plain.zip', 'rb').read()
+open('cp437.zip', 'wb').write(plain.replace(b'/e.', b'/\\x82.'))
+open('prepended.zip', 'wb').write(b'#!/bin/sh\\n' * 99 + plain.replace(b'/e.', b'/\\x82.'))
+with zipfile.ZipFile('many.zip', 'w') as z:
+    for i in range(70000): z.writestr(f'{i}.txt', 'x')
+with zipfile.ZipFile('lzma.zip', 'w', zipfile.ZIP_LZMA) as z: z.writestr('a.txt', 'red ' * 100)
+zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 const hasZip = spawnSync('zip', ['-v']).status === 0;
+const hasJar = spawnSync('jar', ['--version']).status === 0;
 
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -166,11 +187,23 @@ async function temporary(): Promise<string> {
 test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
   const cwd = await temporary();
   expect(spawnSync('python3', ['-c', PYTHON], { cwd })).toMatchObject({ status: 0 });
-  for (const name of ['deflated', 'stored', 'streamed', 'zip64']) {
+  for (const name of ['deflated', 'stored', 'streamed', 'zip64', 'cp437', 'prepended']) {
     expect(await contentsOf(readFileSync(join(cwd, `${name}.zip`))), name).toEqual({
       'wagons/é.txt': 'red '.repeat(100),
     });
   }
+  expect(await open(readFileSync(join(cwd, 'many.zip')))).toHaveLength(70_000);
+  expect(await open(readFileSync(join(cwd, 'empty.zip')))).toEqual([]);
+  expect(await contentsOf(readFileSync(join(cwd, 'lzma.zip')))).toEqual({ 'a.txt': expect.stringMatching(/\(14\)/) });
+});
+
+test.skipIf(!hasJar)('reads what the jar of Java writes, with sizes behind the bytes', async () => {
+  const cwd = await temporary();
+  const script = 'mkdir w && printf red > w/é.txt && jar cf w.zip -C . w';
+  expect(spawnSync('sh', ['-c', script], { cwd, env: { ...process.env, LC_ALL: 'C.UTF-8' } })).toMatchObject({
+    status: 0,
+  });
+  expect(await contentsOf(readFileSync(join(cwd, 'w.zip')))).toMatchObject({ 'w/é.txt': 'red' });
 });
 
 test.skipIf(!hasZip)('reads what Info-ZIP writes to a pipe, and says what its links and passwords are', async () => {

@@ -1,7 +1,6 @@
 import type { WireNewShare, WireNewToken, WireTokenList } from '../../../src/api/account-schemas.js';
-import { BASE_PATH } from '../../../src/api/base-path.js';
-import type { WireLinkStates } from '../../../src/api/pair-schemas.js';
-import type { WireRecheck } from '../../../src/api/schemas.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
+import type { WireLinkStates, WireRecheck } from '../../../src/api/schemas.js';
 import type { WireDelivery, WireWebhook } from '../../../src/api/webhook-schemas.js';
 import { Api } from '../../harness/api.js';
 import { startReceiver } from '../../harness/receiver.js';

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
-import { BASE_PATH } from '../../../src/api/base-path.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
 import { ApiDocument } from '../../fuzz/document.js';
 import { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../../src/api/base-path.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
 import { RequestRate } from '../../../src/server/limits.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../../src/api/base-path.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
 import { put } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../../src/api/base-path.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { IS_ALL } from '../../harness/available.js';
 import { type Ended, startCommand } from '../../harness/command.js';
 import { HANGS_AFTER_MS } from '../../harness/hangs-after.js';
 import { leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
@@ -30,71 +29,24 @@ const mount = (...flags: string[]) => run(['mount', 'railway', '--into', root, .
 
 const ONE_LINE = expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/);
 
-/** Things that are no files, each made at a path. */
-const OBJECTS: Record<string, (path: string) => Promise<unknown> | unknown> = {
-  'a pipe': (path) => execFileSync('mkfifo', [path]),
-  'a folder': (path) => mkdir(path),
-  'a link to a device': (path) => symlink('/dev/zero', path),
-  'a broken link': (path) => symlink('/nowhere/at/all', path),
-};
-
-const QUICK = ['a pipe', 'a link to a device'];
-
-describe.each(Object.entries(OBJECTS).filter(([what]) => IS_ALL || QUICK.includes(what)))('%s', (what, make) => {
-  test('as the record of a mount ends the mount, and is left', async () => {
-    await mkdir(join(root, 'railway'));
-    await make(join(root, 'railway', '.mount.json'));
-    const ended = await mount();
-    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
-    expect(lstatSync(join(root, 'railway', '.mount.json')).isFile()).toBe(false);
-  });
-
-  test('as a mounted file is a change', async () => {
-    expect((await mount()).code).toBe(0);
-    await rm(join(root, 'railway', 'a.jpg'));
-    await make(join(root, 'railway', 'a.jpg'));
-    expect([(await mount()).code, (await mount('--replace')).code]).toEqual([73, 0]);
-    expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
-  });
-
-  test('with the name of the folder that a mount writes is in the way, and with that of an old one is kept', async () => {
-    // An empty folder has nothing of a person.
-    const isEmpty = what === 'a folder';
-    await make(join(root, '.railway.mounting'));
-    const ended = await mount();
-    expect([ended.code, ended.stderr]).toEqual(isEmpty ? [0, ''] : [73, ONE_LINE]);
-    await rm(join(root, '.railway.mounting'), { force: true });
-    await make(join(root, '.railway.aside'));
-    const again = await mount();
-    expect([again.code, again.stderr]).toEqual([0, isEmpty ? '' : ONE_LINE]);
-    expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
-    const kept = (await mountedIn(root)).filter((entry) => entry.startsWith('.'));
-    expect(kept).toHaveLength(isEmpty ? 0 : 1);
-    for (const entry of kept) expect(lstatSync(join(root, entry)).isFile()).toBe(false);
-  });
-
-  test('among the files of a folder does not stop check and pull', async () => {
-    await make(join(root, 'a.jpg'));
-    await make(join(root, 'b.txt'));
-    expect([66, 74]).toContain((await run(['check', root])).code);
-    expect((await run(['pull', 'railway', root, '--replace'])).code).toBe(73);
-    expect(lstatSync(join(root, 'a.jpg')).isFile()).toBe(false);
-    expect(await readFile(join(root, 'a.txt'), 'utf8')).toBe('a wagon');
-  });
-});
-
-test('a pipe as the lock of the root or as the root ends a command with one line', async () => {
+test('a pipe as the lock, the record or a file of a mount, or in the way of its folder, is said in one line and left', async () => {
   const pipe = (path: string) => execFileSync('mkfifo', [path]);
-  pipe(join(root, '.trainyard-mount.lock'));
-  pipe(join(root, 'root'));
-  for (const args of [
-    ['mount', 'railway', '--into', root],
-    ['mount', 'railway', '--into', join(root, 'root')],
-    ['pull', 'railway', join(root, 'root')],
-  ]) {
-    const ended = await run(args);
-    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
+  const isPipe = (path: string) => lstatSync(path).isFIFO();
+  for (const name of ['railway/.mount.json', '.railway.mounting', '.trainyard-mount.lock']) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    pipe(join(root, name));
+    const ended = await mount();
+    expect([name, ended.code, ended.stderr]).toEqual([name, 73, ONE_LINE]);
+    expect(isPipe(join(root, name))).toBe(true);
+    await rm(join(root, name.split('/', 1)[0]!), { recursive: true });
   }
+  expect((await mount()).code).toBe(0);
+  await rm(join(root, 'railway', 'a.jpg'));
+  pipe(join(root, 'railway', 'a.jpg'));
+  expect([(await mount()).code, (await mount('--replace')).code]).toEqual([73, 0]);
+  pipe(join(root, 'a.jpg'));
+  expect((await run(['pull', 'railway', root, '--replace'])).code).toBe(73);
+  expect(isPipe(join(root, 'a.jpg'))).toBe(true);
 });
 
 test('where the system makes no folders, a command ends with one line', async () => {

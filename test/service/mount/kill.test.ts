@@ -14,7 +14,7 @@ import { trainerWalk } from '../../harness/trainer.js';
 
 const PAIRS = 8;
 /** Each moment once. */
-const ROUNDS = IS_ALL ? 15 : 4;
+const ROUNDS = IS_ALL ? 15 : 3;
 const ALONE = ['killed'];
 const LINKED = ['kills', 'kills-depth', 'kills-mask'];
 

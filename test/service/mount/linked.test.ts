@@ -11,7 +11,7 @@ import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../
 import { discardServer, startServer } from '../../harness/server.js';
 import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
 
-const PAIRS = 6;
+const PAIRS = 4;
 
 const server = await startServer({ 'caption-grace-seconds': 0 });
 afterAll(() => discardServer(server));
@@ -30,7 +30,7 @@ async function newDataset(name: string, role: 'training' | 'control' | 'mask'): 
   return (body as { id: string }).id;
 }
 
-/** A target of six images, with six controls, whose extensions are in upper case unless another is given, and masks. */
+/** A target of four images, with four controls, whose extensions are in upper case unless another is given, and masks. */
 async function edit(name: string, extension = 'PNG') {
   const target = await newDataset(name, 'training');
   const control = await newDataset(`${name}-depth`, 'control');
@@ -57,6 +57,8 @@ const SOURCES = [
 ] as const;
 
 describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceArgs) => {
+  // The other source repeats the proof.
+  const tags = { tags: kind === 'service' ? [] : ['long'] };
   const named = (name: string) => `${name} ${kind}`;
 
   test('the trainer finds a control and a mask for each target, and the records name the digests of all', async () => {
@@ -99,7 +101,7 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect(first).toMatchObject({ outcome: 'mounted', linked: [{ ...second, as: 'control_1' }, { as: 'mask' }] });
   });
 
-  test('a changed control replaces target and control; its digest brings both back as they were', async () => {
+  test('a changed control replaces target and control; its digest brings both back as they were', tags, async () => {
     const { target, control, names } = await edit(named('moments'));
     const root = await newRoot();
     const mount = (...more: string[]) => run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more]);
@@ -108,7 +110,7 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     const first = await digestOfFolder(join(root, names[1]!));
     const mask = await stateOf(join(root, names[2]!));
     await leaveLitter(join(root, names[0]!));
-    await api.upload(control, '5.PNG', await media.png({ seed: 99 }));
+    await api.upload(control, '3.PNG', await media.png({ seed: 99 }));
     expect((await mount()).code).toBe(0);
     // The texts that the trainer has cached are of the old control.
     expect(existsSync(join(root, names[0]!, '_t_e_cache'))).toBe(false);
@@ -130,11 +132,11 @@ describe('of a dataset with links', () => {
     const controls = () => digestOfFolder(join(root, names[1]!));
     const { revision } = (await api.manifest(target)).body;
     // A file that is replaced begins a revision.
-    await api.upload(control, '5.PNG', await media.png({ seed: 99 }));
+    await api.upload(control, '3.PNG', await media.png({ seed: 99 }));
     expect((await mount()).code).toBe(0);
     const [of, images] = [await controls(), await digestOfFolder(join(root, names[0]!))];
-    await api.upload(target, '5.jpg', await media.jpeg({ seed: 98 }));
-    await api.upload(control, '5.PNG', await media.png({ seed: 97 }));
+    await api.upload(target, '3.jpg', await media.jpeg({ seed: 98 }));
+    await api.upload(control, '3.PNG', await media.png({ seed: 97 }));
     expect((await mount()).code).toBe(0);
     expect(await controls()).not.toBe(of);
     expect((await mount('--revision', String(revision))).code).toBe(0);
@@ -279,7 +281,7 @@ const filesBelow = async (folder: string) =>
     .filter((each) => each.isFile())
     .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
 
-test.each(SOURCES)(
+test.each(SOURCES.slice(0, IS_ALL ? undefined : 1))(
   'kohya has folders of the groups, of the same names for controls and masks, from a %s',
   async (kind, sourceArgs) => {
     const { target, names } = await edit(`groups ${kind}`);
@@ -295,11 +297,7 @@ test.each(SOURCES)(
     expect((await mount()).code).toBe(0);
     const rest = `1_${names[0]}`;
     expect(await filesIn(names[2]!)).toEqual(
-      [
-        ...[0, 1].map((i) => `10_cat woman/${i}.png`),
-        ...[3, 4, 5].map((i) => `${rest}/${i}.png`),
-        'reg/1_class/2.png',
-      ].sort(),
+      [...[0, 1].map((i) => `10_cat woman/${i}.png`), `${rest}/3.png`, 'reg/1_class/2.png'].sort(),
     );
     expect((await filesIn(names[0]!)).filter((path) => path.startsWith('10_cat woman/'))).toEqual(
       [0, 1].flatMap((i) => [`10_cat woman/${i}.jpg`, `10_cat woman/${i}.txt`]),

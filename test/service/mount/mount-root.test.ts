@@ -114,18 +114,6 @@ describe('serve --mount-root', () => {
     await currentStateMounted(control, 'waiting-depth');
   });
 
-  test('a renamed dataset gets a new folder, a warning names the old one, and its deletion removes both', {
-    tags: ['long'],
-  }, async () => {
-    const { id, control } = await mountedWithControl('first');
-    await api.json('PATCH', `/${id}`, { name: 'second' });
-    await currentStateMounted(id, 'second');
-    await warned('under its earlier name');
-    expect(trainerWalk(join(root, 'first'))).toHaveLength(2);
-    for (const dataset of [id, control]) await api.request('DELETE', `/${dataset}`);
-    for (const name of ['first', 'second', 'first-depth']) await gone(name);
-  });
-
   test("a deleted dataset's folder stays when files were added to it", async () => {
     const id = await datasetOf(api, await pairsOf(1), 'shared');
     await currentStateMounted(id, 'shared');
@@ -136,15 +124,6 @@ describe('serve --mount-root', () => {
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
     const lines = server.output().split('\n');
     expect(lines.filter((line) => line.includes('shared was changed') && line.includes('"stack"'))).toEqual([]);
-  });
-
-  test('a dataset that takes the name of a renamed one takes its folder', async () => {
-    const earlier = await datasetOf(api, await pairsOf(1), 'handed over');
-    await currentStateMounted(earlier, 'handed over');
-    await api.json('PATCH', `/${earlier}`, { name: 'keeps nothing' });
-    const later = await datasetOf(api, await pairsOf(2), 'handed over');
-    await currentStateMounted(later, 'handed over');
-    expect(trainerWalk(join(root, 'handed over'))).toHaveLength(2);
   });
 
   test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', {

@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type {} from '../../harness/api.js';
 import { type Ended, ONLY_PROGRESS, type RunOptions, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
 const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Api, put } from '../../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { contentOf, notedJpeg, sha256 } from '../../faults/contents.js';
@@ -8,16 +8,12 @@ import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from '../../
 let server: TestServer;
 let api: Api;
 
-beforeEach(async () => {
+beforeAll(async () => {
   server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 4 });
   api = await server.api();
 });
 
-afterEach(async () => {
-  const faults = faultsOf(server);
-  await discardServer(server);
-  expect(faults).toEqual([]);
-});
+afterAll(() => discardServer(server));
 
 async function bytesOf(id: string, filename: string): Promise<Buffer> {
   return Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer());
@@ -49,7 +45,6 @@ test('direct uploads and links of one name at once end in one of them, whole', a
   const acknowledged = contents.filter((_, i) => statuses[i] === 200);
   await expectOneWhole(id, 'same.jpg', acknowledged);
   expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
-  await expectNothingAfterRestart(server);
 });
 
 test('of concurrent PUTs to one link, one is stored whole and the others are rejected', async () => {
@@ -64,7 +59,6 @@ test('of concurrent PUTs to one link, one is stored whole and the others are rej
     expect(sha256(await bytesOf(id, filename))).toBe(sha256(kept[0]!));
     await api.request('DELETE', `/${id}/files/${filename}`);
   }
-  await expectNothingAfterRestart(server);
 });
 
 test('a second PUT takes over from one that is stuck', async () => {
@@ -101,7 +95,6 @@ test('uploads that race with the deletion of their dataset leave no orphans', as
     expect((await api.status(id)).status).toBe(404);
     expect(remainsIn(server.dataFolder)).toMatchObject({ staged: [], strays: [], missing: [] });
   }
-  await expectNothingAfterRestart(server);
 });
 
 test('uploads that race with the removal of their file leave no orphans', async () => {
@@ -118,5 +111,9 @@ test('uploads that race with the removal of their file leave no orphans', async 
   expect(outcomes.filter(({ uploaded }) => ![200, 403].includes(uploaded))).toEqual([]);
   expect(outcomes.filter(({ removed }) => removed !== 200)).toEqual([]);
   expect(await api.filenames(id)).toEqual([]);
+});
+
+test('after all of these, a restart leaves nothing, and the log has no fault', async () => {
+  expect(faultsOf(server)).toEqual([]);
   await expectNothingAfterRestart(server);
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { BASE_PATH } from '../../../src/api/base-path.js';
+import { BASE_PATH } from '../../../src/api/limits.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { MAX_BATCH_FILES } from '../../../src/api/limits.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
-import { Quota } from '../../../src/service/limits/quota.js';
+import { Quota } from '../../../src/service/limits/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';

@@ -35,22 +35,6 @@ async function overwrite(blobs: BlobStore, file: CompleteFile, bytes: Buffer): P
 const namesOf = (files: readonly { filename: string }[]) => files.map(({ filename }) => filename);
 
 onPlaces('a recheck', (open) => {
-  test('of intact files finds nothing and changes nothing', { tags: ['long'] }, async () => {
-    const { newInstance, view } = await open();
-    const { rechecks, upload, startRecheck, rechecked, progress, errors } = newInstance({ hasDecoder: false });
-    await upload('a.jpg', await media.jpeg());
-    await upload('a.txt', 'a dog');
-    const before = await view();
-    expect(before.status).toBe('READY');
-    expect((await progress()).recheck).toBeUndefined();
-    rechecks.start();
-    await startRecheck();
-    const { recheck, problems } = await rechecked();
-    expect([recheck?.total, recheck?.remaining, problems]).toEqual([2, 0, []]);
-    expect(await view()).toEqual(before);
-    expect(errors).toEqual([]);
-  });
-
   test('makes a READY dataset FAILED if a file is damaged, and keeps the file until it is replaced', async () => {
     const { newInstance, view, watch, blobs, trash } = await open();
     const old = newInstance({ inspect: LENIENT });

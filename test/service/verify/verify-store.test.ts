@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/store-verification.js';
@@ -83,20 +83,20 @@ for (const { name, leftOut } of COMBINATIONS) {
     let datasetId: string;
     let env: Readonly<Record<string, string>>;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       process.env.TRAINYARD_TEST_COMBINATION = name;
       server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 3600 });
       api = await server.api();
       env = await environmentOf(server.dataFolder);
-      store = env.BLOBS_URL === undefined ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL);
-      datasetId = await datasetOf(
-        api,
-        { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' },
-        'wagons',
-      );
     });
-    afterEach(() => discardServer(server));
-    afterAll(() => {
+    // Each test leaves a clean store.
+    beforeEach(async () => {
+      store = env.BLOBS_URL === undefined ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL);
+      const files = { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' };
+      datasetId = await datasetOf(api, files, `wagons ${newId()}`);
+    });
+    afterAll(async () => {
+      await discardServer(server);
       delete process.env.TRAINYARD_TEST_COMBINATION;
     });
 
@@ -107,7 +107,8 @@ for (const { name, leftOut } of COMBINATIONS) {
       return `${datasetId}/${file?.id}`;
     };
 
-    test('finds nothing while the service replaces and removes files, makes thumbnails and waits for uploads', async () => {
+    test('finds nothing at first, then damaged and missing files until they are uploaded again, and removes orphans with --repair', async () => {
+      // The service replaces and removes files, makes thumbnails and waits for uploads.
       await api.upload(datasetId, 'b.txt', 'another text');
       await api.upload(datasetId, 'broken.jpg', 'no image');
       await api.request('DELETE', `/${datasetId}/files/b.txt`);
@@ -116,13 +117,13 @@ for (const { name, leftOut } of COMBINATIONS) {
       const deleted = await api.newDataset();
       await api.upload(deleted, 'c.txt', 'gone');
       await api.request('DELETE', `/${deleted}`);
-      const ended = await checkStoreOf(server);
-      expect([ended.code, ended.json()]).toMatchObject([0, { clean: true, files: 4, findings: [] }]);
-      expect(ended.stderr).toContain('"progress"');
+      const clean = await checkStoreOf(server);
+      expect([clean.code, clean.json()]).toMatchObject([0, { clean: true, files: 4, findings: [] }]);
+      expect(clean.stderr).toContain('"progress"');
       expect((await put(link, '0123456789')).status).toBe(200);
-    });
+      for (const name of ['waiting.txt', 'broken.jpg']) await api.request('DELETE', `/${datasetId}/files/${name}`);
+      await api.upload(datasetId, 'b.txt', 'a blue one');
 
-    test('finds damaged and missing files until they are uploaded again, and removes orphans with --repair', async () => {
       const [damaged, missing] = [store.nameOf(await keyOf('a.txt')), store.nameOf(await keyOf('b.txt'))];
       await store.damage(damaged);
       await store.remove(missing);
@@ -217,7 +218,7 @@ describe('verify --store', () => {
   };
 
   test('continues after a kill with the files that were not read', async () => {
-    const FILES = 450;
+    const FILES = 250;
     const id = await api.newDataset();
     await saveCaptions(id, FILES);
     const blobs = folderStore(server.dataFolder);

@@ -98,7 +98,7 @@ describeInBrowser('the page Account', (site) => {
     await guest.page.getByText('This dataset was deleted.').waitFor();
   });
 
-  test('shares a dataset without its controls, and says so', async () => {
+  test('shares a dataset without its controls, and says so', { tags: ['long'] }, async () => {
     const { api } = site;
     const id = await datasetWith(api, await targetsOf(['a', 'b']), { name: 'shared with controls' });
     const control = await datasetWith(api, await controlsOf(['a']), { role: 'control', name: 'secret depth' });

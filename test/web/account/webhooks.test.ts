@@ -96,7 +96,7 @@ describeInBrowser('webhooks on the page Account', (site) => {
     }
   });
 
-  test('a token that is bound to datasets is told why it sees none', async () => {
+  test('a token that is bound to datasets is told why it sees none', { tags: ['long'] }, async () => {
     await site.api.json('POST', '/webhooks', { url: receiver.url });
     const datasets = [await site.api.newDataset('bound')];
     const { body } = await site.api.json<{ secret: string }>('POST', '/tokens', { datasets });

@@ -23,7 +23,7 @@ describeInBrowser("a caption's field", (site) => {
   };
   const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
 
-  test('shows the text in its direction, and what it can not show', async () => {
+  test('shows the text in its direction, and what it can not show', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({
       written: 'a wagon',
       arabic: 'قطار أحمر, عربة',
@@ -180,38 +180,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(dialogs).toEqual(['beforeunload']);
   });
 
-  test('asks which version to keep after a conflicting change', async () => {
-    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a gate' });
-    for (const [name, text] of Object.entries({ one: 'a wagon', two: 'a signal', three: 'a gate' })) {
-      await shows(page, `${name}.jpg`, text);
-    }
-    // Without a draft, a change is no conflict.
-    await site.api.upload(id, 'three.txt', 'an open gate');
-    await shows(page, 'three.jpg', 'an open gate');
-    await captionOf(page, 'one.jpg').fill('mine');
-    await site.api.upload(id, 'one.txt', 'theirs');
-    await page.getByText('Changed elsewhere').waitFor();
-    await page.locator('q').getByText('theirs', { exact: true }).waitFor();
-    await captionOf(page, 'one.jpg').blur();
-    expect(await site.api.text(id, 'one.txt')).toBe('theirs');
-    await page.getByRole('button', { name: 'Keep mine' }).click();
-    await stores(id, 'one.txt', 'mine');
-    await page.getByText('Changed elsewhere').waitFor({ state: 'detached' });
-
-    await page.route(/\/(events|status)/, (route) => route.abort());
-    // Begun before, since an open stream of events still tells the change.
-    await captionOf(page, 'two.jpg').fill('mine');
-    await site.api.upload(id, 'two.txt', 'theirs, too');
-    await captionOf(page, 'two.jpg').blur();
-    await page.getByText('Changed elsewhere').waitFor();
-    expect(await captionOf(page, 'two.jpg').inputValue()).toBe('mine');
-    expect(await site.api.text(id, 'two.txt')).toBe('theirs, too');
-    await page.getByRole('button', { name: 'Take theirs' }).click();
-    expect(await captionOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
-    expect(await site.api.text(id, 'two.txt')).toBe('theirs, too');
-  });
-
-  test('saves text that was typed during a save afterwards', async () => {
+  test('saves text that was typed during a save afterwards', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({ one: 'a wagon' });
     await shows(page, 'one.jpg', 'a wagon');
     const bodies: string[] = [];

@@ -48,6 +48,13 @@ describeInBrowser('structured captions, and facts about sound', (site) => {
     await soon(() => new URL(page.url()).search).toBe('?q=is%3Arefusal');
     await cardOf(page, '5.jpg').waitFor();
     await page.getByText('1 pair', { exact: true }).waitFor();
+    await page.goBack();
+    await panel.getByRole('button', { name: 'Remove “masterpiece” …' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Remove “Masterpiece”' });
+    await dialog.getByRole('button', { name: 'Remove from 5 captions' }).click();
+    await soon(() => site.api.text(id, '0.txt')).toBe('sks, a wagon');
+    await page.getByRole('button', { name: 'Undo' }).first().click();
+    await soon(() => site.api.text(id, '0.txt')).toBe('sks, a wagon, Masterpiece');
   });
 
   test('clips with and without sound are told apart, in their facts, a warning and the search', async () => {

@@ -59,18 +59,7 @@ describeInBrowser('the tags of a dataset', (site) => {
     expect(await site.api.text(id, 'two.txt')).toBe('city');
   });
 
-  test('are removed by Replace with nothing as a tag', async () => {
-    const { id, page } = await open({ one: 'blue sky, city, sunset', two: 'night, blue sky, blue skyline' });
-    await page.getByText('Replace', { exact: true }).click();
-    await page.getByLabel('Find').fill('blue sky');
-    await page.getByLabel('As a tag').check();
-    await page.getByText('2 changes to all captions').waitFor();
-    await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    await stores(id, 'one.txt', 'city, sunset');
-    await stores(id, 'two.txt', 'night, blue skyline');
-  });
-
-  test('of near spellings are offered as merges', async () => {
+  test('of near spellings are offered as merges', { tags: ['long'] }, async () => {
     const { id, page } = await open({ one: 'blue_sky', two: 'blue sky', three: 'blue sky, wagon' });
     await page.getByText('1 near spelling').click();
     await page.getByRole('button', { name: 'Merge blue_sky (1) into blue sky (2)' }).click();
@@ -102,7 +91,7 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.waitForURL(/\/train$/);
   });
 
-  test('that are pinned to keys are toggled on the focused pair and on a selection', async () => {
+  test('that are pinned to keys are toggled on the focused pair and on a selection', { tags: ['long'] }, async () => {
     const { id, page } = await open({ one: 'city', two: 'dusk', three: undefined });
     await tagOf(page, 'dusk').press('3');
     await focusCard(page, 'one.jpg');
@@ -152,7 +141,7 @@ describeInBrowser('the tags of a dataset', (site) => {
     await soon(() => site.api.filenames(id)).not.toContain('three.txt');
   });
 
-  test('are looked at with a token that only reads, and not changed', async () => {
+  test('are looked at with a token that only reads, and not changed', { tags: ['long'] }, async () => {
     const id = await datasetWith(site.api, await captionedImages({ one: 'city' }));
     const { body } = await site.api.json<{ secret: string }>('POST', '/tokens', { read_only: true });
     const { page } = await site.open(`/datasets/${id}`, { token: body.secret });

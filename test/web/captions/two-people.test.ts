@@ -122,7 +122,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     expect(await site.api.text(id, 'one.txt')).toBe('hours of work');
   });
 
-  test('keep the text of a caption whose pair is deleted by the other', async () => {
+  test('keep the text of a caption whose pair is deleted by the other', { tags: ['long'] }, async () => {
     const { id, first, second } = await open();
     await fieldOf(second).fill('hours of work');
     await cardOf(first, 'one.jpg').getByRole('checkbox').check();

@@ -128,7 +128,9 @@ describeInBrowser('the page of all datasets', (site) => {
     expect((await api.status(id)).status).toBe(404);
   });
 
-  test('shows changes of other clients without a reload, and polls if there are no events', async () => {
+  test('shows changes of other clients without a reload, and polls if there are no events', {
+    tags: ['long'],
+  }, async () => {
     const { api, open } = await site.newAccount();
     const { page, context } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
@@ -147,7 +149,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'unannounced').waitFor();
   });
 
-  test('a list that was read before a deletion does not bring the dataset back', async () => {
+  test('a list that was read before a deletion does not bring the dataset back', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     await api.newDataset('left');
     const { page } = await open();

@@ -36,10 +36,6 @@ describeInBrowser('the review of duplicates', (site) => {
 
   const pendingOf = async (id: string) =>
     (await site.api.request<{ pending: number }>('GET', `/${id}/duplicates`)).body.pending;
-  const latestOf = async (id: string) => {
-    const { body } = await site.api.request<{ revisions: { number: number }[] }>('GET', `/${id}/revisions?limit=1`);
-    return body.revisions[0]!.number;
-  };
   const compared = (id: string) => soon(() => pendingOf(id)).toBe(0);
 
   test('resolves a recompressed copy with one key, moves its caption, and undo brings both back in one revision', async () => {
@@ -63,7 +59,7 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['large.jpg', 'other.jpg', 'other.txt', 'small.jpg', 'small.txt']);
   });
 
-  test('another picture, and another caption, are kept with keys', async () => {
+  test('another picture, and another caption, are kept with keys', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({
       ...{ 'small.jpg': await recompressed(1), 'small.txt': 'a wagon' },
       ...{ 'large.jpg': await original(1), 'large.txt': 'a photo of a wagon' },
@@ -100,18 +96,6 @@ describeInBrowser('the review of duplicates', (site) => {
     await position(page, 'Group 1 of 1').waitFor();
   });
 
-  test('a mirrored picture is labelled and kept, unless a person decides otherwise', async () => {
-    const mirrored = await picture(1).flop().toColourspace('srgb').png().toBuffer();
-    const { id, page } = await openWith({ 'a.png': await picture(1).png().toBuffer(), 'm.png': mirrored });
-    const label = page.getByText('Mirrored', { exact: true });
-    await label.waitFor();
-    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(2);
-    await page.getByRole('button', { name: 'Keep all' }).waitFor();
-    await page.keyboard.press('Enter');
-    await done(page).waitFor();
-    expect(await site.api.filenames(id)).toEqual(['a.png', 'm.png']);
-  });
-
   test('one of each group of exact copies is kept at once, after a message that names what goes', async () => {
     const [first, second, third] = [await original(1), await original(2), await original(3)];
     const { id, page } = await openWith({
@@ -129,25 +113,6 @@ describeInBrowser('the review of duplicates', (site) => {
     await lastChange(page).getByRole('button', { name: 'Undo' }).click();
     await soon(async () => (await site.api.filenames(id)).length).toBe(10);
     await position(page, 'Group 1 of 3').waitFor();
-  });
-
-  test('16 groups take 16 keys, and 16 revisions', async () => {
-    const files: Files = {};
-    for (let seed = 1; seed <= 16; seed++) {
-      files[`${seed + 10}.jpg`] = await original(seed);
-      files[`${seed + 10}-copy.jpg`] = await recompressed(seed);
-    }
-    const { id, page } = await openWith(files);
-    await position(page, 'Group 1 of 16').waitFor();
-    const before = await latestOf(id);
-    for (let left = 16; left > 0; left--) {
-      await position(page, `Group 1 of ${left}`).waitFor();
-      await page.keyboard.press('Enter');
-    }
-    await done(page).waitFor();
-    await soon(async () => (await site.api.filenames(id)).length).toBe(16);
-    expect((await site.api.filenames(id)).some((name) => name.includes('copy'))).toBe(false);
-    expect((await latestOf(id)) - before).toBe(16);
   });
 
   test('is reached from “Fit to train?” and the workbench, and Back leads back', async () => {
@@ -171,7 +136,7 @@ describeInBrowser('the review of duplicates', (site) => {
     await soon(() => page.title()).toContain('Duplicates');
   });
 
-  test('a shared page and a token that only reads show the groups without verbs', async () => {
+  test('a shared page and a token that only reads show the groups without verbs', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({ 'a.jpg': await original(1), 'b.jpg': await recompressed(1) });
     await box(page, 'a.jpg').waitFor();
     const { body: token } = await site.api.json<{ secret: string }>('POST', '/tokens', { read_only: true });

@@ -94,7 +94,7 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
     expect(await site.api.filenames(id)).toHaveLength(6);
   });
 
-  test('what would need a guess or lose colours is left alone', async () => {
+  test('what would need a guess or lose colours is left alone', { tags: ['long'] }, async () => {
     const transparent = await sharp(await media.png({ alpha: true }))
       .gif()
       .toBuffer();
@@ -117,7 +117,7 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
     expect(await site.api.filenames(id)).toEqual(['a.gif', 'a.txt', 'b.gif', 'b.txt', 'c.txt', 'd.bmp', 'd.webp']);
   });
 
-  test('an image that is replaced meanwhile is not deleted', async () => {
+  test('an image that is replaced meanwhile is not deleted', { tags: ['long'] }, async () => {
     const { id, page } = await datasetOf({ 'a.gif': await media.gif(), 'a.txt': 'a' });
     const newer = await media.gif({ seed: 5 });
     await page.route(/\/files$/, async (route) => {

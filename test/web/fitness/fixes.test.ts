@@ -26,16 +26,18 @@ describe('the rules of fixes', () => {
 
   test('pictures that share a caption get names of their own that are free', () => {
     const files = new Map(
-      ['a.jpg', 'a.png', 'a.webp', 'a.txt', 'A_2.jpg'].map((filename) => {
-        const kind = filename.endsWith('.txt') ? 'caption' : 'image';
+      ['a.jpg', 'a.png', 'a.webp', 'a.txt', 'a.json', 'A_2.jpg'].map((filename) => {
+        const kind = /txt|json/.test(filename) ? 'caption' : 'image';
         return [filename, { filename, kind, etag: filename } as DatasetFile];
       }),
     );
     const renames = renamesFor({ code: 'SHARED_STEM', filename: 'a.jpg', message: '' }, files);
     expect(renames.map(({ filename, to }) => `${filename} ${to}`)).toEqual([
       'a.txt a_3.txt',
+      'a.json a_3.json',
       'a.png a_3.png',
       'a.txt a_4.txt',
+      'a.json a_4.json',
       'a.webp a_4.webp',
     ]);
   });
@@ -55,6 +57,7 @@ describeInBrowser('problems', (site) => {
       'b.jpg': await media.jpeg({ seed: 1 }),
       'b.png': await media.png({ seed: 2 }),
       'b.txt': 'a signal',
+      'b.json': '{"a": "signal"}',
     };
     const { id, page } = await open(before);
     await page.getByRole('button', { name: 'Rename to a.png' }).click();
@@ -62,11 +65,21 @@ describeInBrowser('problems', (site) => {
     await soon(() => site.api.filenames(id)).not.toContain('a.jpg');
     await page.getByText('Wrong extension').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Give each its own caption' }).click();
-    await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.txt', 'b_2.png', 'b_2.txt']);
+    await soon(() => site.api.filenames(id)).toEqual([
+      'a.png',
+      'a.txt',
+      'b.jpg',
+      'b.json',
+      'b.txt',
+      'b_2.json',
+      'b_2.png',
+      'b_2.txt',
+    ]);
     expect(await site.api.text(id, 'b_2.txt')).toBe('a signal');
+    expect(await site.api.text(id, 'b_2.json')).toBe('{"a": "signal"}');
     await page.getByText('Files that share a caption').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Undo' }).click();
-    await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.png', 'b.txt']);
+    await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.json', 'b.png', 'b.txt']);
   });
 
   test('of captions are solved where they are shown: encodings after a look at the text, and orphans', async () => {
@@ -101,7 +114,9 @@ describeInBrowser('problems', (site) => {
     await soon(() => site.api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.jpg', 'b.txt']);
   });
 
-  test('that keep no dataset from training are named by the verdict, and lead to their pairs', async () => {
+  test('that keep no dataset from training are named by the verdict, and lead to their pairs', {
+    tags: ['long'],
+  }, async () => {
     const tiny = await media.jpeg({ width: 96, height: 96 });
     const { page } = await open({ 'a.jpg': tiny, 'a.txt': 'a wagon', 'b.jpg': tiny, 'b.txt': ' ' });
     const verdict = page.getByRole('region', { name: 'Verdict' });

@@ -87,7 +87,9 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await expect.poll(() => site.api.filenames(id)).toContain('e.txt');
   });
 
-  test('controls that do not fit are listed with their files, and named beside the places as they arrive', async () => {
+  test('controls that do not fit are listed with their files, and named beside the places as they arrive', {
+    tags: ['long'],
+  }, async () => {
     const { id, control, page } = await openLinked(['a', 'b', 'c', 'cat', 'dog', 'wide'], {
       ...(await controlsOf(['a', 'c', 'extra'])),
       'a.webp': await media.webp({ seed: 2 }),
@@ -114,7 +116,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     expect((await site.api.status(id)).body.status).toBe('FAILED');
   });
 
-  test('black and coloured masks are listed, and missing ones have a place', async () => {
+  test('black and coloured masks are listed, and missing ones have a place', { tags: ['long'] }, async () => {
     const { api } = site;
     const plain = (background: string) =>
       sharp({ create: { width: 96, height: 96, channels: 3, background } })

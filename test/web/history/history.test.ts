@@ -164,7 +164,7 @@ describeInBrowser('the history', (site) => {
     expect(await site.api.filenames(id)).toHaveLength(4);
   });
 
-  test('has pages of 50 revisions', async () => {
+  test('has pages of 50 revisions', { tags: ['long'] }, async () => {
     const id = await site.api.newDataset();
     for (let i = 1; i <= 53; i++) await site.api.upload(id, 'one.txt', `text ${i}`);
     const { page } = await site.open(`/datasets/${id}/history`);

@@ -44,7 +44,9 @@ describeInBrowser('a change that is interrupted', (site) => {
     expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b.txt')]).toEqual(['new a', 'new b']);
   });
 
-  test('in the middle of a deletion asks before the page is left, and what was deleted can be undone', async () => {
+  test('in the middle of a deletion asks before the page is left, and what was deleted can be undone', {
+    tags: ['long'],
+  }, async () => {
     const id = await site.api.newDataset();
     const names = Array.from({ length: 150 }, (_, i) => `${String(i).padStart(3, '0')}.txt`);
     await site.api.json('PUT', `/${id}/captions`, {

@@ -30,7 +30,9 @@ describeInBrowser('the role of a dataset', (site) => {
     await item.getByText('Control dataset').waitFor();
   });
 
-  test('of a control or mask leaves out captions, and shows those that are there as unused', async () => {
+  test('of a control or mask leaves out captions, and shows those that are there as unused', {
+    tags: ['long'],
+  }, async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'masks', 'mask', ['a', 'b']);
     const { page } = await open(`/datasets/${id}`);
@@ -147,7 +149,7 @@ describeInBrowser('the links of a dataset', (site) => {
     expect(await linksOf(api, id)).toEqual({});
   });
 
-  test('to a training dataset change its role, after a warning', async () => {
+  test('to a training dataset change its role, after a warning', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'training', ['a']);
@@ -183,7 +185,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByText('READY', { exact: true }).waitFor();
   });
 
-  test('stand on the card of their target in the list, until it is filtered out', async () => {
+  test('stand on the card of their target in the list, until it is filtered out', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a']);

@@ -155,7 +155,9 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await soon(() => colourAt(overlay, 0.25)).toEqual(RED);
   });
 
-  test('are chosen by keys, stay from pair to pair, and are named where they are missing', async () => {
+  test('are chosen by keys, stay from pair to pair, and are named where they are missing', {
+    tags: ['long'],
+  }, async () => {
     const { api, depth, page, viewer } = await openRedWithBlue();
     await smallOf(page, 'a.png', 'control a.png').waitFor();
     await pictureOf(page, 'a.png').focus();

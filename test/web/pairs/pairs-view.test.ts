@@ -209,45 +209,6 @@ describeInBrowser('the files of a dataset', (site) => {
   });
 
   describe('in full', () => {
-    test('are paged through in the order of the filter, edited, and deleted one by one', async () => {
-      const { id, page } = await openWith(['a.jpg', 'b.jpg', 'b.txt', 'c.jpg', 'd.jpg'], '?filter=missing');
-      await pictureOf(page, 'a.jpg').click();
-      const viewer = page.getByRole('dialog');
-      await viewer.getByRole('heading', { name: 'a.jpg' }).waitFor();
-      await viewer.getByText('1 of 3').waitFor();
-      await page.keyboard.press('ArrowLeft');
-      await page.keyboard.press('ArrowRight');
-      await viewer.getByRole('heading', { name: 'c.jpg' }).waitFor();
-      await viewer.getByRole('button', { name: 'Next' }).click();
-      await viewer.getByRole('heading', { name: 'd.jpg' }).waitFor();
-      await page.keyboard.press('Escape');
-      await viewer.waitFor({ state: 'detached' });
-      await soon(() => focusedOf(page)).toBe('Open d.jpg');
-
-      await filterOf(page, 'All 4').click();
-      await pictureOf(page, 'b.jpg').click();
-      // In its caption, keys are letters.
-      const caption = viewer.getByRole('textbox');
-      await soon(() => caption.inputValue()).toBe('the caption b.txt');
-      await caption.press('End');
-      await page.keyboard.type('!');
-      await page.keyboard.press('ArrowLeft');
-      await page.keyboard.press('Delete');
-      await page.keyboard.type('?');
-      expect(await caption.inputValue()).toBe('the caption b.txt?');
-      await page.keyboard.press('Escape');
-      await soon(() => caption.inputValue()).toBe('the caption b.txt');
-      for (const [next, button] of [
-        ['c.jpg', 'Delete 2 files'],
-        ['d.jpg', 'Delete 1 file'],
-      ] as const) {
-        await viewer.getByRole('button', { name: 'Delete this pair' }).click();
-        await page.getByRole('button', { name: button }).click();
-        await viewer.getByRole('heading', { name: next }).waitFor();
-      }
-      await soon(() => site.api.filenames(id)).toEqual(['a.jpg', 'd.jpg']);
-    });
-
     test('are shown with their facts, downloaded and selected', async () => {
       const { id, page } = await openWith({
         'a.mp4': media.clip('faststart.mp4'),

@@ -227,7 +227,7 @@ describeInBrowser('the viewer', (site) => {
     }
   });
 
-  test('compares selected pictures with zoom and pan in step, and keeps one of them', async () => {
+  test('compares selected pictures with zoom and pan in step, and keeps one of them', { tags: ['long'] }, async () => {
     const files = {
       'a.png': await large('#08f'),
       'a.txt': 'blue',
@@ -268,7 +268,7 @@ describeInBrowser('the viewer', (site) => {
     await soon(() => api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.png', 'c.jpg', 'd.jpg']);
   });
 
-  test('of a share only shows; the pictures of clips say how long they are', async () => {
+  test('of a share only shows; the pictures of clips say how long they are', { tags: ['long'] }, async () => {
     const { api, open } = await site.newAccount();
     const id = await datasetWith(api, {
       'a.jpg': await media.jpeg(),

@@ -74,7 +74,7 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
   });
 
-  test('a file that would be rejected again can be replaced, not retried', async () => {
+  test('a file that would be rejected again can be replaced, not retried', { tags: ['long'] }, async () => {
     const tooLarge: Fault = {
       status: 413,
       body: JSON.stringify({ error_code: 413001, error_message: 'It is too large.' }),
@@ -186,7 +186,7 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 files uploaded').waitFor();
   });
 
-  test('uploads wait while a proxy has no route to the service, and then continue', async () => {
+  test('uploads wait while a proxy has no route to the service, and then continue', { tags: ['long'] }, async () => {
     const noRoute: Fault = { status: 404, body: '404 page not found\n' };
     const { dock } = await uploading(({ path }) => (/get-upload-endpoint|links/.test(path) ? noRoute : undefined));
     await dock.getByText('Waiting for the network').waitFor();
@@ -194,7 +194,9 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 files uploaded').waitFor();
   });
 
-  test('uploads that stop in another account continue in that of the dataset, until it is deleted', async () => {
+  test('uploads that stop in another account continue in that of the dataset, until it is deleted', {
+    tags: ['long'],
+  }, async () => {
     const { page, dock, id, showDetails } = await blockedByProxy();
     await showDetails();
     const switchTo = async (token: string) => {
@@ -217,30 +219,13 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.waitFor({ state: 'detached' });
   });
 
-  test('uploads continue after a 401 that did not end the session', async () => {
+  test('uploads continue after a 401 that did not end the session', { tags: ['long'] }, async () => {
     let answers = 0;
     const { dock } = await uploading(({ path }) =>
       path.includes('get-upload-endpoint') && ++answers === 1 ? { status: 401, body: 'no' } : undefined,
     );
     await dock.getByText('3 files uploaded').waitFor();
     expect(answers).toBe(2);
-  });
-
-  test('files are sent although the storage of the tab is full', async () => {
-    const id = await site.api.newDataset();
-    const { page } = await site.open(`/datasets/${id}`);
-    await page.getByRole('button', { name: 'Add', exact: true }).waitFor();
-    await page.evaluate(() => {
-      for (let length = 2 ** 20; length > 0; ) {
-        try {
-          sessionStorage.setItem(`${sessionStorage.length}`, 'x'.repeat(length));
-        } catch {
-          length >>= 1;
-        }
-      }
-    });
-    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption')]);
-    await dockOf(page).getByText('1 file uploaded').waitFor();
   });
 
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {

@@ -48,6 +48,28 @@ describeInBrowser('importing', (site) => {
     });
   });
 
+  test('a table of captions is for the files of the dataset, by their names', async () => {
+    const id = await datasetWith(site.api, {
+      ...{ '1.jpg': await media.jpeg({ seed: 1 }), '1.txt': 'my own words' },
+      ...{ '2.jpg': await media.jpeg({ seed: 2 }), '3.jpg': await media.jpeg({ seed: 3 }), '3.txt': 'three' },
+    });
+    const { page } = await site.open(`/datasets/${id}`);
+    await page.getByRole('button', { name: 'Add', exact: true }).waitFor();
+    const csv = 'file_name,text\r\n"1.jpg","theirs"\r\n"2.jpg","two"\r\n"3.jpg","three"\r\n"4.jpg","gone"\r\n';
+    const dataTransfer = await transferOf(page, [bytesOf('captions.csv', Buffer.from(csv))]);
+    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('3 captions from captions.csv').waitFor();
+    await dialog.getByText('4.jpg is not among the images and clips.').waitFor();
+    await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();
+    await dialog.getByText(/already has 1 file of the same name/).waitFor();
+    await dialog.getByText('Keep both', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await site.api.filenames(id)).toEqual(['1.jpg', '1.txt', '2.jpg', '2.txt', '3.jpg', '3.txt']);
+    expect([await site.api.text(id, '1.txt'), await site.api.text(id, '2.txt')]).toEqual(['my own words', 'two']);
+  });
+
   test('a zip that is added to a dataset overwrites nothing without a choice, and names damaged files', async () => {
     const image = await media.jpeg({ seed: 1 });
     const id = await datasetWith(site.api, { '1.jpg': image, '1.txt': 'my own words' });

@@ -68,7 +68,7 @@ describeInBrowser('an interrupted upload', (site) => {
     expect(await site.api.filenames(id)).toHaveLength(1);
   });
 
-  test('is one message, and no list of errors, once its links have expired', async () => {
+  test('is one message, and no list of errors, once its links have expired', { tags: ['long'] }, async () => {
     const server = await startServer({ 'caption-grace-seconds': 0, 'link-seconds': 1 });
     try {
       const api = await server.api();

@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { put } from '../../harness/api.js';
 import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
 import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { datasetWith } from '../linked-datasets.js';
-import { bytesOf, dockOf, failureOf, FILES, showDetails } from './drop-files.js';
+import { bytesOf, dockOf, failureOf, FILES } from './drop-files.js';
 
 describeInBrowser('uploads while others write', (site) => {
   let proxy: BreakingProxy;
@@ -73,21 +72,5 @@ describeInBrowser('uploads while others write', (site) => {
     sendAll();
     await dock.getByText('2 files uploaded', { exact: true }).waitFor();
     expect(await site.api.text(id, 'first.txt')).toBe('a caption that was chosen later');
-  });
-
-  test('a retry of one failed file leaves the upload that another client has reserved for another', async () => {
-    const id = await site.api.newDataset();
-    const { page } = await site.open(`/datasets/${id}`, { at: proxy });
-    const dock = dockOf(page);
-    proxy.rule(({ method }) => (method === 'PUT' ? { status: 422 } : undefined));
-    await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a wagon'), bytesOf('b.txt', 'a train')]);
-    await dock.getByText('0 of 2 files uploaded').waitFor();
-    proxy.rule();
-    await showDetails(page);
-    const link = await site.api.link(id, 'a.txt', 4);
-    await dock.getByRole('button', { name: 'Retry b.txt' }).click();
-    await dock.getByText('1 of 2 files uploaded').waitFor();
-    expect((await put(link, 'dusk')).status).toBe(200);
-    expect(await site.api.text(id, 'a.txt')).toBe('dusk');
   });
 });

@@ -83,7 +83,9 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     expect((await datasets()).has('depots')).toBe(false);
   });
 
-  test('leaves no dataset behind if one can not be made, and can not be cancelled meanwhile', async () => {
+  test('leaves no dataset behind if one can not be made, and can not be cancelled meanwhile', {
+    tags: ['long'],
+  }, async () => {
     const parts = { target: await targetsOf(['a']), control: await controlsOf(['a']) };
     const { page } = await site.open('/', { at: proxy });
     await pick(page, await folderOfPairs(parts, 'viaducts'));
@@ -157,7 +159,9 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     expect([links?.control_1?.dataset_id, links?.control_2?.name]).toEqual([control, 'bridges-control-2']);
   });
 
-  test('a folder of controls alone goes to the control of a linked dataset, and to no other dataset', async () => {
+  test('a folder of controls alone goes to the control of a linked dataset, and to no other dataset', {
+    tags: ['long'],
+  }, async () => {
     const id = await datasetWith(site.api, await targetsOf(['a']));
     const control = await datasetWith(site.api, {}, { role: 'control' });
     await linkDatasets(site.api, id, { control_1: control });

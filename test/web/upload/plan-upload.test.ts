@@ -15,7 +15,7 @@ const droppedAt = async (...paths: string[]) => {
     path,
     file: new File(['x'], path.split('/').at(-1)!, { lastModified: index }),
   }));
-  return (await readCandidates(files)).candidates;
+  return (await readCandidates(files, { keepsUnpaired: true })).candidates;
 };
 
 const knowing = (...names: string[]): KnownFiles => ({

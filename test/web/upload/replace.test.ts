@@ -1,16 +1,13 @@
-import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import { replaceEntry } from '../../../web/upload/queue/replace-entry.js';
 import * as media from '../../fixtures/media.js';
-import { whyNoFfmpeg } from '../../harness/available.js';
 import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
-import { folderWith } from '../../harness/folder.js';
 import type { BreakingProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 import { datasetWith } from '../linked-datasets.js';
-import { dockOf, failureOf, replaceButton, replaceFile, showDetails } from './drop-files.js';
+import { dockOf, replaceButton, replaceFile, showDetails } from './drop-files.js';
 
 describeInBrowser('a file with another extension', (site) => {
   let proxy: BreakingProxy;
@@ -73,20 +70,9 @@ describeInBrowser('a file with another extension', (site) => {
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
   });
 
-  test('that fails leaves the old entry, and replaces it when it is sent again', async () => {
-    const { page, statusOf } = await withRejected();
-    const body = JSON.stringify({ error_code: 422000, error_message: 'Not today.' });
-    proxy.rule(({ method }) => (method === 'PUT' ? { status: 422, body } : undefined));
-    await replaceFile(page, 'a.jpg', png);
-    await (await failureOf(page, 'a.png')).getByText('Not today. a.jpg was not replaced.').waitFor();
-    expect((await statusOf()).counts.rejected).toBe(1);
-    proxy.rule();
-    await dockOf(page).getByRole('button', { name: 'Retry a.png' }).click();
-    await dockOf(page).getByText('1 file uploaded').waitFor();
-    expect(await statusOf()).toMatchObject({ status: 'READY', counts: { rejected: 0 } });
-  });
-
-  test('leaves the old entry if it is cancelled, or the page is loaded again, before it is stored', async () => {
+  test('leaves the old entry if it is cancelled, or the page is loaded again, before it is stored', {
+    tags: ['long'],
+  }, async () => {
     const { page, statusOf } = await withRejected();
     const upload = holdNextUpload();
     await replaceFile(page, 'a.jpg', png);
@@ -128,7 +114,9 @@ describeInBrowser('a file with another extension', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.png', 'a.txt']);
   });
 
-  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', async () => {
+  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', {
+    tags: ['long'],
+  }, async () => {
     /** What replacing `old.txt` by `new.txt` ends with, after another client has done something. */
     const replaceAfter = async (act: (id: string) => Promise<unknown>) => {
       const { token } = site.api;
@@ -148,29 +136,4 @@ describeInBrowser('a file with another extension', (site) => {
     const deleted = await replaceAfter((id) => site.api.raw('DELETE', `/${id}/files/old.txt`));
     expect(deleted).toEqual({ why: undefined, files: ['new.txt'] });
   });
-
-  test.skipIf(whyNoFfmpeg() !== undefined)(
-    'replaces a clip only if its frames are intact',
-    { tags: ['long'] },
-    async () => {
-      const id = await datasetWith(site.api, { 'a.txt': 'a wagon', 'a.mp4': media.damaged.html() });
-      const { page } = await open(id, site.server);
-      // Playwright sends no buffers as large as these.
-      const folder = await folderWith({
-        'any.avi': media.longClip(media.damaged.clip()),
-        'any.mp4': media.longClip(media.clip('faststart.mp4')),
-      });
-      await replaceFile(page, 'a.mp4', join(folder, 'any.avi'));
-      await dockOf(page).getByText('1 rejected:').waitFor();
-      await page
-        .getByText(/^a\.avi is damaged/)
-        .first()
-        .waitFor();
-      await replaceButton(page, 'a.mp4').waitFor();
-      await page.getByRole('button', { name: 'Dismiss a.mp4' }).click();
-      await replaceFile(page, 'a.avi', join(folder, 'any.mp4'));
-      await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
-      expect(await site.api.filenames(id)).toEqual(['a.mp4', 'a.txt']);
-    },
-  );
 });

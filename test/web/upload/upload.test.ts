@@ -105,7 +105,9 @@ describeInBrowser('adding files', (site) => {
     expect(sends).toHaveLength(5);
   });
 
-  test('bad names and empty files are rejected before a byte is sent, and the others can be uploaded', async () => {
+  test('bad names and empty files are rejected before a byte is sent, and the others can be uploaded', {
+    tags: ['long'],
+  }, async () => {
     const { page, id, sends } = await atDataset();
     const folder = await folderWith({
       ...{ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '', '.DS_Store': 'x', 'Thumbs.db': 'x' },
@@ -123,7 +125,9 @@ describeInBrowser('adding files', (site) => {
     expect(sends).toHaveLength(1);
   });
 
-  test('two pictures of one name in a folder and its subfolder are both added, each with its caption', async () => {
+  test('two pictures of one name in a folder and its subfolder are both added, each with its caption', {
+    tags: ['long'],
+  }, async () => {
     const { page, id } = await atDataset();
     const folder = await folderWith(
       {
@@ -142,7 +146,9 @@ describeInBrowser('adding files', (site) => {
     expect(await site.api.text(id, 'extra_IMG_1.txt')).toBe('the second');
   });
 
-  test("folders of kohya's keep their repeats, or become datasets under names that can be changed, or are skipped", async () => {
+  test("folders of kohya's keep their repeats, or become datasets under names that can be changed, or are skipped", {
+    tags: ['long'],
+  }, async () => {
     const { api, open } = await site.newAccount();
     await api.newDataset('cat');
     const { page } = await open();

@@ -62,7 +62,7 @@ describeInBrowser('the workbench', (site) => {
     await page.waitForURL(new RegExp(`/datasets/${id}/history$`));
   });
 
-  test('names its tab, and is where the old addresses lead', async () => {
+  test('names its tab, and is where the old addresses lead', { tags: ['long'] }, async () => {
     const files = await captionedImages({ a: 'snow, wagon', b: 'rain', c: undefined });
     const id = await datasetWith(site.api, files, { name: 'evening' });
     const { page } = await site.open(`/datasets/${id}`);
@@ -84,7 +84,7 @@ describeInBrowser('the workbench', (site) => {
     await soon(() => page.title()).toBe('Datasets · trainyard');
   });
 
-  test('says of an empty dataset that it has no files, and counts nothing', async () => {
+  test('says of an empty dataset that it has no files, and counts nothing', { tags: ['long'] }, async () => {
     const id = await site.api.newDataset('nothing yet');
     const { page } = await site.open(`/datasets/${id}`);
     await page.getByText('No files yet').waitFor();

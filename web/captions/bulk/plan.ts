@@ -86,6 +86,7 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
+      if (replacement === '' && change.wholeWords) return (text) => withoutWords(text, pattern);
       // A tag that is removed takes its comma.
       const isWhole = (tag: string) => tag.replaceAll(pattern, '').trim() === '';
       if (replacement === '') return (text) => retagged(text, isWhole, '').replaceAll(pattern, '');
@@ -111,6 +112,12 @@ function appended(text: string, trigger: string): string {
   if (body === '') return trigger;
   const end = text.slice(written.length);
   return body + (ENDS_SENTENCE.test(body) ? ' ' : ', ') + trigger + (end.includes('\n') ? end : '');
+}
+
+/** With the space before each, or the one that then begins the text. */
+function withoutWords(text: string, words: RegExp): string {
+  const removed = text.replaceAll(new RegExp(`[ \\t]*(?:${words.source})`, words.flags), '');
+  return removed === text ? text : removed.replace(/^[ \t]+/, '');
 }
 
 function withoutCommas(text: string): string {

@@ -4,7 +4,7 @@ import { extensionOf, type ImageFormat, stemOf, type VideoFormat } from '../../.
 import type { ImageToConvert } from './convert/conversions.js';
 
 /**
- * The new names that solve a problem: the extension of the content, or a stem and a caption of its own for each picture that
+ * The new names that solve a problem: the extension of the content, or a stem and captions of its own for each picture that
  * shares them with another. Empty if names do not solve it.
  *
  * @param files of the dataset, by name
@@ -23,7 +23,7 @@ export function renamesFor(
 
 function separated(stem: string, files: ReadonlyMap<string, DatasetFile>): ImageToConvert[] {
   const own = [...files.values()].filter(({ filename }) => stemOf(filename) === stem);
-  const caption = own.find(({ filename }) => filename === `${stem}.txt`);
+  const captions = own.filter(({ kind }) => kind === 'caption');
   const taken = new Set([...files.keys()].map((name) => stemOf(name).toLowerCase()));
   // The first picture keeps the name.
   const others = own.filter(({ kind }) => kind !== 'caption').slice(1);
@@ -34,8 +34,10 @@ function separated(stem: string, files: ReadonlyMap<string, DatasetFile>): Image
     taken.add(next.toLowerCase());
     const renamed = { filename: stored.filename, stored, to: next + extensionOf(stored.filename) };
     // First, so that no picture is without a caption in between.
-    return caption === undefined
-      ? [renamed]
-      : [{ filename: caption.filename, stored: caption, to: `${next}.txt`, isCopied: true }, renamed];
+    const copied = captions.map((caption) => {
+      const { filename } = caption;
+      return { filename, stored: caption, to: next + filename.slice(stem.length), isCopied: true };
+    });
+    return [...copied, renamed];
   });
 }

@@ -16,6 +16,7 @@ export interface CheckedFiles {
 export interface Candidate {
   /** Within what was dropped, such as `evening/extra`; `''` for a single file. */
   readonly folder: string;
+  readonly name: string;
   readonly file: QueuedFile;
   /** When its bytes were changed last, in milliseconds since 1970. */
   readonly modified: number;
@@ -46,9 +47,9 @@ export async function readCandidates(
   const { files, skipped, ...survey } = await surveyEntries(dropped.map(entryOf), options);
   return {
     ...survey,
-    candidates: files.map(({ folder, file: { name, content }, modified }) => {
+    candidates: files.map(({ folder, name, content, modified }) => {
       const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
-      return { folder, file, modified };
+      return { folder, name, file, modified };
     }),
     rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
     hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,
@@ -63,7 +64,7 @@ function entryOf(dropped: DroppedFile): ImportEntry & { readonly dropped: Droppe
     sizeBytes: file?.size ?? 0,
     modified: file?.lastModified ?? 0,
     fault: fault ?? (file === undefined ? 'Your browser could not read it.' : undefined),
-    text: async () => (await file?.text()) ?? '',
+    bytes: async () => new Uint8Array(await file!.arrayBuffer()),
     dropped,
   };
 }
@@ -84,8 +85,8 @@ function queuedText(name: string, text: string): QueuedFile {
 
 /** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
 export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
-  const { candidates, rejected, hidden } = await readCandidates(dropped);
-  const groups = [...groupedBy(candidates, ({ file }) => file.name)];
+  const { candidates, rejected, hidden } = await readCandidates(dropped, { keepsUnpaired: true });
+  const groups = [...groupedBy(candidates, ({ name }) => name)];
   return {
     files: groups.flatMap(([, group]) => (group.length === 1 ? group.map(({ file }) => file) : [])),
     rejected: [

@@ -31,7 +31,7 @@ export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolde
     const around = foldersAround(path).filter((each) => listed.has(each));
     const start = around[0] === undefined ? 0 : around[0].length + 1;
     const counts = { image: 0, video: 0, caption: 0 };
-    for (const { file } of byFolder.get(path) ?? []) counts[mediaTypeOf(file.name)!.kind]++;
+    for (const { name } of byFolder.get(path) ?? []) counts[mediaTypeOf(name)!.kind]++;
     return { path, name: path.slice(start), depth: around.length, counts, kohya: kohyaOf(path) };
   });
 }

@@ -1,5 +1,11 @@
 import { type KohyaGroup, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
-import { freeStemFor, groupsClash, type NestedGroup, nestedGroupsOf } from '../../../src/dataset/import/flatten.js';
+import {
+  claiming,
+  claimsOf,
+  freeStemFor,
+  type NestedGroup,
+  nestedGroupsOf,
+} from '../../../src/dataset/import/flatten.js';
 import { mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import { groupedBy } from '../../grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
@@ -90,15 +96,12 @@ class DatasetPlan {
   }
 
   add(candidates: readonly Candidate[]): this {
-    for (const { file } of candidates) this.#stems.add(stemOf(file.name));
-    for (const groups of groupedBy(nestedGroupsOf(candidates), ([{ file }]) => stemOf(file.name)).values()) {
-      const kept: Group[] = [];
-      const clashing = groups.filter((group, index) => {
-        const isClashing = groups.some((other, at) => at !== index && groupsClash(group, other));
-        if (!isClashing) kept.push(group);
-        return isClashing;
-      });
-      this.#addGroups(kept);
+    for (const { name } of candidates) this.#stems.add(stemOf(name));
+    for (const groups of groupedBy(nestedGroupsOf(candidates), ([{ name }]) => stemOf(name)).values()) {
+      const owners = groupedBy(groups.flatMap(claimsOf), (claim) => claim);
+      const isClashing = (group: Group) => claimsOf(group).some((claim) => owners.get(claim)!.length > 1);
+      const clashing = groups.filter(isClashing);
+      this.#addGroups(groups.filter((group) => !isClashing(group)));
       if (clashing.length > 0) this.#addClashing(clashing);
     }
     return this;
@@ -107,13 +110,14 @@ class DatasetPlan {
   #addClashing(groups: readonly Group[]): void {
     this.clashing.push(...new Set(groups.map((group) => representativeOf(group))));
     switch (this.#choices.clash) {
-      case 'both':
-        for (const [index, group] of groups.entries()) {
-          const isFree = groups.slice(0, index).every((other) => !groupsClash(group, other));
-          if (isFree) this.#addGroups([group]);
+      case 'both': {
+        const isFree = claiming<Candidate>();
+        for (const group of groups) {
+          if (isFree(group)) this.#addGroups([group]);
           else this.#rename(group);
         }
         return;
+      }
       case 'newest':
         this.#addGroups([groups.reduce((newest, group) => (ageOf(group) > ageOf(newest) ? group : newest))]);
         return;
@@ -127,18 +131,20 @@ class DatasetPlan {
     const { names, unchanged, etagOf } = this.#known;
     for (const group of groups) {
       const changed = group.filter(({ file }) => !unchanged.has(file));
-      const overwriting = changed.filter(({ file }) => names.has(file.name));
-      this.overwriting.push(...overwriting.map(({ file }) => file.name));
-      if (overwriting.length > 0 && this.#choices.existing === 'both') {
+      const overwriting = changed.filter(({ name }) => names.has(name));
+      this.overwriting.push(...overwriting.map(({ name }) => name));
+      const hasMedia = group.some(({ name }) => mediaTypeOf(name)?.kind !== 'caption');
+      // A caption of another name would be of no picture.
+      if (overwriting.length > 0 && this.#choices.existing === 'both' && hasMedia) {
         this.#rename(group);
         continue;
       }
       this.unchanged += group.length - changed.length;
-      for (const { folder, file } of group) {
+      for (const { folder, name, file } of group) {
         const isUnchanged = unchanged.has(file);
-        if (!isUnchanged && names.has(file.name) && this.#choices.existing === 'keep') continue;
-        this.placed.push({ folder, name: file.name });
-        if (!isUnchanged) this.files.push({ ...file, etag: etagOf(file.name) });
+        if (!isUnchanged && names.has(name) && this.#choices.existing !== 'replace') continue;
+        this.placed.push({ folder, name });
+        if (!isUnchanged) this.files.push({ ...file, etag: etagOf(name) });
       }
     }
   }
@@ -146,10 +152,10 @@ class DatasetPlan {
   #rename(group: Group): void {
     const stem = freeStemFor(group, this.#stems);
     this.#stems.add(stem);
-    for (const { folder, file } of group) {
-      const to = stem + file.name.slice(stemOf(file.name).length);
+    for (const { folder, name, file } of group) {
+      const to = stem + name.slice(stemOf(name).length);
       this.placed.push({ folder, name: to });
-      this.renamed.push({ from: file.name, to });
+      this.renamed.push({ from: name, to });
       this.files.push({ ...file, name: to, etag: null });
     }
   }
@@ -157,7 +163,7 @@ class DatasetPlan {
 
 /** The name that stands for a pair: its picture's. */
 function representativeOf(group: Group): string {
-  return (group.find(({ file }) => mediaTypeOf(file.name)?.kind !== 'caption') ?? group[0]).file.name;
+  return (group.find(({ name }) => mediaTypeOf(name)?.kind !== 'caption') ?? group[0]).name;
 }
 
 function ageOf(group: Group): number {

@@ -1,6 +1,5 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
-import { stemOf } from '../../../src/dataset/media.js';
 import { type FoundCandidates, readCandidates } from './check-files.js';
 import { type KnownFiles, knownFilesOf } from './compare-files.js';
 import { type DroppedFolder, droppedFoldersOf } from './dropped-folders.js';
@@ -29,9 +28,9 @@ export async function prepareUpload(
     datasetId === undefined ? undefined : client.status(datasetId, { signal }),
   ]);
   const isArchive = dropped.some(({ packed }) => packed !== undefined);
+  const known = dataset?.files.map(({ filename }) => filename);
   // An archive may have texts that are no captions. Files that a person has chosen are what they are.
-  const knownStems = isArchive ? new Set(dataset?.files.map(({ filename }) => stemOf(filename))) : undefined;
-  const found = await readCandidates(dropped, { choices, knownStems });
+  const found = await readCandidates(dropped, { choices, known, keepsUnpaired: !isArchive });
   return {
     ...found,
     dataset,

@@ -14,8 +14,8 @@ import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
 import { type Output, print } from '../../terminal/print.js';
-import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
 import { counted, errorMessage, formatBytes, printable } from '../../terminal/text.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
 
 const BACKUP_HELP = `
 Backs up the state of one moment; the service may be running. Every file is read once and checked against its SHA-256. Run
@@ -79,50 +79,47 @@ interface Options {
   readonly json?: true;
 }
 
-async function backUpTo(config: Config, { json }: Options, dir: string): Promise<Output> {
-  const [from, to] = [folderOnly(config, 'backup'), inFolder(resolve(dir))];
+type FolderInstallation = Installation & { readonly dataFolder: string };
+
+function backUpTo(config: Config, { json }: Options, dir: string): Promise<Output> {
   const options = { isBackup: true, skipsLost: true, isQuiet: json === true, spoolFolder: config.spoolFolder };
-  const backedUp = await copyShown(from, to, options);
-  const { lost, removedFiles } = backedUp;
-  if (lost.length > 0) process.exitCode = EXIT.dataError;
-  const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
-  const advice = 'These files are not in the backup. Upload them again, or delete them from their datasets:';
-  return {
-    document: {
-      ...{ backup: to.dataFolder, data_folder: from.dataFolder, removed_files: removedFiles },
-      ...lostAndCopied(backedUp, { advice, isQuiet: options.isQuiet }),
-    },
-    lines: [
-      `backed up ${printable(from.dataFolder)} to ${printable(to.dataFolder)}: ${copiedText(backedUp)}${removed}`,
-    ],
-  };
+  return copyFolder(folderOnly(config, 'backup'), inFolder(resolve(dir)), options);
 }
 
-async function restoreFrom(
-  config: Config,
-  { json, skipDamaged }: Options & { skipDamaged?: true },
-  dir: string,
-): Promise<Output> {
-  const [from, to] = [inFolder(resolve(dir)), folderOnly(config, 'restore')];
+function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
   const { spoolFolder } = config;
   const options = { isBackup: false, skipsLost: skipDamaged === true, isQuiet: json === true, spoolFolder };
-  const restored = await copyShown(from, to, options);
-  const advice = 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
+  return copyFolder(inFolder(resolve(dir)), folderOnly(config, 'restore'), options);
+}
+
+async function copyFolder(from: FolderInstallation, to: FolderInstallation, options: CopyOptions): Promise<Output> {
+  const { isBackup, isQuiet } = options;
+  const copied = await copyShown(from, to, options);
+  const { lost, removedFiles } = copied;
+  const advice = isBackup
+    ? 'These files are not in the backup. Upload them again, or delete them from their datasets:'
+    : 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
+  if (lost.length > 0 && !isQuiet) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
+  if (lost.length > 0 && isBackup) process.exitCode = EXIT.dataError;
+  const [backup, folder] = isBackup ? [to, from] : [from, to];
+  const [source, target] = [from, to].map(({ dataFolder }) => printable(dataFolder));
+  const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
   return {
     document: {
-      ...{ backup: from.dataFolder, data_folder: to.dataFolder },
-      ...lostAndCopied(restored, { advice, isQuiet: options.isQuiet }),
+      ...{ backup: backup.dataFolder, data_folder: folder.dataFolder },
+      ...(isBackup && { removed_files: removedFiles }),
+      ...{ ...copiedDocument(copied), lost: lost.map(lostDocument) },
     },
-    lines: [`restored ${printable(from.dataFolder)} to ${printable(to.dataFolder)}: ${copiedText(restored)}`],
+    lines: [`${isBackup ? 'backed up' : 'restored'} ${source} to ${target}: ${copiedText(copied)}${removed}`],
   };
 }
 
-function inFolder(dataFolder: string): Installation & { dataFolder: string } {
+function inFolder(dataFolder: string): FolderInstallation {
   return { dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } };
 }
 
 /** @throws CommandError with 78 if the environment sets a database or a bucket */
-function folderOnly({ dataFolder, databaseUrl, blobs }: Config, command: string): ReturnType<typeof inFolder> {
+function folderOnly({ dataFolder, databaseUrl, blobs }: Config, command: string): FolderInstallation {
   const other = [
     ...(databaseUrl === undefined ? [] : ['DATABASE_URL']),
     ...(blobs.kind === 'disk' ? [] : ['BLOBS_URL']),
@@ -146,11 +143,9 @@ async function migrateBetween(
   return { document: copiedDocument(migrated), lines: [line] };
 }
 
-async function copyShown(
-  from: Installation,
-  to: Installation,
-  { isQuiet, ...options }: Pick<TransferOptions, 'isBackup' | 'skipsLost' | 'spoolFolder'> & { isQuiet: boolean },
-): Promise<Copied> {
+type CopyOptions = Pick<TransferOptions, 'isBackup' | 'skipsLost' | 'spoolFolder'> & { readonly isQuiet: boolean };
+
+async function copyShown(from: Installation, to: Installation, { isQuiet, ...options }: CopyOptions): Promise<Copied> {
   const isFolderOnly = to.databaseUrl === undefined && to.blobs.kind === 'disk';
   const shown = { isQuiet, to: isFolderOnly ? to.dataFolder : undefined };
   return withTransferProgress(shown, async ({ signal, onProgress, onWarning }) => {
@@ -216,12 +211,6 @@ function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string 
 
 function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
   return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
-}
-
-function lostAndCopied(copied: Copied, { advice, isQuiet }: { advice: string; isQuiet: boolean }) {
-  const { lost } = copied;
-  if (lost.length > 0 && !isQuiet) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
-  return { ...copiedDocument(copied), lost: lost.map(lostDocument) };
 }
 
 const EXIT_OF: Record<TransferErrorCode, number> = {

@@ -5,8 +5,8 @@ import { serviceAction } from '../../remote.js';
 import { addSettings, configFrom } from '../../settings.js';
 import { CommandError, EXIT } from '../../terminal/exit-codes.js';
 import { printOutput } from '../../terminal/print.js';
-import { bar, percent } from '../../terminal/progress.js';
 import { counted, formatBytes, printable } from '../../terminal/text.js';
+import { bar, percent } from '../../terminal/progress.js';
 import { withTransferProgress } from './transfer.js';
 import { addVerifyCommand, verifyDatasets } from '../verify.js';
 

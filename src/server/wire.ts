@@ -1,36 +1,138 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import { MAX_LISTED } from '../api/limits.js';
-import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
-import type { WireGroup } from '../api/group-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
+  WireCurrentFile,
   WireDataset,
   WireDatasetChange,
   WireDatasetWithFiles,
   WireFile,
+  WireGroup,
+  WireLink,
+  WireLinks,
   WireManifest,
+  WireManifestLinks,
   WireProblem,
   WireUploadedFile,
 } from '../api/schemas.js';
+import { datasetErrorOf } from '../dataset/dataset-error.js';
 import {
+  type Author,
+  type ChangeKind,
   type Dataset,
-  liveUntil,
   MICROS_PER_SECOND,
   type Micros,
   type PendingFile,
   type ReceivedFile,
   type StoredFile,
+  type Tags,
+  type WriteCondition,
+  liveUntil,
 } from '../dataset/dataset.js';
-import { datasetErrorOf } from '../dataset/dataset-error.js';
+import { ServiceError } from '../dataset/errors.js';
 import { type Group, groupsOf } from '../dataset/groups.js';
 import type { Facts, Sound } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
+import type { CurrentFile } from '../dataset/write-condition.js';
 import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
 import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
-import { etagOf } from './write-headers.js';
+
+/** Strong: the same for the same bytes. */
+export function etagOf({ sha256 }: { readonly sha256: string }): string {
+  return `"${sha256}"`;
+}
+
+export function currentToWire(current: CurrentFile | undefined): WireCurrentFile | null {
+  return current === undefined ? null : { etag: etagOf(current), size_bytes: current.sizeBytes };
+}
+
+/** From `If-Match` and `If-None-Match` (RFC 9110, section 13.1). @throws ServiceError `invalid_field` */
+export function conditionOf(headers: IncomingHttpHeaders): WriteCondition | undefined {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers;
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  return {
+    // A weak tag does not promise the same bytes.
+    ...(ifMatch !== undefined && { ifMatch: tagsOf('If-Match', ifMatch, { acceptsWeak: false }) }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: tagsOf('If-None-Match', ifNoneMatch, { acceptsWeak: true }) }),
+  };
+}
+
+/** A body could have millions, which would take a second to read, and be stored with the uploads. */
+const MAX_ETAGS_LENGTH = 1000;
+const MAX_ETAGS = 10;
+
+/** Null: there must be no file. @param path names the field in the error. @throws ServiceError `invalid_field` */
+export function expectedConditionOf(etag: unknown, path: string): WriteCondition {
+  if (etag === null) return { ifNoneMatch: '*' };
+  if (typeof etag !== 'string' || etag.length > MAX_ETAGS_LENGTH) throw malformedTags(path);
+  return { ifMatch: tagsOf(path, etag, { acceptsWeak: false, maxTags: MAX_ETAGS }) };
+}
+
+/** @param hasName whether the request has a file. @param namesIn names its field in errors. @throws ServiceError `invalid_field` */
+export function expectedConditionsOf(
+  ifMatch: Readonly<Record<string, unknown>> = {},
+  { hasName, namesIn }: { hasName: (filename: string) => boolean; namesIn: string },
+): Map<string, WriteCondition> {
+  const conditions = new Map<string, WriteCondition>();
+  for (const [filename, etag] of Object.entries(ifMatch)) {
+    const path = `ifMatch.${filename}`;
+    if (!hasName(filename)) throw invalidField(path, `names a file that is not in ${namesIn}`);
+    conditions.set(filename, expectedConditionOf(etag, path));
+  }
+  return conditions;
+}
+
+const LISTED_TAG = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/y;
+
+function tagsOf(
+  path: string,
+  value: string,
+  { acceptsWeak, maxTags = Number.POSITIVE_INFINITY }: { acceptsWeak: boolean; maxTags?: number },
+): Tags {
+  if (value.trim() === '*') return '*';
+  const tags: string[] = [];
+  LISTED_TAG.lastIndex = 0;
+  for (let count = 1; ; count++) {
+    const [, weak, tag = ''] = LISTED_TAG.exec(value) ?? [];
+    if (LISTED_TAG.lastIndex === 0 || count > maxTags) throw malformedTags(path);
+    if (weak === undefined || acceptsWeak) tags.push(tag);
+    if (LISTED_TAG.lastIndex >= value.length) return tags;
+  }
+}
+
+function malformedTags(path: string): ServiceError {
+  return invalidField(path, 'must be * or an ETag in quotation marks, as answers have it');
+}
+
+export function invalidField(path: string, message: string): ServiceError {
+  return new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
+    detail: [{ path, message }],
+  });
+}
+
+/** See `CHANGE` of `api/routes.ts`. */
+const CHANGE = /^(edit|bulk|push|upload) *; *([A-Za-z0-9-]{1,64})$/;
+
+/** The token, and its change. @param how applies if the request names none. @throws ServiceError `invalid_field` */
+export function authorOf({ grant, headers }: Pick<FastifyRequest, 'grant' | 'headers'>, how: ChangeKind): Author {
+  const token = { tokenId: grant?.tokenId ?? null, tokenName: grant?.tokenName ?? null };
+  const header = headers['trainyard-change'];
+  if (header === undefined) return { ...token, how, changeId: null };
+  const [, given, changeId] = CHANGE.exec(String(header).trim()) ?? [];
+  if (given === undefined || changeId === undefined) {
+    const message =
+      'must be edit, bulk, push or upload, a semicolon, and an id of 1 to 64 letters, digits and hyphens, such as "push; 3f2a"';
+    throw invalidField('Trainyard-Change', message);
+  }
+  // They are never part of another change.
+  if (how === 'restore' || how === 'undo') return { ...token, how, changeId: null };
+  return { ...token, how: given as ChangeKind, changeId };
+}
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
@@ -93,8 +195,8 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
     ...(view.areUploadsInterrupted && { interrupted: true as const }),
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
-    ...(view.digest !== undefined && { digest: view.digest }),
-    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    digest: view.digest,
+    files_digest: view.filesDigest,
     ...((view.links.length > 0 || view.hidesLinks) && { links: linksToWire(view.links) }),
     ...(view.linkedFrom.length > 0 && { linked_from: view.linkedFrom.map(({ id, name }) => ({ id, name })) }),
   };
@@ -108,8 +210,7 @@ function linkToWire({ dataset, status, digest, proof }: LinkView): WireLink {
   const { id, name, role } = dataset;
   const { missing, extra, ambiguous, misfit, stretched } = proof;
   return {
-    ...{ dataset_id: id, name, role, status },
-    ...(digest !== undefined && { digest }),
+    ...{ dataset_id: id, name, role, status, digest },
     ...{ missing: stemsOf(missing), extra: stemsOf(extra) },
     ...{ ambiguous: stemsOf(ambiguous), misfit: stemsOf(misfit), stretched: stemsOf(stretched) },
   };
@@ -125,8 +226,8 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
     name: view.dataset.name,
     revision: view.revision,
     status: view.status,
-    ...(view.digest !== undefined && { digest: view.digest }),
-    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    digest: view.digest,
+    files_digest: view.filesDigest,
     ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
     ...groupsToWire(view.files, view.dataset),
     files: view.files.map(fileToWire),
@@ -134,10 +235,9 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
 }
 
 function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
-  const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
-    ...{ dataset_id: dataset.id, name: dataset.name, revision },
-    ...(digest !== undefined && { digest }),
-  });
+  const linkToManifest = ({ dataset: { id, name }, revision, digest }: ManifestLink) => {
+    return { dataset_id: id, name, revision, digest };
+  };
   return Object.fromEntries(links.map((link) => [link.slot, linkToManifest(link)])) as WireManifestLinks;
 }
 
@@ -152,14 +252,9 @@ export function groupToWire({ name, repeats, isReg, files }: Group & { readonly 
 }
 
 export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
-  const { finalizedAt, problem, thumbhash, origin } = upload;
-  return {
-    ...bytesToWire(filename, upload, finalizedAt),
-    ...(group !== undefined && { group }),
-    ...(thumbhash !== undefined && { thumbhash }),
-    ...(origin !== undefined && { origin }),
-    ...(problem !== undefined && { problem: problemToWire(problem) }),
-  };
+  const { finalizedAt, thumbhash, origin } = upload;
+  const problem = upload.problem && problemToWire(upload.problem);
+  return { ...bytesToWire(filename, upload, finalizedAt), group, thumbhash, origin, problem };
 }
 
 export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {
@@ -197,23 +292,18 @@ function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {
 
 function factsToWire(facts: Facts) {
   if (facts.kind !== 'video') return facts;
-  const { durationSeconds, framesPerSecond, hasAudio, sound, ...rest } = facts;
+  const { durationSeconds: duration_seconds, framesPerSecond, hasAudio: has_audio, sound, ...rest } = facts;
   return {
     ...rest,
-    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
-    ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
-    ...(hasAudio !== undefined && { has_audio: hasAudio }),
-    ...(sound !== undefined && { audio: soundToWire(sound) }),
+    duration_seconds,
+    frames_per_second: framesPerSecond,
+    has_audio,
+    audio: sound && soundToWire(sound),
   };
 }
 
-function soundToWire({ codec, channels, sampleRate, durationSeconds }: Sound) {
-  return {
-    ...(codec !== undefined && { codec }),
-    ...(sampleRate !== undefined && { sample_rate: sampleRate }),
-    ...(channels !== undefined && { channels }),
-    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
-  };
+function soundToWire({ codec, channels, sampleRate: sample_rate, durationSeconds: duration_seconds }: Sound) {
+  return { codec, sample_rate, channels, duration_seconds };
 }
 
 function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
@@ -221,5 +311,5 @@ function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
 }
 
 export function problemToWire({ code, filename, message }: Problem): WireProblem {
-  return { code, ...(filename !== undefined && { filename }), message };
+  return { code, filename, message };
 }

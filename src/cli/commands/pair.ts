@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
-import type { DatasetWithFiles } from '../../../client/client.js';
-import { isPairProblem } from '../../../dataset/problems.js';
-import { type LinkIds, linkIdsOf, linkLines } from '../../pairs/links.js';
-import { statusLines } from '../../push/output.js';
-import { type Call, mustFind, onDataset } from '../../remote.js';
-import { CommandError, EXIT } from '../../terminal/exit-codes.js';
-import { type Output, painterOf } from '../../terminal/print.js';
-import { printable } from '../../terminal/text.js';
+import { type LinkIds, linkIdsOf, linkLines } from '../pairs/links.js';
+import { statusLines } from '../push/push.js';
+import { type Call, mustFind, onDataset } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { type Output, painterOf } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
+import type { DatasetWithFiles } from '../../client/client.js';
+import { isPairProblem } from '../../dataset/problems.js';
 
 const HELP = `
 Examples:

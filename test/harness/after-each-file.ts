@@ -1,0 +1,6 @@
+import { rmSync } from 'node:fs';
+import { afterAll } from 'vitest';
+import { SETTINGS_FOLDER } from './settings-folder.js';
+
+// Files of tests share a process. No command may find what those of an earlier file have remembered.
+afterAll(() => rmSync(SETTINGS_FOLDER, { recursive: true, force: true }));
