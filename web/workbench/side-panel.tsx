@@ -54,10 +54,11 @@ export function SidePanel({ name, label, panels, children }: SidePanelProps) {
   const isDrawer = areDrawers && isOpen[name];
   // As a dialog does: the focus goes into the drawer, whose key Escape closes it, and back.
   useEffect(() => {
-    if (!isDrawer) return;
     const before = document.activeElement;
+    // A caption in it may have the caret.
+    if (!isDrawer || panel.current?.contains(before)) return;
     panel.current?.focus();
-    return () => (before instanceof HTMLElement && before.isConnected ? before.focus() : undefined);
+    return () => (before instanceof HTMLElement ? before.focus() : undefined);
   }, [isDrawer]);
   if (!isOpen[name]) return null;
   const close = () => setOpen(name, false);

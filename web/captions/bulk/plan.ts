@@ -86,13 +86,10 @@ function rewriting(change: BulkChange): (text: string) => string {
         return (text) => retagged(text, (tag) => comparable(tag) === found, replacement);
       }
       const pattern = patternOf(find, change);
+      if (replacement === '' && change.wholeWords) return (text) => withoutWords(text, pattern);
       // A tag that is removed takes its comma.
       const isWhole = (tag: string) => tag.replaceAll(pattern, '').trim() === '';
-      if (replacement === '') {
-        const remove = (text: string) =>
-          change.wholeWords ? withoutWords(text, pattern) : text.replaceAll(pattern, '');
-        return (text) => remove(retagged(text, isWhole, ''));
-      }
+      if (replacement === '') return (text) => retagged(text, isWhole, '').replaceAll(pattern, '');
       // A replacement string would interpret `$&` and the like; a function does not.
       return (text) => text.replaceAll(pattern, () => replacement);
     }
