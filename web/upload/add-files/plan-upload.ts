@@ -88,11 +88,14 @@ class DatasetPlan {
   readonly #known: KnownFiles;
   readonly #choices: Omit<UploadChoices, 'folders'>;
   readonly #stems: Set<string>;
+  /** Of the pictures and clips that the dataset has. */
+  readonly #mediaStems: Set<string>;
 
   constructor(known: KnownFiles, choices: Omit<UploadChoices, 'folders'>) {
     this.#known = known;
     this.#choices = choices;
     this.#stems = new Set([...known.names].map(stemOf));
+    this.#mediaStems = new Set([...known.names].filter(isMedia).map(stemOf));
   }
 
   add(candidates: readonly Candidate[]): this {
@@ -133,9 +136,9 @@ class DatasetPlan {
       const changed = group.filter(({ file }) => !unchanged.has(file));
       const overwriting = changed.filter(({ name }) => names.has(name));
       this.overwriting.push(...overwriting.map(({ name }) => name));
-      const hasMedia = group.some(({ name }) => mediaTypeOf(name)?.kind !== 'caption');
-      // A caption of another name would be of no picture.
-      if (overwriting.length > 0 && this.#choices.existing === 'both' && hasMedia) {
+      // Under another name, the caption of a picture of the dataset would be of none.
+      const mayRename = group.some(({ name }) => isMedia(name) || !this.#mediaStems.has(stemOf(name)));
+      if (overwriting.length > 0 && this.#choices.existing === 'both' && mayRename) {
         this.#rename(group);
         continue;
       }
@@ -161,9 +164,11 @@ class DatasetPlan {
   }
 }
 
+const isMedia = (name: string) => mediaTypeOf(name)?.kind !== 'caption';
+
 /** The name that stands for a pair: its picture's. */
 function representativeOf(group: Group): string {
-  return (group.find(({ name }) => mediaTypeOf(name)?.kind !== 'caption') ?? group[0]).name;
+  return (group.find(({ name }) => isMedia(name)) ?? group[0]).name;
 }
 
 function ageOf(group: Group): number {
