@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3845,
   client: 1790,
   api: 1980,
-  service: 9450,
+  service: 9480,
   storage: 8605,
   dataset: 8495,
   '.': 1035,

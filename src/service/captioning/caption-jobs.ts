@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
 import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
@@ -71,14 +72,16 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
       if (asking.has(digest)) return { dueAt: now() + MICROS_PER_SECOND };
       asking.add(digest);
       try {
-        const answer =
-          (await runs.answerTo(digest)) ?? (await ask(dependencies, parts, { ...found, question, signal }));
-        if (answer !== undefined && 'busyUntil' in answer) {
-          await runs.markBusy(run, answer.busyUntil);
-          return { dueAt: answer.busyUntil };
+        const record = (answer: Answer) => runs.record(file, { ...recorded(answer, base), question: digest }, now());
+        const known = await runs.answerTo(digest);
+        if (known !== undefined) {
+          await record(known);
+          return 'done';
         }
-        if (answer !== undefined) await runs.record(file, { ...recorded(answer, base), question: digest }, now());
-        return 'done';
+        const busyUntil = await ask(dependencies, parts, { ...found, question, signal, record });
+        if (busyUntil === undefined) return 'done';
+        await runs.markBusy(run, busyUntil);
+        return { dueAt: busyUntil };
       } finally {
         asking.delete(digest);
       }
@@ -117,12 +120,25 @@ async function questionOf(
 
 type Answer = Pick<Proposal, 'answer' | 'outcome'> & Partial<Pick<Proposal, 'message'>>;
 
-/** Shows a model the file when it is the turn of the account; `undefined` if the run has ended meanwhile. */
+interface Asking {
+  readonly file: Proposal;
+  readonly run: CaptionRun;
+  readonly question: Question;
+  readonly signal: AbortSignal;
+  readonly record: (answer: Answer) => Promise<unknown>;
+}
+
+/**
+ * Shows a model the file when it is the turn of the account, unless the run has ended by then. The answer is recorded before the
+ * next turn, so that no file is asked after the failure that stops the run.
+ *
+ * @returns until when the server is busy, if it is
+ */
 async function ask(
   { blobs }: ServiceDependencies,
   { runs, servers, pool, ffmpeg }: CaptionJobParts,
-  { file, run, question, signal }: { file: Proposal; run: CaptionRun; question: Question; signal: AbortSignal },
-): Promise<Answer | { readonly busyUntil: Micros } | undefined> {
+  { file, run, question, signal, record }: Asking,
+): Promise<Micros | undefined> {
   const { account_id: accountId, model } = run;
   const { frames, maxTokens, seed, trigger } = run.options;
   const endpoint = servers.endpoint(run.endpoint);
@@ -132,16 +148,21 @@ async function ask(
     const prompt = note === undefined ? question.prompt : `${note}\n\n${question.prompt}`;
     const isWanted = async () => (await runs.waiting(file.id)) !== undefined;
     const asked = { model, ...pictures, prompt, maxTokens, seed };
-    const answer = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted });
-    if (answer === undefined || 'busyUntil' in answer) return answer;
-    if (answer.text === undefined) return { answer: null, ...answer };
-    const { text, outcome = null } = answer;
-    if (Buffer.byteLength(withTrigger(text, trigger)) <= MAX_CAPTION_TEXT_BYTES) return { answer: text, outcome };
-    return { answer: null, outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
+    const onAnswer = (answer: ModelAnswer) => record(answerOf(answer, trigger));
+    const asking = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted, onAnswer });
+    return asking !== undefined && 'busyUntil' in asking ? asking.busyUntil : undefined;
   } catch (error) {
     if (!(error instanceof NotShown)) throw error;
-    return { answer: null, outcome: 'not_sent', message: error.message };
+    await record({ answer: null, outcome: 'not_sent', message: error.message });
+    return undefined;
   }
+}
+
+function answerOf(answer: ModelAnswer, trigger: string): Answer {
+  if (answer.text === undefined) return { answer: null, ...answer };
+  const { text, outcome = null } = answer;
+  if (Buffer.byteLength(withTrigger(text, trigger)) <= MAX_CAPTION_TEXT_BYTES) return { answer: text, outcome };
+  return { answer: null, outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
 }
 
 /** An answer that was cut off is never stored without a person. @param base the caption that the model was asked about */

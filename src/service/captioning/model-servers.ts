@@ -1,3 +1,4 @@
+import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { FairQueue } from '../../storage/fair-queue.js';
@@ -15,6 +16,13 @@ interface ModelServer {
   readonly queue: FairQueue;
   /** Until then it is not asked. */
   busyUntil: Micros;
+}
+
+interface AskOptions {
+  readonly accountId: string;
+  readonly signal: AbortSignal;
+  readonly isWanted?: () => Promise<boolean>;
+  readonly onAnswer?: (answer: ModelAnswer) => Promise<unknown>;
 }
 
 /** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
@@ -71,13 +79,10 @@ export class ModelServers {
   /**
    * Asks when it is the turn of the account; `undefined` if by then the answer is not wanted.
    *
+   * @param options.onAnswer ends before the next turn
    * @throws ServiceError `caption_endpoint_not_found`; the signal's reason
    */
-  ask(
-    name: string,
-    question: ModelQuestion,
-    { accountId, signal, isWanted }: { accountId: string; signal: AbortSignal; isWanted?: () => Promise<boolean> },
-  ) {
+  ask(name: string, question: ModelQuestion, { accountId, signal, isWanted, onAnswer }: AskOptions) {
     const server = this.#server(name);
     const ask = async () => {
       if ((await isWanted?.()) === false) return undefined;
@@ -85,7 +90,10 @@ export class ModelServers {
       const answer = await askModel(server.endpoint, question, signal);
       const isBusy = 'retryAfterSeconds' in answer;
       this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
-      if (!isBusy) return answer;
+      if (!isBusy) {
+        await onAnswer?.(answer);
+        return answer;
+      }
       const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
       server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
       return { busyUntil: server.busyUntil };

@@ -50,7 +50,7 @@ export function TagChips({ datasetId, pair, tags, marks, onWrite }: TagChipsProp
       className="absolute inset-0 flex cursor-text flex-wrap content-start gap-x-1 gap-y-0.5 overflow-y-auto rounded-md border border-transparent px-2 py-1 text-xs leading-4.5 group-has-[textarea:focus]/caption:hidden hover:border-line pointer-coarse:text-base"
     >
       {tags.map((tag) => (
-        <span key={tag} className="flex max-w-full rounded-full bg-raised">
+        <span key={tag} className="flex max-w-full items-center rounded-full bg-raised">
           {/* biome-ignore lint/a11y/useKeyWithClickEvents: as above */}
           {/* biome-ignore lint/a11y/noStaticElementInteractions: as above */}
           <span
@@ -74,7 +74,7 @@ export function TagChips({ datasetId, pair, tags, marks, onWrite }: TagChipsProp
                 event.stopPropagation();
                 remove(tag);
               }}
-              className="min-w-6 shrink-0 cursor-pointer rounded-e-full text-muted hover:text-bad pointer-coarse:min-w-9"
+              className="min-h-6 min-w-6 shrink-0 cursor-pointer rounded-e-full text-muted hover:text-bad pointer-coarse:min-h-11 pointer-coarse:min-w-11"
             >
               ×
             </button>
