@@ -8,7 +8,6 @@ import { fillCatalog } from '../fill.js';
 import { fillBlobs } from '../fill-blobs.js';
 import { median } from '../measure.js';
 import { writePhotos } from '../photos.js';
-import { KEY_FIGURES, keyRows } from './page-keys.js';
 import { formatFigure, type Row, rowNotMeasured, rowWithTarget } from '../table.js';
 
 const PHOTOS = 16;
@@ -62,7 +61,7 @@ interface Card {
   readonly querySelector: (selector: string) => { readonly naturalWidth: number } | null;
 }
 
-/** Datasets of many pairs on the page: what is loaded, the time until the first cards are painted, a jump, scrolling, and keys. */
+/** Datasets of many pairs on the page: what is loaded, the time until the first cards are painted, a jump, and scrolling. */
 export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
   const sizes = isQuick ? [2000] : [2000, 10_000];
   const firstOf = (pairs: number): Figure => ({
@@ -71,7 +70,7 @@ export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
   });
   const why = whyNoBrowser();
   if (why !== undefined) {
-    const figures = [FIRST_LOAD, ...sizes.map(firstOf), JUMP, GREY, TASK, FRAMES, ...KEY_FIGURES];
+    const figures = [FIRST_LOAD, ...sizes.map(firstOf), JUMP, GREY, TASK, FRAMES];
     return figures.map(({ what }) => rowNotMeasured(what, why, '≤ 1'));
   }
   const dataFolder = join(folder, 'data');
@@ -104,7 +103,7 @@ export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
       }
       rows.push(rowOf(firstOf(sizes[index]!), median(firsts)));
     }
-    return [...rows, ...(await keyRows(browser, server, folder))];
+    return rows;
   } finally {
     await browser.close();
     await discardServer(server);
