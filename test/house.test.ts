@@ -27,7 +27,7 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8430,
-  server: 3845,
+  server: 3840,
   client: 1790,
   api: 1980,
   service: 9480,

@@ -48,18 +48,21 @@ export type {
   WireProposal as CaptionProposal,
   WireStartedRun as StartedCaptionRun,
 } from '../api/caption-schemas.js';
-export type { WireDuplicateGroup as DuplicateGroup, WireDuplicates as Duplicates } from '../api/schemas.js';
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
-export type { WireGroup as Group } from '../api/schemas.js';
 export type { WireRevision as Revision, WireRevisionDiff as RevisionDiff } from '../api/history-schemas.js';
-export type { WireLink as Link, WireLinkStates as LinkStates, WireLinks as Links } from '../api/schemas.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
   WireDatasetWithFiles as DatasetWithFiles,
+  WireDuplicateGroup as DuplicateGroup,
+  WireDuplicates as Duplicates,
   WireFile as DatasetFile,
   WireFileKind as FileKind,
   WireFilePage as FilePage,
+  WireGroup as Group,
+  WireLink as Link,
+  WireLinks as Links,
+  WireLinkStates as LinkStates,
   WireManifest as Manifest,
   WireProblem as Problem,
   WireRecheck as Recheck,
@@ -72,9 +75,8 @@ export type {
   WireWebhook as Webhook,
 } from '../api/webhook-schemas.js';
 export type { ExportOptions, NewTokenRights } from './calls.js';
-export type { PushOptions, SendBody } from './push.js';
+export type { PushOptions, PushOutcome, PushProgress, PushResult, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
-export type { PushOutcome, PushProgress, PushResult } from './push.js';
 export type { CallOptions, ChangeGroup, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
 export { type DatasetChange, DownloadLinks, TrainyardError };
 

@@ -144,6 +144,7 @@ export class HistoryService {
     return { ...view, pin: changed };
   }
 }
+
 export interface RevisionView extends Revision {
   readonly digest: string;
   readonly isReady: boolean;

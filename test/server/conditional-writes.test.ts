@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../harness/api.js';
-import { put } from '../harness/api.js';
+import { type Answer, put } from '../harness/api.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();

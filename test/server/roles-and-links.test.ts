@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { WireLinkStates, WireManifestLinks } from '../../src/api/schemas.js';
-import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
+import type {
+  WireDataset,
+  WireDatasetWithFiles,
+  WireLinkStates,
+  WireManifest,
+  WireManifestLinks,
+} from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';

@@ -8,8 +8,7 @@ import { numberOf, sizeOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { NewTokenDialog } from './new-token-dialog.js';
 import { RevokeDialog } from './revoke-dialog.js';
-import { TokenList } from './token-list.js';
-import { useTokens, useWhyNotManage } from './token-list.js';
+import { TokenList, useTokens, useWhyNotManage } from './token-list.js';
 import { WebhooksPanel } from './webhooks/webhooks-panel.js';
 
 /** What signs in, with what is said if there is none of it. */

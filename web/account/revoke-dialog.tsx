@@ -6,8 +6,7 @@ import { FormDialog } from '../session/dialog-form.js';
 import { checkSession } from '../session/session.js';
 import { CheckField } from '../ui/fields.js';
 import { countOf } from '../ui/format.js';
-import { titleOf } from './token-list.js';
-import { refetchTokens } from './token-list.js';
+import { refetchTokens, titleOf } from './token-list.js';
 
 interface RevokeDialogProps {
   readonly token: Token;

@@ -1,8 +1,7 @@
 import { useMemo } from 'react';
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
-import type { WarningCode } from '../../src/dataset/problems.js';
-import { isPairProblem } from '../../src/dataset/problems.js';
+import { isPairProblem, type WarningCode } from '../../src/dataset/problems.js';
 import { DuplicatesPanel } from '../duplicates/duplicates-panel.js';
 import { useCanWrite } from '../session/account.js';
 import { CaptionFindingsPanel } from './caption-findings-panel.js';

@@ -10,8 +10,7 @@ import { allFindings } from '../../src/dataset/findings.js';
 import { groupsOf } from '../../src/dataset/groups.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { byFilename } from '../../src/dataset/names.js';
-import type { Problem } from '../../src/dataset/problems.js';
-import { isPairProblem } from '../../src/dataset/problems.js';
+import { isPairProblem, type Problem } from '../../src/dataset/problems.js';
 
 /**
  * The dataset after a change that an event reports, as its status would have it, but without the digest if files have

@@ -57,6 +57,7 @@ interface Fields {
   readonly rows: number;
   readonly rgba: Float64Array;
 }
+
 function fieldsOf({ width, height, channels, data }: SmallPicture): Fields {
   const rgba = new Float64Array(width * height * 4);
   for (let from = 0, to = 0; to < rgba.length; from += channels, to += 4) {

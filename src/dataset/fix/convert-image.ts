@@ -1,5 +1,4 @@
-import sharp from 'sharp';
-import type { Metadata } from 'sharp';
+import sharp, { type Metadata } from 'sharp';
 import { FileBytes } from '../inspect/byte-source.js';
 import { detectContent } from '../inspect/detect-content.js';
 import * as pixels from '../inspect/image/decode.js';

@@ -149,8 +149,8 @@ async function ask(
     const isWanted = async () => (await runs.waiting(file.id)) !== undefined;
     const asked = { model, ...pictures, prompt, maxTokens, seed };
     const onAnswer = (answer: ModelAnswer) => record(answerOf(answer, trigger));
-    const asking = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted, onAnswer });
-    return asking !== undefined && 'busyUntil' in asking ? asking.busyUntil : undefined;
+    const ended = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted, onAnswer });
+    return ended !== undefined && 'busyUntil' in ended ? ended.busyUntil : undefined;
   } catch (error) {
     if (!(error instanceof NotShown)) throw error;
     await record({ answer: null, outcome: 'not_sent', message: error.message });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import sharp, { type Sharp } from 'sharp';
 import { ICONS, iconSvg } from '../../fixtures/icons.js';
 
-/** Sets of pictures. A person keeps one of each set; two pictures of different sets are different, whatever they look like. */
+/** Sets of pictures. A person keeps one of each set; two pictures of different sets are different, however alike they are. */
 export interface PictureClass {
   readonly name: string;
   readonly sets: readonly (readonly Buffer[])[];

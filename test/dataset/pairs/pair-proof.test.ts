@@ -3,9 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { stemGroupsOf } from '../../../src/dataset/counts.js';
 import type { LinkSlot, StoredFile } from '../../../src/dataset/dataset.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
-import { isPairFile, pairFaultOf } from '../../../src/dataset/pairs/pair-faults.js';
+import { isPairFile, pairErrorsIn, pairFaultOf, provePairs } from '../../../src/dataset/pairs/pair-faults.js';
 import { notReadyProblems, pairFindingsOf } from '../../../src/dataset/pairs/pair-findings.js';
-import { pairErrorsIn, provePairs } from '../../../src/dataset/pairs/pair-faults.js';
 import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
 import { errorIn, warningIn } from '../../../src/dataset/problems.js';
 

@@ -108,14 +108,21 @@ describeInBrowser('two people who edit one caption', (site) => {
     await first.getByText('Prepend “sks” to 1 caption').waitFor();
   });
 
-  test('keep a text whose pair one deletes and brings back, and it is saved', async () => {
-    const { id, first, second } = await open();
+  /** Lets the first delete the pair into whose caption the second has typed. */
+  const openAndDelete = async () => {
+    const opened = await open();
+    const { first, second } = opened;
     await fieldOf(second).fill('hours of work');
     await cardOf(first, 'one.jpg').getByRole('checkbox').check();
     await first.getByRole('button', { name: 'Delete', exact: true }).click();
     await first.getByRole('button', { name: 'Delete 2 files' }).click();
     const notice = second.getByRole('region', { name: 'Unsaved captions' });
     await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    return { ...opened, notice };
+  };
+
+  test('keep a text whose pair one deletes and brings back, and it is saved', async () => {
+    const { id, first, notice } = await openAndDelete();
     await first.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
     await soon(() => fieldOf(first).inputValue()).toBe('hours of work');
     await notice.waitFor({ state: 'detached' });
@@ -123,13 +130,7 @@ describeInBrowser('two people who edit one caption', (site) => {
   });
 
   test('keep the text of a caption whose pair is deleted by the other', { tags: ['long'] }, async () => {
-    const { id, first, second } = await open();
-    await fieldOf(second).fill('hours of work');
-    await cardOf(first, 'one.jpg').getByRole('checkbox').check();
-    await first.getByRole('button', { name: 'Delete', exact: true }).click();
-    await first.getByRole('button', { name: 'Delete 2 files' }).click();
-    const notice = second.getByRole('region', { name: 'Unsaved captions' });
-    await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    const { id, second, notice } = await openAndDelete();
     expect(await site.api.filenames(id)).toEqual([]);
     await notice.getByRole('button', { name: 'Compare' }).click();
     const dialog = second.getByRole('dialog');

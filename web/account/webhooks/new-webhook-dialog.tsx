@@ -7,8 +7,7 @@ import { Button } from '../../ui/button.js';
 import { CopyLine } from '../../ui/copy.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { CheckField, TextField } from '../../ui/fields.js';
-import { EVENT_WORDS } from './deliveries.js';
-import { refetchWebhooks } from './deliveries.js';
+import { EVENT_WORDS, refetchWebhooks } from './deliveries.js';
 
 const EVENTS = Object.entries(EVENT_WORDS) as [WebhookEvent, string][];
 

@@ -9,9 +9,8 @@ import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert, Loaded } from '../../ui/loaded.js';
 import { Panel } from '../../ui/panel.js';
-import { DeliveryList, eventWord } from './deliveries.js';
+import { DeliveryList, eventWord, refetchDeliveries, refetchWebhooks, useWebhooks } from './deliveries.js';
 import { NewWebhookDialog } from './new-webhook-dialog.js';
-import { refetchDeliveries, refetchWebhooks, useWebhooks } from './deliveries.js';
 
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
 export function WebhooksPanel() {

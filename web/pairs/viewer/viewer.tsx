@@ -23,11 +23,10 @@ import {
   withNextView,
 } from './comparison.js';
 import { CropBar, CropFrame } from './crop-frame.js';
-import { DownloadLink } from './viewer-side.js';
+import { DownloadLink, ViewerSide } from './viewer-side.js';
 import { Filmstrip } from './filmstrip.js';
 import { Full, usePreloaded } from './full.js';
 import { Pressed } from './pressed.js';
-import { ViewerSide } from './viewer-side.js';
 import { WholeWindow } from './whole-window.js';
 import { pictureSizeOf, useZooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
 

@@ -1,8 +1,7 @@
 import { useEffect, useSyncExternalStore } from 'react';
 import { useConnect } from '../../session/client.js';
 import { recordUnfinished } from './unfinished-uploads.js';
-import { UploadQueue } from './upload-queue.js';
-import type { UploadsSnapshot } from './upload-queue.js';
+import { UploadQueue, type UploadsSnapshot } from './upload-queue.js';
 
 /** The only upload queue of this page. */
 export const uploadQueue = new UploadQueue();

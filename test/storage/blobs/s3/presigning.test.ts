@@ -5,10 +5,9 @@ import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BlobChanged } from '../../../../src/storage/blobs/blobs.js';
 import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
-import { connect } from '../../../../src/storage/blobs/s3/connection.js';
+import { connect, TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
-import { TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
 import { linkCredentials } from '../../../harness/s3.js';
 

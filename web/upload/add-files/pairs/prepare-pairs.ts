@@ -2,8 +2,12 @@ import type { Dataset, DatasetWithFiles, TrainyardClient } from '../../../../src
 import type { LinkSlot, Role } from '../../../../src/dataset/dataset.js';
 import { isHiddenPath } from '../../../../src/dataset/import/entry-paths.js';
 import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
-import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
-import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-faults.js';
+import {
+  type PairFile,
+  type PairGroups,
+  type PairProof,
+  provePairs,
+} from '../../../../src/dataset/pairs/pair-faults.js';
 import { pairFoldersOf, type PairPart } from '../../../../src/dataset/pairs/pair-folders.js';
 import { LINK_SLOTS } from '../../../../src/dataset/pairs/roles.js';
 import { messageOf } from '../../../ui/format.js';
