@@ -47,7 +47,7 @@ export function TagChips({ datasetId, pair, tags, marks, onWrite }: TagChipsProp
     <div
       dir="auto"
       onClick={() => onWrite()}
-      className="absolute inset-0 flex cursor-text flex-wrap content-start gap-x-1 gap-y-0.5 overflow-y-auto rounded-md border border-transparent px-2 py-1 text-xs leading-4.5 group-has-[textarea:focus]/caption:hidden hover:border-line pointer-coarse:text-base"
+      className="absolute inset-0 flex cursor-text flex-wrap content-start gap-x-1 gap-y-0.5 overflow-y-auto rounded-md border border-transparent px-2 py-1 text-xs leading-4.5 pointer-coarse:py-0 group-has-[textarea:focus]/caption:hidden hover:border-line pointer-coarse:text-base"
     >
       {tags.map((tag) => (
         <span key={tag} className="flex max-w-full items-center rounded-full bg-raised">
