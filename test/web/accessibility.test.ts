@@ -356,7 +356,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       await page.setViewportSize({ width: 1280, height: 800 });
       await page.goto(site.server.url + pathOf(path));
       for (const step of steps) await step(page);
-      expect(await page.locator('html').getAttribute('data-theme')).toBe(theme);
+      await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe(theme);
       expect(await seriousViolations(page)).toEqual([]);
       await page.setViewportSize(PHONE);
       // A grid lays out its cards a frame after the width has changed.

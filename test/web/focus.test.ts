@@ -57,7 +57,7 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expectFocus(page, /^button Sign out/);
     await page.keyboard.press('Escape');
     await expectFocus(page, /^button More/);
-    expect(await page.getByRole('button', { name: 'Sign out' }).isVisible()).toBe(false);
+    await expect.poll(() => page.getByRole('button', { name: 'Sign out' }).isVisible()).toBe(false);
   });
 
   test('goes to the neighbour of what is dismissed or revoked, and to the view that is left', async () => {

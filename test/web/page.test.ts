@@ -29,7 +29,7 @@ describeInBrowser('the page', (site) => {
     await page.getByText('You signed out in another tab.').waitFor();
     await page.reload();
     await page.getByLabel('Token').waitFor();
-    expect(await page.getByRole('alert').count()).toBe(0);
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0);
   });
 
   test('signs in and out without an effect on a service at another port of the host, to which cookies are sent too', async () => {
@@ -145,7 +145,7 @@ describeInBrowser('the page', (site) => {
     await page.getByRole('button', { name: 'Name and role' }).focus();
     for (const key of ['Enter', 'Space', 'Delete']) await page.keyboard.press(key);
     expect(await page.evaluate(() => document.activeElement?.textContent?.trim())).toBe('Name and role');
-    expect(await dialog.count()).toBe(0);
+    await expect.poll(() => dialog.count()).toBe(0);
     await page.getByRole('button', { name: 'Open one.txt' }).click();
     await disabled(['Delete this pair']);
     await page.keyboard.press('Escape');
@@ -155,25 +155,25 @@ describeInBrowser('the page', (site) => {
     await chooseMore(page, 'Share the dataset');
     await dialog.getByRole('list', { name: 'Links to this dataset' }).getByText('for Ada').waitFor();
     await dialog.getByText("It can't create or revoke links.").waitFor();
-    expect(await dialog.getByRole('button', { name: /Create|Revoke/ }).count()).toBe(0);
+    await expect.poll(() => dialog.getByRole('button', { name: /Create|Revoke/ }).count()).toBe(0);
 
     await page.keyboard.press('Escape');
     const bulk = page.getByRole('region', { name: 'Change many captions' });
     await bulk.getByText('Your token only reads.').waitFor();
     await page.goto(`${site.server.url}/datasets/${id}/history?revision=1`);
     await page.getByRole('list', { name: 'Differences' }).waitFor();
-    expect(await page.getByRole('button', { name: /Undo|Restore|Pin/ }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('button', { name: /Undo|Restore|Pin/ }).count()).toBe(0);
     await page.goto(`${site.server.url}/datasets/${id}/fitness`);
     await page.getByRole('region', { name: 'Errors' }).getByText('a.jpg has no caption').waitFor();
     await page.getByRole('list', { name: 'Targets without a control' }).waitFor();
-    expect(await page.getByRole('button', { name: /Replace|Dismiss|Fill|Convert|Choose/ }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('button', { name: /Replace|Dismiss|Fill|Convert|Choose/ }).count()).toBe(0);
     await page.goto(`${site.server.url}/account`);
     await page.getByText('https://queue.example/…').first().waitFor();
     await disabled(['New webhook', 'Delete https://queue.example/…']);
 
     const writer = await site.open();
     await writer.page.getByText('to look at').first().waitFor();
-    expect(await writer.page.getByText('a token that only reads').count()).toBe(0);
+    await expect.poll(() => writer.page.getByText('a token that only reads').count()).toBe(0);
   });
 
   test('asks before a link replaces a session, and stays signed in unless the user agrees', async () => {
@@ -197,7 +197,7 @@ describeInBrowser('the page', (site) => {
     await page.getByText('mine').waitFor();
     await dialog.getByRole('button', { name: 'Switch' }).click();
     await page.getByText('theirs').waitFor();
-    expect(await page.getByText('mine').count()).toBe(0);
+    await expect.poll(() => page.getByText('mine').count()).toBe(0);
   });
 
   test('is served with a content security policy that allows its own files only', async () => {

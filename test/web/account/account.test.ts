@@ -9,10 +9,10 @@ import { controlsOf, datasetWith, linkDatasets, targetsOf } from '../linked-data
 
 /** Controls that would change the dataset are not there, and nothing says that a token only reads. */
 async function expectOnlyReading(page: Page): Promise<void> {
-  expect(await page.getByRole('checkbox').count()).toBe(0);
-  expect(await page.getByRole('button', { name: /Delete|Add|Dismiss|Select/ }).count()).toBe(0);
-  expect(await page.getByText(/Change many captions|token|Drop/).count()).toBe(0);
-  expect(await page.getByTitle(/token/).count()).toBe(0);
+  await expect.poll(() => page.getByRole('checkbox').count()).toBe(0);
+  await expect.poll(() => page.getByRole('button', { name: /Delete|Add|Dismiss|Select/ }).count()).toBe(0);
+  await expect.poll(() => page.getByText(/Change many captions|token|Drop/).count()).toBe(0);
+  await expect.poll(() => page.getByTitle(/token/).count()).toBe(0);
 }
 
 /** A link that the service made is a whole address. */
@@ -35,7 +35,7 @@ describeInBrowser('the page Account', (site) => {
     expect((await made.list()).status).toBe(200);
     const item = page.getByRole('listitem').filter({ hasText: 'gpu' });
     await item.getByText('only reads').waitFor();
-    expect(await page.getByText(secret).count()).toBe(0);
+    await expect.poll(() => page.getByText(secret).count()).toBe(0);
     await item.getByRole('button').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
     await item.waitFor({ state: 'detached' });
@@ -65,7 +65,7 @@ describeInBrowser('the page Account', (site) => {
     await expectOnlyReading(guest.page);
     await captionOf(guest.page, 'one.jpg').focus();
     await guest.page.keyboard.type('!');
-    expect(await captionOf(guest.page, 'one.jpg').inputValue()).toBe('a red wagon');
+    await expect.poll(() => captionOf(guest.page, 'one.jpg').inputValue()).toBe('a red wagon');
     await guest.page.getByRole('list', { name: 'Tags' }).getByText('a red wagon').waitFor();
     await expectOnlyReading(guest.page);
     await guest.page.reload();
@@ -111,7 +111,7 @@ describeInBrowser('the page Account', (site) => {
     await page.getByText('It is trained with controls or masks, which are not shared.').waitFor();
     await page.getByRole('button', { name: 'Open a.jpg' }).waitFor();
     await cardOf(page, 'b.jpg').getByText('a wagon at b').waitFor();
-    expect(await page.getByText('secret depth').count()).toBe(0);
+    await expect.poll(() => page.getByText('secret depth').count()).toBe(0);
     expect(answers.filter((status) => status >= 400)).toEqual([]);
   });
 });

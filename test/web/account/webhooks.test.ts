@@ -46,7 +46,7 @@ describeInBrowser('webhooks on the page Account', (site) => {
     await dialog.getByRole('button', { name: 'Done' }).click();
     await item(page, url).getByText('READY, FAILED').waitFor();
     await item(page, url).getByText('Nothing was sent yet.').waitFor();
-    expect(await page.getByText(secret).count()).toBe(0);
+    await expect.poll(() => page.getByText(secret).count()).toBe(0);
     expect((await webhooks()).map(({ url, events }) => ({ url, events }))).toEqual([
       { url, events: ['dataset.ready', 'dataset.failed', 'captions.finished'] },
     ]);
@@ -102,7 +102,7 @@ describeInBrowser('webhooks on the page Account', (site) => {
     const { body } = await site.api.json<{ secret: string }>('POST', '/tokens', { datasets });
     const { page } = await site.open('/account', { token: body.secret });
     await panel(page).getByText('webhooks report on all datasets').waitFor();
-    expect(await page.getByRole('button', { name: 'New webhook' }).count()).toBe(0);
-    expect(await page.getByRole('list', { name: 'Webhooks' }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('button', { name: 'New webhook' }).count()).toBe(0);
+    await expect.poll(() => page.getByRole('list', { name: 'Webhooks' }).count()).toBe(0);
   });
 });

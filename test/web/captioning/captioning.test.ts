@@ -95,7 +95,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await dialog.getByLabel('Name, to use it again').fill('Colours');
     await dialog.getByRole('button', { name: 'Save the prompt' }).click();
     await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor();
-    expect(await dialog.getByLabel('The prompt of this preset').inputValue()).toBe('Name the colours of {name}.');
+    await soon(() => dialog.getByLabel('The prompt of this preset').inputValue()).toBe('Name the colours of {name}.');
     await page.reload();
     dialog = await ask();
     await dialog.getByLabel('Prompt', { exact: true }).selectOption('Colours');
@@ -107,7 +107,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     dialog = page.getByRole('dialog', { name: /^Caption .* with a model$/ });
     await dialog.getByRole('button', { name: 'Delete this prompt' }).click();
     await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor({ state: 'detached' });
-    expect(await dialog.getByLabel('Prompt', { exact: true }).locator('option').count()).toBe(5);
+    await soon(() => dialog.getByLabel('Prompt', { exact: true }).locator('option').count()).toBe(5);
   });
 
   test('are proposals where a caption stands; a card, the filters and a chip lead to them', async () => {
@@ -121,7 +121,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await searchOf(page).fill('');
     await cardOf(page, 'b.jpg').getByRole('link', { name: 'Review the proposal for b.jpg' }).click();
     await heading(page, 'b.jpg').waitFor();
-    expect(await part(page, 'Caption').textContent()).toContain('a depot');
+    await soon(() => part(page, 'Caption').textContent()).toContain('a depot');
     await part(page, 'Caption').locator('del', { hasText: 'depot' }).waitFor();
     await part(page, 'Proposal').locator('ins', { hasText: 'red' }).first().waitFor();
   });
@@ -196,7 +196,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await messageOf(page).waitFor({ state: 'detached' });
     await page.reload();
     await captionOf(page, 'e.jpg').waitFor();
-    expect(await messageOf(page).count()).toBe(0);
+    await soon(() => messageOf(page).count()).toBe(0);
     await chooseMore(page, 'Caption with a model …');
     await page.getByText('1 run until now').click();
     await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain('sentence: 1 waiting, 3 failed');
@@ -209,7 +209,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await chooseMore(page, 'Caption with a model …');
     const dialog = page.getByRole('dialog', { name: /^Caption .* with a model$/ });
     await dialog.getByText('1 without a caption, 1 by you: your 1 stays.').waitFor();
-    expect(await dialog.getByRole('button', { name: 'Caption 1 file' }).isDisabled()).toBe(true);
+    await soon(() => dialog.getByRole('button', { name: 'Caption 1 file' }).isDisabled()).toBe(true);
   });
 
   test('show what another client starts', async () => {

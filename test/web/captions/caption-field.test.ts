@@ -75,7 +75,7 @@ describeInBrowser("a caption's field", (site) => {
     }
     await captionOf(page, 'one.jpg').fill('a mistake');
     await page.keyboard.press('Escape');
-    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('a wagon');
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('a wagon');
     await captionOf(page, 'one.jpg').blur();
     expect(saves).toEqual([]);
 
@@ -101,9 +101,9 @@ describeInBrowser("a caption's field", (site) => {
     await page.keyboard.type(' x');
     for (const key of ['Delete', 'ArrowRight', 'Home', 'Control+a', 'Enter', 'Escape']) await page.keyboard.press(key);
     expect(await captionOf(page, 'one.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
-    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('a red wagon');
-    expect(await page.getByRole('dialog').count()).toBe(0);
-    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('a red wagon');
+    await soon(() => page.getByRole('dialog').count()).toBe(0);
+    await soon(() => page.getByRole('checkbox', { checked: true }).count()).toBe(0);
   });
 
   test('shows a caption with commas as chips, which remove and edit its tags, or as text', async () => {
@@ -125,7 +125,7 @@ describeInBrowser("a caption's field", (site) => {
     await soon(() => chips('one.jpg').count()).toBe(0);
     await page.reload();
     await shows(page, 'one.jpg', 'red wagon, dawn');
-    expect(await chips('one.jpg').count()).toBe(0);
+    await soon(() => chips('one.jpg').count()).toBe(0);
   });
 
   test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
@@ -135,7 +135,7 @@ describeInBrowser("a caption's field", (site) => {
     await line.goAway();
     await type(page, 'one.jpg', 'typed on a train');
     await page.getByRole('alert').getByText('Not saved').waitFor();
-    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('typed on a train');
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('typed on a train');
     expect(await site.api.text(id, 'one.txt')).toBe('a wagon');
     await line.mend();
     await page.getByRole('button', { name: 'Try again', exact: true }).click();
@@ -201,7 +201,7 @@ describeInBrowser("a caption's field", (site) => {
     release();
     await stores(id, 'one.txt', 'second');
     expect(bodies).toEqual(['first', 'second']);
-    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('second');
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('second');
   });
 
   test('is kept through signing out, and saved after the next sign-in', async () => {

@@ -85,7 +85,7 @@ describeInBrowser('the captions of a dataset', (site) => {
       'crlf.txtsks, one\r\ntwo\r\n',
       'html.txtsks, <b>bold</b>',
     ]);
-    expect(await preview(page).first().getByRole('insertion').textContent()).toBe('sks, ');
+    await soon(() => preview(page).first().getByRole('insertion').textContent()).toBe('sks, ');
     expect(await captionsOf(id)).toEqual(original);
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
     await page.getByText('3 captions changed.').waitFor();

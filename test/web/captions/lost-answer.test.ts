@@ -54,7 +54,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     await takeBack(page);
     await notice(page).waitFor({ state: 'detached' });
     const tried = saves();
-    expect(await fieldOf(page).inputValue()).toBe(SHOWN);
+    await soon(() => fieldOf(page).inputValue()).toBe(SHOWN);
     expect(await site.api.text(id, 'one.txt')).toBe(SAVED);
     expect(saves()).toBe(tried);
 
@@ -65,7 +65,7 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     expect(await site.api.text(id, 'one.txt')).toBe(`${MISTAKE}\r\n`);
     await takeBack(page);
     await page.locator('q').getByText(MISTAKE, { exact: true }).waitFor();
-    expect(await fieldOf(page).inputValue()).toBe(SHOWN);
+    await soon(() => fieldOf(page).inputValue()).toBe(SHOWN);
     await page.unroute(/\/captions$/);
     await page.getByRole('button', { name: 'Keep mine' }).click();
     await soon(() => site.api.text(id, 'one.txt')).toBe(SAVED);
@@ -88,6 +88,6 @@ describeInBrowser('a caption whose save has no answer', (site) => {
     await notice(page).waitFor({ state: 'detached' });
     // No draft is left, so that Escape changes nothing.
     await fieldOf(page).press('Escape');
-    expect(await fieldOf(page).inputValue()).toBe(MISTAKE);
+    await soon(() => fieldOf(page).inputValue()).toBe(MISTAKE);
   });
 });

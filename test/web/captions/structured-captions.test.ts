@@ -21,10 +21,10 @@ describeInBrowser('structured captions, and facts about sound', (site) => {
     await soon(() => site.api.text(id, 'a.json')).toBe('{\n  "a": "rail"\n}\n');
     expect(await site.api.text(id, 'a.txt')).toBe('a red wagon');
     const caption = page.getByRole('dialog').getByRole('textbox', { name: 'Caption of a.jpg' });
-    expect(await caption.inputValue()).toBe('a red wagon');
+    await soon(() => caption.inputValue()).toBe('a red wagon');
     await page.goto(`${site.server.url}/datasets/${id}?view=b.jpg`);
     await page.getByRole('dialog').getByRole('textbox', { name: 'Caption of b.jpg' }).waitFor();
-    expect(await field.count()).toBe(0);
+    await soon(() => field.count()).toBe(0);
   });
 
   test('Fit to train? names what captions have in common, and leads to them', async () => {

@@ -149,8 +149,8 @@ describeInBrowser('the tags of a dataset', (site) => {
     await tagOf(page, 'city').press('F2');
     await focusCard(page, 'one.jpg');
     await page.keyboard.press('t');
-    expect(await page.getByRole('dialog').count()).toBe(0);
-    expect(await page.getByRole('button', { name: 'Rename' }).count()).toBe(0);
+    await soon(() => page.getByRole('dialog').count()).toBe(0);
+    await soon(() => page.getByRole('button', { name: 'Rename' }).count()).toBe(0);
     expect(await namesOf(page)).toEqual(['one.jpg']);
   });
 });

@@ -32,7 +32,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await other.locator('ins').getByText('at dusk').waitFor();
     await other.locator('del').getByText('old').waitFor();
     const mine = dialog.getByLabel('Your text');
-    expect(await mine.inputValue()).toBe('an old red wagon');
+    await soon(() => mine.inputValue()).toBe('an old red wagon');
     expect(await site.api.text(id, 'one.txt')).toBe('a red wagon at dusk');
     await mine.fill('an old red wagon at dusk');
     await dialog.getByRole('button', { name: 'Save my text' }).click();
@@ -59,7 +59,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await soon(() => site.api.text(id, 'one.txt')).toBe('saved meanwhile');
     await context.setOffline(false);
     await second.getByText('Changed elsewhere').waitFor();
-    expect(await fieldOf(second).inputValue()).toBe('typed offline');
+    await soon(() => fieldOf(second).inputValue()).toBe('typed offline');
     expect(await site.api.text(id, 'one.txt')).toBe('saved meanwhile');
     await second.getByRole('button', { name: 'Keep mine' }).click();
     await soon(() => fieldOf(first).inputValue()).toBe('typed offline');
@@ -86,7 +86,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await second.unroute(isBlocked);
     await second.reload();
     await second.getByText('Changed elsewhere').waitFor();
-    expect(await fieldOf(second).inputValue()).toBe('mine');
+    await soon(() => fieldOf(second).inputValue()).toBe('mine');
     expect(await site.api.text(id, 'one.txt')).toBe('theirs');
     await second.getByRole('button', { name: 'Take theirs' }).click();
     await second.reload();
@@ -135,7 +135,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     await notice.getByRole('button', { name: 'Compare' }).click();
     const dialog = second.getByRole('dialog');
     await dialog.getByText('It was deleted elsewhere').waitFor();
-    expect(await dialog.getByLabel('Your text').inputValue()).toBe('hours of work');
+    await soon(() => dialog.getByLabel('Your text').inputValue()).toBe('hours of work');
     await dialog.getByRole('button', { name: 'Save my text' }).click();
     await notice.waitFor({ state: 'detached' });
     await soon(() => site.api.text(id, 'one.txt')).toBe('hours of work');

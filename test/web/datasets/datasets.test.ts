@@ -42,7 +42,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'empty').getByText('No files yet').waitFor();
     const picture = card(page, 'good').locator('img');
     await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
-    expect(await picture.getAttribute('src')).not.toContain(api.token);
+    await expect.poll(() => picture.getAttribute('src')).not.toContain(api.token);
 
     await page.getByRole('link', { name: 'good' }).click();
     await page.getByRole('heading', { name: 'good' }).waitFor();
@@ -92,7 +92,7 @@ describeInBrowser('the page of all datasets', (site) => {
     const create = page.getByRole('button', { name: 'Create' });
     await name.fill('taken');
     await page.getByText('A dataset named "taken" already exists').waitFor();
-    expect(await create.isDisabled()).toBe(true);
+    await expect.poll(() => create.isDisabled()).toBe(true);
     await name.fill('a/b');
     await page.getByRole('alert').getByText('contains "/"').waitFor();
     await name.fill('fresh');
@@ -119,7 +119,7 @@ describeInBrowser('the page of all datasets', (site) => {
 
     await chooseMore(page, 'Delete the dataset');
     await page.getByLabel('Type the name to confirm').fill('whol');
-    expect(await page.getByRole('button', { name: 'Delete permanently' }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole('button', { name: 'Delete permanently' }).isDisabled()).toBe(true);
     await page.keyboard.press('Enter');
     expect((await api.status(id)).status).toBe(200);
     await page.getByLabel('Type the name to confirm').fill('whole');
@@ -203,7 +203,7 @@ describeInBrowser('the page of all datasets', (site) => {
     }
     const { page } = await open('/?sort=name');
     await card(page, 'dataset 0').waitFor();
-    expect(await page.getByRole('list', { name: 'Datasets' }).locator('> li').count()).toBeLessThan(80);
+    await expect.poll(() => page.getByRole('list', { name: 'Datasets' }).locator('> li').count()).toBeLessThan(80);
     await page.keyboard.press('End');
     await card(page, `dataset ${COUNT - 1}`).waitFor();
   });

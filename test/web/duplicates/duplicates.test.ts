@@ -44,8 +44,8 @@ describeInBrowser('the review of duplicates', (site) => {
       ...{ 'large.jpg': await original(1), 'other.jpg': await original(2), 'other.txt': 'a depot' },
     });
     await position(page, 'Group 1 of 1').waitFor();
-    expect(await box(page, 'large.jpg').isChecked()).toBe(true);
-    expect(await box(page, 'small.jpg').isChecked()).toBe(false);
+    await soon(() => box(page, 'large.jpg').isChecked()).toBe(true);
+    await soon(() => box(page, 'small.jpg').isChecked()).toBe(false);
     await card(page, 'large.jpg').getByText('Suggested: the most pixels').waitFor();
     await card(page, 'small.jpg').getByText('a wagon').waitFor();
     await page.getByText('small.txt moves to large.jpg.').waitFor();
@@ -105,7 +105,7 @@ describeInBrowser('the review of duplicates', (site) => {
     await page.getByRole('button', { name: 'Keep one of each of 2 groups of exact copies' }).click();
     const dialog = page.getByRole('dialog', { name: /^Delete \d files\?$/ });
     await dialog.getByText('1 group with different captions is left for you to decide.').waitFor();
-    expect(await dialog.getByRole('listitem').count()).toBe(2);
+    await soon(() => dialog.getByRole('listitem').count()).toBe(2);
     await dialog.getByRole('button', { name: /^Delete \d files$/ }).click();
     await position(page, 'Group 1 of 1').waitFor();
     await soon(async () => (await site.api.filenames(id)).filter((name) => name.endsWith('.jpg'))).toHaveLength(4);
@@ -146,8 +146,8 @@ describeInBrowser('the review of duplicates', (site) => {
     await shared.page.getByRole('link', { name: 'Duplicates 1' }).click();
     for (const { page: each } of [reading, shared]) {
       await card(each, 'b.jpg').getByText('Looks alike').waitFor();
-      expect(await each.getByRole('checkbox').count()).toBe(0);
-      expect(await each.getByRole('button', { name: /different|Remove|Keep/ }).count()).toBe(0);
+      await soon(() => each.getByRole('checkbox').count()).toBe(0);
+      await soon(() => each.getByRole('button', { name: /different|Remove|Keep/ }).count()).toBe(0);
     }
   });
 });

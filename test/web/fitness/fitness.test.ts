@@ -55,10 +55,10 @@ describeInBrowser('the view Fit to train?', (site) => {
     await table.getByText('1024 × 1024').waitFor();
     await buckets.getByText('1 of 3 images has fewer pixels than 1024 × 1024').waitFor();
     await buckets.getByRole('button', { name: 'Show them' }).first().click();
-    expect(await listed(page, 'Images below 1024').allTextContents()).toEqual(['small.jpg300 × 300']);
+    await expect.poll(() => listed(page, 'Images below 1024').allTextContents()).toEqual(['small.jpg300 × 300']);
     await buckets.getByRole('group', { name: 'Resolution' }).getByText('512').click();
     await table.getByText('512 × 512').waitFor();
-    expect(await table.getByText('1024 × 1024').count()).toBe(0);
+    await expect.poll(() => table.getByText('1024 × 1024').count()).toBe(0);
 
     const { frames = 0 } = (await site.api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
     const clips = panel(page, 'Clips');

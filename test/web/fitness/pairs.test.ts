@@ -51,7 +51,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     const { id, control, name, page } = await openLinked(stemsTo(4), await controlsOf(['01']));
     const sends = sendsOf(page);
     await verdict(page, 'Not fit to train');
-    expect(await panel(page, 'Errors').count()).toBe(0);
+    await expect.poll(() => panel(page, 'Errors').count()).toBe(0);
     const row = rowOf(page, 'Targets without a control', '02');
     const choose = async (file: ReturnType<typeof bytesOf>) => {
       const [chooser] = await Promise.all([
@@ -79,7 +79,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await page.getByText('Drop to add to this dataset').waitFor();
     await page.dispatchEvent('body', 'drop', { dataTransfer: toTraining });
     await heading.dispatchEvent('dragover', { dataTransfer: toControl });
-    expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
+    await expect.poll(() => page.getByText('Drop to add to this dataset').count()).toBe(0);
     await heading.dispatchEvent('drop', { dataTransfer: toControl });
     await verdict(page, 'Fit to train');
     await pairs(page).getByText('Each target has its control.').waitFor();
@@ -98,7 +98,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     });
     const files = rowOf(page, 'Several files for one control', 'a').getByRole('link');
     await files.first().waitFor();
-    expect(await files.allTextContents()).toEqual(['a.png', 'a.webp']);
+    await expect.poll(() => files.allTextContents()).toEqual(['a.png', 'a.webp']);
     await rowOf(page, "Sizes of the control that don't fit", 'b').getByText('40 × 40').waitFor();
     await pairs(page).getByText('The trainer stops').first().waitFor();
     // Another aspect ratio is a warning.
@@ -128,7 +128,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     const { page } = await site.open(`/datasets/${id}/fitness`);
     await rowOf(page, 'Black masks', 'a.png').waitFor();
     await rowOf(page, 'Masks that are not grayscale', 'b.png').waitFor();
-    expect(await panel(page, 'Warnings').getByText('Black masks').count()).toBe(0);
+    await expect.poll(() => panel(page, 'Warnings').getByText('Black masks').count()).toBe(0);
     await drop(page, rowOf(page, 'Targets without a mask', 'c'), [bytesOf('white.png', await plain('white'))]);
     await verdict(page, 'Fit to train');
   });
@@ -145,7 +145,7 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await page.getByRole('button', { name: 'Dismiss a.jpg' }).click();
     await verdict(page, 'Fit as controls');
     await panel(page, 'Warnings').getByText('Captions that are not used').waitFor();
-    expect(await panel(page, 'Train').count()).toBe(0);
+    await expect.poll(() => panel(page, 'Train').count()).toBe(0);
     await panel(page, 'Used by').getByRole('link').click();
     await page.waitForURL(`**/datasets/${id}**`);
     await pairs(page).getByText('Each target has its control.').waitFor();

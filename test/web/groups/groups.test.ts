@@ -37,7 +37,7 @@ describeInBrowser('groups', (site) => {
     await page.getByText('trainyard mount grouped --into /workspace/datasets --layout kohya --digest').waitFor();
     const settings = page.getByRole('region', { name: 'Settings' });
     await soon(() => settings.textContent()).toContain('num_repeats: 10');
-    expect(await settings.textContent()).toContain('/workspace/datasets/grouped/reg/10_cat woman');
+    await soon(() => settings.textContent()).toContain('/workspace/datasets/grouped/reg/10_cat woman');
     await row.getByRole('button', { name: 'Delete the group cat woman' }).click();
     await page.getByRole('region', { name: 'Groups' }).waitFor({ state: 'detached' });
     expect(await groupsNow()).toBeUndefined();

@@ -31,8 +31,8 @@ describeInBrowser('the history', (site) => {
 
     await page.getByRole('link', { name: 'Revision 2' }).click();
     const differences = page.getByRole('list', { name: 'Differences' });
-    expect(await differences.getByRole('deletion').textContent()).toBe('red');
-    expect(await differences.getByRole('insertion').textContent()).toBe('blue');
+    await soon(() => differences.getByRole('deletion').textContent()).toBe('red');
+    await soon(() => differences.getByRole('insertion').textContent()).toBe('blue');
     expect(await focusedText(page)).toBe('Revision 2');
     await page.getByLabel('Compared with').selectOption('No files');
     await page.getByText('2 added.').waitFor();
@@ -114,10 +114,10 @@ describeInBrowser('the history', (site) => {
 
     const { number } = (await revisionsOf(id))[0]!;
     const other = await site.open(`/datasets/${id}/history`);
-    expect(await messageOf(other.page).count()).toBe(0);
+    await soon(() => messageOf(other.page).count()).toBe(0);
     await rowOf(other.page, 2).getByText('Prepended “sks”').waitFor();
     const pictures = rowOf(other.page, 2).getByRole('list', { name: 'Changed pictures' }).getByRole('listitem');
-    expect(await pictures.allTextContents()).toEqual(['one.jpg', 'three.jpg', 'two.jpg']);
+    await soon(() => pictures.allTextContents()).toEqual(['one.jpg', 'three.jpg', 'two.jpg']);
     await other.page.getByRole('button', { name: `Undo revision ${number}` }).click();
     const dialog = other.page.getByRole('dialog', { name: `Undo revision ${number}?` });
     await dialog.getByRole('button', { name: 'Undo' }).click();
@@ -147,7 +147,7 @@ describeInBrowser('the history', (site) => {
     await messageOf(page).getByRole('button', { name: 'Dismiss the message' }).click();
     await page.reload();
     await cardOf(page, 'one.jpg').waitFor();
-    expect(await messageOf(page).count()).toBe(0);
+    await soon(() => messageOf(page).count()).toBe(0);
 
     // A deletion is of the version that the user has seen.
     await boxOf(page, 'three.jpg').check();
@@ -169,13 +169,13 @@ describeInBrowser('the history', (site) => {
     for (let i = 1; i <= 53; i++) await site.api.upload(id, 'one.txt', `text ${i}`);
     const { page } = await site.open(`/datasets/${id}/history`);
     await rowOf(page, 53).waitFor();
-    expect(await rowOf(page, 3).count()).toBe(0);
+    await soon(() => rowOf(page, 3).count()).toBe(0);
     await page.getByRole('button', { name: 'Older', exact: true }).click();
     await rowOf(page, 1).waitFor();
-    expect(await page.getByRole('button', { name: 'Older', exact: true }).count()).toBe(0);
+    await soon(() => page.getByRole('button', { name: 'Older', exact: true }).count()).toBe(0);
     // A new revision appears by itself.
     await site.api.upload(id, 'one.txt', 'text 54');
     await rowOf(page, 54).waitFor();
-    expect(await page.getByRole('article').count()).toBe(54);
+    await soon(() => page.getByRole('article').count()).toBe(54);
   });
 });

@@ -38,9 +38,9 @@ describeInBrowser('the role of a dataset', (site) => {
     const { page } = await open(`/datasets/${id}`);
     await cardOf(page, 'a.jpg').waitFor();
     await page.getByText('READY', { exact: true }).waitFor();
-    expect(await page.getByRole('textbox').count()).toBe(0);
-    expect(await page.getByText('No caption').count()).toBe(0);
-    expect(await page.getByRole('link', { name: 'Train', exact: true }).count()).toBe(0);
+    await soon(() => page.getByRole('textbox').count()).toBe(0);
+    await soon(() => page.getByText('No caption').count()).toBe(0);
+    await soon(() => page.getByRole('link', { name: 'Train', exact: true }).count()).toBe(0);
     await api.upload(id, 'a.txt', 'words');
     await cardOf(page, 'a.jpg').getByText('Unused caption', { exact: true }).waitFor();
     await filterOf(page, 'Unused captions 1').click();
@@ -48,7 +48,7 @@ describeInBrowser('the role of a dataset', (site) => {
     await page.getByRole('button', { name: 'Open a.jpg' }).click();
     const viewer = page.getByRole('dialog');
     await viewer.getByText('a.txt is not used').waitFor();
-    expect(await viewer.getByRole('textbox').count()).toBe(0);
+    await soon(() => viewer.getByRole('textbox').count()).toBe(0);
     await page.goto(`${site.server.url}/datasets/${id}/train`);
     await page.getByText('A mask dataset has no such view.').waitFor();
   });
@@ -159,7 +159,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await dialog.getByLabel('Control', { exact: true }).selectOption({ label: 'depth' });
     await dialog.getByText('depth is a training dataset.').waitFor();
     await dialog.getByText('its captions (1) are not used').waitFor();
-    expect(await dialog.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
+    await soon(() => dialog.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
     await dialog.getByRole('button', { name: 'Make it a control dataset' }).click();
     await dialog.getByText('depth is a training dataset.').waitFor({ state: 'detached' });
     await dialog.getByRole('button', { name: 'Save' }).click();
@@ -221,7 +221,7 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByRole('list', { name: 'Controls and mask' }).getByRole('link', { name: 'depth' }).click();
     await chooseMore(page, 'Delete the dataset');
     await page.getByRole('dialog', { name: 'This dataset is used' }).getByText('railway').waitFor();
-    expect(await dialog.getByLabel('Type the name to confirm').count()).toBe(0);
+    await soon(() => dialog.getByLabel('Type the name to confirm').count()).toBe(0);
     expect((await api.status(control)).status).toBe(200);
   });
 });

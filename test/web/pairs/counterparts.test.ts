@@ -115,7 +115,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
 
     await viewer.getByRole('button', { name: 'Slider' }).click();
     const divider = viewer.getByRole('slider', { name: 'Divider between the target and the control' });
-    expect(await divider.getAttribute('aria-valuetext')).toBe('50 % target, 50 % control');
+    await soon(() => divider.getAttribute('aria-valuetext')).toBe('50 % target, 50 % control');
     await painted(page, 2);
     expect(await colourAt(divider.locator('..'), 0.2)).toEqual(RED);
     expect(await colourAt(divider.locator('..'), 0.8)).toEqual(BLUE);

@@ -55,7 +55,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await two.getByText('2 files share this caption').waitFor();
     await two.getByRole('img', { name: 'two.jpg and two.png have the same name before the extension' }).waitFor();
     await soon(() => isPainted(pictureOf(page, 'two.jpg, two.png'))).toBe(true);
-    expect(await two.getByRole('textbox').inputValue()).toBe('the caption two.txt');
+    await soon(() => two.getByRole('textbox').inputValue()).toBe('the caption two.txt');
 
     const later = await media.jpeg();
     const link = await site.api.link(id, 'later.jpg', later.length);
@@ -78,7 +78,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByRole('dialog').getByRole('heading', { name: HOSTILE }).waitFor();
     await page.keyboard.press('Delete');
     await page.getByRole('dialog', { name: 'Delete 2 files?' }).getByText(HOSTILE).waitFor();
-    expect(await page.locator('img[src="x"]').count()).toBe(0);
+    await soon(() => page.locator('img[src="x"]').count()).toBe(0);
     expect(dialogs).toEqual([]);
   });
 
@@ -169,9 +169,9 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByText('FAILED', { exact: true }).waitFor();
     const card = cardOf(page, 'wagon.jpg');
     await card.getByRole('img', { name: 'The bytes of wagon.jpg were changed in the store' }).waitFor();
-    expect(await card.getByRole('textbox').inputValue()).toBe('a wagon');
+    await soon(() => card.getByRole('textbox').inputValue()).toBe('a wagon');
     // It is no rejected upload, which could only be dismissed.
-    expect(await filterOf(page, 'Rejected').count()).toBe(0);
+    await soon(() => filterOf(page, 'Rejected').count()).toBe(0);
     await site.api.raw('DELETE', `/${id}/files/wagon.jpg`);
     await eventually(async () => ((await site.api.status(id)).body.damaged === undefined ? true : undefined));
     await soon(() => cardOf(page, 'wagon.jpg').count()).toBe(0);
@@ -195,7 +195,7 @@ describeInBrowser('the files of a dataset', (site) => {
     expect((await namesOf(page)).length).toBeLessThan(60);
     expect(await focusedOf(page)).toBe('Caption of 241.txt');
     await page.keyboard.type('!');
-    expect(await caption.inputValue()).toBe('the caption 241.txt and more!');
+    await soon(() => caption.inputValue()).toBe('the caption 241.txt and more!');
     await page.keyboard.press('Control+Enter');
     await soon(() => site.api.text(id, '241.txt')).toBe('the caption 241.txt and more!');
     await soon(() => focusedOf(page)).toBe('Caption of 242.txt');
@@ -232,7 +232,7 @@ describeInBrowser('the files of a dataset', (site) => {
       ).toBe(160);
       await viewer.getByRole('button', { name: 'Close' }).click();
       await page.getByText('1 of 2 selected').waitFor();
-      expect(await boxOf(page, 'b.jpg').isChecked()).toBe(true);
+      await soon(() => boxOf(page, 'b.jpg').isChecked()).toBe(true);
     });
   });
 
@@ -253,7 +253,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByRole('button', { name: 'Clear the selection' }).click();
     await page.getByRole('checkbox', { name: 'Select all' }).click();
     await page.getByText('6 of 6 selected').waitFor();
-    expect(await page.getByRole('dialog').count()).toBe(0);
+    await soon(() => page.getByRole('dialog').count()).toBe(0);
 
     await page.getByRole('button', { name: 'Clear the selection' }).click();
     await boxOf(page, 'b.jpg').click();

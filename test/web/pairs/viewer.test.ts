@@ -142,7 +142,7 @@ describeInBrowser('the viewer', (site) => {
     await viewer.getByRole('img', { name: 'Crop to 128 × 64' }).waitFor();
     await page.reload();
     await viewer.getByText('Trained on at').waitFor();
-    expect(await viewer.getByText('SHA-256').count()).toBe(0);
+    await soon(() => viewer.getByText('SHA-256').count()).toBe(0);
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).getByText('100 % at the pointer, and back').first().waitFor();
     await page.getByRole('dialog', { name: 'Keys' }).getByRole('button', { name: 'Close' }).click();
@@ -281,9 +281,9 @@ describeInBrowser('the viewer', (site) => {
     await pictureOf(page, 'b.mp4').getByText('0:01').waitFor();
     await pictureOf(page, 'a.jpg').click();
     await headingOf(page, 'a.jpg').waitFor();
-    expect(await viewerOf(page).getByLabel('Select').count()).toBe(0);
-    expect(await viewerOf(page).getByRole('button', { name: 'Delete this pair' }).count()).toBe(0);
-    expect(await viewerOf(page).getByRole('textbox').getAttribute('readonly')).not.toBe(null);
+    await soon(() => viewerOf(page).getByLabel('Select').count()).toBe(0);
+    await soon(() => viewerOf(page).getByRole('button', { name: 'Delete this pair' }).count()).toBe(0);
+    await soon(() => viewerOf(page).getByRole('textbox').getAttribute('readonly')).not.toBe(null);
     await page.keyboard.press('ArrowRight');
     await headingOf(page, 'b.mp4').waitFor();
     await soon(() =>

@@ -65,7 +65,7 @@ describeInBrowser('the steps to a training run', (site) => {
     await settings.getByText('1 image and 1 clip').waitFor();
     await train(page).getByRole('group', { name: 'Train on' }).getByText('Images', { exact: true }).click();
     await train(page).getByText('--only images').waitFor();
-    expect(await settings.textContent()).not.toContain('num_frames');
+    await expect.poll(() => settings.textContent()).not.toContain('num_frames');
     await train(page).getByText(`trainyard mount ${id} --into`).waitFor();
   });
 });

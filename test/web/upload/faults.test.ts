@@ -69,8 +69,8 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByText(message).first().waitFor();
     await dock.getByRole('button', { name: 'Show the details of uploads' }).click();
     await dock.getByRole('list', { name: 'Datasets' }).waitFor();
-    expect(await failures.count()).toBe(0);
-    expect(await dock.getByRole('button', { name: /Retry/ }).count()).toBe(0);
+    await expect.poll(() => failures.count()).toBe(0);
+    await expect.poll(() => dock.getByRole('button', { name: /Retry/ }).count()).toBe(0);
     await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
   });
 
@@ -83,7 +83,7 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('3 failed').waitFor();
     await showDetails();
     await failures.getByText('It is too large.').first().waitFor();
-    expect(await dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
+    await expect.poll(() => dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
     proxy.rule();
     const choosing = page.waitForEvent('filechooser');
     await dock.getByRole('button', { name: 'Replace b.txt' }).click();
@@ -101,12 +101,12 @@ describeInBrowser('uploads with faults', (site) => {
     await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption')]);
     const dock = dockOf(page);
     await dock.getByText('1 file uploaded').waitFor();
-    expect(await dock.getByRole('list', { name: 'Datasets' }).count()).toBe(0);
+    await expect.poll(() => dock.getByRole('list', { name: 'Datasets' }).count()).toBe(0);
     const { x, width, height } = (await dock.boundingBox())!;
     expect([width <= 360, height < 200, x > 640]).toEqual([true, true, true]);
     await dock.hover();
     await page.clock.fastForward(11_000);
-    expect(await dock.count()).toBe(1);
+    await expect.poll(() => dock.count()).toBe(1);
     await page.mouse.move(10, 10);
     await page.clock.fastForward(11_000);
     await dock.waitFor({ state: 'detached' });
@@ -117,14 +117,14 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByText('0 of 3 files uploaded').waitFor();
     await showDetails();
     await failures.first().waitFor();
-    expect(await failures.getByText('Not today.').count()).toBe(3);
+    await expect.poll(() => failures.getByText('Not today.').count()).toBe(3);
     proxy.rule();
     await dock.getByRole('button', { name: 'Retry b.txt' }).click();
     await dock.getByText('1 of 3 files uploaded').waitFor();
     expect(await site.api.filenames(id)).toEqual(['b.txt']);
     await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption of a')]);
     await failures.filter({ hasText: 'a.txt' }).waitFor({ state: 'detached' });
-    expect(await failures.count()).toBe(1);
+    await expect.poll(() => failures.count()).toBe(1);
     await dock.getByRole('button', { name: 'Retry c.txt' }).click();
     await failures.waitFor({ state: 'detached' });
     await expect.poll(() => site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);

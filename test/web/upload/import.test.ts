@@ -27,14 +27,14 @@ describeInBrowser('importing', (site) => {
     const dataTransfer = await transferOf(page, [bytesOf('from civitai.zip', zip)]);
     await page.dispatchEvent('body', 'drop', { dataTransfer });
     const dialog = page.getByRole('dialog', { name: 'New dataset' });
-    expect(await dialog.getByLabel('Name').inputValue()).toBe('from civitai');
+    await expect.poll(() => dialog.getByLabel('Name').inputValue()).toBe('from civitai');
     await dialog.getByText('2 captions from from civitai/red wagons/10_wagon/metadata.csv').waitFor();
     await dialog.getByText('10 repeats, kept as the group “wagon”').waitFor();
     await dialog.getByText("2 files can't be uploaded").waitFor();
     await dialog.getByText('Its path leads out of the archive.').waitFor();
     await dialog.getByText('There is no image or clip of this name.').waitFor();
     await dialog.getByText('1 hidden system file skipped.').waitFor();
-    expect(await dialog.getByLabel('Captions').inputValue()).toBe('text');
+    await expect.poll(() => dialog.getByLabel('Captions').inputValue()).toBe('text');
     await dialog.getByLabel('Captions').selectOption('short');
     await expect.poll(() => dialog.getByLabel('Captions').inputValue()).toBe('short');
     expect(sends).toEqual([]);

@@ -36,11 +36,11 @@ describeInBrowser('an interrupted upload', (site) => {
   test('says so after a reload, and goes on with what is missing when the files are chosen again', async () => {
     const { id, page, panel } = await sendingPage();
     await dockOf(page).getByRole('heading', { name: '1 of 4 files' }).waitFor();
-    expect(await panel.count()).toBe(0);
+    await expect.poll(() => panel.count()).toBe(0);
     // Another tab does not report it while files are received.
     const other = await site.open(`/datasets/${id}/fitness`);
     await other.page.getByText('Waiting for 3 files').first().waitFor();
-    expect(await other.page.getByRole('region', { name: /Interrupted upload|Warnings/ }).count()).toBe(0);
+    await expect.poll(() => other.page.getByRole('region', { name: /Interrupted upload|Warnings/ }).count()).toBe(0);
     page.on('dialog', (dialog) => void dialog.accept());
     await page.reload();
     await panel.getByText('Interrupted: 3 files were announced and not sent.').waitFor();
@@ -54,7 +54,7 @@ describeInBrowser('an interrupted upload', (site) => {
       .setInputFiles(await twoPairs());
     await dockOf(page).getByText('3 files uploaded').waitFor();
     expect(sends).toHaveLength(3);
-    expect(await panel.count()).toBe(0);
+    await expect.poll(() => panel.count()).toBe(0);
     expect(await site.api.filenames(id)).toHaveLength(4);
   });
 
@@ -78,7 +78,7 @@ describeInBrowser('an interrupted upload', (site) => {
       const { page } = await site.open(`/datasets/${id}/fitness`, { at: server, token: api.token });
       await page.getByText('Interrupted: 2 files were announced and not sent.').waitFor();
       await page.getByText('An upload was interrupted.').waitFor();
-      expect(await page.getByRole('region', { name: 'Warnings' }).count()).toBe(0);
+      await expect.poll(() => page.getByRole('region', { name: 'Warnings' }).count()).toBe(0);
       await page.getByRole('button', { name: 'Withdraw 2 files' }).click();
       await page.getByRole('region', { name: 'Warnings' }).getByText('a.txt belongs to no image or video').waitFor();
     } finally {

@@ -106,7 +106,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await make.click();
     await eventually(() => (proxy.seen.filter(isLinking).length > before ? true : undefined));
     await page.keyboard.press('Escape');
-    expect(await dialogOf(page).getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
+    await expect.poll(() => dialogOf(page).getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
     goOn();
     await dockOf(page).getByText('3 files uploaded').waitFor();
     await ready(idIn(page));
@@ -122,12 +122,12 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     );
     const alert = dialogOf(page).getByRole('alert').filter({ hasText: 'there is no control_1/' });
     await alert.getByText('Rename control_2/ to control_1/, or add control_1/.').waitFor();
-    expect(await create.isDisabled()).toBe(true);
+    await expect.poll(() => create.isDisabled()).toBe(true);
     await dialogOf(page).getByRole('button', { name: 'Cancel' }).click();
     const twice = { control: await controlsOf(['b']), control_1: await controlsOf(['c']) };
     await pick(page, await folderOfPairs({ target: await targetsOf(['a']), ...twice }, 'odd'));
     await dialogOf(page).getByText('control/ and control_1/ are both control 1.').waitFor();
-    expect(await create.isDisabled()).toBe(true);
+    await expect.poll(() => create.isDisabled()).toBe(true);
     expect(sends).toEqual([]);
     await dialogOf(page).getByRole('button', { name: 'Upload as one dataset' }).click();
     await page.getByRole('button', { name: 'Create and upload 4 files' }).click();

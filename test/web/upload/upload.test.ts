@@ -23,7 +23,7 @@ describeInBrowser('adding files', (site) => {
     await page.dispatchEvent('body', 'dragover', { dataTransfer });
     await page.getByText('Drop to add to this dataset').waitFor();
     await page.dispatchEvent('body', 'drop', { dataTransfer });
-    expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
+    await expect.poll(() => page.getByText('Drop to add to this dataset').count()).toBe(0);
     await dock.getByText(/[23] files uploaded/).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.txt']);
     expect(sends).toHaveLength(3);

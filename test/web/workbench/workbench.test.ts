@@ -38,7 +38,7 @@ describeInBrowser('the workbench', (site) => {
     await page.reload();
     await soon(() => fields.count()).toBe(2);
     await soon(widthOf).toBeGreaterThan(600);
-    expect(await page.getByRole('radio', { name: 'L', exact: true }).isChecked()).toBe(true);
+    await soon(() => page.getByRole('radio', { name: 'L', exact: true }).isChecked()).toBe(true);
   });
 
   test('sorts pairs, finds them by keys, and is left by keys', async () => {
@@ -88,10 +88,10 @@ describeInBrowser('the workbench', (site) => {
     const id = await site.api.newDataset('nothing yet');
     const { page } = await site.open(`/datasets/${id}`);
     await page.getByText('No files yet').waitFor();
-    expect(await page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
+    await soon(() => page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
     await page.getByRole('link', { name: 'All datasets' }).click();
     await page.getByRole('link', { name: 'nothing yet' }).waitFor();
-    expect(await page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
+    await soon(() => page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
   });
 
   test('shows one pair in the inspector, and what can be done with several', async () => {
@@ -164,7 +164,7 @@ describeInBrowser('captions that are written one after another', (site) => {
     await soon(() => textsOf(id)).toEqual(['a.txt a wagon\n', 'b.txt a signal', 'd.txt a bridge', 'e.txt a depot']);
     await filterOf(page, 'No caption 1').click();
     await soon(() => namesOf(page)).toEqual(['c.jpg']);
-    expect(await page.getByRole('dialog').count()).toBe(0);
+    await soon(() => page.getByRole('dialog').count()).toBe(0);
   });
 
   test('are reached forwards, backwards and by the next that is missing, and left by Escape', async () => {
@@ -186,7 +186,7 @@ describeInBrowser('captions that are written one after another', (site) => {
     await expectCaret(page, 'Caption of b.jpg', 'a signal');
     await page.keyboard.type(', a mistake');
     await page.keyboard.press('Escape');
-    expect(await page.getByLabel('Caption of b.jpg').inputValue()).toBe('a signal');
+    await soon(() => page.getByLabel('Caption of b.jpg').inputValue()).toBe('a signal');
     await page.keyboard.press('Escape');
     await soon(() => focusedOf(page)).toBe('Open b.jpg');
   });
@@ -241,7 +241,7 @@ describeInBrowser('captions that are written one after another', (site) => {
     await page.keyboard.press('ArrowUp');
     await page.keyboard.press('Enter');
     await expectCaret(page, 'Caption of d.jpg', 'dusk, snow');
-    expect(await offered.count()).toBe(0);
+    await soon(() => offered.count()).toBe(0);
     await page.keyboard.type(', wag');
     await page.getByRole('option', { name: 'red wagon' }).click();
     await expectCaret(page, 'Caption of d.jpg', 'dusk, snow, red wagon');
