@@ -7,7 +7,7 @@ type Files = Record<string, Buffer | string>;
 /** Creates a dataset with this role and these files, and returns its id. */
 export async function datasetWith(api: Api, files: Files, { role, name }: { role?: Role; name?: string } = {}) {
   const { body } = await api.json<{ id: string }>('POST', '', { name, role });
-  for (const [filename, bytes] of Object.entries(files)) await api.upload(body.id, filename, bytes);
+  await Promise.all(Object.entries(files).map(([filename, bytes]) => api.upload(body.id, filename, bytes)));
   return body.id;
 }
 

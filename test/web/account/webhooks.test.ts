@@ -64,7 +64,9 @@ describeInBrowser('webhooks on the page Account', (site) => {
     expect(await webhooks()).toEqual([]);
   });
 
-  test('show their last deliveries: of which dataset, how they ended and when, and send them again', async () => {
+  test('show their last deliveries: of which dataset, how they ended and when, and send them again', {
+    tags: ['long'],
+  }, async () => {
     const failing = await startReceiver();
     failing.answer = (response) => response.writeHead(500).end();
     try {

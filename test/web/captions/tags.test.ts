@@ -69,10 +69,6 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByRole('button', { name: 'Remove from 2 captions' }).click();
     await stores(id, 'one.txt', '');
     expect(await site.api.text(id, 'two.txt')).toBe('dusk');
-    // A sequence that ends with the key is another one.
-    await page.keyboard.press('g');
-    await page.keyboard.press('t');
-    await page.waitForURL(/\/train$/);
   });
 
   test('that are pinned to keys are toggled on the focused pair and on a selection', { tags: ['long'] }, async () => {

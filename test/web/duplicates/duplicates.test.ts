@@ -93,7 +93,7 @@ describeInBrowser('the review of duplicates', (site) => {
 });
 
 describeInBrowser('a thumbnail', (site) => {
-  test('has a picture before it is loaded', async () => {
+  test('has a picture before it is loaded', { tags: ['long'] }, async () => {
     const id = await datasetWith(site.api, { 'a.jpg': await original(1), 'a.txt': 'a wagon' });
     await soon(async () => (await site.api.status(id)).body.files[0]?.thumbhash).toBeTruthy();
     const { page } = await site.open('/');

@@ -57,6 +57,7 @@ describeInBrowser('changes to files', (site) => {
     await page.getByText('5 of 10 selected').waitFor();
     await page.keyboard.press('Shift+ArrowRight');
     await page.getByText('6 of 10 selected').waitFor();
+    await page.keyboard.press('Shift+ArrowLeft');
     await page.keyboard.press('Control+a');
     await page.getByText('10 of 10 selected').waitFor();
     await page.keyboard.press('Escape');

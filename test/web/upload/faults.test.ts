@@ -65,7 +65,9 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByRole('button', { name: 'Replace broken.jpg' }).waitFor();
   });
 
-  test('the card of uploads opens by a click alone, covers a corner at most, and leaves after ten seconds', async () => {
+  test('the card of uploads opens by a click alone, covers a corner at most, and leaves after ten seconds', {
+    tags: ['long'],
+  }, async () => {
     const id = await site.api.newDataset();
     const { page, context } = await site.open(`/datasets/${id}`);
     await page.getByRole('button', { name: 'Add', exact: true }).waitFor();

@@ -89,7 +89,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     expect(names.filter((name) => name.startsWith('viaducts'))).toEqual([]);
   });
 
-  test('says what is wrong with its sub-folders, and can be uploaded as one dataset', async () => {
+  test('says what is wrong with its sub-folders, and can be uploaded as one dataset', { tags: ['long'] }, async () => {
     const { page } = await site.open();
     const sends = sendsOf(page);
     const create = dialogOf(page).getByRole('button', { name: /^Create/ });

@@ -58,7 +58,9 @@ describeInBrowser('a file with another extension', (site) => {
     expect([status, files.map(({ filename }) => filename), damaged]).toEqual(['READY', ['a.png', 'a.txt'], undefined]);
   });
 
-  test('that is rejected leaves the old entry, with its explanation, and the page says why', async () => {
+  test('that is rejected leaves the old entry, with its explanation, and the page says why', {
+    tags: ['long'],
+  }, async () => {
     const { page } = await withRejected(site.server);
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
     await dockOf(page).getByText('1 rejected:').waitFor();
