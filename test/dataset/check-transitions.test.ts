@@ -129,12 +129,6 @@ describe('a file that is received and not checked completely', () => {
     expect(shapeOf(withdrawUploads([stored('old', 1), ...group], CLIP))).toEqual(['old stored']);
   });
 
-  test('stays if a later upload is rejected', () => {
-    expect(shapeOf(reject([...group, pending('later', 30)], holder('later'), rejectedAt(40)))).toEqual([
-      'new received',
-    ]);
-  });
-
   test('the order of upload decides, not the order in which the checks end', () => {
     const both = [received('first', 10), received('second', 20)];
     const secondFirst = acceptReceived(both, 'second', storedAt(30))!;
@@ -174,11 +168,6 @@ describe('a recheck of a stored file', () => {
     const damaged = recordRecheck(group, 'old', { ok: false, problem: PROBLEM })!;
     expect(recordRecheck(damaged, 'old', { ok: false, problem: PROBLEM })).toBeUndefined();
     expect(recordRecheck(group, 'another', { ok: false, problem: PROBLEM })).toBeUndefined();
-  });
-
-  test('records new facts and warnings', () => {
-    const found = { ...intact, facts: { kind: 'video', format: 'mp4', frames: 7 } } as const;
-    expect(recordRecheck(group, 'old', found)?.[0]?.upload).toEqual({ ...storedAt(1), facts: found.facts });
   });
 });
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { countsInRole, countsOfStem } from '../../src/dataset/counts.js';
+import { countsOfStem } from '../../src/dataset/counts.js';
 import type { StoredFile } from '../../src/dataset/dataset.js';
 import { allFindings, findingsOf } from '../../src/dataset/findings.js';
-import { type FileKind, MEDIA, mediaTypeOf } from '../../src/dataset/media.js';
+import { type FileKind, mediaTypeOf } from '../../src/dataset/media.js';
 
 const findingsOfNames = (role: 'training' | 'control' | 'mask', ...filenames: string[]) => {
   const files = filenames.map((filename) => ({ filename, kind: mediaTypeOf(filename)!.kind }));
@@ -19,23 +19,11 @@ describe('the findings of a control or mask dataset', () => {
     expect(findingsOfNames('training', 'a.jpg')).toEqual([expect.stringMatching(/^MISSING_CAPTION/)]);
   });
 
-  test('ten unused captions are named, the others counted', () => {
-    const captions = Array.from({ length: 1012 }, (_, i) => `${i}.txt`);
-    const [finding, ...others] = findingsOfNames('mask', 'a.png', ...captions);
-    expect([finding, others]).toEqual([expect.stringMatching(/: 0\.txt, .*, 9\.txt and 1,002 more\.$/), []]);
-  });
-
   test('the trainer takes one of two images with one stem', () => {
     expect(findingsOfNames('control', 'a.jpg', 'a.png', 'b.jpg')).toEqual([
       'SHARED_STEM a.jpg and a.png have the same name before the extension, and the trainer takes one of them. Delete or rename the others.',
     ]);
     expect(findingsOfNames('control', 'a.JPG', 'a.jpg')).toContainEqual(expect.stringMatching(/^NAME_COLLISION/));
-  });
-
-  test('images that the trainer reads are needed', () => {
-    expect(findingsOfNames('control', 'a.txt')).toContainEqual(expect.stringMatching(/^NO_MEDIA/));
-    expect(findingsOfNames('mask', 'a.gif')).toEqual([expect.stringMatching(/^NO_TRAINABLE_MEDIA/)]);
-    expect(findingsOfNames('control', 'a.jpg', 'b.mp4')).toEqual([]);
   });
 
   test('a clip is no mask', () => {
@@ -55,22 +43,6 @@ describe('the findings of a control or mask dataset', () => {
       expect.stringMatching(/^UNUSED_CAPTION/),
     ]);
     expect(findingsOfNames('control', 'a.mp4')).toEqual([]);
-  });
-
-  // `countsInRole` subtracts the clips of a mask dataset.
-  test('the trainer reads clips of all types', () => {
-    const clips = Object.entries(MEDIA).filter(([, { kind }]) => kind === 'video');
-    expect(clips.filter(([, { trainable }]) => !trainable)).toEqual([]);
-    const upload = { state: 'stored', sizeBytes: 1 } as StoredFile['upload'];
-    const counts = countsOfStem(
-      clips.map(([extension]) => ({
-        ...{ id: extension, datasetId: 'd', filename: `a${extension}`, createdAt: 1 },
-        ...{ kind: 'video', upload },
-      })),
-    );
-    expect(counts).toMatchObject({ videos: clips.length, trainable: clips.length });
-    expect(countsInRole(counts, 'mask').trainable).toBe(0);
-    expect(countsInRole(counts, 'control').trainable).toBe(clips.length);
   });
 });
 
@@ -123,19 +95,6 @@ describe('sound', () => {
     ]);
     expect(soundFindings(clip('a.mp4', true), clip('b.mp4', true))).toEqual([]);
     expect(soundFindings(clip('a.mp4', false), clip('b.mp4'))).toEqual([]);
-  });
-
-  test('of a stored clip is known by its facts; other roles need none', () => {
-    const stored = (filename: string, hasAudio: boolean): StoredFile => ({
-      ...{ id: filename, datasetId: 'd', filename, kind: 'video', createdAt: 0 },
-      upload: {
-        ...{ state: 'stored', sizeBytes: 1, sha256: '', contentType: 'video/mp4', warnings: [], blobVersion: null },
-        ...{ facts: { kind: 'video', format: 'mp4', hasAudio }, finalizedAt: 0 },
-      },
-    });
-    const files = [stored('a.mp4', true), stored('b.mp4', false)];
-    const codes = (role: 'training' | 'control') => findingsOf(files, 0, role).warnings.map(({ code }) => code);
-    expect([codes('training'), codes('control')]).toEqual([['MIXED_SOUND'], []]);
   });
 });
 

@@ -295,18 +295,6 @@ describe('the transitions', () => {
     expect(model.counts.images).toBe(1);
   });
 
-  test('a new link replaces the old one, which can no longer be finalized', () => {
-    const model = new Model();
-    const [oldLink, newLink] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
-    model.change('a.jpg', (group) => reserve(group, oldLink));
-    model.change('a.jpg', (group) =>
-      acquireLease(group, oldLink.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
-    );
-    model.change('a.jpg', (group) => reserve(group, newLink));
-    expect(model.change('a.jpg', (group) => finalize(group, holderOf(oldLink), storedUpload(model, 1)))).toBe(false);
-    expect(model.files.map((file) => file.id)).toEqual([newLink.id]);
-  });
-
   test('a holder whose lease expired and was acquired by another can change nothing', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
@@ -334,17 +322,5 @@ describe('the transitions', () => {
     expect(
       model.change('a.jpg', (group) => finalize(group, { id: link.id, token: 'other' }, storedUpload(model, 1))),
     ).toBe(true);
-  });
-
-  test('releasing the lease leaves a link pending and removes a direct upload', () => {
-    const model = new Model();
-    const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => reserve(group, link));
-    const direct = reserveDirect(model, 'a.txt');
-    const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
-    model.change('a.jpg', (group) => acquireLease(group, link.id, lease));
-    expect(model.change('a.jpg', (group) => releaseLease(group, holderOf(link)))).toBe(true);
-    expect(model.change('a.txt', (group) => releaseLease(group, holderOf(direct)))).toBe(true);
-    expect(model.files).toEqual([link]);
   });
 });

@@ -60,18 +60,6 @@ class Recorder {
 const namesOf = (works: readonly Work[]) => works.map(({ key }) => key).join('');
 
 describe('a queue of slots', () => {
-  test('serves keys round robin, each in the order of its work', async () => {
-    const recorder = new Recorder(new FairQueue(1));
-    const works = [...'xaaaabbc'].map((key) => recorder.add(key));
-    for (let ended = 0; ended < works.length; ended++) {
-      await settled();
-      expect(recorder.granted).toHaveLength(ended + 1);
-      recorder.end(recorder.granted[ended]!);
-    }
-    expect(namesOf(recorder.granted)).toBe('xabcabaa');
-    expect(recorder.granted.filter(({ key }) => key === 'a')).toEqual(works.slice(1, 5));
-  });
-
   test('gives all to one key while no other waits, and then at most half', async () => {
     const recorder = new Recorder(new FairQueue(4));
     for (const key of 'aaaaaa') recorder.add(key);
@@ -91,26 +79,6 @@ describe('a queue of slots', () => {
     expect(recorder.heldBy('a')).toBe(2);
     await expect(recorder.queue.acquire('b', { units: 3 })).rejects.toThrow(RangeError);
   });
-
-  test('lets work of a higher priority go first, also of another key', async () => {
-    const recorder = new Recorder(new FairQueue(1));
-    recorder.add('a');
-    recorder.add('b');
-    recorder.add('a', { priority: 1 });
-    recorder.add('a', { priority: 1 });
-    for (let ended = 0; ended < 4; ended++) {
-      await settled();
-      recorder.end(recorder.granted[ended]!);
-    }
-    expect(recorder.granted.map(({ key, priority }) => `${key}${priority}`)).toEqual(['a0', 'a1', 'a1', 'b0']);
-  });
-
-  test('runs work, and releases its units if it fails', async () => {
-    const queue = new FairQueue(1);
-    await expect(queue.run('a', () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-    expect(await queue.run('b', async () => queue.held)).toBe(1);
-    expect(queue.held).toBe(0);
-  });
 });
 
 describe('a queue of bytes', () => {
@@ -126,16 +94,6 @@ describe('a queue of bytes', () => {
     recorder.end(first);
     await settled();
     expect(namesOf(recorder.granted)).toBe('abc');
-  });
-
-  test('takes back a part of the units, none of them twice', async () => {
-    const queue = new FairQueue(100);
-    const release = await queue.acquire('a', { units: 80 });
-    release(30);
-    expect(queue.held).toBe(50);
-    release(70);
-    release();
-    expect(queue.held).toBe(0);
   });
 });
 

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { answerIn, errorOutcome, errorWords } from '../../../src/dataset/captioning/answers.js';
 import { cleanCaption, withTrigger } from '../../../src/dataset/captioning/clean.js';
 import { promptOf } from '../../../src/dataset/captioning/prompts.js';
-import { isRefusal } from '../../../src/dataset/captioning/refusals.js';
 import { type Dialect, type Mode, REPLIES } from '../../harness/dialect-server.js';
 
 const DIALECTS: readonly Dialect[] = ['vllm', 'llama.cpp', 'lm-studio', 'ollama'];
@@ -87,10 +86,6 @@ test.each<[string, string]>([
   expect(JSON.stringify(answer)).not.toMatch(/\\u|object Object/);
 });
 
-test('a byte order mark is no part of an answer', () => {
-  expect(answerIn(`\ufeff${JSON.stringify({ message: { content: TEXT } })}`)).toEqual({ text: TEXT });
-});
-
 test('a trigger is put in front of a text that lacks it', () => {
   expect(withTrigger('a girl', 'p3nny')).toBe('p3nny, a girl');
   expect(withTrigger('P3nny sits', 'p3nny')).toBe('P3nny sits');
@@ -105,11 +100,4 @@ test('a prompt has its variables, and the words to leave out', () => {
   const sentence = { ...values, caption: 'A long sentence of many words, with one comma.' };
   expect(promptOf('[{tags}]', sentence, ['text', 'people'])).toBe('[]\n\nDo not mention: text, people.');
   expect(promptOf('{caption}', { ...values, caption: '{trigger} $1' }, [])).toBe('{trigger} $1');
-});
-
-test('a refusal is known by its first words', () => {
-  expect(isRefusal('I\u2019m sorry, but I can\u2019t help.')).toBe(true);
-  expect(isRefusal('As an AI, I have no eyes.')).toBe(true);
-  expect(isRefusal('a sign that says "I can\'t"')).toBe(false);
-  expect(isRefusal('As an airplane lands')).toBe(false);
 });

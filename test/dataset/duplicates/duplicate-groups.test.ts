@@ -189,15 +189,4 @@ describe('the placeholder', () => {
     const hash = await thumbhashOf(image.composite([{ input: square, left: 0, top: 0 }]).png());
     expect(thumbHashToAverageRGBA(hash)).toMatchObject({ r: 0, g: expect.closeTo(1, 1), a: expect.closeTo(0.5, 1) });
   });
-
-  test('exists for a picture of one pixel, and for a very long one', async () => {
-    for (const [width, height] of [
-      [1, 1],
-      [2000, 1],
-      [1, 2000],
-    ] as const) {
-      const image = sharp({ create: { width, height, channels: 3, background: '#123456' } });
-      expect((await thumbhashOf(image.png())).length).toBeGreaterThan(5);
-    }
-  });
 });

@@ -24,15 +24,6 @@ test('revisions of several datasets that were the latest at one time are found, 
   ]);
 });
 
-test('what a revision was before its last change is left out', () => {
-  const target = [revision(2, 30, 60), revision(1, 10)];
-  const control = [revision(2, 40), revision(1, 20)];
-  expect(numbersTogether(target, control)).toEqual([
-    [2, 2],
-    [1, 1],
-  ]);
-});
-
 test('they are found in any histories, and each set only once', () => {
   const anyHistory = fc.array(fc.tuple(fc.nat(5), fc.nat(5)), { maxLength: 6 }).map((steps) => {
     let at = 0;

@@ -32,17 +32,6 @@ describe('the difference of a change', () => {
     });
   });
 
-  test('is empty for a replacement by the same bytes', () => {
-    const [from, to] = [stored('a.txt', '1'), stored('a.txt', '1')];
-    expect(storedDifference([from], [to])).toEqual({
-      added: [],
-      removed: [],
-      changed: [],
-      identical: [{ from, to }],
-      judgedAgain: [],
-    });
-  });
-
   test('is that a check found it damaged, for a new state of the same file, and nothing for uploads that are not stored', () => {
     const file = stored('a.txt', '1');
     const marked = { ...file, upload: { ...file.upload, problem: {} as never } };
@@ -56,10 +45,6 @@ describe('the difference of a change', () => {
 
 describe('the revision of a change', () => {
   const begun = (author: Author, now = 0) => historyAfter({ latest: 4, open: null }, { author, past: [], now });
-
-  test('is the next one if none is open', () => {
-    expect(begun(laptop).latest).toBe(5);
-  });
 
   test('is the open one for ten minutes from its start, for changes of the same token and kind', () => {
     const history = begun(laptop);

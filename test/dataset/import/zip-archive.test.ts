@@ -41,10 +41,6 @@ describe('openZip', () => {
     expect(await textOf(second!)).toBe('red');
   });
 
-  test('takes backslashes for slashes, as zips of Windows have them', async () => {
-    expect(await contentsOf(zipOf([{ name: 'wagons\\a.txt', bytes: 'red' }]))).toEqual({ 'wagons/a.txt': 'red' });
-  });
-
   test.each([
     ['../../etc/a.jpg', 'Its path leads out of the archive.'],
     ['..\\a.jpg', 'Its path leads out of the archive.'],
@@ -85,16 +81,6 @@ describe('openZip', () => {
     const [bomb] = await open(zipOf([{ name: 'a.txt', bytes: Buffer.alloc(60_000_000), size: 100 }]));
     await expect(bomb!.unpackTo(sink)).rejects.toThrow('the archive is damaged there');
     expect(bytes).toBeLessThan(1_000_000);
-  });
-
-  test('closes the sink also where an entry does not begin', async () => {
-    const bytes = zipOf([{ name: 'a.jpg', bytes: PIXELS }]);
-    bytes[0] = 0;
-    const [entry] = await open(bytes);
-    const reasons: unknown[] = [];
-    const sink = new WritableStream<Uint8Array>({ abort: (error) => void reasons.push(error) });
-    await expect(entry!.unpackTo(sink)).rejects.toThrow('the archive is damaged there (it does not begin');
-    expect(reasons).toMatchObject([{ message: expect.stringContaining('does not begin') }]);
   });
 
   test('does not unpack what is packed more than images and clips are', async () => {
@@ -176,7 +162,6 @@ zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 const hasZip = spawnSync('zip', ['-v']).status === 0;
-const hasJar = spawnSync('jar', ['--version']).status === 0;
 
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -195,15 +180,6 @@ test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
   expect(await open(readFileSync(join(cwd, 'many.zip')))).toHaveLength(70_000);
   expect(await open(readFileSync(join(cwd, 'empty.zip')))).toEqual([]);
   expect(await contentsOf(readFileSync(join(cwd, 'lzma.zip')))).toEqual({ 'a.txt': expect.stringMatching(/\(14\)/) });
-});
-
-test.skipIf(!hasJar)('reads what the jar of Java writes, with sizes behind the bytes', async () => {
-  const cwd = await temporary();
-  const script = 'mkdir w && printf red > w/é.txt && jar cf w.zip -C . w';
-  expect(spawnSync('sh', ['-c', script], { cwd, env: { ...process.env, LC_ALL: 'C.UTF-8' } })).toMatchObject({
-    status: 0,
-  });
-  expect(await contentsOf(readFileSync(join(cwd, 'w.zip')))).toMatchObject({ 'w/é.txt': 'red' });
 });
 
 test.skipIf(!hasZip)('reads what Info-ZIP writes to a pipe, and says what its links and passwords are', async () => {

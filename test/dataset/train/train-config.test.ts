@@ -178,13 +178,6 @@ describe('a job for ai-toolkit', () => {
     expect(promptsOf(IMAGES)).toEqual(['a red wagon', 'a wagon, in rain']);
     expect(promptsOf(dataset([image('1.jpg')], { captions: undefined }))).toEqual(['r4il']);
   });
-
-  test('says that a trigger word has no effect on cached captions', () => {
-    const { text } = aiToolkitJob([CLIPS], job);
-    expect(text).toContain('write "r4il" into the captions');
-    expect(parseYaml(text).config.process[0].trigger_word).toBeUndefined();
-    expect(aiToolkitJob([CLIPS], { name: 'rail' }).text).not.toContain('trigger word');
-  });
 });
 
 describe('advice about these very datasets', () => {
@@ -241,12 +234,6 @@ describe('advice about these very datasets', () => {
     // With the comment of the other way taken away, the list has both.
     const both = parseYaml(text.replace(/^( +)# (- folder_path| {2}\w+:)/gm, '$1$2')).datasets;
     expect(both[1]).toEqual({ ...entry, num_frames: undefined, resolution: [512, 768, 1024] });
-  });
-
-  test('diffusion-pipe: an animated image', () => {
-    const animated = { ...image('a.webp'), warnings: [{ code: 'ANIMATED_IMAGE' }] };
-    expect(advice('diffusion-pipe', dataset([animated]))).toContain('stops the run: a.webp');
-    expect(advice('diffusion-pipe', IMAGES)).not.toContain('animated');
   });
 
   test('diffusion-pipe: files without a caption file are trained on, where there are any', () => {
@@ -379,19 +366,7 @@ describe('advice about these very datasets', () => {
     ]);
   });
 
-  test('groups without repeats are one flat folder', () => {
-    const plain = { name: 'rail', root: '/data', files: [{ ...image('1.jpg'), group: 'a' }] };
-    expect(trainingDatasetsOf({ ...plain, groups: [{ name: 'a', repeats: 1, is_reg: false }] })).toHaveLength(1);
-    expect(trainingDatasetsOf({ ...plain, files: [], groups: [{ name: 'a', repeats: 2, is_reg: false }] })).toEqual([]);
-  });
-
   test('kohya has nothing to train on in clips', () => {
     expect(() => trainConfigOf('kohya', [CLIPS])).toThrow('For clips, use musubi.');
-  });
-
-  test('of a dataset mounted with --only, just that kind counts', () => {
-    const only = dataset([image('1.jpg'), clip('3.mp4', 81)], { only: 'images' });
-    expect([only.images.length, only.clips.length]).toEqual([1, 0]);
-    expect(parseYaml(trainConfigOf('ai-toolkit', [only]).text).datasets[0]).not.toHaveProperty('num_frames');
   });
 });

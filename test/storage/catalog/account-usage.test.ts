@@ -134,34 +134,6 @@ onEach(catalogs, (open) => {
       expect(await accounts.usage(accountId)).toMatchObject({ datasets: 3, files: 5, bytes: 5 });
     });
 
-    test('of one dataset hold for changes at once, and count two uploads of one name as one file', async () => {
-      const { accountId, database } = await open();
-      const accountLimits = { ...NO_LIMITS, datasetFiles: 5 };
-      const instances = [0, 1].map(() => new Catalog(database, { blobGrace: 0, accountLimits }));
-      const key = { accountId, id: newId() };
-      await instances[0]!.createDataset({ ...key, name: key.id, createdAt: 1 });
-      const reserveOne = (catalog: Catalog, filename: string, isDirect: boolean) => {
-        const file = pending(key.id, filename, isDirect ? null : 1);
-        if (isDirect) return catalog.reserveDirect({ accountId, file });
-        return catalog.change(change(key.id, filename), (group) => reserve(group, file));
-      };
-      await upload(instances[0]!, key, '0.txt', 1);
-      await reserveOne(instances[0]!, '0.txt', true);
-      await reserveOne(instances[1]!, '0.txt', true);
-      const work = Array.from({ length: 9 }, (_, i) => reserveOne(instances[i % 2]!, `${i}.txt`, i % 3 !== 0));
-      const settled = await Promise.allSettled(work);
-      const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
-      expect(errors).toHaveLength(4);
-      for (const error of errors) {
-        expect(error).toMatchObject({
-          code: 'quota_exceeded',
-          message: expect.stringMatching(/has 5 files, and one more would exceed .* \(--max-dataset-files\)/),
-        });
-      }
-      const names = (await instances[0]!.files(key.id)).map(({ filename }) => filename);
-      expect(new Set(names).size).toBe(5);
-    });
-
     test('count bytes once they are known; a replacement counts only what it adds', async () => {
       const { accounts, accountId, database } = await open();
       const accountLimits = { ...NO_LIMITS, files: 2, bytes: 100 };

@@ -76,16 +76,6 @@ onCatalogs((open) => {
     expect((await accounts.tokens('yard')).filter(({ kind }) => kind === 'code')).toEqual([]);
   });
 
-  test('a wrong code waits for no writer', async () => {
-    const { accounts, openAnother } = await openAccounts();
-    const { database: writer } = await openAnother();
-    await writer.transact({ isDurable: false }, async ({ send }) => {
-      await send([writer.query.updateTable('token').set({ last_used_at: NOW })]);
-      const wrong = `tyc_${'x'.repeat(43)}`;
-      expect(await accounts.startSessionWithCode(wrong, { now: NOW, name: null })).toBeUndefined();
-    });
-  });
-
   test('a token has at most 50 sessions, and a further one ends the oldest', async () => {
     const { accounts, make, start } = await openAccounts();
     const [{ id }, other] = [await make(), await make()];
@@ -151,19 +141,6 @@ onCatalogs((open) => {
     expect(await accounts.grantOf(session.secret)).toBeUndefined();
     expect(await accounts.grantOf(kept.token)).toMatchObject({ tokenId: kept.id });
     expect(await accounts.hasAccounts()).toBe(true);
-  });
-
-  test('a token whose maker ended long ago ends with the one that made that', async () => {
-    const { accounts, database, make } = await openAccounts();
-    const first = await make();
-    const second = await make({ parentId: first.id });
-    const third = await make({ parentId: second.id });
-    await accounts.revokeToken(second.id, NOW);
-    await pruneTokens(database, { now: LATER });
-    await accounts.revokeToken(first.id, LATER, { withMade: true });
-    expect(await accounts.grantOf(third.token)).toBeUndefined();
-    for (let run = 0; run < 3; run++) await pruneTokens(database, { now: LATER + ENDED_TOKEN_LIFETIME });
-    expect(await accounts.tokens('yard')).toEqual([]);
   });
 
   test('of more than a thousand that ended, the newest are kept, and all that have not ended', async () => {

@@ -1,10 +1,8 @@
-import { installationSetting } from '../../../src/storage/catalog/open-catalog.js';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   acceptReceived,
-  acquireLease,
   finalize,
   receive,
   recordRecheck,
@@ -220,23 +218,6 @@ onEach(catalogs, (open) => {
     expect(await reads).toEqual([]);
   });
 
-  test('finds uploads whose lease has expired', async () => {
-    const { catalog, datasetId } = await openDataset();
-    const file = pending(datasetId, 'a.jpg');
-    const idle: PendingFile = {
-      ...pending(datasetId, 'b.jpg'),
-      upload: { ...file.upload, via: 'link', leaseUntil: null, leaseToken: null },
-    };
-    await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, file));
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, idle));
-    expect(await catalog.expiredLeases(899)).toEqual([]);
-    expect((await catalog.expiredLeases(900)).map(({ id }) => id)).toEqual([file.id]);
-    await catalog.change(at(datasetId, 'b.jpg'), (group) =>
-      acquireLease(group, idle.id, { now: 50, until: 70, token: 'me' }),
-    );
-    expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
-  });
-
   test('enqueues the check of a received file once, and a change that is cancelled none', async () => {
     const { catalog, accountId, database, datasetId } = await openDataset();
     const jobs = new Jobs(database);
@@ -310,27 +291,5 @@ onEach(catalogs, (open) => {
       }),
       { numRuns: 12, seed: 1 },
     );
-  });
-
-  test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {
-    const { catalog, accountId, datasetId } = await openDataset();
-    let calls = 0;
-    const stop = catalog.changes.onAnyChange((id) => {
-      if (id === datasetId) calls++;
-    });
-    await upload(catalog, datasetId, 'a.txt');
-    expect(calls).toBe(2);
-    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-    expect(calls).toBe(3);
-    stop();
-    const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
-    await upload(catalog, id, 'a.txt');
-    expect(calls).toBe(3);
-  });
-
-  test('a setting is created once', async () => {
-    const { database } = await open();
-    expect(await installationSetting(database.query, 'key', () => 'first')).toBe('first');
-    expect(await installationSetting(database.query, 'key', () => 'second')).toBe('first');
   });
 });

@@ -85,13 +85,6 @@ onCatalogs((open) => {
     expect(await hashed()).toEqual([]);
   });
 
-  test('of a file that was removed while it was hashed, nothing is recorded', async () => {
-    const { change, record, hashed } = await openImages('a');
-    await change('a.jpg', (group) => remove(group, 'a.jpg'), 2);
-    await record('a');
-    expect(await hashed()).toEqual([]);
-  });
-
   test('a decision is of its dataset, can be forgotten, and ends with the dataset', async () => {
     const { accountId, catalog } = await openImages('a', 'b');
     const decision = { decision: 'x', sha256s: ['aa', 'bb'] };

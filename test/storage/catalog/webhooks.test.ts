@@ -1,13 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { copyCatalog } from '../../../src/storage/catalog/copy-catalog.js';
 import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
-import { whyNoPostgres } from '../../harness/available.js';
-import { catalogs, onCatalogs } from '../../harness/backends.js';
-import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
+import { onCatalogs } from '../../harness/backends.js';
 import { temporaryFolder } from '../../harness/server.js';
 
 const HOOK = { url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null } as const;
@@ -85,17 +83,6 @@ onCatalogs((open) => {
     }
   });
 
-  test('a process that stalled while it sent a delivery does not change what another has recorded', async () => {
-    const { webhooks, add, next } = await openWebhook();
-    await add('a1', 'a', 10);
-    await add('a2', 'a', 20);
-    const inFlight = await next();
-    await webhooks.recordAttempt(inFlight, DELIVERED);
-    const recorded = await webhooks.deliveries('hook');
-    await webhooks.recordAttempt(inFlight, retryAt(70));
-    expect(await webhooks.deliveries('hook')).toEqual(recorded);
-  });
-
   test.each([
     ['failed for good', { at: 50, answer: 410, error: 'gone', nextAt: null }],
     ['failed', retryAt(100)],
@@ -129,44 +116,5 @@ onCatalogs((open) => {
     await copyCatalog(database, copy, { find: undefined, signal: new AbortController().signal });
     expect(await new Webhooks(copy).deliveries('hook')).toEqual(await webhooks.deliveries('hook'));
     expect(await jobsOf(copy)).toEqual(await jobsOf(database));
-  });
-});
-
-describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () => {
-  const openTwo = async (...hooks: readonly string[]) => {
-    const opened = await catalogs.find(({ name }) => name === 'Postgres')!.open();
-    const { accountId, catalog, database, openAnother } = opened;
-    const { database: beside } = await openAnother();
-    await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
-    const webhooks = new Webhooks(database);
-    for (const id of hooks) {
-      await webhooks.add({ ...HOOK, id, accountId, events: ['dataset.ready'] }, 2);
-    }
-    const announceOn = (on: Database, id: string) =>
-      announce(
-        on,
-        { accountId, id: 'a' },
-        {
-          ...{ before: null, after: 'READY d' },
-          event: { ...eventOf('', 'a', 20), idFor: (webhookId) => `${id} ${webhookId}` },
-        },
-      );
-    return { accountId, database, beside, webhooks, announceOn };
-  };
-
-  test('a webhook that is deleted while an event is recorded is no error', async () => {
-    const { accountId, database, beside, webhooks, announceOn } = await openTwo('hook', 'other');
-    const paused = pausedBeforeCommit(database, /webhook_delivery/);
-    const recording = announceOn(paused.database, 'm');
-    await paused.reached;
-    const removal = new Webhooks(beside).remove({ accountId, id: 'hook' });
-    await untilLockWait(database, removal);
-    paused.resume();
-    await recording;
-    expect(await removal).toBe(true);
-    expect([await webhooks.deliveries('hook'), await webhooks.deliveries('other')]).toMatchObject([
-      [],
-      [{ datasetId: 'a' }],
-    ]);
   });
 });

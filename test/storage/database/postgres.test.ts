@@ -1,15 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
-import { storedTotals } from '../../../src/storage/catalog/copy-catalog.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { inSnapshot } from '../../../src/storage/catalog/statements.js';
 import { databaseError } from '../../../src/storage/database/database.js';
-import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
@@ -68,20 +62,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(losers.map(({ reason }) => reason.code)).toEqual(Array(9).fill('name_taken'));
   });
 
-  test('a dataset is deleted together with uploads that are reserved at the same time', async () => {
-    const url = await databaseForTest();
-    const [one, two] = [await open(url), await open(url)];
-    const dataset = await newDataset(one);
-    const files = Array.from({ length: 40 }, (_, i) => pendingFile(dataset.id, `${i}.txt`, 1000));
-    const changes = files.map((file) => reserveFile(one, file));
-    expect(await two.catalog.deleteDataset(dataset, 10)).toBe(true);
-    const done = await Promise.all(changes);
-    const kept = files.filter((_, i) => done[i] !== undefined).map((file) => `${dataset.id}/${file.id}`);
-    expect((await two.catalog.trash.due(1000)).sort()).toEqual(kept.sort());
-    const [counted] = await onDatabase(url, 'select count(*)::int as files from file');
-    expect(counted?.rows).toEqual([{ files: 0 }]);
-  });
-
   test('a transaction that fails because of a deadlock is retried', async () => {
     const url = await databaseForTest();
     const opened = await open(url);
@@ -132,30 +112,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     await reserveFile(remote, pendingFile(dataset.id, 'd.txt', 1000));
     await eventually(() => calls >= 3 || undefined);
     expect(calls).toBe(3);
-  });
-
-  test('a message that another program sends on the channel, or another version, names no files', async () => {
-    const url = await databaseForTest();
-    const { catalog } = await open(url);
-    const received: (readonly string[] | undefined)[] = [];
-    catalog.changes.onAnyChange((id, filenames) => {
-      if (id === 'd') received.push(filenames);
-    });
-    const send = (payload: string) => onDatabase(url, `select pg_notify('trainyard', '${payload}')`);
-    const named = (name: string) => `{"sender":"another","datasetId":"d","filenames":["${name}"]}`;
-    await eventually(async () => {
-      await send(named('a.txt'));
-      return received.some((names) => names?.[0] === 'a.txt') || undefined;
-    });
-    // Messages arrive in order: none of the ones above comes after this one.
-    await send(named('last.txt'));
-    await eventually(() => received.some((names) => names?.[0] === 'last.txt') || undefined);
-    received.length = 0;
-    for (const names of ['', ',"filenames":{"a":1}', ',"filenames":[1]']) await send(`{"datasetId":"d"${names}}`);
-    for (const payload of ['dataset d', 'null', '[', '{}', '']) await send(payload);
-    await send(named('b.txt'));
-    await eventually(() => received.some((names) => names?.[0] === 'b.txt') || undefined);
-    expect(received).toEqual([undefined, undefined, undefined, ['b.txt']]);
   });
 
   test('all processes use the time of the database, even if their own clocks are wrong', async () => {
@@ -253,64 +209,3 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect(await listed).toEqual(['listed', 503]);
   });
 });
-
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a poll is answered within 15 s by a database that is slow',
-  { tags: ['long'] },
-  async () => {
-    const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const server = await startServer({}, { env: { DATABASE_URL: url } });
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const id = await api.newDataset('slow');
-    // Each round trip is fast enough; those of a request together, and of a new connection, are not.
-    proxy.slowDown(3000);
-    proxy.breakAll();
-    const headers = { authorization: `Bearer ${api.token}` };
-    const poll = (query: string) =>
-      fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status${query}`, {
-        headers,
-        signal: AbortSignal.timeout(15_000),
-      });
-    const answers = await Promise.all(['', '?wait=0.1', '', '?wait=0.1'].map(poll));
-    for (const { status, headers } of answers) {
-      expect([200, 503]).toContain(status);
-      if (status === 503) expect(headers.get('retry-after')).toMatch(/^\d+$/);
-    }
-  },
-);
-
-test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so that the process ends', async () => {
-  const url = await databaseForTest();
-  const module = new URL('../../../src/storage/catalog/open-catalog.ts', import.meta.url).href;
-  const source = `const { openCatalog } = await import(${JSON.stringify(module)});
-    const opened = await openCatalog({ databaseUrl: ${JSON.stringify(url)}, dataFolder: '', blobGrace: 0 });
-    await opened.catalog.ping();
-    await opened.close();`;
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: 'inherit' });
-  expect(await once(child, 'exit')).toEqual([0, null]);
-});
-
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a snapshot and the totals of a catalog may take longer than requests to Postgres',
-  async () => {
-    const url = await databaseForTest();
-    const database = await openPostgres(url, { readMs: 200, transactionMs: 200 });
-    const blocking = await openPostgres(url);
-    onTestFinished(() => Promise.all([database.close(), blocking.close()]).then(() => {}));
-    const count = database.query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
-    const work = await blocking.transact({ isDurable: false }, async ({ send }) => {
-      await send([{ compile: () => sql`lock table file`.compile(blocking.query) }]);
-      const long = Promise.allSettled([inSnapshot(database, (run) => run(count)), storedTotals(database)]);
-      // The deadlines of these end after those that the others would have.
-      const requests = [database.transact({ isDurable: true }, ({ commit }) => commit([count])), count.execute()];
-      const refused = { status: 'rejected', reason: { code: 'unavailable' } };
-      expect(await Promise.allSettled(requests)).toMatchObject([refused, refused]);
-      return { long };
-    });
-    expect(await work.long).toEqual([
-      { status: 'fulfilled', value: [{ files: 0 }] },
-      { status: 'fulfilled', value: { files: 0, bytes: 0 } },
-    ]);
-  },
-);

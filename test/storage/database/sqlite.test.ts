@@ -7,8 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
-import { errorResponse } from '../../../src/server/errors.js';
-import { type Database, databaseError, isUniqueViolation } from '../../../src/storage/database/database.js';
+import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { raw } from '../../harness/query-plans.js';
 import { temporaryFolder } from '../../harness/server.js';
@@ -67,19 +66,6 @@ test('transactions that wait share commits of 32, first in, first out', async ()
   expect(commitsIn(path) - before).toBe(2);
 });
 
-test('transactions that need not be durable join a durable one', async () => {
-  const { path, database, holdLock, releaseLock } = await setUp();
-  await add(database, 'first');
-  const before = commitsIn(path);
-  holdLock();
-  const adding = names(9).map((name, i) => add(database, name, { isDurable: i === 5 }));
-  releaseLock();
-  await Promise.all(adding);
-  expect(await stored(database)).toHaveLength(10);
-  // The first one may have begun before the durable one arrived.
-  expect(commitsIn(path) - before).toBeLessThanOrEqual(2);
-});
-
 test('a transaction whose statement or work fails is rolled back alone', async () => {
   const { path, database, holdLock, releaseLock } = await setUp();
   await add(database, '001');
@@ -130,24 +116,6 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   expect(await stored(database)).toEqual(['later']);
 });
 
-test('a write waits ten seconds for another process, and then is answered with 503, as are those behind it', {
-  tags: ['long'],
-}, async () => {
-  const { database, holdLock, releaseLock } = await setUp();
-  holdLock();
-  const outcomes = await Promise.allSettled(names(3).map((name) => add(database, name)));
-  for (const outcome of outcomes) {
-    const { code, message } = databaseError((outcome as PromiseRejectedResult).reason)!;
-    expect(errorResponse(code, message)).toMatchObject({
-      status: 503,
-      body: { error_message: 'The catalog does not answer right now. Try again.' },
-    });
-  }
-  releaseLock();
-  await add(database, 'later');
-  expect(await stored(database)).toEqual(['later']);
-});
-
 test('reads see what is committed, and all that was acknowledged, and wait for no writer', async () => {
   const { database, holdLock, releaseLock } = await setUp();
   await database.transact({ isDurable: true }, async ({ send, commit }) => {
@@ -170,24 +138,6 @@ test('reads see what is committed, and all that was acknowledged, and wait for n
   releaseLock();
   await adding;
   expect(await stored(database)).toContain('waits');
-});
-
-test('statements of many texts, and rows of many types', async () => {
-  const { database } = await setUp();
-  for (let round = 0; round < 2; round++) {
-    const numbers = Array.from({ length: 450 }, (_, i) => i);
-    const read = (i: number) =>
-      database.read([raw(`select ${i} as "n ""${i}""", ? as text, null as none`, [`a\0"${i}"é😀`])]);
-    const found = await Promise.all(numbers.map(read));
-    expect(found).toEqual(numbers.map((i) => [[{ [`n "${i}"`]: i, text: `a\u0001"${i}"é😀`, none: null }]]));
-  }
-  const { rows } = await database.query
-    .insertInto('setting')
-    .values({ name: 'new', value: 'new' })
-    .returning(['value', 'name'])
-    .execute()
-    .then((returned) => ({ rows: returned }));
-  expect(rows).toEqual([{ value: 'new', name: 'new' }]);
 });
 
 test('a thread that ends fails what is in flight, and all that follows, with `unavailable`', async () => {

@@ -4,9 +4,8 @@ import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Timeouts } from '../../../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
-import { startProxy } from '../../../harness/proxy.js';
 import { newBucket } from '../../../harness/s3.js';
-import { discardServer, eventually, NO_HISTORY, startServer } from '../../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../../harness/server.js';
 import { type TcpLink, tcpLinkTo } from '../../../harness/tcp-link.js';
 
 const MIB = 1024 * 1024;
@@ -76,27 +75,6 @@ onS3(() => {
     await areRejected(calls());
   });
 
-  test('a stop does not wait for background work that a silent store holds up', { tags: ['long'] }, async () => {
-    const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
-    onTestFinished(() => proxy.close());
-    const env = { BLOBS_URL: newBucket().url({ endpoint: proxy.url }) };
-    const settings = { ...NO_HISTORY, 'blob-grace-seconds': 0, 'lease-seconds': 2, 'stop-seconds': 1 };
-    const server = await startServer(settings, { env });
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const id = await api.newDataset();
-    await api.upload(id, 'a.txt', 'a dog');
-    await api.link(id, 'b.txt', 5);
-    const silent = new Set<string>();
-    proxy.rule(({ method, path }) => {
-      silent.add(`${method} ${/list-type|delete/.exec(path)}`);
-      return new Promise(() => {});
-    });
-    expect((await api.request('DELETE', `/${id}/files/a.txt`)).status).toBe(200);
-    await eventually(() => (silent.has('GET list-type') && silent.has('POST delete')) || undefined);
-    expect(await server.stop()).toBe(0);
-  });
-
   test('the status is answered from what is known while the store is silent', async () => {
     const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
     const env = { BLOBS_URL: newBucket().url({ endpoint: link.url }) };
@@ -148,19 +126,6 @@ onS3(() => {
     const { version } = await staged.commit();
     const { ETag } = await bucket.client.send(new GetObjectCommand(bucket.target('d/a')));
     expect(ETag).toBe(`"${version}"`);
-  });
-
-  test('a slow reader is waited for', { tags: ['long'] }, async () => {
-    const { blobs } = await openAfar();
-    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
-    const reader = (await blobs.read('d/a'))!;
-    const chunks = reader.iterator();
-    await chunks.next();
-    const since = performance.now();
-    await eventually(() => performance.now() - since > 2 * timeouts.idleMs || undefined);
-    let rest = 0;
-    for await (const chunk of chunks) rest += chunk.length;
-    expect(rest).toBeGreaterThan(10 * MIB);
   });
 
   /** The message of a server that does not start. */

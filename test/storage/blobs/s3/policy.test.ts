@@ -148,12 +148,6 @@ onS3(() => {
       await expectUnsigned(isCopyDenied, 'x-amz-copy-source');
       await expectUnsigned(denies('acl'), 'x-amz-acl');
     });
-
-    test.each(['grant-read', 'grant-write', 'grant-read-acp', 'grant-write-acp', 'grant-full-control'])(
-      'with a policy in which x-amz-%s is not denied',
-      { tags: ['long'] },
-      (header) => expectUnsigned(denies(header), 'x-amz-acl'),
-    );
   });
 
   test('links are presigned with the whole policy', async () => {

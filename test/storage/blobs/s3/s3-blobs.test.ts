@@ -5,7 +5,6 @@ import { expect, onTestFinished, test } from 'vitest';
 import { BlobChanged, type BlobStore } from '../../../../src/storage/blobs/blobs.js';
 import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
 import { type Fault, startProxy } from '../../../harness/proxy.js';
-import { eventually } from '../../../harness/server.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -148,30 +147,6 @@ onS3(() => {
     await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     await expect(blobs.fetch('d/a', { limit, version, signal })).rejects.toBeInstanceOf(BlobChanged);
     expect(await buffer((await blobs.read('d/a'))!)).toEqual(other);
-  });
-
-  test('slow uploads of an account use half of the spool, and those of others don’t wait', async () => {
-    const { blobs } = await openS3({ spoolBytes: 4 * MIB });
-    // Their clients send one byte, and then nothing.
-    const slow = Array.from({ length: 4 }, () => new Readable({ read() {} }));
-    for (const body of slow) body.push('x');
-    const inFlight = () => slow.filter(({ readableDidRead }) => readableDidRead).length;
-    const abort = new AbortController();
-    const staging = slow.map((body, i) =>
-      blobs.stage(body, { key: `d/slow-${i}`, limit, atMostBytes: MIB, accountId: 'ada', signal: abort.signal }),
-    );
-    const settled = Promise.allSettled(staging);
-    onTestFinished(async () => {
-      abort.abort();
-      await settled;
-    });
-    await eventually(() => inFlight() >= 2 || undefined);
-    const options = { limit, atMostBytes: 2 * MIB, accountId: 'bob', signal };
-    const body = Readable.from([Buffer.alloc(2 * MIB)], { objectMode: false });
-    await (await blobs.stage(body, { key: 'd/b', ...options })).commit();
-    const fetched = await blobs.fetch('d/b', { ...options, limit: { bytes: 2 * MIB, message: '' } });
-    await fetched!.discard();
-    expect([fetched!.sizeBytes, inFlight()]).toEqual([2 * MIB, 2]);
   });
 
   test('a file larger than half of the spool is rejected before it is read', async () => {

@@ -2,7 +2,6 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { MeasuredBlob } from '../../../../src/storage/blobs/blobs.js';
 import { Spool } from '../../../../src/storage/blobs/s3/spool.js';
 import { lockFolder } from '../../../../src/storage/folder-lock.js';
 import { temporaryFolder } from '../../../harness/server.js';
@@ -63,31 +62,6 @@ test('a closed spool leaves no folder', async () => {
   await spool.receive(Readable.from([bytesOf(10)]), options(10));
   await spool.close();
   expect(await foldersIn()).toEqual([]);
-});
-
-test('a body is not read until the spool has space, which it releases at the end', async () => {
-  // An account may use half.
-  const spool = await openSpool(200);
-  const other = await spool.receive(Readable.from([bytesOf(100)]), options(100, 'b'));
-  const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
-  const { body, isRead } = watched(50);
-  const second = spool.receive(body, options(50, 'c'));
-  // The spool has space for this one, but it waits behind the other.
-  const third = watched(40);
-  const last = spool.receive(third.body, options(40, 'd'));
-  expect([isRead(), third.isRead()]).toEqual([false, false]);
-  await first.discard();
-  const files: MeasuredBlob[] = await Promise.all([second, last]);
-  expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual([50, 40]);
-  for (const file of [...files, other]) await file.discard();
-  await (await spool.receive(Readable.from([bytesOf(100)]), options(100))).discard();
-});
-
-test('a file that is smaller than announced occupies only its own size', async () => {
-  const spool = await openSpool(200);
-  const small = await spool.receive(Readable.from([bytesOf(1)]), options(100));
-  const next = await spool.receive(Readable.from([bytesOf(99)]), options(99));
-  await Promise.all([small.discard(), next.discard()]);
 });
 
 test('a body that fails while it waits for space rejects only its own upload', async () => {

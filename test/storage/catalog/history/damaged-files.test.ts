@@ -2,12 +2,10 @@ import { expect, test } from 'vitest';
 import { recordRecheck, store } from '../../../../src/dataset/upload-transitions.js';
 import type { Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { ownManifestAt, revisionViews } from '../../../../src/service/history.js';
-import { judgePastFiles } from '../../../../src/storage/catalog/file-changes.js';
 import { fileWithBlob } from '../../../../src/storage/catalog/verification.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
 import { imageNamed, LOST } from '../../../harness/stored-image.js';
-import { planOf } from '../../../harness/query-plans.js';
 
 /* The copies of a file in the history have the blob of the file: what is known of its bytes holds for all of them. */
 
@@ -83,11 +81,5 @@ onCatalogs((open) => {
     expect([await listed(), await read()]).toEqual(Array(2).fill([false, false, true, false, true]));
     await catalog.recordBytes(file, undefined, 101);
     expect(await read()).toEqual([true, true, true, true, true]);
-  });
-
-  test('the copies of a file are found by its id', async () => {
-    const { database } = await open();
-    const [update] = judgePastFiles(database.query, [{ id: 'a', upload: { problem: LOST } }]);
-    expect(await planOf(database, update!.compile())).toMatch(/past_file_key|autoindex_past_file_1/);
   });
 });

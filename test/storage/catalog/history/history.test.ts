@@ -240,20 +240,6 @@ onCatalogs((open) => {
       await new Retention(database, { ...keeping(1e9), maxBytes: 0 }).run(700);
       expect(await numbersOf(subject)).toEqual([1, 6]);
     });
-
-    test('ends where its signal fires, and goes on in the next run', async () => {
-      const { subject, database } = await newSubject();
-      for (const number of upTo(4)) await subject.put({ 'a.txt': number }, number);
-      const stopping = new AbortController();
-      const watched: Database = {
-        ...database,
-        transact: (options, work) => database.transact(options, work).finally(() => stopping.abort()),
-      };
-      await new Retention(watched, keeping(0)).run(LATER, stopping.signal);
-      expect(await subject.revisions()).toHaveLength(3);
-      await new Retention(database, keeping(0)).run(LATER);
-      expect([(await subject.past()).length, (await trashIn(database)).length]).toEqual([0, 3]);
-    });
   });
 
   const step = fc.record({
