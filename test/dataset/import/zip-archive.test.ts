@@ -155,13 +155,10 @@ with zipfile.ZipFile('plain.zip', 'w') as z: z.writestr('wagons/e.txt', 'red ' *
 plain = open('plain.zip', 'rb').read()
 open('cp437.zip', 'wb').write(plain.replace(b'/e.', b'/\\x82.'))
 open('prepended.zip', 'wb').write(b'#!/bin/sh\\n' * 99 + plain.replace(b'/e.', b'/\\x82.'))
-with zipfile.ZipFile('many.zip', 'w') as z:
-    for i in range(70000): z.writestr(f'{i}.txt', 'x')
 with zipfile.ZipFile('lzma.zip', 'w', zipfile.ZIP_LZMA) as z: z.writestr('a.txt', 'red ' * 100)
 zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
-const hasZip = spawnSync('zip', ['-v']).status === 0;
 
 async function temporary(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -177,21 +174,6 @@ test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
       'wagons/é.txt': 'red '.repeat(100),
     });
   }
-  expect(await open(readFileSync(join(cwd, 'many.zip')))).toHaveLength(70_000);
   expect(await open(readFileSync(join(cwd, 'empty.zip')))).toEqual([]);
   expect(await contentsOf(readFileSync(join(cwd, 'lzma.zip')))).toEqual({ 'a.txt': expect.stringMatching(/\(14\)/) });
-});
-
-test.skipIf(!hasZip)('reads what Info-ZIP writes to a pipe, and says what its links and passwords are', async () => {
-  const cwd = await temporary();
-  const script =
-    'mkdir w && printf red > w/a.txt && ln -s /etc/passwd w/l.txt && zip -qry - w > plain.zip && zip -qrP secret locked.zip w/a.txt';
-  expect(spawnSync('sh', ['-c', script], { cwd })).toMatchObject({ status: 0 });
-  expect(await contentsOf(readFileSync(join(cwd, 'plain.zip')))).toEqual({
-    'w/a.txt': 'red',
-    'w/l.txt': 'It is a link and not a file.',
-  });
-  expect(await contentsOf(readFileSync(join(cwd, 'locked.zip')))).toEqual({
-    'w/a.txt': expect.stringMatching(/encrypted/),
-  });
 });

@@ -31,17 +31,15 @@ function asWindows1252(text: string): string {
 }
 
 describe('a garbled caption', () => {
-  test.each(HONEST)('is not %s', async (text) => {
-    expect(await judgement(text)).toEqual([]);
-  });
-
-  test.each(HONEST)('is what UTF-8 becomes when it is read as Windows-1252 once or twice: %s', async (text) => {
-    const [once] = await judgement(asWindows1252(text));
-    // A lone letter becomes two that can be meant.
-    if ([...text].length > 1) expect(once).toMatch(/^GARBLED_CAPTION/);
-    const [twice] = await judgement(asWindows1252(asWindows1252(`a ${text}`)));
-    expect(twice).toMatch(/^GARBLED_CAPTION/);
-  });
+  test.each(HONEST)(
+    'is what UTF-8 becomes when it is read as Windows-1252 once or twice, and not before: %s',
+    async (text) => {
+      expect(await judgement(text)).toEqual([]);
+      // A lone letter becomes two that can be meant.
+      if ([...text].length > 1) expect((await judgement(asWindows1252(text)))[0]).toMatch(/^GARBLED_CAPTION/);
+      expect((await judgement(asWindows1252(asWindows1252(`a ${text}`))))[0]).toMatch(/^GARBLED_CAPTION/);
+    },
+  );
 
   test('is shown with its first words', async () => {
     expect(await judgement(asWindows1252('a red wagon in front of a café, overcast sky, and it’s raining'))).toEqual([

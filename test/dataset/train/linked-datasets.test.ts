@@ -85,12 +85,6 @@ describe('other trainers', () => {
     expect(textOf('musubi', one)).toContain('musubi has no masks');
     const several = textOf('musubi', target({ control_1: BOTH, control_2: BOTH }));
     expect(several).toContain('this is control 1 alone. For all 2,');
-    const clips = target({ control_1: [clip('1.mp4')] }, [clip('1.mp4')]);
-    expect(tomlOf('musubi', clips).datasets[0]).toMatchObject({
-      video_directory: '/data/rail',
-      control_directory: '/data/rail-1',
-    });
-    expect(textOf('musubi', clips)).toContain('an image is not found');
   });
 
   test('diffusion-pipe: one control and a mask, which must have the size of its image', () => {

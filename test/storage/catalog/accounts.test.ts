@@ -1,13 +1,7 @@
-import { sql } from 'kysely';
-import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
-import { openPostgres } from '../../../src/storage/database/postgres.js';
 import type { Schema } from '../../../src/storage/database/schema.js';
-import { whyNoPostgres } from '../../harness/available.js';
 import { onCatalogs } from '../../harness/backends.js';
-import { databaseForTest } from '../../harness/postgres.js';
-import { eventually } from '../../harness/server.js';
 
 const MINUTE = 60_000_000;
 const DAY = 1440 * MINUTE;
@@ -142,53 +136,4 @@ onCatalogs((open) => {
     expect(await accounts.grantOf(kept.token)).toMatchObject({ tokenId: kept.id });
     expect(await accounts.hasAccounts()).toBe(true);
   });
-
-  test('of more than a thousand that ended, the newest are kept, and all that have not ended', async () => {
-    const { accounts, database, ids, make, addLike } = await openAccounts();
-    const [valid, other] = [await make(), await accounts.createToken('other', NOW)];
-    await accounts.revokeToken(other.id, NOW);
-    await addLike(valid.id, MAX_TOKENS + 700, (i) => ({ revoked_at: NOW + i }));
-    await pruneTokens(database, { now: NOW + DAY });
-    const left = await ids();
-    expect(left).toEqual(expect.arrayContaining([valid.id, other.id, 't700', `t${MAX_TOKENS + 699}`]));
-    // The token that `open` made is there too.
-    expect([left.length, left.includes('t699')]).toEqual([MAX_TOKENS + 3, false]);
-  });
 });
-
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a token that is made while the maker of its maker is revoked with all that it made, does not survive',
-  async () => {
-    const url = await databaseForTest();
-    const [making, revoking] = [await openPostgres(url), await openPostgres(url)];
-    const blocking = new pg.Client({ connectionString: url });
-    await blocking.connect();
-    onTestFinished(async () => {
-      await blocking.end();
-      await Promise.all([making.close(), revoking.close()]);
-    });
-    const accounts = new Accounts(making);
-    const first = await accounts.createToken('yard', NOW);
-    const maker = await accounts.createToken('yard', NOW, { parentId: first.id });
-
-    await blocking.query('begin');
-    await blocking.query('select id from account for update');
-    const made = accounts.createToken('yard', NOW, { parentId: maker.id });
-    const waiting = async () => {
-      const { rows } = await sql<{ count: number }>`
-        select count(*) as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-      `.execute(making.query);
-      return rows[0]?.count;
-    };
-    await eventually(async () => ((await waiting()) === 1 ? true : undefined));
-    const revoked = new Accounts(revoking).revokeToken(first.id, NOW, { withMade: true });
-    await eventually(async () => ((await waiting()) === 2 ? true : undefined));
-    await blocking.query('rollback');
-
-    await revoked;
-    const late = await made.catch(() => undefined);
-    for (const secret of [first.token, maker.token, late?.token ?? '']) {
-      expect(await accounts.grantOf(secret)).toBeUndefined();
-    }
-  },
-);

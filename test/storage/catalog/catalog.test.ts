@@ -1,20 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  acceptReceived,
-  finalize,
-  receive,
-  recordRecheck,
-  reject,
-  rejectReceived,
-  releaseLease,
-  remove,
-  reserve,
-  type StemGroup,
-  store,
-} from '../../../src/dataset/upload-transitions.js';
-import { usageOf } from '../../../src/dataset/counts.js';
+import { finalize, remove, reserve, store } from '../../../src/dataset/upload-transitions.js';
 import { countsOf } from '../../harness/counts-of.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
@@ -23,7 +9,6 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { recountUsage } from '../../harness/recount-usage.js';
 
 let ids = 0;
 const newId = () => `id-${++ids}`;
@@ -88,19 +73,8 @@ onEach(catalogs, (open) => {
 
   test('pages return every stored file once, and no other file', async () => {
     const { catalog, datasetId } = await openDataset();
-    const names = [
-      'a.jpg',
-      'A.jpg',
-      'a.txt',
-      'a 1.jpg',
-      'é.jpg',
-      'e.jpg',
-      'z.mp4',
-      '猫.txt',
-      '🚂.jpg',
-      '_.png',
-      '"\'.txt',
-    ];
+    const names = [...'aAézeè猫🚂_'].map((stem) => `${stem}.jpg`);
+    names.push('a.txt', 'a 1.jpg', 'z.mp4', `"'.txt`);
     for (const name of names) await upload(catalog, datasetId, name);
     await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pending(datasetId, 'b.jpg')));
     const rejected = pending(datasetId, 'c.jpg');
@@ -121,7 +95,7 @@ onEach(catalogs, (open) => {
     };
     const inOrder = await walk(100);
     expect(inOrder.toSorted()).toEqual(names.toSorted());
-    for (const limit of [1, 3, 11]) expect(await walk(limit)).toEqual(inOrder);
+    for (const limit of [1, 3, names.length]) expect(await walk(limit)).toEqual(inOrder);
     for (const kind of ['image', 'video', 'caption'] as const) {
       expect(await walk(2, kind)).toEqual(inOrder.filter((name) => mediaTypeOf(name)?.kind === kind));
     }
@@ -202,7 +176,7 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, datasetId } = await openDataset();
     let isOver = false;
     const uploads = Array.from({ length: 4 }, async (_, i) => {
-      for (let turn = 0; turn < 25; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
+      for (let turn = 0; turn < 10; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
     });
     const reads = (async () => {
       const wrong: unknown[] = [];
@@ -236,60 +210,5 @@ onEach(catalogs, (open) => {
     expect(await claim('check-file', 1_000_000_050)).toMatchObject({ key: file.id, generation: 0 });
     // Cleanup ends pending uploads only: the bytes of a received file must stay.
     expect(await catalog.expiredLeases(800)).toEqual([]);
-  });
-
-  test('the counts of a dataset, and the totals of its account, equal a recount after any sequence of changes', async () => {
-    const { catalog, accounts, accountId, database } = await openDataset();
-    const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
-    const step = fc.record({
-      filename,
-      pick: fc.nat(9),
-      action: fc.constantFrom(
-        ...['link', 'direct', 'direct', 'store', 'store', 'reject', 'release', 'remove'],
-        ...['receive', 'accept', 'reject received', 'damaged'],
-      ),
-    });
-    let datasets = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
-        const name = `history-${++datasets}`;
-        const { id } = await catalog.createDataset({ id: newId(), accountId, name, createdAt: 1 });
-        let now = 10;
-        for (const { filename, pick, action } of steps) {
-          now++;
-          const fresh = pending(id, filename);
-          const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
-          const holder = leased((chosen ?? fresh) as PendingFile);
-          const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
-          const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
-            link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
-            store: (group) => finalize(group, holder, { ...stored(pick), finalizedAt: now }),
-            reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
-            release: (group) => releaseLease(group, holder),
-            receive: (group) => receive(group, holder, received(pick, now)),
-            accept: (group) => acceptReceived(group, holder.id, { ...stored(pick), finalizedAt: now }),
-            'reject received': (group) =>
-              rejectReceived(group, holder.id, { state: 'rejected', problem, finalizedAt: now }),
-            damaged: (group) => recordRecheck(group, holder.id, { ok: false, problem }),
-            remove: (group) => remove(group, filename),
-          };
-          const transition = transitions[action];
-          const outcome =
-            transition === undefined
-              ? await catalog.reserveDirect({ accountId, file: { ...fresh, createdAt: now } })
-              : await catalog.change(at(id, filename, now), transition);
-          const dataset = (await catalog.record({ accountId, id }))!;
-          expect({ ...dataset.counts, unpaired: 0 }).toEqual(countsOf(await catalog.files(id), dataset.updatedAt));
-          if (outcome !== undefined) expect(outcome).toMatchObject(dataset);
-          expect(await accounts.usage(accountId)).toMatchObject({ datasets: 2, ...usageOf(await catalog.files(id)) });
-        }
-        const counted = await accounts.usage(accountId);
-        await database.query.executeQuery(recountUsage(database.query).compile());
-        expect(await accounts.usage(accountId)).toEqual(counted);
-        await catalog.deleteDataset({ accountId, id }, now);
-        expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 0, bytes: 0 });
-      }),
-      { numRuns: 12, seed: 1 },
-    );
   });
 });

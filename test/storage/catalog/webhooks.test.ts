@@ -54,33 +54,17 @@ onCatalogs((open) => {
     expect(order).toEqual(['a1 at 70', 'a2 at 20', 'a3 at 70']);
   });
 
-  test('the last deliveries of a webhook are kept', async () => {
-    const { webhooks, add } = await openWebhook();
-    for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) await add(`d${i}`, null, i);
-    const kept = await webhooks.deliveries('hook');
-    expect([kept.length, kept[0]?.id, kept.at(-1)?.id]).toEqual([KEPT_DELIVERIES, 'd102', 'd3']);
-  });
-
-  test('one that waits is kept, however many others end after it, and however far a clock was ahead of it', async () => {
+  test('the last deliveries of a webhook are kept, and one that waits, however many others end after it', async () => {
     const { webhooks, add, next } = await openWebhook();
     await add('waits', 'a', 1);
     await webhooks.recordAttempt(await next(), retryAt(10_000));
-    for (let i = 1; i <= KEPT_DELIVERIES; i++) {
+    for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) {
       await add(`d${i}`, 'b', 5000 + i);
       await webhooks.recordAttempt(await next(), DELIVERED);
     }
-    // The clock was ahead, and the server has been started again.
-    for (const id of ['after the clock was set back', 'later']) await add(id, 'b', 20);
-    expect((await next()).id).toBe('after the clock was set back');
     const kept = (await webhooks.deliveries('hook')).map(({ id }) => id);
-    expect([kept.length, ...kept.slice(0, 2), kept.at(-1)]).toEqual([
-      ...[KEPT_DELIVERIES + 1, 'later', 'after the clock was set back', 'waits'],
-    ]);
-    await add('next', 'a', 30);
-    for (const id of ['after the clock was set back', 'later', 'waits', 'next']) {
-      expect((await next()).id).toBe(id);
-      await webhooks.recordAttempt(await next(), DELIVERED);
-    }
+    expect([kept.length, kept[0], kept.at(-1)]).toEqual([KEPT_DELIVERIES + 1, 'd102', 'waits']);
+    expect((await next()).id).toBe('waits');
   });
 
   test.each([

@@ -4,7 +4,6 @@ import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
@@ -52,7 +51,7 @@ function commitsIn(path: string): number {
   return commits;
 }
 
-test('transactions that wait share commits of 32, first in, first out', async () => {
+test('transactions that wait share commits, first in, first out', async () => {
   const { path, database, holdLock, releaseLock } = await setUp();
   await add(database, 'first');
   const before = commitsIn(path);
@@ -140,25 +139,6 @@ test('reads see what is committed, and all that was acknowledged, and wait for n
   expect(await stored(database)).toContain('waits');
 });
 
-test('a thread that ends fails what is in flight, and all that follows, with `unavailable`', async () => {
-  const threads: Worker[] = [];
-  const note = (worker: Worker) => threads.push(worker);
-  process.on('worker', note);
-  onTestFinished(() => void process.off('worker', note));
-  const { database, holdLock, releaseLock } = await setUp();
-  expect(await stored(database)).toEqual([]);
-  expect(threads).toHaveLength(2);
-  holdLock();
-  const outcomes = Promise.allSettled(names(3).map((name) => add(database, name)));
-  const ended = threads.map((thread) => thread.terminate());
-  releaseLock();
-  await Promise.all(ended);
-  const later = await Promise.allSettled([add(database, 'later'), stored(database)]);
-  for (const outcome of [...(await outcomes), ...later]) {
-    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
-  }
-});
-
 const SOURCE = new URL('../../../src/storage/database/sqlite.ts', import.meta.url).href;
 
 const OPEN = `
@@ -197,30 +177,26 @@ function run(script: string, path: string): ChildProcess {
 test('a kill during group commits loses nothing that was acknowledged, and leaves no half of a transaction', async () => {
   const path = await pathForTest();
   const acknowledged: string[] = [];
-  for (let kills = 1; kills <= 2; kills++) {
-    const child = run(ADD_FOREVER.replace('last = 0', `last = ${kills * 100_000}`), path);
-    let printed = 0;
-    for await (const name of createInterface({ input: child.stdout! })) {
-      acknowledged.push(name);
-      if (++printed === 100 * kills) child.kill('SIGKILL');
-    }
+  const child = run(ADD_FOREVER, path);
+  for await (const name of createInterface({ input: child.stdout! })) {
+    acknowledged.push(name);
+    if (acknowledged.length === 200) child.kill('SIGKILL');
   }
   const database = await openSqlite(path);
   onTestFinished(() => database.close());
   const rows = await database.query.selectFrom('setting').select('name').where('value', '=', 'new').execute();
   const stored = new Set(rows.map(({ name }) => name));
-  expect(acknowledged.length).toBeGreaterThanOrEqual(300);
+  expect(acknowledged.length).toBeGreaterThanOrEqual(200);
   expect(acknowledged.filter((name) => !stored.has(name))).toEqual([]);
   expect([...stored].filter((name) => !name.endsWith(' too') && !stored.has(`${name} too`))).toEqual([]);
 });
 
-test.each(['await database.close();', ''])(
-  'a process ends by itself when its database is open or closed: %s',
-  async (end) => {
-    const path = await pathForTest();
-    const child = run(`${OPEN} await add('a'); await query.selectFrom('setting').selectAll().execute(); ${end}`, path);
-    expect(await once(child, 'exit')).toEqual([0, null]);
-    // A closed database is one file.
-    if (end !== '') expect(existsSync(`${path}-wal`)).toBe(false);
-  },
-);
+test('a process ends by itself while a database is open; a closed one is one file', async () => {
+  const path = await pathForTest();
+  const child = run(
+    `${OPEN} await add('a'); await database.close(); await openSqlite(process.argv[1] + '-other');`,
+    path,
+  );
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(existsSync(`${path}-wal`)).toBe(false);
+});

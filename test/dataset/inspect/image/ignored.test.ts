@@ -37,20 +37,6 @@ describe('an image of a type that the trainer ignores never fails a dataset', ()
     expect(codesOf(await inspectBytes(filename, Buffer.alloc(0)))[0]).toMatch(/^FILE_EMPTY/);
   });
 
-  test('without a trailer, and in a variant that libvips does not decode', async () => {
-    const gif = await media.gif();
-    expect(codesOf(await inspectBytes('a.gif', gif.subarray(0, -1)))).toEqual(['NOT_TRAINED_ON']);
-    const tiff = await media.tiff();
-    const compression = tiff.indexOf(Buffer.from([0x03, 0x01, 0x03, 0x00]));
-    tiff.writeUInt16LE(34_925, compression + 8);
-    const undecoded = await inspectBytes('a.tif', tiff);
-    expect(undecoded).toMatchObject({ facts: { width: 96, height: 96 }, warnings: [{ code: 'NOT_TRAINED_ON' }] });
-    const cut = await inspectBytes('a.tif', tiff.subarray(0, 100));
-    expect(cut.ok && cut.warnings[1]?.message).toBe(
-      "a.tif can't be read by this server, so it may be damaged. The trainer ignores it; replace it if you want to keep it.",
-    );
-  });
-
   test('with more pixels than the trainer opens, or the content of another type', async () => {
     const gif = await media.gif();
     gif.writeUInt32LE(0xffff_ffff, 6);

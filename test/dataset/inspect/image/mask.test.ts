@@ -30,10 +30,8 @@ const spotted = (png: Omit<MaskPng, 'width' | 'height' | 'pixel'>, black: readon
 type PngType = Pick<MaskPng, 'colour' | 'depth' | 'palette' | 'transparency'>;
 const GREYS: [string, PngType, number[], number[]][] = [
   ['1-bit grey', { colour: 0, depth: 1 }, [0], [1]],
-  ['8-bit grey', { colour: 0, depth: 8 }, [0], [1]],
   ['16-bit grey', { colour: 0, depth: 16 }, [0], [1]],
   ['grey with alpha', { colour: 4, depth: 8 }, [0, 255], [1, 255]],
-  ['RGB', { colour: 2, depth: 8 }, [0, 0, 0], [0, 1, 0]],
   ['16-bit RGB', { colour: 2, depth: 16 }, [255, 255, 255], [256, 256, 256]],
   ['16-bit RGBA', { colour: 6, depth: 16 }, [255, 0, 255, 65_535], [256, 256, 256, 65_535]],
   ['1-bit palette', { colour: 3, depth: 1, palette: GREYS_AND_RED.slice(0, 6) }, [0], [1]],
@@ -58,24 +56,14 @@ describe('a PNG mask is black if each pixel is 0 as Pillow 11.1 converts it to L
     const codes = await codesOf('a.png', maskPng({ ...SIZE, colour: 2, depth: 8, pixel: () => pixel }));
     expect(codes).toEqual(isBlack ? ['BLACK_MASK'] : []);
   });
-
-  test('the message says what happens and what to do', async () => {
-    const findings = await findingsOf('cat.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [0] }));
-    expect(findings).toEqual([
-      'BLACK_MASK: cat.png is black. As a mask it removes its image from the training or has no effect, depending on the ' +
-        'settings. Paint white what the trainer should learn.',
-    ]);
-  });
 });
 
 describe('a PNG mask that is more than shades of grey', () => {
   test.each<[string, PngType, number[], number[], string]>([
     ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
-    ['RGB with less blue', { colour: 2, depth: 8 }, [90, 90, 90], [107, 107, 90], 'has colours'],
     ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [255, 0, 0, 255], 'has colours'],
     ['a colour of the palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [2], [3], 'has colours'],
     ['alpha', { colour: 6, depth: 8 }, [255, 255, 255, 255], [255, 255, 255, 254], 'is transparent in places'],
-    ['16-bit grey with alpha', { colour: 4, depth: 16 }, [999, 65_535], [999, 0], 'is transparent in places'],
     ['a 16-bit grey', { colour: 0, depth: 16 }, [0], [256], 'has greys of 16 bits, which trainers read as white'],
   ])('%s', async (_, type, plain, odd, reason) => {
     for (const interlaced of [false, true]) {
@@ -91,15 +79,6 @@ describe('a PNG mask that is more than shades of grey', () => {
       const bytes = maskPng({ ...SIZE, colour: 0, depth, pixel: (x, y) => [x === 3 && y === 4 ? 1 : 0] });
       expect(await codesOf('a.png', bytes)).toEqual([]);
     }
-  });
-
-  test('a shape in the transparency alone is black', async () => {
-    const bytes = spotted({ colour: 6, depth: 8 }, [0, 0, 0, 0], [0, 0, 0, 255]);
-    expect(await findingsOf('a.png', bytes)).toEqual([
-      expect.stringMatching(
-        /^BLACK_MASK: a.png is black, and its shape is in its transparency, which trainers ignore\./,
-      ),
-    ]);
   });
 });
 
@@ -151,34 +130,20 @@ describe('JPEG and WebP masks, and large ones', () => {
   });
 
   test('a large picture is scaled down, and a single white pixel is seen in it', async () => {
-    for (const encode of [
-      (image: Sharp) => image.jpeg({ quality: 95 }).toBuffer(),
-      (image: Sharp) => image.webp({ effort: 0 }).toBuffer(),
-      (image: Sharp) => image.png({ compressionLevel: 1 }).toBuffer(),
-    ]) {
-      const options = { side: 3000, spot: 4_345_678 };
-      const [black, spotted] = [picture(BLACK, BLACK, options), picture(BLACK, WHITE, options)];
-      expect(await codesOf('a.jpg', await encode(black))).toContain('BLACK_MASK');
-      expect(await codesOf('a.jpg', await encode(spotted))).not.toContain('BLACK_MASK');
+    const options = { side: 3000, spot: 4_345_678 };
+    for (const [square, isBlack] of [
+      [BLACK, true],
+      [WHITE, false],
+    ] as const) {
+      const bytes = await picture(BLACK, square, options).jpeg({ quality: 95 }).toBuffer();
+      expect((await codesOf('a.jpg', bytes)).includes('BLACK_MASK')).toBe(isBlack);
     }
   });
 
   test('a picture that no decoder can decode within its memory', async () => {
     const image = sharp({ create: { width: 5000, height: 5000, channels: 3, background: '#000' } });
-    expect(await findingsOf('a.webp', await image.webp({ lossless: true, effort: 0 }).toBuffer())).toEqual([
-      expect.stringMatching(
-        /^NOT_FULLY_CHECKED: a.webp: its structure is complete, but decoding its 25 million pixels/,
-      ),
-    ]);
     expect(await findingsOf('a.jpg', await image.jpeg({ progressive: true }).toBuffer())).toEqual([
       expect.stringMatching(/^NOT_FULLY_CHECKED: a.jpg was not read as a mask: decoding its 25 million pixels/),
-    ]);
-  });
-
-  test('a JPEG in CMYK', async () => {
-    const image = picture(BLACK, WHITE).toColourspace('cmyk');
-    expect(await findingsOf('a.jpg', await image.jpeg().toBuffer())).toEqual([
-      expect.stringMatching(/^MASK_NOT_GRAYSCALE: a.jpg has the colours of print \(CMYK\)/),
     ]);
   });
 

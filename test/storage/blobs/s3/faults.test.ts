@@ -12,7 +12,7 @@ const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
-const timeouts: Timeouts = { connectMs: 1000, idleMs: 2000, attempts: 3 };
+const timeouts: Timeouts = { connectMs: 1000, idleMs: 1000, attempts: 2 };
 
 /** A store behind a relay. */
 async function openAfar(limits = timeouts) {
@@ -85,7 +85,7 @@ onS3(() => {
     const url = await api.link(id, 'a.txt', 5);
     expect(new URL(url).origin).toBe(new URL(link.url).origin);
     link.stall();
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 5; i++) {
       const signal = AbortSignal.timeout(10_000);
       const response = await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status`, {
         headers: { authorization: `Bearer ${api.token}` },
@@ -98,22 +98,15 @@ onS3(() => {
     await eventually(async () => ((await api.status(id)).body.files.length === 1 ? true : undefined));
   });
 
-  test('a read that breaks off is resumed', async () => {
+  test('a read that breaks off is resumed, and one that is given up leaves no connection open', async () => {
     const { link, blobs } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
-    for (const after of [100_000, 7 * MIB]) {
-      link.cutAfter(after);
-      expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
-    }
+    link.cutAfter(7 * MIB);
+    expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
     const range = { start: 1_000_003, end: 11_000_003 };
     link.cutAfter(5 * MIB);
     const part = await buffer((await blobs.read('d/a', { range }))!);
     expect(part.equals(bytes.subarray(range.start, range.end))).toBe(true);
-  });
-
-  test('a read that is given up leaves no connection open', async () => {
-    const { link, blobs } = await openAfar();
-    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
     const before = link.connections();
     for (let i = 0; i < 10; i++) (await blobs.read('d/a'))!.destroy();
     await eventually(() => link.connections() <= before || undefined);
@@ -128,23 +121,19 @@ onS3(() => {
     expect(ETag).toBe(`"${version}"`);
   });
 
-  /** The message of a server that does not start. */
-  const refusalOf = (url: string, env: Record<string, string> = {}) =>
-    startServer({}, { env: { BLOBS_URL: url, ...env } }).then(
-      () => 'started',
-      (error) => String(error.message),
-    );
-
   test('a bucket that can not be used ends the start with the reason', async () => {
     const url = newBucket().url();
-    expect(await refusalOf(url.replace(/^s3:\/\/[^/]+/, 's3://no-such-bucket'))).toContain(
-      'no bucket "no-such-bucket"',
-    );
-    expect(await refusalOf(newBucket().url({ endpoint: 'http://127.0.0.1:9' }))).toContain('does not answer');
-    expect(await refusalOf(url, { AWS_SECRET_ACCESS_KEY: 'wrong' })).toContain('credentials');
-    expect(await refusalOf(newBucket().url({ ca: '/no/such.pem' }))).toContain('ca= in BLOBS_URL');
+    const other = url.replace(/^s3:\/\/[^/]+/, 's3://no-such-bucket');
+    await expect(startServer({}, { env: { BLOBS_URL: other } })).rejects.toThrow('no bucket "no-such-bucket"');
+    await expect(openS3({ parameters: { endpoint: 'http://127.0.0.1:9' } })).rejects.toThrow('does not answer');
+    await expect(openS3({ parameters: { ca: '/no/such.pem' } })).rejects.toThrow('ca= in BLOBS_URL');
+    const before = { ...process.env };
+    onTestFinished(() => void Object.assign(process.env, before));
+    process.env.AWS_SECRET_ACCESS_KEY = 'wrong';
+    await expect(openS3()).rejects.toThrow('credentials');
     const [AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = ''] = (process.env.TEST_S3_STRANGER ?? '').split(':');
     if (AWS_ACCESS_KEY_ID === '') return console.warn('The store has no second user (TEST_S3_STRANGER).');
-    expect(await refusalOf(url, { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY })).toContain('may not s3:ListBucket');
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY });
+    await expect(openS3()).rejects.toThrow('may not s3:ListBucket');
   });
 });

@@ -31,12 +31,6 @@ const STRANGE_ANSWERS: [string, Fault][] = [
   ['bytes that were changed on their way', xmlError(400, 'XAmzContentSHA256Mismatch')],
   ['a header beyond all measure', { status: 200, headers: { 'x-long': 'x'.repeat(20_000) } }],
 ];
-/** Of the same kinds as those. */
-const MORE_ANSWERS: [string, Fault][] = [
-  ['404 without a body', { status: 404 }],
-  ...[307, 401, 405, 413, 501].map((status): [string, Fault] => [`${status}`, page(status)]),
-];
-
 async function openBehindProxy() {
   const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
   onTestFinished(() => proxy.close());
@@ -62,25 +56,25 @@ const listing = (keys: readonly string[], { isLast = true, next = '' } = {}): Fa
 });
 
 onS3(() => {
-  const expectNothingSaid = async (fault: Fault) => {
+  test('an answer that is not about the object says nothing of its bytes', async () => {
     const { blobs, proxy, store } = await openBehindProxy();
     const version = await store('d/a');
-    proxy.rule(() => fault);
-    const answers = await Promise.allSettled([
-      blobs.read('d/a', { version }),
-      blobs.fetch('d/a', { limit, version, signal }),
-      blobs.fetch('d/a', { limit, signal }),
-      stagedIn(blobs),
-      blobs.find(['d/a']),
-      store('d/b'),
-    ]);
-    for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    for (const [name, fault] of STRANGE_ANSWERS) {
+      proxy.rule(() => fault);
+      const answers = await Promise.allSettled([
+        blobs.read('d/a', { version }),
+        blobs.fetch('d/a', { limit, version, signal }),
+        stagedIn(blobs),
+        blobs.find(['d/a']),
+        store('d/b'),
+      ]);
+      for (const answer of answers) {
+        expect(answer, name).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+      }
+    }
     proxy.rule();
     expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytes);
-  };
-  const title = 'an answer that is not about the object, %s, says nothing of its bytes';
-  test.each(STRANGE_ANSWERS)(title, (_, fault) => expectNothingSaid(fault));
-  test.each(MORE_ANSWERS)(title, { tags: ['long'] }, (_, fault) => expectNothingSaid(fault));
+  });
 
   test('a connection that the store breaks while a file is sent is not that of the client', async () => {
     const { proxy, store } = await openBehindProxy();
@@ -101,7 +95,7 @@ onS3(() => {
   test('objects that the store keeps are named, and all others are deleted', async () => {
     const { blobs, bucket, proxy, store } = await openBehindProxy();
     for (const key of ['d/a', 'd/b']) await store(key);
-    const keys = ['d/a', ...Array.from({ length: 1500 }, (_, i) => `d/missing-${i}`), 'd/b'];
+    const keys = ['d/a', ...Array.from({ length: 1005 }, (_, i) => `d/missing-${i}`), 'd/b'];
     const prefix = new URL(bucket.url()).pathname.slice(1).replace(/\/$/, '');
     const denied = `<Error><Key>${prefix}/d/a</Key><Code>AccessDenied</Code></Error>`;
     let answers = 0;
@@ -128,15 +122,6 @@ onS3(() => {
     expect([...(await blobs.find(['d/a', 'd/large'])).keys()]).toEqual(['d/a', 'd/large']);
     expect(await buffer((await blobs.read('d/a'))!)).toEqual(bytes);
     await blobs.delete(['d/a']);
-  });
-
-  test('a start names the status with which the store fails', async () => {
-    const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
-    onTestFinished(() => proxy.close());
-    proxy.rule(() => ({ status: 503 }));
-    await expect(openS3({ parameters: { endpoint: proxy.url } })).rejects.toThrow(
-      `the file store at ${proxy.url} fails with 503.`,
-    );
   });
 
   test('a read of a version fails once the object was replaced', async () => {

@@ -144,30 +144,10 @@ onCatalogs((open) => {
       const phone: Author = { tokenId: 'b2', tokenName: 'phone', how: 'edit', changeId: 'x' };
       expect((await subject.put({ 'a.txt': 3 }, 20, phone))?.revision).toBe(2);
       expect((await subject.remove('a.jpg', 30))?.revision).toBe(3);
-      const none = {
-        change_id: null,
-        restored_from: null,
-        digest: null,
-        ready_as: null,
-        pinned_at: null,
-        pinned_by: null,
-        pin_note: null,
-      };
-      const laptopToken = { token_id: 'a1', token_name: 'laptop' };
-      expect(await subject.revisions()).toEqual([
-        {
-          ...{ dataset_id: subject.id, number: 1, started_at: 10, changed_at: 10, ...laptopToken, how: 'upload' },
-          ...{ added: 2, removed: 0, changed: 0, files: 2, bytes: 5, ...none },
-        },
-        {
-          ...{ dataset_id: subject.id, number: 2, started_at: 20, changed_at: 20, how: 'edit' },
-          ...{ token_id: 'b2', token_name: 'phone', added: 0, removed: 0, changed: 1, files: 2, bytes: 6, ...none },
-          change_id: 'x',
-        },
-        {
-          ...{ dataset_id: subject.id, number: 3, started_at: 30, changed_at: 30, ...laptopToken, how: 'delete' },
-          ...{ added: 0, removed: 1, changed: 0, files: 1, bytes: 4, ...none },
-        },
+      expect(await subject.revisions()).toMatchObject([
+        { number: 1, started_at: 10, token_name: 'laptop', how: 'upload', added: 2, files: 2, bytes: 5 },
+        { number: 2, started_at: 20, token_name: 'phone', how: 'edit', changed: 1, files: 2, bytes: 6, change_id: 'x' },
+        { number: 3, started_at: 30, token_name: 'laptop', how: 'delete', removed: 1, files: 1, bytes: 4 },
       ]);
       expect(await subject.contentsOf(1)).toEqual({ 'a.jpg': 1, 'a.txt': 2 });
       expect(await subject.contentsOf(2)).toEqual({ 'a.jpg': 1, 'a.txt': 3 });
@@ -313,7 +293,7 @@ onCatalogs((open) => {
         }
         await expectReadable(catalog, subject);
       }),
-      { numRuns: 25, seed: 1 },
+      { numRuns: 12, seed: 1 },
     );
   });
 });
