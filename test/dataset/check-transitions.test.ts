@@ -1,14 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import {
   acceptReceived,
-  finalize,
   receive,
   recordRecheck,
   reject,
   rejectReceived,
-  remove,
   type StemGroup,
-  withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
 import { countsOf } from '../harness/counts-of.js';
 import {
@@ -84,13 +81,6 @@ describe('a file that is received and not checked completely', () => {
     expect(receive(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
   });
 
-  test('makes the dataset FAILED with the reason if it is rejected', () => {
-    const after = rejectReceived([fileOf('older', 1, rejectedAt(1)), ...group], 'new', rejectedAt(30))!;
-    expect(shapeOf(after)).toEqual(['new rejected']);
-    expect(statusAt(after, 31)).toBe('FAILED');
-    expect(findingsOf(after, 31).errors).toEqual([PROBLEM]);
-  });
-
   test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {
     const before = [stored('old', 1), ...group, pending('newest', 25, 'presigned')];
     const rejected = reject(before, holder('newest'), rejectedAt(26))!;
@@ -113,14 +103,6 @@ describe('a file that is received and not checked completely', () => {
     const again = rejectReceived([...after, received('third', 40)], 'third', rejectedAt(50))!;
     expect(findingsOf(again, 51).warnings).toHaveLength(1);
     expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
-  });
-
-  test('is dropped by a later upload that is stored, by a removal and by a withdrawal', () => {
-    expect(shapeOf(finalize([...group, pending('later', 30)], holder('later'), storedAt(40)))).toEqual([
-      'later stored',
-    ]);
-    expect(remove(group, CLIP)).toEqual([]);
-    expect(shapeOf(withdrawUploads([stored('old', 1), ...group], CLIP))).toEqual(['old stored']);
   });
 
   test('the order of upload decides, not the order in which the checks end', () => {

@@ -41,13 +41,9 @@ describe('openZip', () => {
     expect(await textOf(second!)).toBe('red');
   });
 
-  test.each([
-    ['../../etc/a.jpg', 'Its path leads out of the archive.'],
-    ['..\\a.jpg', 'Its path leads out of the archive.'],
-    ['/etc/a.jpg', 'Its path leads out of the archive.'],
-    ['C:\\a.jpg', 'Its path leads out of the archive.'],
-  ])('does not read %s', async (name, fault) => {
-    expect(Object.values(await contentsOf(zipOf([{ name }, { name: 'ok.txt', bytes: 'ok' }])))).toEqual([fault, 'ok']);
+  test.each(['../../etc/a.jpg', '..\\a.jpg', '/etc/a.jpg', 'C:\\a.jpg'])('does not read %s', async (name) => {
+    const contents = Object.values(await contentsOf(zipOf([{ name }, { name: 'ok.txt', bytes: 'ok' }])));
+    expect(contents).toEqual(['Its path leads out of the archive.', 'ok']);
   });
 
   test('says which entries can not be read, and reads the others', async () => {
@@ -71,16 +67,6 @@ describe('openZip', () => {
     expect(await entryOf({ bytes: PIXELS, size: 10 })).toMatch(/^the archive is damaged there/);
     expect(await entryOf({ bytes: PIXELS, size: 20_000 })).toMatch(/^the archive is damaged there/);
     expect(await entryOf({ bytes: PIXELS, packedSize: 7 })).toMatch(/^the archive is damaged there/);
-    // Stops there: it would unpack to 60 MB.
-    let bytes = 0;
-    const sink = new WritableStream<Uint8Array>({
-      write(chunk) {
-        bytes += chunk.length;
-      },
-    });
-    const [bomb] = await open(zipOf([{ name: 'a.txt', bytes: Buffer.alloc(60_000_000), size: 100 }]));
-    await expect(bomb!.unpackTo(sink)).rejects.toThrow('the archive is damaged there');
-    expect(bytes).toBeLessThan(1_000_000);
   });
 
   test('does not unpack what is packed more than images and clips are', async () => {
@@ -160,14 +146,9 @@ zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 
-async function temporary(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
-  const cwd = await temporary();
+  const cwd = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
   expect(spawnSync('python3', ['-c', PYTHON], { cwd })).toMatchObject({ status: 0 });
   for (const name of ['deflated', 'stored', 'streamed', 'zip64', 'cp437', 'prepended']) {
     expect(await contentsOf(readFileSync(join(cwd, `${name}.zip`))), name).toEqual({

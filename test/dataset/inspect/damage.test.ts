@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { inspectBytes } from '../../harness/inspecting.js';
 
-/** The lengths to cut a file to: each one within the first and last 20 bytes, and some 30 between. */
+/** The lengths to cut a file to: each one within the first and last 20 bytes, and some 15 between. */
 function cutsOf(length: number): number[] {
-  const step = Math.max(1, Math.floor(length / 30));
+  const step = Math.max(1, Math.floor(length / 15));
   return Array.from({ length }, (_, at) => at).filter((at) => at < 20 || at >= length - 20 || at % step === 0);
 }
 
@@ -67,26 +67,6 @@ describe('a flipped bit', () => {
       { numRuns: 150 },
     );
   });
-});
-
-test('random bytes under any name never make inspect throw', async () => {
-  const starts = [
-    ...['', '\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'RIFF\x10\0\0\0WEBP', 'GIF89a', 'BM', 'II*\0', '\0\0\0\x14ftypisom'],
-    ...['\0\0\0\x14ftypavif', '\0\0\0\x08moov', '\x1a\x45\xdf\xa3', 'RIFF\0\0\0\0AVI ', 'FLV\x01', '\xef\xbb\xbf'],
-  ];
-  const extensions = ['jpg', 'png', 'webp', 'gif', 'bmp', 'tif', 'avif', 'heic', 'mp4', 'mkv', 'avi', 'txt'];
-  await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom(...starts),
-      fc.uint8Array({ maxLength: 200 }),
-      fc.constantFrom(...extensions),
-      async (start, rest, extension) => {
-        const found = await inspectBytes(`a.${extension}`, Buffer.concat([Buffer.from(start, 'latin1'), rest]));
-        if (extension !== 'txt' && !found.ok) expect(found.problem.filename).toBe(`a.${extension}`);
-      },
-    ),
-    { numRuns: 400, seed: 1 },
-  );
 });
 
 describe('missing parts and false headers', () => {});

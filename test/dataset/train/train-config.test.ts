@@ -216,32 +216,11 @@ describe('advice about these very datasets', () => {
     if (other !== undefined) expect(advice(trainer, other)).not.toContain(notSaid);
   });
 
-  test('musubi has an entry and a cache for each kind, and another cache once the dataset has changed', () => {
-    const cachesOf = (digest: string) => {
-      const text = trainConfigOf('musubi', [{ ...MIXED, digest }]).text;
-      const { datasets } = parseToml(text) as unknown as { datasets: { cache_directory: string }[] };
-      return datasets.map(({ cache_directory }) => cache_directory);
-    };
-    const caches = [...cachesOf(DIGEST), ...cachesOf('cd'.repeat(32))];
-    expect([caches.length, new Set(caches).size]).toEqual([4, 4]);
-  });
-
   test('no suggested number of frames leaves out the shortest clip', () => {
     const { video } = JSON.parse(trainConfigOf('simpletuner', [CLIPS]).text)[0];
     expect(video).toEqual({ num_frames: 49, min_frames: 49 });
     // 50 frames at 24 per second are 33 at 16; 100 at 30 are 53.
     expect(parseToml(trainConfigOf('diffusion-pipe', [CLIPS]).text).frame_buckets).toEqual([1, 33]);
-  });
-
-  test('ai-toolkit: images and clips together, and the images alone', () => {
-    const { text } = trainConfigOf('ai-toolkit', [MIXED]);
-    expect(text).toContain('"rail way" has 2 images and 1 clip.');
-    expect(text).toContain("trainyard mount 'rail way' --into /data --only videos");
-    const [entry, ...others] = parseYaml(text).datasets;
-    expect([entry.num_frames, others]).toEqual([81, []]);
-    // With the comment of the other way taken away, the list has both.
-    const both = parseYaml(text.replace(/^( +)# (- folder_path| {2}\w+:)/gm, '$1$2')).datasets;
-    expect(both[1]).toEqual({ ...entry, num_frames: undefined, resolution: [512, 768, 1024] });
   });
 
   test('diffusion-pipe: files without a caption file are trained on, where there are any', () => {

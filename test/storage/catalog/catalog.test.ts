@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
-import { finalize, remove, reserve, store } from '../../../src/dataset/upload-transitions.js';
+import { finalize, remove, reserve } from '../../../src/dataset/upload-transitions.js';
 import { countsOf } from '../../harness/counts-of.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
@@ -62,13 +62,9 @@ async function upload(catalog: Catalog, datasetId: string, filename: string, siz
 onEach(catalogs, (open) => {
   const openDataset = async () => {
     const opened = await open();
-    const dataset = await opened.catalog.createDataset({
-      id: newId(),
-      accountId: opened.accountId,
-      name: 'dogs',
-      createdAt: 10,
-    });
-    return { ...opened, dataset, datasetId: dataset.id };
+    const { accountId } = opened;
+    const { id } = await opened.catalog.createDataset({ id: newId(), accountId, name: 'dogs', createdAt: 10 });
+    return { ...opened, datasetId: id };
   };
 
   test('pages return every stored file once, and no other file', async () => {
@@ -132,33 +128,22 @@ onEach(catalogs, (open) => {
 
   test('a stem has one name for each extension, however a further one is added', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
-    const ways: ((filename: string) => Promise<unknown>)[] = [
-      (filename) => {
-        const file = pending(datasetId, filename);
-        const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
-        return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
-      },
-      (filename) => catalog.reserveDirect({ accountId, file: pending(datasetId, filename) }),
-      (filename) => {
-        const file: StoredFile = { ...pending(datasetId, filename), upload: stored(1) };
-        return catalog.change(at(datasetId, filename), (group) => store(group, file, undefined));
-      },
-    ];
-    const allowed = Object.keys(MEDIA).map((extension) => `a${extension}`);
-    for (const [i, filename] of allowed.entries()) await ways[i % 2]!(filename);
-    const names = async () => new Set((await catalog.files(datasetId)).map(({ filename }) => filename));
-    for (const add of ways) {
-      await expect(add('a.TXT')).rejects.toMatchObject({
-        code: 'invalid_name',
-        message: expect.stringMatching(/ 21 names .*a\.TXT/),
-      });
-      // Other stems, and names that it has.
+    const reserveLink = (filename: string) => {
+      const file = pending(datasetId, filename);
+      const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
+      return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
+    };
+    const reserveDirect = (filename: string) =>
+      catalog.reserveDirect({ accountId, file: pending(datasetId, filename) });
+    for (const extension of Object.keys(MEDIA)) await reserveLink(`a${extension}`);
+    const error = { code: 'invalid_name', message: expect.stringMatching(/ 21 names .*a\.TXT/) };
+    for (const add of [reserveLink, reserveDirect]) {
+      await expect(add('a.TXT')).rejects.toMatchObject(error);
+      // Another stem, and a name that it has.
       for (const name of ['b.TXT', 'a.txt']) await add(name);
     }
-    expect(await names()).toEqual(new Set([...allowed, 'b.TXT']));
     await catalog.change(at(datasetId, 'a.jpg'), (group) => remove(group, 'a.jpg'));
-    await ways[2]!('a.TXT');
-    expect(await names()).toEqual(new Set([...allowed.filter((name) => name !== 'a.jpg'), 'b.TXT', 'a.TXT']));
+    await reserveDirect('a.TXT');
   });
 
   test('a transition that returns undefined for one stem changes no stem', async () => {
@@ -176,7 +161,7 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, datasetId } = await openDataset();
     let isOver = false;
     const uploads = Array.from({ length: 4 }, async (_, i) => {
-      for (let turn = 0; turn < 10; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
+      for (let turn = 0; turn < 5; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
     });
     const reads = (async () => {
       const wrong: unknown[] = [];

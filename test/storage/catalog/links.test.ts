@@ -39,11 +39,8 @@ onEach(catalogs, (open) => {
     test('are replaced as a whole, and are read with the dataset, in a list and with its files', async () => {
       const { catalog, accountId, make, find, link } = await openAccount();
       const target = await make('railway');
-      const [depth, pose, mask] = [
-        await make('depth', 'control'),
-        await make('pose', 'control'),
-        await make('mask', 'mask'),
-      ];
+      const [depth, pose] = [await make('depth', 'control'), await make('pose', 'control')];
+      const mask = await make('mask', 'mask');
       const heard: string[] = [];
       catalog.changes.onAnyChange((changed) => heard.push(changed));
       expect(await link(target.id, { mask: mask.id, control_2: pose.id, control_1: depth.id })).toBe(true);

@@ -71,7 +71,7 @@ onCatalogs((open) => {
           }
         }
       }),
-      { numRuns: 8, seed: 1 },
+      { numRuns: 6, seed: 1 },
     );
   });
 });

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { installationSetting, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
@@ -53,28 +52,12 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
     expect(server.output()).not.toMatch(/"status":500/);
   });
 
-  test('a command that the database stops says so in one line, and whether to try again', async () => {
+  test('a command that the database stops says so in one line', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
     await (await openPostgres(ownUrl)).close();
-    const listTokens = async () => {
-      const { code, stderr } = await trainyard(['token', 'list'], { env: { DATABASE_URL: ownUrl } });
-      return [code, stderr];
-    };
     await onDatabase(url, `revoke select on token from ${role}`);
-    expect(await listTokens()).toEqual([
-      78,
-      "trainyard: the database can't be used: permission denied for table token\n",
-    ]);
-    await onDatabase(url, `grant select on token to ${role}`, `alter role ${role} set lock_timeout = '100ms'`);
-    const other = new pg.Client({ connectionString: url });
-    await other.connect();
-    onTestFinished(() => other.end());
-    await other.query('begin');
-    await other.query('lock table token');
-    expect(await listTokens()).toEqual([
-      75,
-      "trainyard: the database can't be used: canceling statement due to lock timeout\n",
-    ]);
+    const { code, stderr } = await trainyard(['token', 'list'], { env: { DATABASE_URL: ownUrl } });
+    expect([code, stderr]).toEqual([78, "trainyard: the database can't be used: permission denied for table token\n"]);
   });
 
   test('a database that rejects a running server is answered with 503 and the reason, until it accepts it again', async () => {
@@ -88,7 +71,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
     const id = await api.newDataset();
     const rejections = [
       [`alter role ${role} password 'second'`, `alter role ${role} password 'own'`],
-      [`alter role ${role} set search_path = nowhere`, `alter role ${role} reset search_path`],
       [`alter database ${database} rename to ${role}`, `alter database ${role} rename to ${database}`],
     ] as const;
     for (const [reject, accept] of rejections) {

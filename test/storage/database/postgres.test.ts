@@ -39,27 +39,19 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
   test('concurrent changes through several pools are all counted, and only one dataset of a name is created', async () => {
     const url = await databaseForTest();
     const [one, two] = [await open(url), await open(url)];
-    const dataset = await newDataset(one);
-    const files = Array.from({ length: 60 }, (_, i) => pendingFile(dataset.id, `${i % 30}.txt`, 1000 + i));
-    await Promise.all(files.map((file, i) => reserveFile(i % 2 ? one : two, file)));
-    const counts = (await one.catalog.dataset(dataset))?.counts;
+    const { accountId, id } = await newDataset(one);
     // The second reservation of a name replaces the first.
-    expect(counts?.pending).toBe(30);
-    expect((await two.catalog.files(dataset.id)).length).toBe(30);
+    const files = Array.from({ length: 60 }, (_, i) => pendingFile(id, `${i % 30}.txt`, 1000 + i));
+    await Promise.all(files.map((file, i) => reserveFile(i % 2 ? one : two, file)));
+    expect((await one.catalog.dataset({ accountId, id }))?.counts.pending).toBe(30);
+    expect(await two.catalog.files(id)).toHaveLength(30);
 
+    const named = Array.from({ length: 10 }, (_, i) => ({ id: `race-${i}`, accountId, name: 'race', createdAt: i }));
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 10 }, (_, i) =>
-        [one, two][i % 2]!.catalog.createDataset({
-          id: `race-${i}`,
-          accountId: dataset.accountId,
-          name: 'race',
-          createdAt: i,
-        }),
-      ),
+      named.map((dataset, i) => [one, two][i % 2]!.catalog.createDataset(dataset)),
     );
-    const losers = outcomes.filter((outcome) => outcome.status === 'rejected');
-    expect(losers).toHaveLength(9);
-    expect(losers.map(({ reason }) => reason.code)).toEqual(Array(9).fill('name_taken'));
+    const losers = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.code] : []));
+    expect(losers).toEqual(Array(9).fill('name_taken'));
   });
 
   test('a transaction that fails because of a deadlock is retried', async () => {
@@ -106,12 +98,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     calls = 0;
     await reserveFile(remote, pendingFile(dataset.id, 'b.txt', 1000));
     await eventually(() => calls === 1 || undefined);
-    // A process announces its own changes at once, and ignores their notifications.
-    await reserveFile(local, pendingFile(dataset.id, 'c.txt', 1000));
-    expect(calls).toBe(2);
-    await reserveFile(remote, pendingFile(dataset.id, 'd.txt', 1000));
-    await eventually(() => calls >= 3 || undefined);
-    expect(calls).toBe(3);
   });
 });
 
@@ -174,7 +160,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
 
   test('/readyz reports a database that does not answer long before requests time out', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const server = await startServer({}, { env: { DATABASE_URL: url } });
+    const server = await startServer({ 'stop-seconds': 1 }, { env: { DATABASE_URL: url } });
     onTestFinished(() => discardServer(server));
     const api = await server.api();
     expect((await api.list()).status).toBe(200);

@@ -8,7 +8,6 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
-import { raw } from '../../harness/query-plans.js';
 import { temporaryFolder } from '../../harness/server.js';
 
 /** An empty database. While `held`, its write lock is another connection's, so that transactions wait. */
@@ -99,7 +98,7 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   const { path, database, holdLock, releaseLock } = await setUp();
   holdLock();
   const adding = Promise.allSettled(names(5).map((name) => add(database, name)));
-  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([raw('select 1 as one')]));
+  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([insert(database, 'rolled back')]));
   const settled = Promise.allSettled([rolledBack]);
   renameSync(path, `${path}.moved`);
   releaseLock();

@@ -45,23 +45,17 @@ const BLOCKS: readonly [name: string, exif: Buffer, outcome: Outcome][] = [
   ['with a swapped version', exifOf([turned], 'II\0*'), 'turned'],
   ['empty', Buffer.alloc(0), 'upright'],
   ['with a garbled byte order', exifOf([turned], 'IX*\0'), 'rejected'],
-  ['with the other byte order', exifOf([turned], 'MM\0*'), 'upright'],
-  ['in the BigTIFF format', exifOf([turned], 'II+\0'), 'rejected'],
-  ['of zeros', Buffer.alloc(40), 'rejected'],
   ['that ends within the orientation', exifOf([turned]).subarray(0, 18), 'upright'],
   ['that ends after the orientation', exifOf([turned]).subarray(0, 22), 'turned'],
-  ['with an orientation as text', exifOf([text(ORIENTATION, '6')]), 'upright'],
   ['with an orientation as a fraction', exifOf([rational(ORIENTATION, 12, 2)]), 'turned'],
   ['with two orientations', exifOf([short(ORIENTATION, 1), turned]), 'turned'],
   // Pillow writes the fields of an image that it turns again. A value must fit the type that the field has by its tag.
   ['with a width as text', exifOf([turned, text(0x0100, 'wide')]), 'rejected'],
   ['with a width as text, upright', exifOf([short(ORIENTATION, 1), text(0x0100, 'wide')]), 'upright'],
   ['with a make that is a fraction', exifOf([turned, rational(0x010f, 1, 2)]), 'rejected'],
-  ['with a short number that is too long', exifOf([turned, long(0x0128, 70_000)]), 'rejected'],
   ['with a resolution of nothing', exifOf([turned, rational(0x011a, 72, 0)]), 'turned'],
   ['with a negative resolution', exifOf([turned, rational(0x011a, -72, 1, 10)]), 'rejected'],
   ['with a pointer before the start', exifOf([turned, { ...long(0x8769, 0xffff_ffff), type: 9 }]), 'rejected'],
-  ['with a pointer past the end', exifOf([turned, long(0x8769, 99_999)]), 'turned'],
 ];
 
 const jfif = (unit: number) => jpegSegment(0xe0, `JFIF\0\x01\x01${String.fromCharCode(unit)}\0\x48\0\x48\0\0`);

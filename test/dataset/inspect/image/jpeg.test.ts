@@ -118,36 +118,21 @@ test('restart markers that are missing, twice or out of order are found', async 
   }
 });
 
-// Pillow 11.1 reads these two, of 1 kB, and fails on those of more than 64 KiB.
-test.each(['arithmetic.jpg', 'arithmetic-progressive.jpg'])('%s is rejected with the reason', async (name) => {
-  expect(await problemOf(readFileSync(join(IMAGES, name)))).toBe(
-    'a.jpg uses arithmetic coding, of which the trainer reads small files at most. Save it as an ordinary JPEG and upload it again.',
-  );
-});
-
-test.each([
-  [0xc3, 8, 'is a lossless or hierarchical JPEG, which the trainer may not be able to read.'],
-  [0xc1, 12, "has 12 bits per sample, which the trainer can't read."],
-])('a frame of type 0x%s with %s bits per sample is rejected with the reason', async (type, bits, reason) => {
+test('arithmetic coding, lossless JPEGs and 12 bits per sample are rejected with the reason', async () => {
+  const rejected = async (bytes: Buffer, reason: string) =>
+    expect(await problemOf(bytes)).toBe(`a.jpg ${reason} Save it as an ordinary JPEG and upload it again.`);
+  // Pillow 11.1 reads these two, of 1 kB, and fails on those of more than 64 KiB.
+  for (const name of ['arithmetic.jpg', 'arithmetic-progressive.jpg']) {
+    const reason = 'uses arithmetic coding, of which the trainer reads small files at most.';
+    await rejected(readFileSync(join(IMAGES, name)), reason);
+  }
   const bytes = readFileSync(join(IMAGES, 'restarts.jpg'));
   const frame = bytes.indexOf(Buffer.from([0xff, 0xc0]));
-  bytes[frame + 1] = type;
-  bytes[frame + 4] = bits;
-  expect(await problemOf(bytes)).toBe(`a.jpg ${reason} Save it as an ordinary JPEG and upload it again.`);
-});
-
-test('a JPEG without tables of its own uses the standard ones, as libjpeg-turbo does', async () => {
-  const bytes = await textured({ optimiseCoding: false });
-  const segments: Buffer[] = [bytes.subarray(0, 2)];
-  let at = 2;
-  while (bytes[at + 1] !== 0xda) {
-    const end = at + 2 + bytes.readUInt16BE(at + 2);
-    if (bytes[at + 1] !== 0xc4) segments.push(bytes.subarray(at, end));
-    at = end;
-  }
-  const bare = Buffer.concat([...segments, bytes.subarray(at)]);
-  expect(await problemOf(bare)).toBeUndefined();
-  expect(await problemOf(bare.subarray(0, -200))).toContain('truncated');
+  bytes[frame + 1] = 0xc3;
+  await rejected(bytes, 'is a lossless or hierarchical JPEG, which the trainer may not be able to read.');
+  bytes[frame + 1] = 0xc1;
+  bytes[frame + 4] = 12;
+  await rejected(bytes, "has 12 bits per sample, which the trainer can't read.");
 });
 
 test('more scans than any encoder writes are rejected before they are walked', async () => {
@@ -165,7 +150,7 @@ test('more scans than any encoder writes are rejected before they are walked', a
 test('damage that libjpeg reports as an error is found, wherever the bytes are', async () => {
   for (const [name, make] of Object.entries(MADE)) {
     const bytes = await make();
-    for (let at = 2; at < bytes.length; at += 29) {
+    for (let at = 2; at < bytes.length; at += 61) {
       const flipped = media.damaged.flipped(bytes, at);
       const isDecodable = await sharp(flipped, { failOn: 'error' })
         .raw()

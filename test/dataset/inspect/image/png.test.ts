@@ -68,7 +68,7 @@ describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
     expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(1)]]))).toContain('tRNS');
   });
 
-  test('64 MiB of text in all', async () => {
+  test('64 MiB of text in all', { tags: ['long'] }, async () => {
     const texts = (count: number): [string, Buffer][] =>
       Array.from({ length: count }, () => ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE)])]);
     expect(await problemOf(withChunks(images.colour, texts(64)))).toBe('accepted');

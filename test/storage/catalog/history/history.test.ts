@@ -293,7 +293,7 @@ onCatalogs((open) => {
         }
         await expectReadable(catalog, subject);
       }),
-      { numRuns: 12, seed: 1 },
+      { numRuns: 8, seed: 1 },
     );
   });
 });
