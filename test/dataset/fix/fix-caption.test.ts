@@ -66,6 +66,9 @@ describe('a caption with a byte order mark', () => {
   test('in UTF-8 loses it, and nothing else', () => {
     expect(textOf(Buffer.from('\ufeff\ufeff a\ufeffb \r\n'))).toBe(' a\ufeffb \r\n');
     expect(textOf(Buffer.from('\ufeff'))).toBe('');
+    // Zero bytes are never removed.
+    for (const bytes of [Buffer.from('cat', 'utf16le'), Buffer.from('\ufeffa\0')])
+      expect(textOf(bytes)).toBeUndefined();
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
+import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
 import type { Schema } from '../../../src/storage/database/schema.js';
 import { onCatalogs } from '../../harness/backends.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LinkSlot, Role, StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 let ids = 0;

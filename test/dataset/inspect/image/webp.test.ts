@@ -27,7 +27,7 @@ function riff(...chunks: readonly Buffer[]): Buffer {
 const canvas = (flags: number) => chunk('VP8X', Buffer.from([flags, 0, 0, 0, 7, 0, 0, 7, 0, 0]));
 const ANIMATION = 0x02;
 const control = chunk('ANIM', Buffer.alloc(6));
-const frame = (left = 0) => chunk('ANMF', Buffer.from([left, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 9, 0, 0, 0]), still);
+const frame = () => chunk('ANMF', Buffer.from([0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 9, 0, 0, 0]), still);
 const animation = (...frames: readonly Buffer[]) => riff(canvas(ANIMATION), control, ...frames);
 
 describe('an animation', () => {
