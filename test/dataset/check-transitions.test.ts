@@ -143,16 +143,14 @@ function link(upload: Partial<PendingFile['upload']> = {}): PendingFile {
   return { ...common, upload: { state: 'pending', ...unused, ...upload } };
 }
 
-describe('pending uploads', () => {
-  test('are interrupted if nothing has happened for half a minute, and the bytes of none are received', () => {
-    const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
-    const ended = link({ leaseUntil: NOW });
-    expect([areInterrupted([link()], ago(29), NOW), areInterrupted([link()], ago(30), NOW)]).toEqual([false, true]);
-    expect(areInterrupted([], ago(30), NOW)).toBe(false);
-    expect(areInterrupted([link(), ended], ago(3000), NOW)).toBe(true);
-    // The bytes of an upload to a bucket are not seen.
-    for (const other of [received, link({ via: 'direct' }), link({ via: 'presigned' })]) {
-      expect(areInterrupted([link(), other], ago(3000), NOW)).toBe(false);
-    }
-  });
+test('pending uploads are interrupted if nothing has happened for half a minute, and the bytes of none are received', () => {
+  const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
+  const ended = link({ leaseUntil: NOW });
+  expect([areInterrupted([link()], ago(29), NOW), areInterrupted([link()], ago(30), NOW)]).toEqual([false, true]);
+  expect(areInterrupted([], ago(30), NOW)).toBe(false);
+  expect(areInterrupted([link(), ended], ago(3000), NOW)).toBe(true);
+  // The bytes of an upload to a bucket are not seen.
+  for (const other of [received, link({ via: 'direct' }), link({ via: 'presigned' })]) {
+    expect(areInterrupted([link(), other], ago(3000), NOW)).toBe(false);
+  }
 });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FairQueue, type Release, type AcquireOptions } from '../../src/storage/fair-queue.js';
 
 /** Work that was granted, or waits. */
@@ -59,21 +59,29 @@ class Recorder {
 
 const namesOf = (works: readonly Work[]) => works.map(({ key }) => key).join('');
 
-describe('a queue of slots', () => {
-  test('gives all to one key while no other waits, and then at most half', async () => {
-    const recorder = new Recorder(new FairQueue(4));
-    for (const key of 'aaaaaa') recorder.add(key);
+test('a queue serves keys round robin, each in the order of its work', async () => {
+  const recorder = new Recorder(new FairQueue(1));
+  const works = [...'xaaaabbc'].map((key) => recorder.add(key));
+  for (let ended = 0; ended < works.length; ended++) {
     await settled();
-    expect(namesOf(recorder.granted)).toBe('aaaa');
-    for (const key of 'bbb') recorder.add(key);
-    for (const work of recorder.granted.slice(0, 3)) recorder.end(work);
-    await settled();
-    expect(namesOf(recorder.granted)).toBe('aaaabba');
-    expect([recorder.heldBy('a'), recorder.heldBy('b')]).toEqual([2, 2]);
-  });
+    expect(recorder.granted).toHaveLength(ended + 1);
+    recorder.end(recorder.granted[ended]!);
+  }
+  expect(namesOf(recorder.granted)).toBe('xabcabaa');
+  expect(recorder.granted.filter(({ key }) => key === 'a')).toEqual(works.slice(1, 5));
 });
 
-describe('a queue of bytes', () => {});
+test('a queue gives all to one key while no other waits, and then at most half', async () => {
+  const recorder = new Recorder(new FairQueue(4));
+  for (const key of 'aaaaaa') recorder.add(key);
+  await settled();
+  expect(namesOf(recorder.granted)).toBe('aaaa');
+  for (const key of 'bbb') recorder.add(key);
+  for (const work of recorder.granted.slice(0, 3)) recorder.end(work);
+  await settled();
+  expect(namesOf(recorder.granted)).toBe('aaaabba');
+  expect([recorder.heldBy('a'), recorder.heldBy('b')]).toEqual([2, 2]);
+});
 
 const steps = fc.array(
   fc.oneof(

@@ -24,12 +24,11 @@ test('revisions of several datasets that were the latest at one time are found, 
       })
       .reverse();
   });
-  const latestAt = (history: readonly Kept[], at: number) => history.find(({ startedAt }) => startedAt <= at);
   fc.assert(
     fc.property(anyHistory, anyHistory, anyHistory, (...histories) => {
       const expected = new Set<string>();
       for (let at = 0; at < 100; at++) {
-        const current = histories.map((history) => latestAt(history, at));
+        const current = histories.map((history) => history.find(({ startedAt }) => startedAt <= at));
         const isKept = current.every((each) => each !== undefined && each.changedAt <= at);
         if (isKept) expected.add(current.map((each) => each?.number).join());
       }

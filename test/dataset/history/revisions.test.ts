@@ -14,17 +14,15 @@ function stored(filename: string, sha256: string, addedIn = 1): StoredFile {
   return { id: `file-${++ids}`, datasetId: 'd', filename, kind: 'caption', createdAt: 1, upload };
 }
 
-describe('the difference of a change', () => {
-  test('names files that were added, removed and replaced, and not those that stay', () => {
-    const [kept, removed, old] = [stored('kept.txt', '1'), stored('removed.txt', '2'), stored('changed.txt', '3')];
-    const [added, next] = [stored('added.txt', '4'), stored('changed.txt', '5')];
-    expect(storedDifference([kept, removed, old], [kept, added, next])).toEqual({
-      added: [added],
-      removed: [removed],
-      changed: [{ from: old, to: next }],
-      identical: [],
-      judgedAgain: [],
-    });
+test('the difference of a change names files that were added, removed and replaced, and not those that stay', () => {
+  const [kept, removed, old] = [stored('kept.txt', '1'), stored('removed.txt', '2'), stored('changed.txt', '3')];
+  const [added, next] = [stored('added.txt', '4'), stored('changed.txt', '5')];
+  expect(storedDifference([kept, removed, old], [kept, added, next])).toEqual({
+    added: [added],
+    removed: [removed],
+    changed: [{ from: old, to: next }],
+    identical: [],
+    judgedAgain: [],
   });
 });
 

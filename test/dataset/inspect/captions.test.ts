@@ -74,16 +74,14 @@ describe('another kind of document', () => {
   );
 });
 
-describe('zero bytes', () => {
-  test('are an error that says what the trainer does with them', async () => {
-    expect(await judgement('a red\0 wagon')).toEqual([
-      'CAPTION_HAS_NUL: a.txt contains zero bytes, which no text has: byte 5 is zero. ' +
-        'The trainer would read the zeros as part of the prompt. Save it as UTF-8 and upload it again.',
-    ]);
-    expect((await judgement(Buffer.from('a red wagon', 'utf16le')))[0]).toMatch(
-      /^CAPTION_HAS_NUL: a.txt looks like UTF-16, not UTF-8: byte 1 is zero/,
-    );
-    expect((await judgement(Buffer.from('a red wagon', 'utf16le').swap16()))[0]).toContain('looks like UTF-16');
-    expect((await judgement(Buffer.alloc(100)))[0]).toContain('contains zero bytes');
-  });
+test('zero bytes are an error that says what the trainer does with them', async () => {
+  expect(await judgement('a red\0 wagon')).toEqual([
+    'CAPTION_HAS_NUL: a.txt contains zero bytes, which no text has: byte 5 is zero. ' +
+      'The trainer would read the zeros as part of the prompt. Save it as UTF-8 and upload it again.',
+  ]);
+  expect((await judgement(Buffer.from('a red wagon', 'utf16le')))[0]).toMatch(
+    /^CAPTION_HAS_NUL: a.txt looks like UTF-16, not UTF-8: byte 1 is zero/,
+  );
+  expect((await judgement(Buffer.from('a red wagon', 'utf16le').swap16()))[0]).toContain('looks like UTF-16');
+  expect((await judgement(Buffer.alloc(100)))[0]).toContain('contains zero bytes');
 });

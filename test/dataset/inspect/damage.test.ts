@@ -42,34 +42,30 @@ describe('a file that is truncated anywhere is rejected', () => {
   });
 });
 
-describe('a flipped bit', () => {
-  test('never makes inspect throw, in any format', async () => {
-    const files: [string, Buffer][] = [
-      ['a.jpg', await media.jpeg({ orientation: 3 })],
-      ['a.webp', await media.webp({ alpha: true })],
-      ['a.gif', await media.animated('gif')],
-      ['a.tif', await media.tiff()],
-      ['a.avif', await media.avif()],
-      ['a.bmp', media.bmp({ runs: true })],
-      ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
-    ];
-    const fileAndFlips = fc.tuple(
-      fc.constantFrom(...files),
-      fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fileAndFlips, async ([[filename, bytes], positions]) => {
-        // Every other flip is within the first tenth of the file, where the structure is.
-        const flips = positions.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
-        const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
-        if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
-      }),
-      { numRuns: 150 },
-    );
-  });
+test('a flipped bit never makes inspect throw, in any format', async () => {
+  const files: [string, Buffer][] = [
+    ['a.jpg', await media.jpeg({ orientation: 3 })],
+    ['a.webp', await media.webp({ alpha: true })],
+    ['a.gif', await media.animated('gif')],
+    ['a.tif', await media.tiff()],
+    ['a.avif', await media.avif()],
+    ['a.bmp', media.bmp({ runs: true })],
+    ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
+  ];
+  const fileAndFlips = fc.tuple(
+    fc.constantFrom(...files),
+    fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fileAndFlips, async ([[filename, bytes], positions]) => {
+      // Every other flip is within the first tenth of the file, where the structure is.
+      const flips = positions.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
+      const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
+      if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
+    }),
+    { numRuns: 150 },
+  );
 });
-
-describe('missing parts and false headers', () => {});
 
 describe('of an image that is too large to be decoded, truncation is detected', () => {
   const flat = (width: number, height: number) => sharp({ create: { width, height, channels: 3, background: '#963' } });

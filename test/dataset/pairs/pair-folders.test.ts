@@ -51,13 +51,11 @@ describe('pairFoldersOf', () => {
   });
 });
 
-describe('pairDatasetsOf', () => {
-  test('names the datasets after the folder and its sub-folders', () => {
-    expect(namesOf(' railway ', 'target', 'control', 'mask')).toEqual([
-      'railway training',
-      'railway-control control',
-      'railway-mask mask',
-    ]);
-    expect(namesOf('railway', 'target', 'control-1')).toEqual(['railway training', 'railway-control-1 control']);
-  });
+test('pairDatasetsOf names the datasets after the folder and its sub-folders', () => {
+  expect(namesOf(' railway ', 'target', 'control', 'mask')).toEqual([
+    'railway training',
+    'railway-control control',
+    'railway-mask mask',
+  ]);
+  expect(namesOf('railway', 'target', 'control-1')).toEqual(['railway training', 'railway-control-1 control']);
 });

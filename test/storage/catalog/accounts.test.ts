@@ -13,7 +13,7 @@ const MAX_TOKENS = 1000;
 
 onCatalogs((open) => {
   const openAccounts = async () => {
-    const { accounts, database, openAnother } = await open();
+    const { accounts, database } = await open();
     const ids = async () => (await database.query.selectFrom('token').select('id').execute()).map(({ id }) => id);
     const make = (rights: Parameters<Accounts['createToken']>[2] = {}) => accounts.createToken('yard', NOW, rights);
     const start = (tokenId: string, now = NOW) => accounts.makeSession('session', tokenId, { now, name: 'Firefox' });
@@ -28,7 +28,7 @@ onCatalogs((open) => {
         await database.query.insertInto('token').values(rows).execute();
       }
     };
-    return { accounts, database, openAnother, ids, make, start, addLike };
+    return { accounts, database, ids, make, start, addLike };
   };
 
   test('a session ends after 30 days, or with its token, whose name its changes have', async () => {

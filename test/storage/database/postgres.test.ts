@@ -1,16 +1,19 @@
+import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { inSnapshot } from '../../../src/storage/catalog/statements.js';
 import { databaseError } from '../../../src/storage/database/database.js';
+import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
-async function open(url: string, options: { localClock?: () => number } = {}): Promise<OpenCatalog> {
-  const opened = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 }, options);
+async function open(url: string): Promise<OpenCatalog> {
+  const opened = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 });
   onTestFinished(opened.close);
   return opened;
 }
@@ -172,3 +175,22 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect((await listed)[0]).toBe('listed');
   });
 });
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a snapshot of a catalog may take longer than requests to Postgres',
+  async () => {
+    const url = await databaseForTest();
+    const database = await openPostgres(url, { readMs: 200, transactionMs: 200 });
+    const blocking = await openPostgres(url);
+    onTestFinished(() => Promise.all([database.close(), blocking.close()]).then(() => {}));
+    const count = database.query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
+    const { snapshot } = await blocking.transact({ isDurable: false }, async ({ send }) => {
+      await send([{ compile: () => sql`lock table file`.compile(blocking.query) }]);
+      const snapshot = Promise.allSettled([inSnapshot(database, (run) => run(count))]);
+      // Its deadline ends after the one that the snapshot would have.
+      await expect(count.execute()).rejects.toMatchObject({ code: 'unavailable' });
+      return { snapshot };
+    });
+    expect(await snapshot).toEqual([{ status: 'fulfilled', value: [{ files: 0 }] }]);
+  },
+);

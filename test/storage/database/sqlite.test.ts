@@ -4,6 +4,7 @@ import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
@@ -136,6 +137,25 @@ test('reads see what is committed, and all that was acknowledged, and wait for n
   releaseLock();
   await adding;
   expect(await stored(database)).toContain('waits');
+});
+
+test('a thread that ends fails what is in flight, and all that follows, with `unavailable`', async () => {
+  const threads: Worker[] = [];
+  const note = (worker: Worker) => threads.push(worker);
+  process.on('worker', note);
+  onTestFinished(() => void process.off('worker', note));
+  const { database, holdLock, releaseLock } = await setUp();
+  expect(await stored(database)).toEqual([]);
+  expect(threads).toHaveLength(2);
+  holdLock();
+  const outcomes = Promise.allSettled(names(3).map((name) => add(database, name)));
+  const ended = threads.map((thread) => thread.terminate());
+  releaseLock();
+  await Promise.all(ended);
+  const later = await Promise.allSettled([add(database, 'later'), stored(database)]);
+  for (const outcome of [...(await outcomes), ...later]) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+  }
 });
 
 const SOURCE = new URL('../../../src/storage/database/sqlite.ts', import.meta.url).href;

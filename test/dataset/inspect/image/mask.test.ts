@@ -157,5 +157,3 @@ describe('JPEG and WebP masks, and large ones', () => {
     ]);
   });
 });
-
-describe('other files of a mask dataset', () => {});

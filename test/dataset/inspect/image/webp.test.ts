@@ -30,15 +30,13 @@ const control = chunk('ANIM', Buffer.alloc(6));
 const frame = () => chunk('ANMF', Buffer.from([0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 9, 0, 0, 0]), still);
 const animation = (...frames: readonly Buffer[]) => riff(canvas(ANIMATION), control, ...frames);
 
-describe('an animation', () => {
-  test('whose first frame is damaged is rejected', async () => {
-    const damaged = frame();
-    // The last partition of the bitstream begins after the first one, whose length is here set to nearly all bytes.
-    const bitstream = 8 + 16 + 8;
-    damaged.writeUIntLE((damaged.readUIntLE(bitstream, 3) & 0x1f) | ((still.length - 9) << 5), bitstream, 3);
-    expect(await problemOf(animation(damaged, frame()))).toContain('is damaged');
-    expect(await problemOf(animation(frame(), frame()))).toBe('ANIMATED_IMAGE');
-  });
+test('an animation whose first frame is damaged is rejected', async () => {
+  const damaged = frame();
+  // The last partition of the bitstream begins after the first one, whose length is here set to nearly all bytes.
+  const bitstream = 8 + 16 + 8;
+  damaged.writeUIntLE((damaged.readUIntLE(bitstream, 3) & 0x1f) | ((still.length - 9) << 5), bitstream, 3);
+  expect(await problemOf(animation(damaged, frame()))).toContain('is damaged');
+  expect(await problemOf(animation(frame(), frame()))).toBe('ANIMATED_IMAGE');
 });
 
 describe('chunks that libwebp takes or rejects (1.5, as Pillow 11.1 calls it)', () => {
