@@ -193,25 +193,25 @@ describe('advice about these very datasets', () => {
     links: [link('control_1', [clip('1.mp4', 50)])],
   });
 
-  test.each<[Trainer, typeof IMAGES, advice: string, notOf?: typeof IMAGES, notSaid?: string]>([
-    ['kohya', IMAGES, '1 caption has several lines.', MIXED, 'several lines'],
-    ['onetrainer', IMAGES, '1 caption has several lines.', MIXED, 'several lines'],
-    ['simpletuner', IMAGES, '1 caption has several lines.', MIXED, 'several lines'],
-    ['kohya', dataset([image('1.jpg')], { captions: undefined }), 'could not be read'],
-    ['simpletuner', IMAGES, '1 image of "rail way" would be left out', MIXED, 'would be left out'],
-    ['simpletuner', MIXED, "trainyard mount 'rail way' --into /data/videos --only videos"],
-    ['musubi', CLIPS, 'The clips have 24 to 30 frames per second.'],
-    ['diffusion-pipe', UNCAPTIONED, '2 files have no caption file.', IMAGES, 'no caption file'],
-    ['onetrainer', MIXED, '1 clip is read by its HunyuanVideo models alone'],
-    ['ai-toolkit', STRUCTURED, '1 structured caption (.json) is there', IMAGES, 'structured'],
-    ['musubi', STRUCTURED, '1 structured caption (.json) is there', IMAGES, 'structured'],
+  test.each<[Trainer, advice: string, of: typeof IMAGES, notOf?: typeof IMAGES, notSaid?: string]>([
+    ['kohya', '1 caption has several lines.', IMAGES, MIXED, 'several lines'],
+    ['onetrainer', '1 caption has several lines.', IMAGES, MIXED, 'several lines'],
+    ['simpletuner', '1 caption has several lines.', IMAGES, MIXED, 'several lines'],
+    ['kohya', 'could not be read', dataset([image('1.jpg')], { captions: undefined })],
+    ['simpletuner', '1 image of "rail way" would be left out', IMAGES, MIXED, 'would be left out'],
+    ['simpletuner', "trainyard mount 'rail way' --into /data/videos --only videos", MIXED],
+    ['musubi', 'The clips have 24 to 30 frames per second.', CLIPS],
+    ['diffusion-pipe', '2 files have no caption file.', UNCAPTIONED, IMAGES, 'no caption file'],
+    ['onetrainer', '1 clip is read by its HunyuanVideo models alone', MIXED],
+    ['ai-toolkit', '1 structured caption (.json) is there', STRUCTURED, IMAGES, 'structured'],
+    ['musubi', '1 structured caption (.json) is there', STRUCTURED, IMAGES, 'structured'],
     // 54 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
-    ['ltx', dataset([clip('1.mp4', 54)]), '--resolution-buckets "672x384x49"'],
-    ['ltx', MIXED, '--resolution-buckets "672x384x81;512x512x1"'],
-    ['ltx', LACKING, 'reference_video is left out'],
-    ['ltx', LACKING, '1 file has no text here'],
-    ['ltx', dataset([image('1.webp'), image('2.png')]), '1 image is left out'],
-  ])('%s %#: %s', (trainer, one, expected, other, notSaid = expected) => {
+    ['ltx', '--resolution-buckets "672x384x49"', dataset([clip('1.mp4', 54)])],
+    ['ltx', '--resolution-buckets "672x384x81;512x512x1"', MIXED],
+    ['ltx', 'reference_video is left out', LACKING],
+    ['ltx', '1 file has no text here', LACKING],
+    ['ltx', '1 image is left out', dataset([image('1.webp'), image('2.png')])],
+  ])('%s: %s', (trainer, expected, one, other, notSaid = expected) => {
     expect(advice(trainer, one)).toContain(expected);
     if (other !== undefined) expect(advice(trainer, other)).not.toContain(notSaid);
   });

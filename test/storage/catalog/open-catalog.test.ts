@@ -68,7 +68,7 @@ test('a catalog that is missing beside files of datasets is not replaced by a ne
 test('a folder whose datasets have no files starts as new without its catalog', async () => {
   const opened = () => openCatalog({ dataFolder: folder, blobGrace: 0 });
   await (await opened()).close();
-  await mkdir(dataFolderPaths(folder).blobs);
+  await mkdir(join(dataFolderPaths(folder).blobs, 'empty'), { recursive: true });
   await rm(catalog);
   const { catalog: empty, close } = await opened();
   expect(await empty.datasets({})).toEqual([]);
