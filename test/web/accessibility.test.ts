@@ -136,18 +136,54 @@ describeInBrowser('serious accessibility violations', (site) => {
   const links: Step = (page) => page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
   const idOf = (name: string) => ids.get(name) ?? name;
 
-  /** Each view, and each dialog and panel that opens on it. The first word of a path names a dataset. */
-  const VIEWS: readonly (readonly [name: string, path: string, ...steps: Step[]])[] = [
+  type View = readonly [name: string, path: string, ...steps: Step[]];
+
+  /** Each page once, with what opens on it. The first word of a path names a dataset. */
+  const PAGES: readonly View[] = [
     ['datasets', '', text('an empty one')],
-    ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
-    ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
     ['the guide', 'guide/page', text('Fit to train?')],
-    ['a wrong link', 'nothing', text('Page not found')],
     ['selected files', 'all', (page) => page.getByLabel('Select one.jpg').check(), click('Delete'), dialog],
     ['the crop of a file', 'all?view=two.jpg', text('SHA-256'), key('b'), inDialog('Trained on at')],
-    ['pictures side by side', 'all?view=one.jpg&view=two.jpg', inDialog('two.jpg')],
     ['controls and masks', 'target', text('No mask')],
     ['a comparison', 'target', click('Compare with the mask a.png'), text('mask a.png of masks')],
+    ['an empty dataset', 'empty', text('No files yet')],
+    [
+      'a tree of folders',
+      'filling',
+      async (page) => {
+        const files = { 'a.txt': '1', 'extra/a.txt': '2', '10_cat/b.txt': '3', 'notes.docx': 'x' };
+        const folder = await folderWith(files, 'evening');
+        await page.locator(FOLDER).first().setInputFiles(folder);
+      },
+      (page) =>
+        page
+          .getByRole('group', { name: /10_cat/ })
+          .getByText('Own dataset')
+          .click(),
+      inDialog('1 name stands more than once'),
+    ],
+    // The size stays for the views after these.
+    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
+    ['the menu of a dataset', 'all', click('More'), text('API documentation')],
+    ['the palette', 'all', text('one.jpg'), key('Control+k'), fill('Name', 'one')],
+    ['history', 'all/history', text('Revision 1')],
+    ['a revision', 'all/history?revision=2', (page) => page.getByRole('deletion').first().waitFor()],
+    ['fitness', 'all/fitness', text('needs a caption')],
+    ['fitness of pairs', 'target/fitness', text('Choose a file')],
+    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
+    ['training', 'ready/train', text('Install the command')],
+    ['the account', 'account', text('this browser'), text('for Ada'), text('Storage'), deliveries],
+    ['sharing a dataset', 'empty', click('More'), click('Share the dataset'), click('Create a link'), links],
+    ['a shared dataset', '', (page) => page.goto(shared), text('a caption')],
+    ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
+  ];
+
+  /** More dialogs and panels. */
+  const PARTS: readonly View[] = [
+    ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
+    ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
+    ['a wrong link', 'nothing', text('Page not found')],
+    ['pictures side by side', 'all?view=one.jpg&view=two.jpg', inDialog('two.jpg')],
     [
       'links of a dataset',
       'target',
@@ -165,30 +201,12 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => page.getByRole('dialog').getByText('Mask', { exact: true }).click(),
       inDialog('will not be used'),
     ],
-    ['an empty dataset', 'empty', text('No files yet')],
-    [
-      'a tree of folders',
-      'filling',
-      async (page) => {
-        const files = { 'a.txt': '1', 'extra/a.txt': '2', '10_cat/b.txt': '3', 'notes.docx': 'x' };
-        const folder = await folderWith(files, 'evening');
-        await page.locator(FOLDER).first().setInputFiles(folder);
-      },
-      (page) =>
-        page
-          .getByRole('group', { name: /10_cat/ })
-          .getByText('Own dataset')
-          .click(),
-      inDialog('1 name stands more than once'),
-    ],
     [
       'uploads',
       'filling',
       (page) => page.locator(FILES).setInputFiles([bytesOf('page.jpg', media.damaged.html())]),
       (page) => dockOf(page).getByText('1 rejected:').waitFor(),
     ],
-    // The size stays for the views after these.
-    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
     [
       'tags that complete a caption',
       'target',
@@ -198,18 +216,11 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => page.getByRole('option', { name: 'a wagon at b' }).waitFor(),
       key('ArrowDown'),
     ],
-    ['the menu of a dataset', 'all', click('More'), text('API documentation')],
-    ['the palette', 'all', text('one.jpg'), key('Control+k'), fill('Name', 'one')],
     ['all keys', 'all', text('one.jpg'), key('?'), inDialog('Write the caption')],
     ['changes to many captions', 'all', fill('Trigger word', 'sks'), text(/\d changes to/)],
-    ['history', 'all/history', text('Revision 1')],
-    ['a revision', 'all/history?revision=2', (page) => page.getByRole('deletion').first().waitFor()],
     ['restoring a revision', 'all/history?revision=1', click('Restore'), inDialog('changes:')],
-    ['fitness', 'all/fitness', text('needs a caption')],
-    ['fitness of pairs', 'target/fitness', text('Choose a file')],
     ['images that can be converted', 'ignored/fitness', click('Convert all 2'), text("browser can't decode")],
     ['an interrupted upload', 'interrupted/fitness', interrupt, text('Interrupted: 1 file'), text('Their names')],
-    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
     [
       'a folder of pairs',
       '',
@@ -219,8 +230,6 @@ describeInBrowser('serious accessibility violations', (site) => {
       },
       inDialog('No control for'),
     ],
-    ['training', 'ready/train', text('Install the command')],
-    ['the account', 'account', text('this browser'), text('for Ada'), text('Storage'), deliveries],
     ['a new token', 'account', click('New token'), click('Create token'), text('The new token')],
     [
       'a new webhook',
@@ -230,11 +239,9 @@ describeInBrowser('serious accessibility violations', (site) => {
       click('Create webhook'),
       inDialog('not a host of the public Internet'),
     ],
-    ['sharing a dataset', 'empty', click('More'), click('Share the dataset'), click('Create a link'), links],
     ['a share link that has ended', 'shared', text('This link no longer works')],
-    ['a shared dataset', '', (page) => page.goto(shared), text('a caption')],
-    ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
   ];
+
   const pathOf = (path: string) => {
     if (path === '' || /^(account|guide|nothing)/.test(path)) return `/${path}`;
     const [, name = '', rest = ''] = /^(\w+)(.*)$/.exec(path) ?? [];
@@ -250,10 +257,9 @@ describeInBrowser('serious accessibility violations', (site) => {
   });
   afterAll(() => visited?.context.close());
 
-  const views = VIEWS.map(([name, path, ...steps], index) => {
-    return { name, path, steps, theme: index % 2 === 1 ? 'dark' : 'light' } as const;
-  });
-  test.each(views)('are none with $name, $theme, which fits a phone', async ({ path, steps, theme }) => {
+  const alternating = (views: readonly View[]) =>
+    views.map((view, index) => ({ name: view[0], view, theme: index % 2 === 1 ? 'dark' : 'light' }) as const);
+  const check = async ({ view: [, path, ...steps], theme }: ReturnType<typeof alternating>[number]) => {
     const { page, browserErrors } = visited;
     await touch(false);
     await page.emulateMedia({ colorScheme: theme });
@@ -271,5 +277,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     expect(await hiddenActions(page)).toEqual([]);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
     expect(browserErrors).toEqual([]);
-  });
+  };
+  test.each(alternating(PARTS))('are none with $name, $theme, which fits a phone', { tags: ['long'] }, check);
+  // The last of these signs out.
+  test.each(alternating(PAGES))('are none with $name, $theme, which fits a phone', check);
 });

@@ -156,7 +156,9 @@ describeInBrowser('the page', (site) => {
     expect([called.status, await called.json()]).toMatchObject([404, { error_code: expect.any(Number) }]);
   });
 
-  test('shows the API documentation, which contacts no other host, and whose requests are signed in', async () => {
+  test('shows the API documentation, which contacts no other host, and whose requests are signed in', {
+    tags: ['long'],
+  }, async () => {
     const { page, context } = await site.open();
     await page.getByRole('heading', { name: 'Datasets', exact: true }).waitFor();
     const foreign: string[] = [];

@@ -26,7 +26,6 @@ describeInBrowser('webhooks on the page Account', (site) => {
     await panel(page).getByText('There are no webhooks.').waitFor();
     await page.getByRole('button', { name: 'New webhook' }).click();
     const form = page.getByRole('dialog', { name: 'New webhook' });
-    await form.getByText('All other addresses are rejected').waitFor();
     await form.getByLabel('URL').fill('https://10.0.0.1/hook');
     await form.getByRole('button', { name: 'Create webhook' }).click();
     await form
@@ -41,7 +40,6 @@ describeInBrowser('webhooks on the page Account', (site) => {
     const secret = (await dialog.getByText(/^whsec_/).textContent()) ?? '';
     await dialog.getByRole('button', { name: 'Done' }).click();
     await item(page, url).getByText('READY, FAILED').waitFor();
-    await item(page, url).getByText('Nothing was sent yet.').waitFor();
     await expect.poll(() => page.getByText(secret).count()).toBe(0);
     expect((await webhooks()).map(({ url, events }) => ({ url, events }))).toEqual([
       { url, events: ['dataset.ready', 'dataset.failed', 'captions.finished'] },

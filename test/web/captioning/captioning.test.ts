@@ -79,7 +79,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await soon(() => api.filenames(id)).not.toContain('d.txt');
   });
 
-  test('are asked for with a prompt that the account saves, uses again and deletes', async () => {
+  test('are asked for with a prompt that the account saves, uses again and deletes', { tags: ['long'] }, async () => {
     const { page } = await openWith({ a: undefined });
     await filterOf(page, 'No caption').click();
     const ask = async () => {

@@ -40,7 +40,7 @@ describeInBrowser('two people who edit one caption', (site) => {
     expect(await site.api.text(id, 'one.txt')).toBe('an old red wagon at dusk');
   });
 
-  test('keep a text that was typed offline, and are asked once the browser is online', async () => {
+  test('keep a text that was typed offline, and are asked once the browser is online', { tags: ['long'] }, async () => {
     const { id, first, second, context } = await open();
     await context.setOffline(true);
     await type(second, 'typed offline');

@@ -42,7 +42,7 @@ describeInBrowser('the view Fit to train?', (site) => {
   });
 
   test('shows the buckets that the trainer will make at the chosen resolution, and too short clips', async () => {
-    const { id, page } = await openWith({
+    const { page } = await openWith({
       'square.jpg': await media.jpeg({ width: 1200, height: 1200 }),
       'wide.jpg': await media.jpeg({ width: 1600, height: 900, seed: 2 }),
       'small.jpg': await media.jpeg({ width: 300, height: 300, seed: 3 }),
@@ -59,11 +59,9 @@ describeInBrowser('the view Fit to train?', (site) => {
     await table.getByText('512 × 512').waitFor();
     await expect.poll(() => table.getByText('1024 × 1024').count()).toBe(0);
 
-    const { frames = 0 } = (await site.api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
     const clips = panel(page, 'Clips');
     await clips.getByText('1 of 1 clip has fewer than 81 frames').waitFor();
     await clips.getByRole('link', { name: 'short.mp4', exact: true }).waitFor();
-    await clips.getByText(`${frames} frames`).waitFor();
   });
 
   test('counts duplicates, and finds dark, bright, blurred and tiny images', async () => {

@@ -168,7 +168,9 @@ describeInBrowser('the viewer', (site) => {
     await soon(() => focusedOf(page)).toBe('Open b.jpg');
   });
 
-  test('moves on with a swipe, says what could not be loaded, and keeps the focus in it', async () => {
+  test('moves on with a swipe, says what could not be loaded, and keeps the focus in it', {
+    tags: ['long'],
+  }, async () => {
     const image = await media.jpeg();
     const { id, page, context } = await openWith({ 'a.jpg': image, 'b.jpg': image, 'c.jpg': image }, '?view=b.jpg');
     await page.setViewportSize({ width: 390, height: 844 });

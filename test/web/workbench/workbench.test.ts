@@ -153,7 +153,7 @@ describeInBrowser('captions that are written one after another', (site) => {
     await soon(() => site.api.text(id, 'c.txt')).toBe('a bridge');
   });
 
-  test('are completed with the tags of the dataset, the most frequent first', async () => {
+  test('are completed with the tags of the dataset, the most frequent first', { tags: ['long'] }, async () => {
     const captions = { a: 'snow, red wagon', b: 'snowfall', c: 'night, snow', d: undefined, e: undefined };
     const id = await datasetWith(site.api, await captionedImages(captions));
     const { page } = await site.open(`/datasets/${id}?filter=missing`);
