@@ -22,14 +22,6 @@ describeInBrowser("a caption's field", (site) => {
   };
   const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
 
-  test('shows the text in its direction, and what it can not show as a download', { tags: ['long'] }, async () => {
-    const { page } = await openWith({ arabic: 'قطار أحمر, عربة', long: 'x'.repeat(70_000) });
-    await soon(() => captionOf(page, 'arabic.jpg').evaluate((field) => field.matches(':dir(rtl)'))).toBe(true);
-    await page.getByText('too long to edit here').waitFor();
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download long.txt').click()]);
-    expect(download.suggestedFilename()).toBe('long.txt');
-  });
-
   test('is saved on blur and by Ctrl+Enter, reset by Escape, and keeps what was not changed', async () => {
     const { id, page } = await openWith({
       one: 'a wagon',

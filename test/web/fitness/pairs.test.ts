@@ -86,22 +86,6 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await expect.poll(() => site.api.filenames(id)).toContain('e.txt');
   });
 
-  test('controls that do not fit are listed with their files, and named as they arrive', {
-    tags: ['long'],
-  }, async () => {
-    const { control, page } = await openLinked(['a', 'b', 'cat'], {
-      'a.png': await media.png({ seed: 1 }),
-      'a.webp': await media.webp({ seed: 2 }),
-      'b.png': await media.png({ width: 40, height: 40 }),
-    });
-    const files = rowOf(page, 'Several files for one control', 'a').getByRole('link');
-    await expect.poll(() => files.allTextContents()).toEqual(['a.png', 'a.webp']);
-    await rowOf(page, "Sizes of the control that don't fit", 'b').getByText('40 × 40').waitFor();
-    await site.api.upload(control, 'Cat.png', await media.png({ seed: 8 }));
-    const text = 'There is Cat.png: the names must be equal in every letter.';
-    await rowOf(page, 'Targets without a control', 'cat').getByText(text).waitFor();
-  });
-
   test('a control dataset says what is wrong with it, which captions are not used, and who uses it', async () => {
     const { id, control, name, page } = await openLinked(['a'], await controlsOf(['a']));
     await site.api.upload(control, 'a.jpg', media.damaged.html());
