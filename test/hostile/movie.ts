@@ -1,6 +1,6 @@
-import { big, concat, u16, u32, u64 } from '../fixtures/bytes.js';
+import { big, concat, u16, u32 } from '../fixtures/bytes.js';
 import { configuration, type GreyVideo, greyVideo } from './h264.js';
-import { generated, joined } from './hostile-file.js';
+import { generated } from './hostile-file.js';
 
 /** A box of the ISO base media file format. */
 export function box(type: string, ...payload: Buffer[]): Buffer {
@@ -11,10 +11,6 @@ export function box(type: string, ...payload: Buffer[]): Buffer {
 /** A box with version and flags. */
 export const fullBox = (type: string, version: number, flags: number, ...payload: Buffer[]): Buffer =>
   box(type, u32((version << 24) | flags), ...payload);
-
-/** A box whose payload of `bytes` bytes need not fit into memory. */
-export const largeBox = (type: string, bytes: number, payload: Iterable<Buffer>): Iterable<Buffer> =>
-  joined(concat(u32(1), type, u64(bytes + 16)), payload);
 
 /** Boxes within boxes, `depth` deep, each as long as what is left. */
 export function nested(type: string, depth: number): Buffer {

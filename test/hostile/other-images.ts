@@ -77,10 +77,6 @@ const GIF_END = Buffer.of(0x3b);
 const PIXEL = gifFrame(0, 0);
 const gif = (side: number, ...parts: (Buffer | Iterable<Buffer>)[]) => joined(gifHead(side, side), ...parts, GIF_END);
 
-/** Blocks of one byte each, within one comment or one frame. */
-const gifBlocks = (introducer: Buffer): Iterable<Buffer> =>
-  gif(1, introducer, repeated(Buffer.of(1, 0), 2_500_000), Buffer.alloc(1), PIXEL);
-
 /** A run-length coded bitmap with a palette of 256 colours. */
 function runs(code: Buffer, count: number): Iterable<Buffer> {
   const head = Buffer.from(media.bmp({ width: 16, height: 16, runs: true }).subarray(0, 54 + 1024));
@@ -88,33 +84,21 @@ function runs(code: Buffer, count: number): Iterable<Buffer> {
   return joined(head, repeated(code, count), Buffer.of(0, 1));
 }
 
-export const OTHER_IMAGES = filesOf(
-  {
-    'duplicate-tags.tif': () => duplicateTags(256),
-    'duplicate-offsets.tif': () => duplicateTags(273),
-    'thousands-of-directories.tif': () => manyDirectories(50_000),
-    'loop-of-directories.tif': () => [
-      ...[BEFORE_PAGE, directory(SMALL_PAGE, PAGE_AT + PAGE_BYTES), directory(SMALL_PAGE, PAGE_AT)],
-    ],
-    'directory-of-itself.tif': () => [tiffHead(8), directory(SMALL_PAGE, 8)],
-    'millions-of-strips.tif': () => manyStrips(1 << 22),
-    'many-strips.tif': () => manyStrips(250_000),
-    'large-description.tif': () => largeField(270, 2, 10_000_000),
-    'large-sample-list.tif': () => largeField(258, 4, 1_000_000),
-    'deflated-zeros.tif': () => deflatedStrip(13_376),
-    'canvas-largest.gif': () => gif(13_376, PIXEL),
-    'frame-outside.gif': () => gif(1, gifFrame(65_534, 65_534)),
-    'canvas-within-the-decoder-budget.gif': () => gif(4100, repeated(PIXEL, 250_000)),
-    'many-frames.gif': () => gif(1, repeated(PIXEL, 500_000)),
-    'comment-of-small-blocks.gif': () => gifBlocks(Buffer.of(0x21, 0xfe)),
-    'pixels-of-small-blocks.gif': () => gifBlocks(concat(PIXEL.subarray(0, 10), [2])),
-    'empty-comments.gif': () => gif(1, repeated(Buffer.of(0x21, 0xfe, 0), 2_000_000), PIXEL),
-    'runs.bmp': () => runs(Buffer.of(1, 0), 5_000_000),
-    'steps.bmp': () => runs(Buffer.of(0, 2, 0, 0), 2_500_000),
-    'ends-of-line.bmp': () => runs(Buffer.of(0, 0), 5_000_000),
-  },
-  'millions-of-strips.tif',
-);
+export const OTHER_IMAGES = filesOf({
+  'duplicate-tags.tif': () => duplicateTags(256),
+  'thousands-of-directories.tif': () => manyDirectories(50_000),
+  'loop-of-directories.tif': () => [
+    ...[BEFORE_PAGE, directory(SMALL_PAGE, PAGE_AT + PAGE_BYTES), directory(SMALL_PAGE, PAGE_AT)],
+  ],
+  'many-strips.tif': () => manyStrips(250_000),
+  'large-description.tif': () => largeField(270, 2, 10_000_000),
+  'deflated-zeros.tif': () => deflatedStrip(13_376),
+  'canvas-largest.gif': () => gif(13_376, PIXEL),
+  'many-frames.gif': () => gif(1, repeated(PIXEL, 500_000)),
+  'pixels-of-small-blocks.gif': () =>
+    gif(1, PIXEL.subarray(0, 10), Buffer.of(2), repeated(Buffer.of(1, 0), 2_500_000), Buffer.alloc(1), PIXEL),
+  'runs.bmp': () => runs(Buffer.of(1, 0), 5_000_000),
+});
 
 /** A RIFF file whose content has `length` bytes. */
 const riff = (length: number, ...parts: readonly (Buffer | Iterable<Buffer>)[]): Iterable<Buffer> =>
@@ -140,28 +124,20 @@ function animated(width: number, height: number, side: number, count: number): I
   return riff(head.length + frame.length * count, head, repeated(frame, count));
 }
 
-/** Chunks that readers skip, before the picture or after it. */
-function padded(piece: Buffer, count: number, place: 'before' | 'after' = 'after'): Iterable<Buffer> {
+/** Chunks that readers skip, after the picture. */
+function padded(piece: Buffer, count: number): Iterable<Buffer> {
   const [head, picture] = [extended(0, 8, 8), lossless(8, 8)];
   const [length, padding] = [head.length + picture.length + piece.length * count, repeated(piece, count)];
-  return riff(length, head, ...(place === 'before' ? [padding, picture] : [picture, padding]));
+  return riff(length, head, picture, padding);
 }
 
 const one = (picture: Buffer): Iterable<Buffer> => riff(picture.length, picture);
 
-export const WEBPS = filesOf(
-  {
-    'frames-of-one-pixel.webp': () => animated(1, 1, 1, 400_000),
-    'frames-within-the-decoder-budget.webp': () => animated(2048, 2048, 2048, 30_000),
-    'two-million-frames.webp': () => animated(1, 1, 1, 2e6),
-    'lossless-largest.webp': () => one(lossless(16_383, 10_923)),
-    'lossless-over-the-limit.webp': () => one(lossless(16_383, 16_383)),
-    'lossless-within-the-decoder-budget.webp': () => one(lossless(4300, 4300)),
-    'canvas-largest.webp': () => animated(16_383, 10_923, 1, 2),
-    'empty-chunks-before.webp': () => padded(chunk('JUNK'), 500_000, 'before'),
-    'empty-chunks-after.webp': () => padded(chunk('JUNK'), 100_000),
-    'many-exif.webp': () => padded(chunk('EXIF', 'II*\0\x08\0\0\0\xff\xff'), 100_000),
-    'many-pictures.webp': () => padded(lossless(4000, 4000), 100_000),
-  },
-  'two-million-frames.webp',
-);
+export const WEBPS = filesOf({
+  'frames-of-one-pixel.webp': () => animated(1, 1, 1, 400_000),
+  'frames-within-the-decoder-budget.webp': () => animated(2048, 2048, 2048, 30_000),
+  'lossless-largest.webp': () => one(lossless(16_383, 10_923)),
+  'lossless-within-the-decoder-budget.webp': () => one(lossless(4300, 4300)),
+  'empty-chunks-after.webp': () => padded(chunk('JUNK'), 100_000),
+  'many-pictures.webp': () => padded(lossless(4000, 4000), 100_000),
+});

@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import type { WireTokenList } from '../../../src/api/account-schemas.js';
 import type { Api } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
-import { must, range } from './change.js';
+import { must, range } from './changes.js';
 
 /** Where commands run: a server, and a folder of their own. */
 export interface Scene {
@@ -117,32 +116,7 @@ async function backUp({ dataFolder, folder }: Scene): Promise<{ dir: string; fil
   return { dir, files: await storedIn(dir) };
 }
 
-/** Copies a backup to a new folder in each round; without its catalog, the folder can't be served. */
-const copies =
-  (argsOf: (dir: string, to: string) => string[]): KilledCommand =>
-  async (scene) => {
-    const { id } = await alternating(scene, 'copied');
-    const { dir, files } = await backUp(scene);
-    must(await scene.api.request('DELETE', `/${id}`));
-    return async (round) => {
-      const to = join(scene.folder, `copy-${round}`);
-      return { args: argsOf(dir, to), read: () => storedIn(to), after: files, isOnce: true };
-    };
-  };
-
 export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
-  'token create':
-    async ({ api, dataFolder }) =>
-    async (round) => {
-      const name = `created ${round}`;
-      return {
-        args: ['token', 'create', '--name', name, '--data', dataFolder],
-        read: async () =>
-          must(await api.request<WireTokenList>('GET', '/tokens')).tokens.filter((token) => token.name === name).length,
-        after: 1,
-        isOnce: true,
-      };
-    },
   backup: async (scene) => {
     const { turn } = await alternating(scene, 'backed-up');
     const { dir } = await backUp(scene);
@@ -152,8 +126,16 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
       return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
     };
   },
-  restore: copies((dir, to) => ['restore', dir, '--data', to]),
-  'migrate-data': copies((dir, to) => ['migrate-data', '--from', dir, '--to', to]),
+  // Without its catalog, the new folder can't be served.
+  restore: async (scene) => {
+    const { id } = await alternating(scene, 'copied');
+    const { dir, files } = await backUp(scene);
+    must(await scene.api.request('DELETE', `/${id}`));
+    return async (round) => {
+      const to = join(scene.folder, `copy-${round}`);
+      return { args: ['restore', dir, '--data', to], read: () => storedIn(to), after: files, isOnce: true };
+    };
+  },
   'verify --store --repair': async (scene) => {
     await alternating(scene, 'repaired');
     const { dir } = await backUp(scene);
@@ -199,22 +181,6 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
       const files = stateOf(`state ${round % 2}`);
       await write(folder, files);
       return { args: ['push', folder], env: remote(scene), read, after: hashesOf(files), isPerFile: true };
-    };
-  },
-  login: async (scene) => {
-    const { api, folder } = scene;
-    // Not what a kill may leave beside it.
-    const read = async () => (await filesIn(join(folder, 'trainyard')))['config.json'] ?? ABSENT;
-    return async (round) => {
-      const env = { XDG_CONFIG_HOME: folder };
-      const login = (token: string) => ['login', api.url, '--token', token];
-      const { secret } = must(await api.json<{ secret: string }>('POST', '/tokens', { name: `login ${round}` }));
-      const before = await read();
-      await succeed(login(secret), env);
-      const after = await read();
-      await rm(join(folder, 'trainyard'), { recursive: true });
-      if (before !== ABSENT) await succeed(login(api.token), env);
-      return { args: login(secret), env, read, after };
     };
   },
 };

@@ -1,12 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { IS_ALL, whyNoCompiler } from '../../harness/available.js';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-import { builtLibrary } from '../preload.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { COMMANDS, type CommandRun } from './commands.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
@@ -65,33 +63,4 @@ for (const [name, prepare] of Object.entries(COMMANDS)) {
       report(name, usualMs, counts);
     },
   );
-}
-
-const { login, restore, 'migrate-data': migrateData } = COMMANDS;
-/** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. `npm test` takes one in three of `login`. */
-const FIRST_WRITES = 15;
-
-for (const [name, prepare] of Object.entries({ login, restore, 'migrate-data': migrateData })) {
-  const options = { tags: name === 'login' ? [] : ['long'], timeout: 1_800_000 };
-  const title = `trainyard ${name} that is killed right before one of its writes has done its work, or none of it, and continues`;
-  test.skipIf(whyNoCompiler() !== undefined)(title, options, async () => {
-    const folder = await newRoot();
-    const library = await builtLibrary('killed/killed-at.c');
-    const begins = await prepare!({ api: await server.api(), dataFolder: server.dataFolder, folder });
-    let [kills, isDone] = [0, false];
-    const step = (write: number) => (IS_ALL ? (write < FIRST_WRITES ? 1 : 10) : 3);
-    for (let write = 1; !isDone; write += step(write)) {
-      const run = await begins(kills);
-      const before = await run.read();
-      const env = { LD_PRELOAD: library, KILLED_BELOW: folder, KILLED_AT: String(write) };
-      const ended = await begin({ ...run, env: { ...run.env, ...env } }).ended;
-      const found = await run.read();
-      isDone = ended.code === 0;
-      if (isDone) expect(found).toEqual(run.after);
-      else expectBeforeOrAfter({ ...run, before, found });
-      if (!isDone) kills++;
-      if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
-    }
-    expect(kills).toBeGreaterThan(0);
-  });
 }

@@ -3,7 +3,7 @@ import { IS_ALL } from '../../harness/available.js';
 import { seededRandom } from '../random.js';
 
 /** `npm run faults -- killed --kills 20` sets another number, of each kind of change. */
-export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 2 : 1));
+export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 3 : 2));
 
 export const seed = Number(process.env.TRAINYARD_TEST_SEED ?? 20_261_130);
 const random = seededRandom(seed);

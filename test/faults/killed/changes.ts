@@ -1,30 +1,65 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { WireNewToken, WireTokenList } from '../../../src/api/account-schemas.js';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
-import { type Api, put } from '../../harness/api.js';
+import type { WireRecheck } from '../../../src/api/schemas.js';
+import { Api, type Answer, put } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
-import { readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import { eventually } from '../../harness/server.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
-import {
-  alone,
-  AT_ONCE,
-  type Attempt,
-  type Change,
-  datasetWith,
-  each,
-  eachOf,
-  must,
-  range,
-  several,
-} from './change.js';
 
-const LARGE = IS_ALL ? 6000 : 1500;
+/** One change, and how to tell whether it was made. */
+export interface Attempt {
+  readonly act: () => Promise<Answer<unknown>>;
+  /** Reads the state that it changes; where the change was acknowledged, `answer` is the body, and what it names must work. */
+  readonly read: (api: Api, answer?: unknown) => Promise<unknown>;
+  /** What `read` returns once the change is made. */
+  readonly after: unknown;
+  /** `read` and `after` are objects; each field is as before or as after. */
+  readonly isPerFile?: boolean;
+}
+
+/** Prepares, and returns the changes of one round, which have no object in common and are made at once. */
+export type Change = (api: Api) => Promise<(api: Api, round: number) => Promise<Attempt[]>>;
+
+interface Turn {
+  readonly api: Api;
+  readonly round: number;
+  readonly i: number;
+}
+
+/** A change that several clients make at once. */
+function each(make: (turn: Turn) => Promise<Attempt>): Change {
+  return async () => (api, round) => several((i) => make({ api, round, i }));
+}
+
+/** One change in each round. */
+function alone(make: (api: Api, round: number) => Promise<Attempt>): Change {
+  return async () => async (api, round) => [await make(api, round)];
+}
+
+const AT_ONCE = 6;
 /** What one request may name. */
 const MAX_NAMES = 1000;
+const LARGE = IS_ALL ? 6000 : 600;
 /** So many of a large dataset change: they overlap with none that is removed. */
 const CHANGED = Math.min(MAX_NAMES, LARGE / 3);
+
+export const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+const several = <T>(make: (i: number) => Promise<T>): Promise<T[]> => Promise.all(range(AT_ONCE).map(make));
+
+/** The body of an answer of 200. */
+export function must<T>({ status, body }: Answer<T>): Answer<T>['body'] {
+  if (status !== 200) throw new Error(`answered ${status}: ${JSON.stringify(body)}`);
+  return body;
+}
+
+/** Uploads files of these names to a new dataset. */
+async function datasetWith(api: Api, filenames: readonly string[]): Promise<string> {
+  const id = await api.newDataset();
+  for (const filename of filenames) must(await api.upload(id, filename, contentOf(filename, `before ${filename}`)));
+  return id;
+}
 
 type Files = Record<string, string>;
 
@@ -48,7 +83,7 @@ async function pendingOf(api: Api, id: string): Promise<Record<string, true>> {
 }
 
 /** The latest ones first. */
-export async function revisionsOf(api: Api, id: string): Promise<WireRevision[]> {
+async function revisionsOf(api: Api, id: string): Promise<WireRevision[]> {
   return must(await api.request<{ revisions: WireRevision[] }>('GET', `/${id}/revisions`)).revisions;
 }
 
@@ -61,20 +96,6 @@ async function manifestOf(api: Api, id: string, number: number): Promise<Files> 
 async function latestOf(api: Api, id: string): Promise<{ files: Files | string; latest: Files }> {
   const [newest] = await revisionsOf(api, id);
   return { files: await filesOf(api, id), latest: await manifestOf(api, id, newest!.number) };
-}
-
-/** A dataset of two pictures that look alike, once it is known. */
-async function alike(api: Api): Promise<string> {
-  const id = await api.newDataset();
-  const picture = await readFile(new URL('../../fixtures/images/pdq/bridge.jpg', import.meta.url));
-  must(await api.upload(id, 'a.jpg', picture));
-  must(await api.upload(id, 'b.jpg', await sharp(picture).jpeg({ quality: 60 }).toBuffer()));
-  await eventually(async () => (await alikeGroups(api, id)) === 1 || undefined);
-  return id;
-}
-
-async function alikeGroups(api: Api, id: string): Promise<number> {
-  return must(await api.request<{ groups: unknown[] }>('GET', `/${id}/duplicates`)).groups.length;
 }
 
 const bulk = (change: string) => ({ 'content-type': 'application/json', 'trainyard-change': `bulk; ${change}` });
@@ -122,25 +143,28 @@ const throughLink: Send = async (api, { id, filename }, bytes) => {
 
 /** Uploads of several sizes, up to a megabyte; some of them replace a file. */
 const uploads =
-  (send: Send): Change['prepare'] =>
+  (send: Send): Change =>
   async (first) => {
     const id = await first.newDataset();
     return (api, round) =>
       several(async (i) => {
-        const filename = i % 2 === 0 ? sameName(i) : `${round}_${i}.${i % 3 === 0 ? 'txt' : 'jpg'}`;
+        const filename = i % 2 === 0 ? `${i}.jpg` : `${round}_${i}.${i % 3 === 0 ? 'txt' : 'jpg'}`;
         const bytes = contentOf(filename, `${filename} ${round}`, i * 200_000);
         const act = await send(api, { id, filename }, bytes);
         return { act, read: (now) => shaOf(now, id, filename), after: sha256(bytes) };
       });
   };
-const sameName = (i: number) => `${i}.jpg`;
 
-export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
-  'a direct upload': { operations: ['POST /{id}/upload'], prepare: uploads(direct) },
-  'an upload through a link': { operations: ['PUT /uploads/{id}'], prepare: uploads(throughLink) },
-  'a batch of upload links': each(['POST /{id}/get-upload-endpoint'], async ({ api }) => {
+const answers = async (api: Api, secret: string) => (await new Api(api.url, secret).raw('GET', '/account')).status;
+
+/** One of each kind: of bytes with a row, of many rows, of a job, of a delivery, and of rows that belong to others. */
+export const CHANGES: Readonly<Record<string, Change>> = {
+  'a direct upload': uploads(direct),
+  'an upload through a link': uploads(throughLink),
+  'a batch of upload links': each(async ({ api }) => {
     const id = await api.newDataset();
-    const sizes = Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, 1]));
+    const names = captionNames(MAX_NAMES);
+    const sizes = Object.fromEntries(names.map((name) => [name, 1]));
     return {
       act: () => api.links(id, sizes),
       read: async (now, answer) => {
@@ -149,57 +173,11 @@ export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
         const link = Object.values((answer as { uploads: Record<string, { upload_url: string }> }).uploads)[0]!;
         return (await put(moved(link.upload_url, now), 'a')).status === 200 ? pending : 'a link that does not work';
       },
-      after: Object.fromEntries(captionNames(MAX_NAMES).map((name) => [name, true])),
+      after: Object.fromEntries(names.map((name) => [name, true])),
       isPerFile: true,
     };
   }),
-  'the withdrawal of an upload': each(['DELETE /{id}/uploads/{filename}'], async ({ api }) => {
-    const id = await api.newDataset();
-    await api.link(id, 'a.txt', 1);
-    const act = () => api.request('DELETE', `/${id}/uploads/a.txt`);
-    return { act, read: (now) => pendingOf(now, id), after: {} };
-  }),
-  'the withdrawal of many uploads': each(['DELETE /{id}/uploads'], async ({ api }) => {
-    const id = await api.newDataset();
-    const filenames = captionNames(MAX_NAMES);
-    must(await api.links(id, Object.fromEntries(filenames.map((name) => [name, 1]))));
-    const act = () => api.json('DELETE', `/${id}/uploads`, { filenames });
-    return { act, read: (now) => pendingOf(now, id), after: {}, isPerFile: true };
-  }),
-  'an edit of a caption': eachOf(
-    ['PUT /{id}/captions'],
-    (first, i) => datasetWith(first, [`${i}.txt`]),
-    async (id, { api, round, i }) => {
-      const [filename, text] = [`${i}.txt`, `edit ${round}`];
-      const ifMatch = `"${await shaOf(api, id, filename)}"`;
-      return {
-        act: () => api.json('PUT', `/${id}/captions`, { captions: [{ filename, text, ifMatch }] }),
-        read: (now) => shaOf(now, id, filename),
-        after: sha256(Buffer.from(text)),
-      };
-    },
-  ),
-  'a decision about duplicates': eachOf(['POST /{id}/duplicates'], alike, async (id, { api, round }) => {
-    const different = round % 2 === 0;
-    const act = () => api.json('POST', `/${id}/duplicates`, { filenames: ['a.jpg', 'b.jpg'], different });
-    return { act, read: (now) => alikeGroups(now, id), after: different ? 0 : 1 };
-  }),
-  'a group of files': eachOf(
-    ['PUT /{id}/groups/{group}'],
-    (first, i) => datasetWith(first, [`${i}.txt`, 'other.txt']),
-    async (id, { api, round, i }) => ({
-      act: () => api.json('PUT', `/${id}/groups/g`, { repeats: round + 2, add: [`${i}.txt`, 'other.txt'] }),
-      read: async (now) => (await now.status(id)).body.groups,
-      after: [{ name: 'g', repeats: round + 2, is_reg: false, files: 2 }],
-    }),
-  ),
-  'the deletion of a group': each(['DELETE /{id}/groups/{group}'], async ({ api, i }) => {
-    const id = await datasetWith(api, [`${i}.txt`]);
-    must(await api.json('PUT', `/${id}/groups/g`, { add: [`${i}.txt`] }));
-    const act = () => api.request('DELETE', `/${id}/groups/g`);
-    return { act, read: async (now) => (await now.status(id)).body.groups ?? ABSENT, after: ABSENT };
-  }),
-  'a bulk change of captions': alone([], async (api, round) => {
+  'a bulk change of captions': alone(async (api, round) => {
     const id = await api.newDataset();
     const names = captionNames(MAX_NAMES);
     await saveCaptions(api, id, { names, text: 'first' });
@@ -217,25 +195,14 @@ export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
       isPerFile: true,
     };
   }),
-  'the deletion of a file': {
-    operations: ['DELETE /{id}/files/{filename}'],
-    prepare: async () => async (api) => {
-      const id = await datasetWith(api, range(AT_ONCE).map(sameName));
-      return several(async (i) => ({
-        act: () => api.request('DELETE', `/${id}/files/${sameName(i)}`),
-        read: (now) => shaOf(now, id, sameName(i)),
-        after: ABSENT,
-      }));
-    },
-  },
-  'the deletion of many files': alone(['DELETE /{id}/files'], async (api) => {
+  'the deletion of many files': alone(async (api) => {
     const id = await api.newDataset();
     const filenames = captionNames(MAX_NAMES);
     await saveCaptions(api, id, { names: filenames, text: 'first' });
     const act = () => api.json('DELETE', `/${id}/files`, { filenames });
     return { act, read: (now) => filesOf(now, id), after: {}, isPerFile: true };
   }),
-  'the creation of a dataset': each(['POST '], async ({ api, round, i }) => {
+  'the creation of a dataset': each(async ({ api, round, i }) => {
     const name = `created-${round}-${i}`;
     return {
       act: () => api.create(name),
@@ -247,41 +214,62 @@ export const DATASET_CHANGES: Readonly<Record<string, Change>> = {
       after: 1,
     };
   }),
-  'a change of name and role': eachOf(
-    ['PATCH /{id}'],
-    (first, i) => first.newDataset(`renamed-${i}`),
-    async (id, { api, round, i }) => {
-      const after = { name: `renamed-${i}-${round}`, role: round % 2 === 0 ? 'control' : 'training' };
-      return {
-        act: () => api.json('PATCH', `/${id}`, after),
-        read: async (now) => {
-          const { name, role } = must(await now.status(id));
-          return { name, role };
-        },
-        after,
-      };
-    },
-  ),
-  'the deletion of a dataset': each(['DELETE /{id}'], async ({ api }) => {
+  'the deletion of a dataset': each(async ({ api }) => {
     const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
     return { act: () => api.request('DELETE', `/${id}`), read: (now) => filesOf(now, id), after: ABSENT };
   }),
-  [`the restore and the undo of a revision of ${LARGE} files`]: {
-    operations: ['POST /{id}/revisions/{number}/restore', 'POST /{id}/revisions/{number}/undo'],
-    prepare: async (first) => {
-      const { id, ...large } = await twoRevisions(first);
-      return async (api, round) => {
-        const [newest] = await revisionsOf(api, id);
-        const [number, files] = newest!.files === LARGE ? [2, large.second] : [1, large.first];
-        const act = round % 2 === 1 ? `${number}/restore` : `${newest!.number}/undo`;
-        return [
-          {
-            act: () => api.request('POST', `/${id}/revisions/${act}`),
-            read: (now) => latestOf(now, id),
-            after: { files, latest: files },
-          },
-        ];
-      };
-    },
+  'the restore and the undo of a revision of many files': async (first) => {
+    const { id, ...large } = await twoRevisions(first);
+    return async (api, round) => {
+      const [newest] = await revisionsOf(api, id);
+      const [number, files] = newest!.files === LARGE ? [2, large.second] : [1, large.first];
+      const act = round % 2 === 1 ? `${number}/restore` : `${newest!.number}/undo`;
+      return [
+        {
+          act: () => api.request('POST', `/${id}/revisions/${act}`),
+          read: (now) => latestOf(now, id),
+          after: { files, latest: files },
+        },
+      ];
+    };
   },
+  'a recheck': each(async ({ api }) => {
+    const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
+    return {
+      act: () => api.request('POST', `/${id}/recheck`),
+      // A recheck that has begun continues after the start.
+      read: (now) =>
+        eventually(async () => {
+          const { state, checked } = must(await now.request<WireRecheck>('GET', `/${id}/recheck`));
+          return state === 'running' ? undefined : { state, checked };
+        }),
+      after: { state: 'finished', checked: 3 },
+    };
+  }),
+  'a new token': each(async ({ api, round, i }) => {
+    const name = `token ${round} ${i}`;
+    return {
+      act: () => api.json('POST', '/tokens', { name }),
+      read: async (now, answer) => {
+        if (answer !== undefined && (await answers(now, (answer as WireNewToken).secret)) !== 200) return 'useless';
+        return must(await now.request<WireTokenList>('GET', '/tokens')).tokens.filter((one) => one.name === name)
+          .length;
+      },
+      after: 1,
+    };
+  }),
+  'the revocation of a token': each(async ({ api, round, i }) => {
+    const { id, secret } = must(await api.json<WireNewToken>('POST', '/tokens', { name: `revoked ${round} ${i}` }));
+    const headers = { 'trainyard-page': '1' };
+    const session = await new Api(api.url, secret).raw('POST', '/session', { headers });
+    const cookie = session.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    return {
+      act: () => api.request('DELETE', `/tokens/${id}`),
+      read: async (now) => {
+        const bySession = await now.raw('GET', '/account', { headers: { ...headers, cookie, authorization: '' } });
+        return [await answers(now, secret), bySession.status];
+      },
+      after: [401, 401],
+    };
+  }),
 };
