@@ -10,7 +10,7 @@ import { seededRandom } from './random.js';
 import { faultsOf } from './remains.js';
 
 /** `npm run faults -- --kills 200` sets another number. */
-const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 14 : 4));
+const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 14 : 3));
 const CLIENTS = [0, 1, 2, 3, 4, 5];
 
 /** `verify --store` takes a second, so it runs after every so many kills and after the last one. */

@@ -24,7 +24,6 @@ const OF_FORMAT: Readonly<Partial<Record<Format, Damages>>> = {
   png: PNG_DAMAGE,
   webp: WEBP_DAMAGE,
   avif: CLIP_DAMAGE,
-  heic: CLIP_DAMAGE,
   clip: CLIP_DAMAGE,
 };
 

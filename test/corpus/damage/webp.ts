@@ -55,12 +55,9 @@ function withExif(bytes: Buffer, exif: Buffer): Buffer | undefined {
 
 export const WEBP_DAMAGE: Damages = {
   'riff-length-plus-2': onLength((length) => length + 2),
-  'riff-length-plus-1000': onLength((length) => length + 1000),
-  'riff-length-minus-2': onLength((length) => length - 2),
   'riff-length-zero': onLength(() => 0),
   'riff-length-of-cut': (bytes, random) => withLength(bytes.subarray(0, between(13, bytes.length, random) & ~1)),
   'chunk-length-plus-2': onChunkLength((length) => length + 2),
-  'chunk-length-minus-2': onChunkLength((length) => length - 2),
   'chunk-length-halved': onChunkLength((length) => length >> 1),
   'chunk-renamed': onChunk((bytes, { start }) => overwritten(bytes, start, Buffer.from('ABCD'))),
   'chunk-removed': onChunk((bytes, { start, end }) => withLength(without(bytes, start, end))),
@@ -68,7 +65,6 @@ export const WEBP_DAMAGE: Damages = {
     withLength(withInserted(bytes, start, bytes.subarray(start, end))),
   ),
   'picture-header-flip': flipPictureHeader,
-  'picture-header-flip-again': flipPictureHeader,
   'vp8x-flip': (bytes, random) => {
     const [first] = chunksOf(bytes);
     if (first?.type !== 'VP8X') return undefined;

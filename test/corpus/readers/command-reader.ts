@@ -106,7 +106,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   /** ffmpeg that ends at the first complaint. */
   'ffmpeg -xerror': {
     version: FFMPEG,
-    formats: ['avif', 'heic', 'clip'],
+    formats: ['avif', 'clip'],
     isForCopiesOnly: true,
     args: (path) => [...STRICT, '-i', path, ...TO_NOTHING],
     readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),

@@ -54,7 +54,7 @@ export const pythonReaders = {
   Pillow: () =>
     pythonReader('Pillow', 'read-images.py', {
       versions: 'import PIL; print(PIL.__version__)',
-      formats: ['jpeg', 'png', 'webp', 'gif', 'tiff', 'bmp'],
+      formats: ['jpeg', 'png', 'webp'],
     }),
   /** OpenCV, and PyAV for what OpenCV can't read, as in the trainer. Needs python3-opencv and python3-av. */
   OpenCV: () =>

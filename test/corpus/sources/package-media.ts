@@ -80,11 +80,7 @@ function signatureOf(path: string): Format | undefined {
   if (text.startsWith('\xff\xd8')) return 'jpeg';
   if (text.startsWith('\x89PNG')) return 'png';
   if (/^RIFF....WEBP/s.test(text)) return 'webp';
-  if (text.startsWith('GIF8')) return 'gif';
-  if (/^(II\*\0|MM\0\*|II\+\0|MM\0\+)/.test(text)) return 'tiff';
-  if (text.startsWith('BM')) return 'bmp';
   if (/^....ftypavi[fs]/s.test(text)) return 'avif';
-  if (/^....ftyp(heic|mif1|heix)/s.test(text)) return 'heic';
   return undefined;
 }
 

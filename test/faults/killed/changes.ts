@@ -39,11 +39,11 @@ function alone(make: (api: Api, round: number) => Promise<Attempt>): Change {
 }
 
 const AT_ONCE = 6;
-/** What one request may name. */
-const MAX_NAMES = 1000;
-const LARGE = IS_ALL ? 6000 : 600;
-/** So many of a large dataset change: they overlap with none that is removed. */
-const CHANGED = Math.min(MAX_NAMES, LARGE / 3);
+/** One request may name 1000. */
+const MAX_NAMES = IS_ALL ? 1000 : 200;
+const LARGE = 6 * MAX_NAMES;
+/** So many of a large dataset change, and as many others are removed. */
+const CHANGED = MAX_NAMES;
 
 export const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const several = <T>(make: (i: number) => Promise<T>): Promise<T[]> => Promise.all(range(AT_ONCE).map(make));

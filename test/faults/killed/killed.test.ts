@@ -78,7 +78,7 @@ describe('after a kill at any moment, what was acknowledged is there, and all el
         expect(first[i]).toMatchObject({ kind: 'acknowledged' });
         await expectState(api(), { attempt, outcome: first[i]! });
       }
-      for (const { number, signal, part } of roundsOf()) {
+      for (const { number, signal, part } of roundsOf(prepare === TOGETHER ? KILLS + 1 : KILLS)) {
         const attempts = await begin(api(), number);
         const before = await Promise.all(attempts.map(({ read }) => read(api())));
         const working = Promise.all(attempts.map(outcomeOf));
