@@ -1,18 +1,16 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 import { FAMILIES } from '../hostile/all.js';
 import { faultsOfVerdict, sendPatiently, sendFile, type Verdict } from '../hostile/attack.js';
 import { writeHostile } from '../hostile/hostile-file.js';
-import { cpuSecondsOf, descendantsOf, MemoryLoop } from '../hostile/observers.js';
-import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
+import { MemoryLoop } from '../hostile/observers.js';
+import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
 
 const MAX_MEGABYTES = 500;
 
@@ -113,57 +111,4 @@ test('files that need the most memory, inspected at once, stay within that of th
     memory.stop();
   }
   expect(faultsOf(server)).toEqual([]);
-});
-
-/** Of each format the file that takes a reader longest. */
-const SLOWEST = [
-  ...['ordered-scans-of-the-largest.jpg', 'restart-after-each-block.jpg', 'zeros-interlaced.png'],
-  ...['frames-of-one-pixel.webp', 'weightless-extents.avif', 'compositions.mp4', 'copies-8k.mp4'],
-  'voids-in-a-cluster.mkv',
-];
-const CONNECTIONS = 16;
-/** Limits are compared with processor time, not with the clock: other work on the machine makes every file wait. */
-const SLOTS = Math.max(2, availableParallelism());
-/** After so much processor time, a file is answered and inspected later. */
-const INLINE_SECONDS = 4;
-/** For receiving the attacker's files on all connections meanwhile. */
-const RECEIVING_SECONDS = 5;
-
-/** The most processor time that the server and its processes use until one of so many pictures is answered. */
-async function secondsUsedDuring(api: Api, uploads: number): Promise<number> {
-  const picture = await media.jpeg({ width: 900, height: 700, quality: 90 });
-  const id = await api.newDataset();
-  const seconds: number[] = [];
-  for (let index = 0; index < uploads; index++) {
-    const before = cpuSecondsOf(server.process.pid!);
-    expect((await api.upload(id, `ordinary_${index}.jpg`, picture)).status).toBe(200);
-    seconds.push(cpuSecondsOf(server.process.pid!) - before);
-  }
-  return Math.max(...seconds);
-}
-
-/** Processor time of all processes below the server that are running. */
-const busySeconds = () => descendantsOf(server.process.pid!).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
-
-test("an account's picture waits at most for one budget while another sends the slowest files, which leave nothing when it hangs up", {
-  tags: ['long'],
-}, async () => {
-  const [attacker, neighbour] = [await server.api('attacker'), await server.api('neighbour')];
-  const files = await written(SLOWEST);
-  const id = await attacker.newDataset();
-  const idle = await secondsUsedDuring(neighbour, 20);
-  const over = new AbortController();
-  const before = busySeconds();
-  const connections = Array.from({ length: CONNECTIONS }, async (_, connection) => {
-    for (let round = 0; !over.signal.aborted; round++) {
-      const [filename, path] = files[(connection + round) % files.length]!;
-      const to = { api: attacker, id, filename: `${connection}_${round}_${filename}` };
-      await sendFile(server, to, path, over.signal).catch(() => {});
-    }
-  });
-  await eventually(() => busySeconds() > before + 1 || undefined);
-  expect(await secondsUsedDuring(neighbour, 10)).toBeLessThan(3 * idle + SLOTS * INLINE_SECONDS + RECEIVING_SECONDS);
-  over.abort();
-  await Promise.all(connections);
-  await eventually(() => stagedIn(server.dataFolder).length === 0 || undefined);
 });

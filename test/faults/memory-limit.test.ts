@@ -1,11 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFailed, test } from 'vitest';
 import { IS_ALL } from '../harness/available.js';
 import { newMemoryCgroup } from '../harness/cgroup.js';
 import { findingsOf } from '../harness/checking.js';
-import { descendantsMegabytes, residentMegabytes } from '../harness/process-tree.js';
 import { discardServer, eventually, startServer } from '../harness/server.js';
 import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { MemoryLoop } from '../hostile/observers.js';
 import { seededRandom } from './random.js';
 import { pourDirect } from './pour.js';
 import { faultsOf, isAlive } from './remains.js';
@@ -28,7 +27,6 @@ test.skipIf(process.platform !== 'linux')(
     const within = 'refusal' in cgroup ? {} : { within: { command: cgroup.command, address: '127.0.0.1' } };
     const server = await startServer({ 'blob-grace-seconds': 0 }, within);
     try {
-      const pid = server.process.pid ?? 0;
       const api = await server.api();
       const [datasetId, large] = [await api.newDataset(), await api.newDataset()];
       const ledger = new Ledger();
@@ -43,17 +41,10 @@ test.skipIf(process.platform !== 'linux')(
       const uploads = Array.from({ length: LARGE_UPLOADS }, (_, i) =>
         pourDirect(api, large, `${i}.txt`, { bytes: LARGE_BYTES }),
       );
-      let peak = 0;
-      let isOver = false;
-      const sampling = (async () => {
-        while (!isOver) {
-          peak = Math.max(peak, (await residentMegabytes(pid)) + (await descendantsMegabytes(pid)));
-          await wait(50);
-        }
-      })();
+      const memory = new MemoryLoop(server.process.pid!);
       const [answered] = await Promise.all([Promise.all(uploads), Promise.all(clients)]);
-      isOver = true;
-      await sampling;
+      memory.stop();
+      const peak = memory.take();
       expect(answered.map(({ status }) => status)).toEqual(Array(LARGE_UPLOADS).fill(200));
       expect(peak).toBeGreaterThan(50);
       expect(peak).toBeLessThan(MAX_MEGABYTES);

@@ -29,6 +29,23 @@ export async function fuzzRequests(run: Run): Promise<Outcome> {
   });
 }
 
+/** Sends valid requests of each operation. @returns what is wrong with the answers, and the operations that never succeed */
+export async function tryEachOperation(seed: number): Promise<{ faults: string[]; unsuccessful: string[] }> {
+  return withServer(async (client) => {
+    const { answers, document } = client;
+    const faults: string[] = [];
+    for (const operation of document.operations) {
+      for (const request of fc.sample(requestsOf(operation, document, { isValid: true }), { seed, numRuns: 5 })) {
+        const { fault } = await client.judge(request);
+        if (fault !== undefined) faults.push(fault);
+      }
+    }
+    const succeeded = new Set([...answers.keys()].flatMap((answer) => answer.match(/^.*(?= 2\d\d$)/) ?? []));
+    const unsuccessful = document.operations.map(({ name }) => name).filter((name) => !succeeded.has(name));
+    return { faults, unsuccessful };
+  });
+}
+
 /** Sends one request, as `fuzzRequests` prints it, and returns the answer. */
 export async function sendOne(text: string): Promise<string> {
   return withServer(async (client) => {

@@ -33,6 +33,14 @@ const KNOWN: KnownValues = {
   sha256: fc.constant('__SHA256__'),
   webhook_id: fc.constant('__WEBHOOK_ID__'),
   delivery_id: fc.constant('__DELIVERY_ID__'),
+  token_id: fc.constant('__TOKEN_ID__'),
+  share_id: fc.constant('__SHARE_ID__'),
+  control_1: fc.constant('__CONTROL_ID__'),
+  control_2: fc.constant('__CONTROL_ID__'),
+  control_3: fc.constant('__CONTROL_ID__'),
+  mask: fc.constant('__CONTROL_ID__'),
+  group: fc.constant('g'),
+  number: fc.constant('1'),
   run_id: fc.constant('none'),
   endpoint: fc.constantFrom('local', 'none'),
   preset: fc.constantFrom('tags', 'mine', 'none'),
@@ -232,7 +240,11 @@ export interface FuzzRequest {
 }
 
 /** Requests of an operation: valid ones, ones with a hostile part, and ones in which any part may be hostile. */
-export function requestsOf(operation: Operation, document: ApiDocument): fc.Arbitrary<FuzzRequest> {
+export function requestsOf(
+  operation: Operation,
+  document: ApiDocument,
+  { isValid = false } = {},
+): fc.Arbitrary<FuzzRequest> {
   const { path, parameters } = operation;
   const parts = [
     methodOf(operation),
@@ -252,7 +264,7 @@ export function requestsOf(operation: Operation, document: ApiDocument): fc.Arbi
     { weight: 4, arbitrary: fc.constantFrom(...parts.map((_, index) => 2 ** index)) },
     { weight: 2, arbitrary: fc.nat(all) },
   );
-  return fc.tuple(mask, fc.tuple(...choices)).map(([hostile, chosen]) => {
+  return fc.tuple(isValid ? fc.constant(0) : mask, fc.tuple(...choices)).map(([hostile, chosen]) => {
     const values = chosen.map((choice, index) => (hostile & (2 ** index) ? choice.hostile : choice.valid));
     type Chosen = [string, Record<string, string>, Pairs, Headers, Credentials, Content];
     const [method, filled, query, headers, credentials, content] = values as Chosen;

@@ -29,42 +29,21 @@ interface Target {
 }
 
 /** Uploads a file as a client does, directly or through a link. Rejects if the connection breaks. */
-export async function sendFile(
-  server: TestServer,
-  { api, id, filename }: Target,
-  path: string,
-  signal?: AbortSignal,
-): Promise<Verdict> {
+export async function sendFile(server: TestServer, { api, id, filename }: Target, path: string): Promise<Verdict> {
   const { size: sizeBytes } = await stat(path);
   const body = await openAsBlob(path, { type: 'application/octet-stream' });
   const url = sizeBytes < LINK_BYTES ? undefined : await api.link(id, filename, sizeBytes);
   const form = new FormData();
   form.append('file', body, filename);
-  // Not the signal itself: fetch keeps a listener on it for as long as it lives.
-  const abort = new AbortController();
-  const onAbort = () => abort.abort();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  signal?.throwIfAborted();
   const pid = server.process.pid!;
   const [startedAt, cpuBefore] = [performance.now(), cpuSecondsOf(pid)];
-  try {
-    const response =
-      url === undefined
-        ? await api.raw('POST', `/${id}/upload`, { body: form, signal: abort.signal })
-        : await fetch(url, { method: 'PUT', body, signal: abort.signal });
-    const { error_message: message } = (await response.json()) as { error_message?: string };
-    const seconds = (performance.now() - startedAt) / 1000;
-    return {
-      filename,
-      sizeBytes,
-      status: response.status,
-      message,
-      seconds,
-      cpuSeconds: cpuSecondsOf(pid) - cpuBefore,
-    };
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-  }
+  const response =
+    url === undefined
+      ? await api.raw('POST', `/${id}/upload`, { body: form })
+      : await fetch(url, { method: 'PUT', body });
+  const { error_message: message } = (await response.json()) as { error_message?: string };
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { filename, sizeBytes, status: response.status, message, seconds, cpuSeconds: cpuSecondsOf(pid) - cpuBefore };
 }
 
 /** Sends a file again, as the answer says, where a busy machine could not check it in time. */

@@ -1,4 +1,4 @@
-import { concat, u16, u32, u64 } from '../fixtures/bytes.js';
+import { concat, u32, u64 } from '../fixtures/bytes.js';
 import { greyVideo, type Size, sized } from './h264.js';
 import { filesOf, generated, joined, many, repeated } from './hostile-file.js';
 import { box, FTYP, fullBox, moovOf, nested, sampleEntry, type Tables, trackOf, VIDEO } from './movie.js';
@@ -29,16 +29,6 @@ const withEdits = (count: number, duration: number) =>
 const tracks = (count: number, frames: number) =>
   after(moovOf(...Array.from({ length: count }, (_, i) => trackOf(plain(frames), { id: i + 1 }))));
 
-/** Each `sidx` box has eight bytes; where a reader takes its count from, the bytes after it read as 25,000. */
-const BEYOND_THE_BOX = concat(box('sidx'), box('sidx'), box('free', u16(0, 25_000), u32(0x61a861a8, 0x61a861a8)));
-
-/** So many `mdat` boxes, and a chunk in the last one and in the first by turns. */
-function manyMedia(boxes: number, chunks: number): Iterable<Buffer> {
-  const offset = (index: number) => u32(START + (index % 2 === 0 ? 0 : (boxes - 1) * MDAT.length));
-  const stco = concat(u32(chunks), ...generated(chunks, offset));
-  return joined(FTYP, repeated(MDAT, boxes), moovOf(trackOf(plain(chunks, { stco }))));
-}
-
 const fragment = (run: Buffer): Buffer =>
   box('moof', fullBox('mfhd', 0, 0, u32(1)), box('traf', fullBox('tfhd', 0, 0x20000, u32(1)), run));
 /** A run of so many samples, right after its fragment. */
@@ -67,20 +57,14 @@ function externalData(): Buffer[] {
 }
 
 const MILLIONS = 1_500_000;
-const IN_ONE_CHUNK = { stts: table([MILLIONS, 1]), stsc: table([1, MILLIONS, 1]) };
 const FREE = box('free');
 
 const MP4S = filesOf({
   'frames-in-another-file.mp4': externalData,
-  'references-beyond-the-box.mp4': () => joined(FTYP, repeated(BEYOND_THE_BOX, 300_000), MDAT, MOOV),
   'bare-indexes.mp4': () => joined(FTYP, repeated(box('sidx'), 400_000), MDAT, MOOV),
-  'media-boxes.mp4': () => manyMedia(200_000, 300_000),
   'times-of-billions.mp4': () => clip(10, { stts: table([0xffff_fff0, 1]) }),
   'chunks-of-billions.mp4': () => clip(10, { stsc: table([1, 0xffff_fff0, 1]) }),
-  'chunk-runs-in-reverse.mp4': () =>
-    clip(1000, { stsc: concat(u32(600_000), ...generated(600_000, (index) => u32(600_000 - index, 1, 1))) }),
   'million-frames-in-one-place.mp4': () => clip(MILLIONS),
-  'frames-of-no-bytes.mp4': () => clip(1, { stsz: u32(0, MILLIONS), ...IN_ONE_CHUNK }),
   'uniform-billions-of-one-byte.mp4': () =>
     clip(1, { stsz: u32(1, 0xffff_ffff), stts: table([0xffff_ffff, 1]), stsc: table([1, 1, 1]) }),
   'compositions.mp4': () => withTable('ctts', table([0xffff_ffff, 1], 900_000)),
@@ -93,10 +77,6 @@ const MP4S = filesOf({
   'runs-of-billions.mp4': () => fragments(10, runOf(0xffff_fff0)),
   'tens-of-thousands-of-fragments.mp4': () => fragments(40_000, runOf(1)),
   'large-box-of-the-largest-size.mp4': () => [FTYP, concat(u32(1), 'mdat', u64(0xffff_ffff_ffff_ffffn))],
-  'compressed-movie.mov': () => {
-    const data = box('cmvd', u32(0x7fff_ffff), Buffer.alloc(100));
-    return [FTYP, box('moov', box('cmov', box('dcom', Buffer.from('zlib')), data))];
-  },
   'names-of-megabytes.mp4': () =>
     after(moovOf(TRACK, box('udta', fullBox('name', 0, 0, Buffer.alloc(7_000_000, 'a'))))),
 });

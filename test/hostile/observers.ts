@@ -55,7 +55,7 @@ function processState(pid: number): ProcessState[] {
 }
 
 /** The processes below a process, its children's children included. */
-export function descendantsOf(root: number): ProcessState[] {
+function descendantsOf(root: number): ProcessState[] {
   const names = process.platform === 'linux' ? readdirSync('/proc') : [];
   const all = names.flatMap((name) => (/^\d+$/.test(name) ? processState(Number(name)) : []));
   const below = (parent: number): ProcessState[] =>

@@ -77,7 +77,6 @@ const LONGEST = 178_956_970;
 
 export const PNGS = filesOf({
   'text-of-gigabytes.png': () => small(inflating('zTXt', TEXT_HEAD, 2.4 * GIGABYTE)),
-  'profile-of-gigabytes.png': () => small(inflating('iCCP', TEXT_HEAD, 2.4 * GIGABYTE)),
   'thousands-of-inflating-texts.png': () => small(repeated(concat(...inflating('zTXt', TEXT_HEAD, 900_000)), 1000)),
   'many-texts.png': () => small(repeated(chunk('tEXt', 'a\0b'), 250_000)),
   'many-empty-data-chunks.png': () => small(repeated(chunk('IDAT'), 400_000)),

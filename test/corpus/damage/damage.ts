@@ -3,7 +3,6 @@ import { groupedBy, randomFor, shuffledByHash } from '../seed.js';
 import { concat } from '../../fixtures/bytes.js';
 import { BYTE_DAMAGE, type Damages } from './bytes.js';
 import { CLIP_DAMAGE } from './clip.js';
-import { JPEG_EXIF_DAMAGE } from './exif.js';
 import { JPEG_DAMAGE } from './jpeg.js';
 import { PNG_DAMAGE } from './png.js';
 import { WEBP_DAMAGE } from './webp.js';
@@ -20,7 +19,7 @@ const REPLACED: Damages = {
 };
 
 const OF_FORMAT: Readonly<Partial<Record<Format, Damages>>> = {
-  jpeg: { ...JPEG_DAMAGE, ...JPEG_EXIF_DAMAGE },
+  jpeg: JPEG_DAMAGE,
   png: PNG_DAMAGE,
   webp: WEBP_DAMAGE,
   avif: CLIP_DAMAGE,

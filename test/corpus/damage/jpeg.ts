@@ -1,6 +1,6 @@
 import { concat, u16 } from '../../fixtures/bytes.js';
-import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten, randomBytes } from './bytes.js';
-import { withInserted, without } from './bytes.js';
+import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten } from './bytes.js';
+import { without } from './bytes.js';
 
 interface Segment {
   readonly marker: number;
@@ -38,18 +38,6 @@ const isFrame = (marker: number): boolean =>
 const EOI = '\xff\xd9';
 
 type Change<T> = (bytes: Buffer, at: T, random: () => number) => Buffer | undefined;
-
-/** At one of the restart markers of all scans. */
-function onRestart(change: Change<number>): Damage {
-  return (bytes, random) => {
-    const found: number[] = [];
-    for (const { dataStart, end } of segmentsOf(bytes).filter(isScan)) {
-      for (let at = dataStart; at < end; at++)
-        if (bytes[at] === 0xff && (bytes[at + 1]! & 0xf8) === 0xd0) found.push(at);
-    }
-    return found.length === 0 ? undefined : change(bytes, oneOf(found, random)!, random);
-  };
-}
 
 /** In the entropy-coded data of one scan, between two bytes that belong to no marker. */
 function inScan(change: Change<number>): Damage {
@@ -98,13 +86,6 @@ function changeScan(change: Change<Segment>): Damage {
   };
 }
 
-/** Inserts bytes after the SOI or in front of a later segment. */
-const betweenSegments = (inserted: (random: () => number) => Buffer | string): Damage =>
-  onSegment(
-    () => true,
-    (bytes, { start }, random) => withInserted(bytes, start, inserted(random)),
-  );
-
 const cutClosed = (part: number): Damage => {
   return (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * part)), EOI);
 };
@@ -114,22 +95,9 @@ export const JPEG_DAMAGE: Damages = {
   'cut-closed-in-scan': inScan((bytes, at) => concat(bytes.subarray(0, at), EOI)),
   'cut-then-whole': inScan((bytes, at) => concat(bytes.subarray(0, at), bytes)),
   'eoi-missing': (bytes) => bytes.subarray(0, bytes.lastIndexOf(EOI, undefined, 'latin1')),
-  'eoi-in-scan': inScan((bytes, at) => withInserted(bytes, at, EOI)),
-  'restart-removed': onRestart((bytes, at) => without(bytes, at, at + 2)),
-  'restart-renumbered': onRestart((bytes, at) =>
-    overwritten(bytes, at + 1, Buffer.of(0xd0 | ((bytes[at + 1]! + 3) & 7))),
-  ),
-  'restart-inserted': inScan((bytes, at, random) => withInserted(bytes, at, [0xff, 0xd0 | Math.floor(random() * 8)])),
   'scan-byte-removed': inScan((bytes, at) => without(bytes, at, at + 1)),
-  'scan-bytes-random': inScan((bytes, at, random) => overwritten(bytes, at, randomBytes(4, random))),
-  'scan-part-removed': inScan((bytes, at) => without(bytes, at, at + 200)),
   'scan-removed': changeScan((bytes, { start, end }) => without(bytes, start, end)),
-  'stray-bytes-between-segments': betweenSegments((random) =>
-    Buffer.from(randomBytes(3, random).map((byte) => byte & 0x7f)),
-  ),
-  'huffman-table-flip': flipIn((marker) => marker === 0xc4),
-  'frame-header-flip': flipIn(isFrame),
-  'scan-header-flip': flipIn((marker) => marker === 0xda),
+  'header-flip': flipIn((marker) => marker < 0xe0),
   'tables-removed': onSegment(
     (marker) => marker === 0xc4 || marker === 0xdb,
     (bytes, { start, end }) => without(bytes, start, end),

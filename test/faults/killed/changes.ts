@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WireNewToken, WireTokenList } from '../../../src/api/account-schemas.js';
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
-import type { WireRecheck } from '../../../src/api/schemas.js';
 import { Api, type Answer, put } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
-import { eventually } from '../../harness/server.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 
@@ -76,12 +74,6 @@ async function filesOf(api: Api, id: string): Promise<Files | string> {
   return status === 404 ? ABSENT : Object.fromEntries(body.files.map((file) => [file.filename, file.sha256]));
 }
 
-/** The names that uploads are pending for, as far as one answer lists them. */
-async function pendingOf(api: Api, id: string): Promise<Record<string, true>> {
-  const { awaited = [] } = must(await api.status(id));
-  return Object.fromEntries(awaited.map(({ filename }) => [filename, true]));
-}
-
 /** The latest ones first. */
 async function revisionsOf(api: Api, id: string): Promise<WireRevision[]> {
   return must(await api.request<{ revisions: WireRevision[] }>('GET', `/${id}/revisions`)).revisions;
@@ -128,9 +120,6 @@ async function twoRevisions(api: Api) {
   return { id, first, second };
 }
 
-/** The server has another port after each start. */
-const moved = (url: string, api: Api) => `${api.url}${new URL(url).pathname}${new URL(url).search}`;
-
 type Send = (api: Api, target: { id: string; filename: string }, bytes: Buffer) => Promise<Attempt['act']>;
 const direct: Send =
   async (api, { id, filename }, bytes) =>
@@ -161,22 +150,6 @@ const answers = async (api: Api, secret: string) => (await new Api(api.url, secr
 export const CHANGES: Readonly<Record<string, Change>> = {
   'a direct upload': uploads(direct),
   'an upload through a link': uploads(throughLink),
-  'a batch of upload links': each(async ({ api }) => {
-    const id = await api.newDataset();
-    const names = captionNames(MAX_NAMES);
-    const sizes = Object.fromEntries(names.map((name) => [name, 1]));
-    return {
-      act: () => api.links(id, sizes),
-      read: async (now, answer) => {
-        const pending = await pendingOf(now, id);
-        if (answer === undefined) return pending;
-        const link = Object.values((answer as { uploads: Record<string, { upload_url: string }> }).uploads)[0]!;
-        return (await put(moved(link.upload_url, now), 'a')).status === 200 ? pending : 'a link that does not work';
-      },
-      after: Object.fromEntries(names.map((name) => [name, true])),
-      isPerFile: true,
-    };
-  }),
   'a bulk change of captions': alone(async (api, round) => {
     const id = await api.newDataset();
     const names = captionNames(MAX_NAMES);
@@ -202,18 +175,6 @@ export const CHANGES: Readonly<Record<string, Change>> = {
     const act = () => api.json('DELETE', `/${id}/files`, { filenames });
     return { act, read: (now) => filesOf(now, id), after: {}, isPerFile: true };
   }),
-  'the creation of a dataset': each(async ({ api, round, i }) => {
-    const name = `created-${round}-${i}`;
-    return {
-      act: () => api.create(name),
-      read: async (now, answer) => {
-        const found = (await now.list(`?name=${name}`)).body.datasets;
-        const id = (answer as { id: string } | undefined)?.id ?? found[0]?.id;
-        return found.filter((dataset) => dataset.id === id).length;
-      },
-      after: 1,
-    };
-  }),
   'the deletion of a dataset': each(async ({ api }) => {
     const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
     return { act: () => api.request('DELETE', `/${id}`), read: (now) => filesOf(now, id), after: ABSENT };
@@ -233,19 +194,6 @@ export const CHANGES: Readonly<Record<string, Change>> = {
       ];
     };
   },
-  'a recheck': each(async ({ api }) => {
-    const id = await datasetWith(api, ['a.jpg', 'a.txt', 'b.jpg']);
-    return {
-      act: () => api.request('POST', `/${id}/recheck`),
-      // A recheck that has begun continues after the start.
-      read: (now) =>
-        eventually(async () => {
-          const { state, checked } = must(await now.request<WireRecheck>('GET', `/${id}/recheck`));
-          return state === 'running' ? undefined : { state, checked };
-        }),
-      after: { state: 'finished', checked: 3 },
-    };
-  }),
   'a new token': each(async ({ api, round, i }) => {
     const name = `token ${round} ${i}`;
     return {
