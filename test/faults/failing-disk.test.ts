@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Api, put } from '../harness/api.js';
 import { IS_ALL, whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
@@ -8,7 +8,7 @@ import { discardServer, eventually, startServer, type TestServer, temporaryFolde
 import { contentOf } from './contents.js';
 import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { builtLibrary } from './preload.js';
-import { seededRandom } from './random.js';
+import { printedSeed, seededRandom } from './random.js';
 import { faultsOf, isAlive } from './remains.js';
 
 const OPERATIONS = ['write', 'sync', 'sync-folder'];
@@ -86,8 +86,7 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
   });
 
   test('that fails now and then loses nothing that was acknowledged', async () => {
-    const seed = Number(process.env.TRAINYARD_TEST_SEED ?? 20_261_130);
-    onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
+    const seed = printedSeed();
     const random = seededRandom(seed);
     const ledger = new Ledger();
     const datasetId = await api.newDataset();

@@ -1,18 +1,10 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { open, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { fillCatalog, IMAGE_BYTES } from '../../bench/fill.js';
+import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import { blobKeyOf } from '../../src/storage/blobs/blobs.js';
-import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
+import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { IS_ALL } from '../harness/available.js';
-import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 import { pourDirect, pourLink } from './pour.js';
-import { headOf } from './raw-client.js';
+import { headOf, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes } from './remains.js';
 
 const MEGABYTE = 1_000_000;
@@ -44,84 +36,45 @@ test('memory does not grow with the size of concurrent uploads', async () => {
   expect(afterLarge - afterSmall).toBeLessThan(MAX_GROWTH_MEGABYTES);
 });
 
-describe('answers that their clients do not read, of files with the longest names and as many warnings as a file can have', () => {
-  const PAIRS = IS_ALL ? 5000 : 500;
-  /** More than the buffers of a connection take for a thousand captions. */
-  const CAPTION_BYTES = 65_536;
-  const AT_ONCE = 20;
-  const MAX_MEGABYTES = 500;
-  /** With one character that is not Latin, each one takes two bytes in memory. */
-  const LONG = `字${'n'.repeat(230)}`;
-  const WARNINGS = Array.from({ length: 4 }, (_, i) => {
-    const filename = `${LONG}${i}.txt`;
-    const message = `${filename} ${'is accepted. '.repeat(40)}`;
-    return { severity: 'warning', code: 'CONTENT_DIFFERS', filename, message };
-  });
+const CAPTIONS = 400;
+/** More than the buffers of a connection take for so many captions. */
+const CAPTION_BYTES = 65_536;
+const AT_ONCE = 20;
+const MAX_UNREAD_MEGABYTES = 400;
 
-  let dataFolder: string;
-  let token: string;
-  let filenames: readonly string[];
-  beforeAll(async () => {
-    dataFolder = await temporaryFolder();
-    const dataset = { account: 'ada', datasets: 1, images: PAIRS, captions: PAIRS };
-    const [filled] = await fillCatalog({ dataFolder }, [dataset]);
-    token = filled!.token;
-    const database = new DatabaseSync(join(dataFolder, 'catalog.sqlite'));
-    database
-      .prepare('update file set filename = ? || filename, stem = ? || stem, warnings = ?')
-      .run(LONG, LONG, JSON.stringify(WARNINGS));
-    for (const [kind, bytes] of Object.entries({ image: IMAGE_BYTES, caption: CAPTION_BYTES })) {
-      const sha256 = createHash('sha256').update(Buffer.alloc(bytes)).digest('hex');
-      database.prepare('update file set size_bytes = ?, sha256 = ? where kind = ?').run(bytes, sha256, kind);
-    }
-    const select = 'select id, filename, size_bytes from file order by filename';
-    const files = database.prepare(select).all() as { id: string; filename: string; size_bytes: number }[];
-    database.close();
-    filenames = files.map(({ filename }) => filename);
-    const blobs = await DiskBlobs.open(join(dataFolder, 'blobs'));
-    for (const { id, size_bytes: bytes } of files) {
-      const file = await open(blobs.pathOf(blobKeyOf({ id, datasetId: 'ada-0' })), 'wx');
-      await file.truncate(bytes);
-      await file.close();
-    }
+test('answers that their clients do not read take bounded memory', async () => {
+  const server = await startServer({}, { env: { NODE_OPTIONS: '--max-old-space-size=4000' } });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const id = await api.newDataset();
+  const filenames = Array.from({ length: CAPTIONS }, (_, i) => `${'n'.repeat(200)}${i}.txt`);
+  await forEachConcurrent(filenames, 8, async (filename) => {
+    expect((await api.upload(id, filename, filename.padEnd(CAPTION_BYTES, ' a red wagon'))).status).toBe(200);
   });
-  afterAll(() => rm(dataFolder, { recursive: true }));
-
-  /** Sends so many requests, and reads the answer of the last one alone. The others read ahead what they may. */
-  async function expectBounded(count: number, method: string, path: string, body = ''): Promise<void> {
-    const server = await startServer({}, { dataFolder, env: { NODE_OPTIONS: '--max-old-space-size=4000' } });
-    const url = new URL(`${server.url}${BASE_PATH}/ada-0/${path}`);
-    const clients: Socket[] = [];
-    try {
-      const ask = async () => {
-        const client = connect(Number(url.port), url.hostname);
-        // The server resets it when it stops.
-        client.on('error', () => {});
-        clients.push(client);
-        const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
-        const Authorization = `Bearer ${token}`;
-        client.write(headOf(method, url, { ...headers, Authorization, Connection: 'close' }) + body);
-        const [head = 'no answer'] = await Promise.race([once(client, 'data'), once(client, 'close').then(() => [])]);
-        client.pause();
-        expect(String(head).split('\r\n', 1)).toEqual(['HTTP/1.1 200 OK']);
-      };
-      for (let first = 0; first < count; first += AT_ONCE) {
-        await Promise.all(Array.from({ length: AT_ONCE }, ask));
-      }
-      const last = clients.at(-1)!.resume();
-      await once(last, 'end');
-      expect(last.bytesRead).toBeGreaterThan(Math.min(PAIRS, 1000) * CAPTION_BYTES);
-      expect(peakMegabytes(server)).toBeLessThan(MAX_MEGABYTES);
-    } finally {
-      for (const client of clients) client.destroy();
-      await server.stop();
+  const ask = async (method: string, path: string, body: string) => {
+    const client = await RawClient.open(server.url);
+    const headers = { Authorization: `Bearer ${api.token}`, 'Content-Type': 'application/json' };
+    const url = new URL(`${server.url}${BASE_PATH}/${id}/${path}`);
+    await client.send(headOf(method, url, { ...headers, 'Content-Length': body.length, Connection: 'close' }), body);
+    await eventually(() => client.received !== '' || undefined);
+    client.pause();
+    expect(client.received.split('\r\n', 1)).toEqual(['HTTP/1.1 200 OK']);
+    return client;
+  };
+  for (const [method, path, body] of [
+    ['GET', 'zip', ''],
+    ['POST', 'captions', JSON.stringify({ filenames })],
+  ] as const) {
+    const clients: RawClient[] = [];
+    for (let first = 0; first < (IS_ALL ? 120 : 40); first += AT_ONCE) {
+      clients.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => ask(method, path, body)))));
     }
+    // It is answered to its end. Meanwhile, the others read ahead what they may.
+    const last = clients.at(-1)!;
+    last.resume();
+    await last.closed();
+    expect(last.received.length).toBeGreaterThan(CAPTIONS * CAPTION_BYTES);
+    for (const client of clients) await client.hangUp();
+    expect(peakMegabytes(server)).toBeLessThan(MAX_UNREAD_MEGABYTES);
   }
-
-  test('archives take bounded memory', () => expectBounded(20, 'GET', 'zip'));
-
-  test('texts of captions take bounded memory', () => {
-    const captions = filenames.filter((name) => name.endsWith('.txt')).slice(0, 1000);
-    return expectBounded(IS_ALL ? 120 : 40, 'POST', 'captions', JSON.stringify({ filenames: captions }));
-  });
 });

@@ -1,5 +1,6 @@
 import { Agent, get as httpGet } from 'node:http';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
 import { trainyard } from '../harness/command.js';
@@ -24,12 +25,11 @@ afterEach(async () => {
 const caption = contentOf('direct.txt', 'in flight while the server stops', 50_000);
 const { head, tail } = formOf('direct.txt');
 
-function authorized(api: Api): Record<string, string> {
-  return { Authorization: `Bearer ${api.token}` };
-}
-
-function urlOf(api: Api, path: string): URL {
-  return new URL(`${api.url}/prod/v1/trainers/datasets${path}`);
+/** Sends a GET on a connection of its own. */
+async function ask(api: Api, path: string): Promise<RawClient> {
+  const client = await RawClient.open(server.url);
+  await client.send(headOf('GET', new URL(path, server.url), { Authorization: `Bearer ${api.token}` }));
+  return client;
 }
 
 /** Signals the process, and waits until it logs that it stops. */
@@ -59,13 +59,10 @@ test('SIGTERM lets uploads finish, ends what waits, and turns the rest away', as
   const id = await api.newDataset();
   const { direct, linked } = await uploadsInFlight(api, id);
 
-  const status = await RawClient.open(server.url);
-  await status.send(headOf('GET', urlOf(api, `/${id}/status?wait=60`), authorized(api)));
-  const events = await RawClient.open(server.url);
-  await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
+  const status = await ask(api, `${BASE_PATH}/${id}/status?wait=60`);
+  const events = await ask(api, `${BASE_PATH}/${id}/events`);
   await eventually(() => (events.received.includes('event: dataset') ? true : undefined));
-  const idle = await RawClient.open(server.url);
-  await idle.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
+  const idle = await ask(api, '/healthz');
   expect((await eventually(() => idle.answer())).status).toBe(200);
   const unused = await RawClient.open(server.url);
 
@@ -113,8 +110,7 @@ test('an upload that does not finish is cut off after the time for it, and its l
   const api = await server.api();
   const id = await api.newDataset();
   const { direct, linked } = await uploadsInFlight(api, id);
-  const events = await RawClient.open(server.url);
-  await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
+  const events = await ask(api, `${BASE_PATH}/${id}/events`);
   expect(await server.stop()).toBe(0);
   await Promise.all([direct.closed(), linked.closed(), events.closed()]);
 
@@ -132,7 +128,7 @@ test('behind a load balancer that retries 503 at another instance no request is 
   onTestFinished(() => discardServer(other));
   server = await startServer(FOR_EVER);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const ask = () =>
+  const askAgain = () =>
     new Promise<number | string>((resolve) => {
       const request = httpGet(`${server.url}/healthz`, { agent }, (response) => {
         response.resume();
@@ -142,7 +138,7 @@ test('behind a load balancer that retries 503 at another instance no request is 
     });
   const seen = new Set<number | string>();
   const asking = (async () => {
-    while (server.process.exitCode === null) seen.add(await ask());
+    while (server.process.exitCode === null) seen.add(await askAgain());
   })();
   const balancer = new Balancer([server.url, other.url], { token: (await other.api()).token, patienceMs: 0 });
   let isOver = false;

@@ -8,21 +8,12 @@ import { type Change, DatasetModel, type Expected, type Link, type Outcome } fro
 import { type Step, step } from './steps.js';
 
 /** Changes datasets in random order, and compares them with a model. @returns the failing sequence; `undefined` if there was none */
-export const fuzzSequences = (run: Run): Promise<string | undefined> =>
-  withApi((api) => {
-    const sequences = fc.array(step, { maxLength: 30, size: 'max' });
-    return failureOf(sequences, run, { names: ['sequences', 'steps'] }, (steps) => runSteps(api, steps));
-  });
-
-/** Runs the steps of one sequence, as `fuzzSequences` prints it. @throws Error where the server differs from the model */
-export async function runSequence(text: string): Promise<void> {
-  await withApi((api) => runSteps(api, JSON.parse(text) as Step[]));
-}
-
-async function withApi<T>(use: (api: Api) => Promise<T>): Promise<T> {
+export async function fuzzSequences(run: Run): Promise<string | undefined> {
   const server = await startServer({ 'caption-grace-seconds': 0 });
   try {
-    return await use(await server.api());
+    const api = await server.api();
+    const sequences = fc.array(step, { maxLength: 30, size: 'max' });
+    return await failureOf(sequences, run, 'sequences', (steps) => runSteps(api, steps));
   } finally {
     await discardServer(server);
   }

@@ -122,18 +122,17 @@ function queryOf(parameters: readonly Parameter[], document: ApiDocument): Part<
 /** Headers that the document declares, and others that a client or a proxy may send. */
 function headersOf(parameters: readonly Parameter[]): Part<Headers> {
   const declared = parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name);
-  const known = 'accept accept-encoding accept-version cookie origin if-match range if-none-match host forwarded';
-  const forwarded = 'x-forwarded-host x-forwarded-proto x-forwarded-for x-http-method-override x-request-id';
-  const names = [...declared, ...`${known} ${forwarded}`.split(' ')];
+  const others =
+    'accept accept-encoding cookie origin if-match range if-none-match host x-forwarded-host x-http-method-override';
+  const names = [...declared, ...others.split(' ')];
   const ranges = 'bytes=0- bytes=9-5 bytes=-0 bytes=99999999999999999999- bytes=0-1,5-6,-1 bytes= items=0-5 * W/"x"';
+  const printable = (text: string) =>
+    Buffer.from(text)
+      .toString('latin1')
+      .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '');
   const value = fc.oneof(
-    hostileText.map((text) =>
-      Buffer.from(text)
-        .toString('latin1')
-        .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, ''),
-    ),
-    fc.constantFrom(...ranges.split(' ')),
-    fc.constantFrom('gzip', '1.0.0', 'localhost', 'evil.example:99999', '[::1', 'a b', 'javascript:alert(1)', 'DELETE'),
+    hostileText.map(printable),
+    fc.constantFrom(...ranges.split(' '), 'gzip', 'localhost', 'evil.example:99999', '[::1', 'a b', 'DELETE'),
   );
   const valid = declared.map((name) => (KNOWN[name] ?? fc.constant('x')).map((text) => [name, text] as const));
   return {

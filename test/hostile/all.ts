@@ -15,7 +15,6 @@ const CAPTIONS = filesOf({
   'no-newline.txt': () => repeated(LINE, Math.floor(100e6 / LINE.length)),
   'bad-byte-at-the-end.txt': () => joined(repeated(LINE, LINES_OF_25_MB), Buffer.of(0xff)),
   'white-space.txt': again(' \u2003\n', 4_000_000),
-  'mojibake.txt': again('CafÃ© ', 12_000_000),
   'nul-bytes.txt': again('\0', 25_000_000),
 });
 

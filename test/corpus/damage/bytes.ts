@@ -31,7 +31,7 @@ export function overwritten(bytes: Buffer, at: number, replacement: Buffer): Buf
 export const without = (bytes: Buffer, from: number, to: number): Buffer =>
   concat(bytes.subarray(0, from), bytes.subarray(to));
 
-export const withInserted = (bytes: Buffer, at: number, ...inserted: readonly Bytes[]): Buffer =>
+const withInserted = (bytes: Buffer, at: number, ...inserted: readonly Bytes[]): Buffer =>
   concat(bytes.subarray(0, at), ...inserted, bytes.subarray(at));
 
 /** A copy with one of the lowest bits of a byte flipped. */
@@ -74,23 +74,13 @@ const anywhere = (change: (bytes: Buffer, at: number, random: () => number) => B
 export const BYTE_DAMAGE: Damages = {
   ...Object.fromEntries([10, 25, 50, 75, 90, 95, 99, 99.5, 99.9].map((part) => [`cut-${part}`, cutTo(part)])),
   'cut-last-byte': (bytes) => bytes.subarray(0, -1),
-  'cut-at-page': (bytes, random) => {
-    const { size, count } = pagesOf(bytes);
-    return bytes.subarray(0, between(1, count, random) * size);
-  },
   'flip-bit': flipBits(1),
   'flip-bit-in-header': flipBits(1, 0.02),
   'flip-64-bits': flipBits(64),
   'random-16-bytes': anywhere((bytes, at, random) => overwritten(bytes, at, randomBytes(16, random))),
-  'zeroed-64-bytes': anywhere((bytes, at) => overwritten(bytes, at, Buffer.alloc(64))),
   'page-zeroed': onPage((bytes, at, size) => overwritten(bytes, at, Buffer.alloc(size))),
   'page-random': onPage((bytes, at, size, random) => overwritten(bytes, at, randomBytes(size, random))),
   'page-removed': onPage((bytes, at, size) => without(bytes, at, at + size)),
-  'pages-swapped': onPage((bytes, at, size, random) => {
-    const other = between(1, pagesOf(bytes).count, random) * size;
-    const first = Buffer.from(bytes.subarray(at, at + size));
-    return overwritten(overwritten(bytes, at, bytes.subarray(other, other + size)), other, first);
-  }),
   'tail-zeroed': (bytes, random) => {
     const from = Math.floor(bytes.length * (0.4 + 0.55 * random()));
     return overwritten(bytes, from, Buffer.alloc(bytes.length - from));

@@ -85,11 +85,9 @@ const SAMPLE_TABLES = 'stts stsc stsz stco stss ctts';
 
 export const CLIP_DAMAGE: Damages = {
   'samples-200-random-bytes': overSamples(200, randomBytes),
-  'samples-4000-random-bytes': overSamples(4000, randomBytes),
   'samples-bit-flip': inSamples(bitFlipped),
   'samples-all-zeros': onBox('mdat', (bytes, { data, end }) => overwritten(bytes, data, Buffer.alloc(end - data))),
   'stco-plus-1': shiftOffsets(1),
-  'stco-plus-4096': shiftOffsets(4096),
   'codec-unknown': onBox('stsd', (bytes, { data }) => overwritten(bytes, data + 12, Buffer.from('xyz1'))),
   'sample-table-flip': flipIn(SAMPLE_TABLES),
   'fragment-flip': flipIn('tfhd tfdt trun sidx trex'),

@@ -68,35 +68,21 @@ const flipIn = (isWanted: (marker: number) => boolean): Damage =>
     bitFlipped(bytes, between(start + 4, dataStart, random), random),
   );
 
-function changeHeight(factor: number): Damage {
-  return (bytes) => {
-    const frame = segmentsOf(bytes).find(({ marker }) => isFrame(marker));
-    if (frame === undefined) return undefined;
-    const height = Math.max(1, Math.floor(bytes.readUInt16BE(frame.start + 5) * factor));
-    return overwritten(bytes, frame.start + 5, u16(height & 0xffff));
-  };
-}
-
-/** Changes a whole scan of several. */
-function changeScan(change: Change<Segment>): Damage {
-  return (bytes, random) => {
-    const scans = segmentsOf(bytes).filter(isScan);
-    const scan = oneOf(scans, random);
-    return scan === undefined || scans.length < 2 ? undefined : change(bytes, scan, random);
-  };
-}
-
-const cutClosed = (part: number): Damage => {
-  return (bytes) => concat(bytes.subarray(0, Math.floor(bytes.length * part)), EOI);
-};
+const changeHeight = (factor: number): Damage =>
+  onSegment(isFrame, (bytes, { start }) => {
+    const height = Math.max(1, Math.floor(bytes.readUInt16BE(start + 5) * factor));
+    return overwritten(bytes, start + 5, u16(height & 0xffff));
+  });
 
 export const JPEG_DAMAGE: Damages = {
-  'cut-closed-60': cutClosed(0.6),
   'cut-closed-in-scan': inScan((bytes, at) => concat(bytes.subarray(0, at), EOI)),
   'cut-then-whole': inScan((bytes, at) => concat(bytes.subarray(0, at), bytes)),
   'eoi-missing': (bytes) => bytes.subarray(0, bytes.lastIndexOf(EOI, undefined, 'latin1')),
   'scan-byte-removed': inScan((bytes, at) => without(bytes, at, at + 1)),
-  'scan-removed': changeScan((bytes, { start, end }) => without(bytes, start, end)),
+  'scan-removed': onSegment(
+    (marker) => marker === 0xda,
+    (bytes, { start, end }) => without(bytes, start, end),
+  ),
   'header-flip': flipIn((marker) => marker < 0xe0),
   'tables-removed': onSegment(
     (marker) => marker === 0xc4 || marker === 0xdb,

@@ -45,8 +45,6 @@ function onHeader(change: (header: Buffer) => void): Damage {
     return [['IHDR', data], ...others];
   });
 }
-const headerByte = (at: number, changed: (byte: number) => number): Damage =>
-  onHeader((header) => header.writeUInt8(changed(header[at]!), at));
 
 function inserted(place: string, chunk: (random: () => number) => Chunk): Damage {
   return rewritten((chunks, random) => {
@@ -66,8 +64,7 @@ export const PNG_DAMAGE: Damages = {
   'idat-flip': onPixels((data, random) => bitFlipped(data, between(0, data.length, random), random)),
   'adler-flip': onPixels((data) => overwritten(data, data.length - 1, Buffer.of(data[data.length - 1]! ^ 1))),
   'height-doubled': onHeader((header) => header.writeUInt32BE(header.readUInt32BE(4) * 2, 4)),
-  'interlace-changed': headerByte(12, (byte) => byte ^ 1),
-  'color-type-changed': headerByte(9, (byte) => byte ^ 4),
+  'interlace-changed': onHeader((header) => header.writeUInt8(header[12]! ^ 1, 12)),
   'chunk-critical-unknown': inserted('after IHDR', () => ['ABCD', Buffer.alloc(4)]),
   'iccp-garbage': inserted('after IHDR', (random) => ['iCCP', concat('a\0\0', randomBytes(50, random))]),
   'ztxt-garbage': inserted('before IDAT', (random) => ['zTXt', concat('a\0\0', randomBytes(50, random))]),

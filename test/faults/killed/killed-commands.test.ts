@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
@@ -14,7 +14,7 @@ import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { must, range } from './changes.js';
-import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
+import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
 
 let server: TestServer;
 let api: Api;
@@ -24,7 +24,6 @@ beforeAll(async () => {
   api = await server.api();
   remote = { TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token };
 });
-beforeEach(() => onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`)));
 afterAll(() => discardServer(server));
 
 /** One run of a command, and how to tell whether it was done. */

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 import { faultsOf } from '../remains.js';
 import { type Attempt, type Change, CHANGES } from './changes.js';
-import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
+import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
 import { expectNothingRemains, LEASES } from './unhealed.js';
 
 const SETTINGS = { 'blob-grace-seconds': 0, 'caption-grace-seconds': 0, ...LEASES };
@@ -28,7 +28,6 @@ beforeAll(async () => {
   token = (await server.api()).token;
 });
 beforeEach(async () => {
-  onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
   // The test before failed.
   if (server.process.exitCode !== null || server.process.signalCode !== null) await restart();
 });

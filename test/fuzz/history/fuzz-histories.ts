@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainyardClient } from '../../../src/client/client.js';
-import { put } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import { trainyard } from '../../harness/command.js';
 import { temporaryFolder } from '../../harness/server.js';
@@ -19,33 +18,15 @@ import { crash } from './crash.js';
 const LASTING = ['x.jpg', 'x.txt'];
 
 /** Changes datasets with three clients in random order, and compares their history with a model. */
-export const fuzzHistories = (run: Run): Promise<string | undefined> =>
-  withInstallation(async (installation) => {
-    const tryOne = (steps: readonly Step[]) => runSteps(installation, steps);
-    return (
-      (await failureOf(sequenceOfSteps, run, { names: ['histories', 'history'] }, tryOne)) ?? faultOf(installation)
-    );
-  });
-
-/** Runs the steps of one sequence, as `fuzzHistories` prints it. @throws Error where the server differs from the model */
-export async function runHistory(text: string): Promise<void> {
-  const fault = await withInstallation(async (installation) => {
-    await runSteps(installation, JSON.parse(text) as Step[]);
-    return faultOf(installation);
-  });
-  if (fault !== undefined) throw new Error(fault);
-}
-
-/** What the log of the server and `verify --store` find after all sequences. */
-async function faultOf({ server }: Installation): Promise<string | undefined> {
-  const faults = [...faultsOf(server), ...(await findingsOf(server)).map((finding) => JSON.stringify(finding))];
-  return faults.length === 0 ? undefined : faults.join('\n');
-}
-
-async function withInstallation<T>(use: (installation: Installation) => Promise<T>): Promise<T> {
+export async function fuzzHistories(run: Run): Promise<string | undefined> {
   const installation = await Installation.start();
   try {
-    return await use(installation);
+    const tryOne = (steps: readonly Step[]) => runSteps(installation, steps);
+    const failure = await failureOf(sequenceOfSteps, run, 'histories', tryOne);
+    if (failure !== undefined) return failure;
+    const { server } = installation;
+    const faults = [...faultsOf(server), ...(await findingsOf(server)).map((finding) => JSON.stringify(finding))];
+    return faults.length === 0 ? undefined : faults.join('\n');
   } finally {
     await installation.discard();
   }
@@ -97,7 +78,6 @@ class HistoryRun {
   async step(step: Step): Promise<void> {
     switch (step.do) {
       case 'upload':
-      case 'link':
       case 'delete':
         return this.#write(step);
       case 'look':
@@ -146,17 +126,12 @@ class HistoryRun {
       expectSame('the answer to a removal', status, this.#model.files.has(filename) ? 200 : 404);
       return this.#dataset.change({ how: 'delete', group: 'curl delete' }, filename, undefined);
     }
-    return this.#upload(filename, this.#dataset.content(filename, step.text), step.do);
+    return this.#upload(filename, this.#dataset.content(filename, step.text));
   }
 
-  async #upload(filename: string, bytes: Buffer, by: 'upload' | 'link' = 'upload'): Promise<void> {
+  async #upload(filename: string, bytes: Buffer): Promise<void> {
     const { id, installation } = this.#dataset;
-    const { curl } = installation;
-    const { status } =
-      by === 'upload'
-        ? await curl.upload(id, filename, bytes)
-        : await put(await curl.link(id, filename, bytes.length), bytes);
-    expectSame(`the answer to an upload by ${by}`, status, 200);
+    expectSame('the answer to an upload', (await installation.curl.upload(id, filename, bytes)).status, 200);
     this.#dataset.change({ how: 'upload', group: 'curl upload' }, filename, sha256(bytes));
   }
 

@@ -6,7 +6,7 @@ export type Text = 'new' | 'red' | 'blue';
 
 /** A request of a client that sends no conditions, such as curl. */
 export type PlainWrite =
-  | { readonly do: 'upload' | 'link'; readonly filename: string; readonly text: Text }
+  | { readonly do: 'upload'; readonly filename: string; readonly text: Text }
   | { readonly do: 'delete'; readonly filename: string };
 
 /** The side whose version wins, and whether removals are copied: `--ours`, `--theirs` and `--replace`. */
@@ -46,7 +46,6 @@ const folder = fc.nat(1);
 
 const plainWrite: fc.Arbitrary<PlainWrite> = fc.oneof(
   kind(4, 'upload', { filename, text }),
-  kind(1, 'link', { filename, text }),
   kind(2, 'delete', { filename }),
 );
 
