@@ -19,6 +19,7 @@ export function valuesOf(schema: Schema, document: ApiDocument, known: KnownValu
     case 'number': {
       const { minimum: min = 0, maximum: max = 2 ** 40 } = resolved;
       const whole = fc.integer({ min: Math.ceil(min), max: Math.floor(Math.min(max, Number.MAX_SAFE_INTEGER)) });
+      if (known[name] !== undefined) return known[name];
       return resolved.type === 'integer' ? whole : fc.oneof(whole, fc.double({ min, max, noNaN: true }));
     }
     case 'null':

@@ -22,11 +22,17 @@ interface Part<T> {
 }
 
 /** Filenames in the fixture: a picture, its caption, a rejected upload, a pending one, and one that is not there. */
-const filename = fc.constantFrom('a.jpg', 'a.txt', 'bad.jpg', 'pending.txt', 'none.txt');
+const filename = fc.constantFrom('a.jpg', 'a.jpg', 'a.jpg', 'a.txt', 'bad.jpg', 'pending.txt', 'none.txt');
+const stored = fc.constantFrom('a.jpg', 'a.txt');
 
 const KNOWN: KnownValues = {
   filename,
-  filenames: fc.oneof(filename, hostileFilename),
+  filenames: fc.oneof({ weight: 8, arbitrary: stored }, filename, hostileFilename),
+  add: stored,
+  from: fc.constant('0'),
+  to: fc.constant('1'),
+  revision: fc.constant('1'),
+  'trainyard-page': fc.constant('1'),
   name: fc.oneof(fc.constantFrom('__NAME__', 'a name'), fc.stringMatching(/^[a-z]{1,9}$/)),
   after: fc.constantFrom('', 'a.jpg', 'z'),
   cursor: fc.constant('__CURSOR__'),
@@ -36,9 +42,6 @@ const KNOWN: KnownValues = {
   token_id: fc.constant('__TOKEN_ID__'),
   share_id: fc.constant('__SHARE_ID__'),
   control_1: fc.constant('__CONTROL_ID__'),
-  control_2: fc.constant('__CONTROL_ID__'),
-  control_3: fc.constant('__CONTROL_ID__'),
-  mask: fc.constant('__CONTROL_ID__'),
   group: fc.constant('g'),
   number: fc.constant('1'),
   run_id: fc.constant('none'),

@@ -1,5 +1,5 @@
-import type { Format } from '../corpus-file.js';
-import { groupedBy, randomFor, shuffledByHash } from '../seed.js';
+import { FORMATS, type Format } from '../corpus-file.js';
+import { randomFor, shuffledByHash } from '../seed.js';
 import { concat } from '../../fixtures/bytes.js';
 import { BYTE_DAMAGE, type Damages } from './bytes.js';
 import { CLIP_DAMAGE } from './clip.js';
@@ -40,7 +40,8 @@ export function* damagedCopies<T extends { readonly format: Format; readonly sha
   copies: number,
   bytesOf: (original: T) => Buffer,
 ): Generator<{ of: T; kind: string; bytes: Buffer }> {
-  for (const [format, group] of groupedBy(originals, (original) => original.format)) {
+  for (const format of FORMATS) {
+    const group = originals.filter((original) => original.format === format);
     const kinds = shuffledByHash(Object.entries(damageOf(format)), ([kind]) => `${format} ${kind}`);
     let turn = 0;
     for (const of of shuffledByHash(group, ({ sha256 }) => sha256)) {

@@ -47,18 +47,10 @@ async function outcomeOf({ act }: Attempt): Promise<Outcome> {
   }
 }
 
-/** What one change has become. */
-interface Ended {
-  readonly attempt: Attempt;
-  readonly outcome: Outcome;
-  /** What it read before. */
-  readonly before?: unknown;
-}
-
-async function expectState(api: Api, { attempt, outcome, before }: Ended): Promise<void> {
-  const { read, after } = attempt;
-  const found = await read(api, outcome.kind === 'acknowledged' ? outcome.body : undefined);
-  if (outcome.kind === 'acknowledged') expect(found).toEqual(after);
+/** @param before what the attempt read before */
+async function expectState({ read, ...attempt }: Attempt, outcome: Outcome, before?: unknown): Promise<void> {
+  const found = await read(api(), outcome.kind === 'acknowledged' ? outcome.body : undefined);
+  if (outcome.kind === 'acknowledged') expect(found).toEqual(attempt.after);
   else if (outcome.kind === 'rejected') expect(found).toEqual(before);
   else expectBeforeOrAfter({ ...attempt, found, before });
 }
@@ -75,7 +67,7 @@ describe('after a kill at any moment, what was acknowledged is there, and all el
       const usualMs = performance.now() - startedAt;
       for (const [i, attempt] of usual.entries()) {
         expect(first[i]).toMatchObject({ kind: 'acknowledged' });
-        await expectState(api(), { attempt, outcome: first[i]! });
+        await expectState(attempt, first[i]!);
       }
       for (const { number, signal, part } of roundsOf(prepare === TOGETHER ? KILLS + 1 : KILLS)) {
         const attempts = await begin(api(), number);
@@ -91,7 +83,7 @@ describe('after a kill at any moment, what was acknowledged is there, and all el
 
         await restart();
         for (const [j, attempt] of attempts.entries()) {
-          await expectState(api(), { attempt, outcome: outcomes[j]!, before: before[j] });
+          await expectState(attempt, outcomes[j]!, before[j]);
           counts[outcomes[j]!.kind]++;
         }
         await expectNothingRemains(server);
