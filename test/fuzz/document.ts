@@ -126,7 +126,7 @@ function operationOf(method: string, path: string, declared: OpenAPIV3_1.Operati
 }
 
 /** The content type without its parameters. */
-export function essenceOf(contentType: string): string {
+function essenceOf(contentType: string): string {
   return contentType.split(';', 1)[0]?.trim() ?? '';
 }
 

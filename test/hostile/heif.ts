@@ -79,7 +79,6 @@ export const HEIFS = filesOf({
   'weightless-extents.avif': () => container(oneProperty, weightlessExtents(90_000)),
   'empty-extents.avif': () => container(oneProperty, emptyExtents(1_000_000)),
   'many-properties.avif': () => located(concat(SIZE, many(FREE, 400_000)), concat(u32(1), FIRST)),
-  'many-associations.avif': () => located(SIZE, concat(u32(400_001), many(Buffer.of(0, 2, 0), 400_000), FIRST)),
   'associations-of-the-count.avif': () => located(SIZE, concat(u32(0xffff_ffff), FIRST)),
   'many-boxes.avif': () => joined(...container(oneProperty, oneLocation), repeated(FREE, 1_100_000)),
   'grids-of-grids.avif': () => nestedGrids(8),

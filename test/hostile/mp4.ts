@@ -26,9 +26,6 @@ const MOOV = moovOf(TRACK);
 const withTable = (type: string, ...payload: Buffer[]) => clip(10, { others: [fullBox(type, 0, 0, ...payload)] });
 const withEdits = (count: number, duration: number) =>
   clip(10, {}, box('edts', fullBox('elst', 0, 0, table([duration, 0, 0x10000], count))));
-const tracks = (count: number, frames: number) =>
-  after(moovOf(...Array.from({ length: count }, (_, i) => trackOf(plain(frames), { id: i + 1 }))));
-
 const fragment = (run: Buffer): Buffer =>
   box('moof', fullBox('mfhd', 0, 0, u32(1)), box('traf', fullBox('tfhd', 0, 0x20000, u32(1)), run));
 /** A run of so many samples, right after its fragment. */
@@ -57,7 +54,6 @@ function externalData(): Buffer[] {
 }
 
 const MILLIONS = 1_500_000;
-const FREE = box('free');
 
 const MP4S = filesOf({
   'frames-in-another-file.mp4': externalData,
@@ -65,20 +61,13 @@ const MP4S = filesOf({
   'times-of-billions.mp4': () => clip(10, { stts: table([0xffff_fff0, 1]) }),
   'chunks-of-billions.mp4': () => clip(10, { stsc: table([1, 0xffff_fff0, 1]) }),
   'million-frames-in-one-place.mp4': () => clip(MILLIONS),
-  'uniform-billions-of-one-byte.mp4': () =>
-    clip(1, { stsz: u32(1, 0xffff_ffff), stts: table([0xffff_ffff, 1]), stsc: table([1, 1, 1]) }),
   'compositions.mp4': () => withTable('ctts', table([0xffff_ffff, 1], 900_000)),
   'edits.mp4': () => withEdits(600_000, 1),
   'nested-boxes.mp4': () => after(moovOf(TRACK, nested('udta', 500_000))),
   'zero-size-boxes.mp4': () => after(MOOV, Buffer.from('\0\0\0\0free'), repeated(Buffer.alloc(8), 1_000_000)),
-  'boxes-before-the-movie.mp4': () => after(repeated(FREE, 1_200_000), MOOV),
-  'tracks-of-shared-chunks.mp4': () => tracks(250, 10_000),
-  'sample-entries.mp4': () => after(moovOf(trackOf(plain(1), { entry: many(box('avc1', Buffer.alloc(78)), 80_000) }))),
   'runs-of-billions.mp4': () => fragments(10, runOf(0xffff_fff0)),
   'tens-of-thousands-of-fragments.mp4': () => fragments(40_000, runOf(1)),
   'large-box-of-the-largest-size.mp4': () => [FTYP, concat(u32(1), 'mdat', u64(0xffff_ffff_ffff_ffffn))],
-  'names-of-megabytes.mp4': () =>
-    after(moovOf(TRACK, box('udta', fullBox('name', 0, 0, Buffer.alloc(7_000_000, 'a'))))),
 });
 
 /** A clip of one grey key frame, and of frames that copy it: each costs a decoder a whole picture, and the file ten bytes. */
