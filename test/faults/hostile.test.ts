@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import * as media from '../fixtures/media.js';
-import { trainyard } from '../harness/command.js';
 import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 import { FAMILIES } from '../hostile/all.js';
 import { faultsOfVerdict, sendPatiently, sendFile, type Verdict } from '../hostile/attack.js';
@@ -28,13 +27,11 @@ const SOME = [
 ];
 
 let folder: string;
-let environment: { TMPDIR: string };
 let server: TestServer;
 beforeAll(async () => {
   folder = await temporaryFolder();
-  environment = { TMPDIR: join(folder, 'tmp') };
-  mkdirSync(environment.TMPDIR);
-  server = await startServer({}, { env: environment });
+  mkdirSync(join(folder, 'tmp'));
+  server = await startServer({}, { env: { TMPDIR: join(folder, 'tmp') } });
 });
 afterAll(async () => {
   await discardServer(server);
@@ -42,10 +39,10 @@ afterAll(async () => {
 });
 
 /** Writes hostile files, and returns their names and paths. */
-function written(names: readonly string[], to = folder): Promise<[filename: string, path: string][]> {
+function written(names: readonly string[]): Promise<[filename: string, path: string][]> {
   const all = Object.values(FAMILIES).flat();
   return Promise.all(
-    names.map(async (name) => [name, await writeHostile(to, all.find(({ filename }) => filename === name)!)]),
+    names.map(async (name) => [name, await writeHostile(folder, all.find(({ filename }) => filename === name)!)]),
   );
 }
 
@@ -67,27 +64,9 @@ test('each hostile file gets its verdict and costs only itself', async () => {
   expect(verdicts.flatMap(faultsOfVerdict)).toEqual([]);
   const statuses = new Set(verdicts.map(({ status }) => status));
   expect(statuses).toEqual(new Set([200, 422]));
-  expect(readdirSync(environment.TMPDIR)).toEqual([]);
+  expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
   expect(faultsOf(server)).toEqual([]);
   expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
-});
-
-test('trainyard check of a folder with all of them ends, with a verdict for each', async () => {
-  const all = join(folder, 'all');
-  mkdirSync(all);
-  await written(SOME, all);
-  const { code, json, stderr } = await trainyard(['check', all, '--json'], { env: environment });
-  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
-  const { files, errors, unreadable } = json() as {
-    files: { filename: string; content_type?: string }[];
-    errors: { filename?: string }[];
-    unreadable: unknown[];
-  };
-  expect(unreadable).toEqual([]);
-  expect(files.map(({ filename }) => filename).sort()).toEqual(SOME.toSorted());
-  const refused = new Set(errors.map(({ filename }) => filename));
-  expect(files.filter((file) => file.content_type === undefined && !refused.has(file.filename))).toEqual([]);
-  expect(readdirSync(environment.TMPDIR)).toEqual([]);
 });
 
 test('files that need the most memory, inspected at once, stay within that of the service', {

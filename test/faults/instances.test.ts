@@ -20,7 +20,7 @@ const SETTINGS = {
 };
 const WORKERS = 6;
 /** This many acknowledged requests show progress. */
-const SOME = IS_ALL ? 40 : 12;
+const SOME = IS_ALL ? 40 : 8;
 /** How long a client retries, and the time within which the service heals. */
 const PATIENCE_MS = 180_000;
 

@@ -12,6 +12,7 @@ export interface Schema {
   readonly additionalProperties?: boolean | Schema;
   readonly items?: Schema;
   readonly minItems?: number;
+  readonly maxItems?: number;
   readonly maxLength?: number;
   readonly minimum?: number;
   readonly maximum?: number;

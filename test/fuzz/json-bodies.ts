@@ -24,8 +24,13 @@ export function valuesOf(schema: Schema, document: ApiDocument, known: KnownValu
     }
     case 'null':
       return fc.constant(null);
+    case 'boolean':
+      return fc.boolean();
     case 'array':
-      return fc.array(inner(resolved.items ?? {}), { minLength: resolved.minItems ?? 0, maxLength: 5 });
+      return fc.array(inner(resolved.items ?? {}), {
+        minLength: resolved.minItems ?? 0,
+        maxLength: Math.min(resolved.maxItems ?? 5, 5),
+      });
     case 'object': {
       const entries = Object.entries(resolved.properties ?? {}).map(([key, part]) => [key, inner(part, key)]);
       const fixed = fc.record<Record<string, unknown>, string>(Object.fromEntries(entries), {

@@ -98,9 +98,12 @@ function pathOf({ parameters, acceptsToken }: Operation): Part<Record<string, st
 
 function queryOf(parameters: readonly Parameter[], document: ApiDocument): Part<Pairs> {
   const declared = parameters.filter((parameter) => parameter.in === 'query');
-  const valid = declared.map(({ name, schema }) =>
-    valuesOf(schema, document, KNOWN, name).map((value) => `${name}=${percentEncode(String(value))}`),
-  );
+  // A link needs all of its parts.
+  const isLink = declared.some(({ name }) => name === 'signature');
+  const valid = declared.map(({ name, schema, required }) => {
+    const given = valuesOf(schema, document, KNOWN, name).map((value) => `${name}=${percentEncode(String(value))}`);
+    return required || isLink ? given : fc.option(given, { nil: undefined, freq: 2 });
+  });
   const others = ['token', 'signature', 'account', 'expires', '__proto__', 'constructor', '_method'];
   const names = fc.oneof(
     fc.constantFrom(...declared.map(({ name }) => name), ...others),
@@ -111,10 +114,7 @@ function queryOf(parameters: readonly Parameter[], document: ApiDocument): Part<
     fc.oneof(hostileText, hostileNumeral, fc.constantFrom('READY', 'image')).chain(spellings),
   );
   return {
-    // A link needs all of its parts.
-    valid: declared.some(({ name }) => name === 'signature')
-      ? fc.tuple(...valid)
-      : fc.tuple(...valid).chain((all) => fc.subarray(all)),
+    valid: fc.tuple(...valid).map((all) => all.filter((pair) => pair !== undefined)),
     hostile: fc.array(
       pair.map(([name, value]) => `${name}${name.length % 2 ? '=' : '[]='.slice(name.length % 4)}${value}`),
       { minLength: 1, maxLength: 4 },
