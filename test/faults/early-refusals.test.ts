@@ -10,8 +10,6 @@ import { pourDirect, pourLink } from './pour.js';
 import { directHeaders, formOf, headOf, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes, remainsIn } from './remains.js';
 
-/* Bodies that are refused before or while they are sent. */
-
 const MEGABYTE = 1_000_000;
 const BYTES = 10 * MEGABYTE;
 const TWO_GIGABYTES = 2_000_000_000;
@@ -117,14 +115,7 @@ function byHttpx(upload: Upload, bytes: number): Promise<string> {
   return byProgram('/usr/bin/python3', ['-c', HTTPX, JSON.stringify(upload)], wholeBody(upload, bytes));
 }
 
-const withoutHttpx = whyNoHttpx();
-if (withoutHttpx) console.warn(`httpx is left out: ${withoutHttpx}`);
-
-const SENDERS = {
-  fetch: byFetch,
-  curl: byCurl,
-  ...(withoutHttpx === undefined && { httpx: byHttpx }),
-};
+const SENDERS = { fetch: byFetch, curl: byCurl, ...(whyNoHttpx() === undefined && { httpx: byHttpx }) };
 
 async function expectRefusal(name: string, send: typeof sendFirst): Promise<void> {
   expect(await send(REFUSED[name]!(), BYTES)).toBe(name.slice(0, 3));

@@ -36,6 +36,5 @@ const [FEW, MANY] = IS_ALL ? [2000, 10_000] : [200, 1400];
 
 test(`an import of ${MANY} entries takes hardly more memory than one of ${FEW}`, async () => {
   const [few, many] = [await megabytesOf(FEW), await megabytesOf(MANY)];
-  if (process.env.SHOW_MEMORY !== undefined) console.log({ few, many });
   expect(many).toBeLessThan(few + MORE_MEGABYTES);
 });

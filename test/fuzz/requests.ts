@@ -100,7 +100,9 @@ function queryOf(parameters: readonly Parameter[], document: ApiDocument): Part<
   const declared = parameters.filter((parameter) => parameter.in === 'query');
   // A link needs all of its parts.
   const isLink = declared.some(({ name }) => name === 'signature');
-  const valid = declared.map(({ name, schema, required }) => {
+  // A state is named by its revision or its digest.
+  const named = declared.filter(({ name }) => name !== 'digest');
+  const valid = named.map(({ name, schema, required }) => {
     const given = valuesOf(schema, document, KNOWN, name).map((value) => `${name}=${percentEncode(String(value))}`);
     return required || isLink ? given : fc.option(given, { nil: undefined, freq: 2 });
   });

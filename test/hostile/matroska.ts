@@ -9,7 +9,6 @@ const INFO = '1549a966';
 const TRACKS = '1654ae6b';
 const CLUSTER = '1f43b675';
 const CUES = '1c53bb6b';
-const SEEK_HEAD = '114d9b74';
 const [VOID, TIMESTAMP, SIMPLE_BLOCK, BLOCK_GROUP, BLOCK] = ['ec', 'e7', 'a3', 'a0', 'a1'] as const;
 const [SCALE, DURATION, TRACK, NUMBER, UID] = ['2ad7b1', '4489', 'ae', 'd7', '73c5'] as const;
 const [TYPE, CODEC, PRIVATE, PICTURE] = ['83', '86', '63a2', 'e0'] as const;
@@ -79,7 +78,6 @@ const nestedElements = (id: string, depth: number): Buffer =>
   concat(...generated(depth, (level) => concat(Buffer.from(id, 'hex'), sizeOf((depth - level - 1) * 9))));
 
 const CUE = element('bb', value('b3', 0), element('b7', value('f7', 1), value('f1', 0)));
-const SEEK = element(SEEK_HEAD, element('4dbb', element('53ab', Buffer.from(SEEK_HEAD, 'hex')), value('53ac', 0)));
 const VOIDS = () => repeated(element(VOID), 2_500_000);
 
 export const MATROSKAS = filesOf({
@@ -91,6 +89,5 @@ export const MATROSKAS = filesOf({
   'block-groups.mkv': () => live(repeated(element(BLOCK_GROUP, element(BLOCK, Buffer.of(0x81, 0, 0, 0, 0))), 500_000)),
   'nested-groups.mkv': () => file(BEGINNING, ONE_BLOCK, cluster(nestedElements(BLOCK_GROUP, 200_000))),
   'cues.mkv': () => between(element(CUES, many(CUE, 1_000_000))),
-  'seek-heads.mkv': () => file(repeated(SEEK, 200_000), BEGINNING, ONE_BLOCK),
   'thousands-of-tracks.mkv': () => withTracks(concat(...generated(100_000, (i) => track((i % 126) + 1)))),
 });

@@ -38,20 +38,16 @@ export function sampleEntry(type: string, video: GreyVideo, [width, height]: rea
   return box(type, visual, box('avcC', configuration(video)));
 }
 
-/** A track of pictures; `id` counts from 1. */
+/** A track of pictures. */
 export function trackOf(
   { others = [], ...tables }: Tables,
-  {
-    id = 1,
-    entry = sampleEntry('avc1', VIDEO, [64, 64]),
-    edits = Buffer.alloc(0),
-  }: { id?: number; entry?: Buffer; edits?: Buffer } = {},
+  { entry = sampleEntry('avc1', VIDEO, [64, 64]), edits = Buffer.alloc(0) as Buffer } = {},
 ): Buffer {
   const { stts, stsc, stsz, stco } = tables;
   const ordered = Object.entries({ stts, stsc, stsz, stco }).map(([type, table]) => fullBox(type, 0, 0, table));
   const table = box('stbl', fullBox('stsd', 0, 0, u32(1), entry), ...ordered, ...others);
   const dinf = box('dinf', fullBox('dref', 0, 0, u32(1), fullBox('url ', 0, 1)));
-  const place = [u32(0, 0, id, 0, 1000), Buffer.alloc(16), IDENTITY, u16(64, 0, 64, 0)];
+  const place = [u32(0, 0, 1, 0, 1000), Buffer.alloc(16), IDENTITY, u16(64, 0, 64, 0)];
   const minf = box('minf', fullBox('vmhd', 0, 1, Buffer.alloc(8)), dinf, table);
   const hdlr = fullBox('hdlr', 0, 0, u32(0), Buffer.from('vide'), Buffer.alloc(13));
   const mdia = box('mdia', fullBox('mdhd', 0, 0, u32(0, 0, 1000, 0, 0)), hdlr, minf);
