@@ -6,14 +6,7 @@ import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { startProxy } from '../harness/proxy.js';
-import {
-  discardServer,
-  eventually,
-  newToken,
-  startServer,
-  type TestServer,
-  temporaryFolder,
-} from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
 const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url));
 
@@ -78,22 +71,6 @@ describe('login', () => {
     await expect(stat(join(fresh, 'trainyard'))).rejects.toThrow('ENOENT');
     await rm(fresh, { recursive: true });
   });
-
-  test('takes the address of a view of the page', async () => {
-    const ended = await run(['login', `${server.url}/datasets/abc/captions`, '--token', api.token, '--json']);
-    expect([ended.code, ended.json().url]).toEqual([0, server.url]);
-  });
-
-  test('flags override the environment, and the environment overrides what is saved', async () => {
-    const other = await newToken(server.dataFolder, 'other');
-    const count = async (args: string[], env: Record<string, string> = {}) =>
-      (await run(['ls', '--json', ...args], { env })).json().datasets?.length;
-    expect(await count([])).toBe(2);
-    expect(await count([], { TRAINYARD_TOKEN: other })).toBe(0);
-    expect(await count(['--token', api.token], { TRAINYARD_TOKEN: other })).toBe(2);
-    expect(await count(['--url', server.url], { TRAINYARD_URL: 'http://127.0.0.1:1' })).toBe(2);
-    expect(await count([], { TRAINYARD_URL: '' })).toBe(2);
-  });
 });
 
 describe('ls, status and show', () => {
@@ -103,17 +80,14 @@ describe('ls, status and show', () => {
     expect(stdout).toMatch(
       /^railway +READY +12 images, 1 video, 13 captions +223 kB +\d{4}-\d\d-\d\d \d\d:\d\d {2}\w+$/m,
     );
-    expect((await run(['ls', '--status', 'ready'])).stdout).not.toContain('broken');
     expect((await run(['ls', '--status', 'READY', '--json'])).json().datasets).toMatchObject([{ name: 'railway' }]);
-    expect(await run(['show', 'railwya'])).toMatchObject({
-      code: 66,
-      stderr: expect.stringContaining('Did you mean "railway"?'),
-    });
-    expect(await run(['show', 'photos'])).toMatchObject({ code: 66, stderr: expect.stringContaining('trainyard ls') });
-    expect(await run(['ls', '--status', 'DONE'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('UPLOADING'),
-    });
+    for (const [args, code, words] of [
+      [['show', 'railwya'], 66, 'Did you mean "railway"?'],
+      [['show', 'photos'], 66, 'trainyard ls'],
+      [['ls', '--status', 'DONE'], 64, 'UPLOADING'],
+    ] as const) {
+      expect(await run(args)).toMatchObject({ code, stderr: expect.stringContaining(words) });
+    }
   });
 
   test('status lists the problems, and exits with 1 if the dataset is FAILED', async () => {
@@ -123,13 +97,9 @@ describe('ls, status and show', () => {
     });
     const broken = await run(['status', 'broken']);
     expect([broken.code, broken.stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}bare\.jpg has no caption/m)]);
-    const json = await run(['status', 'broken', '--json']);
-    expect([json.code, json.json()]).toMatchObject([
-      1,
-      { name: 'broken', error: { problems: [{ filename: 'bare.jpg' }] } },
-    ]);
-    const id = json.json().id;
-    expect((await run(['status', id, '--json'])).json().name).toBe('broken');
+    const json = await run(['status', (await idOf('broken'))!, '--json']);
+    expect(json.code).toBe(1);
+    expect(json.json()).toMatchObject({ name: 'broken', error: { problems: [{ filename: 'bare.jpg' }] } });
   });
 
   test('status --watch waits until the dataset is READY', async () => {
@@ -197,51 +167,41 @@ describe('rm and open', () => {
   });
 });
 
-describe('share', () => {
-  test('prints a link, lists it, and revokes it', async () => {
-    const made = await run(['share', 'railway', '--days', '1', '--for', 'Ada']);
-    const [id, secret] = [/--revoke (\w+)/.exec(made.stderr)?.[1] ?? '', /#share=(\S+)/.exec(made.stdout)?.[1] ?? ''];
-    expect([made.code, made.stdout]).toEqual([
-      0,
-      `${server.url}/shared/datasets/${await idOf('railway')}#share=${secret}\n`,
-    ]);
-    const visitor = new Api(server.url, secret);
-    expect((await visitor.list()).body.datasets.map(({ name }) => name)).toEqual(['railway']);
-    expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${id} +Ada `));
-    const { stdout } = await trainyard(['token', 'list', '--data', server.dataFolder]);
-    expect(stdout).toMatch(new RegExp(`${id} +\\S+ +share +Ada `));
-    expect((await run(['share', 'broken', '--revoke', id])).code).toBe(66);
-    expect((await run(['share', 'railway', '--revoke', id])).stdout).toContain(`Revoked the link ${id} of "railway"`);
-    expect((await visitor.list()).status).toBe(401);
-    expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
+test('share prints a link, lists it, and revokes it', async () => {
+  const id = await idOf('railway');
+  const made = await run(['share', 'railway', '--days', '1', '--for', 'Ada']);
+  const [share, secret] = [/--revoke (\w+)/.exec(made.stderr)?.[1] ?? '', /#share=(\S+)/.exec(made.stdout)?.[1] ?? ''];
+  expect([made.code, made.stdout]).toEqual([0, `${server.url}/shared/datasets/${id}#share=${secret}\n`]);
+  const visitor = new Api(server.url, secret);
+  expect((await visitor.list()).body.datasets.map(({ name }) => name)).toEqual(['railway']);
+  expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${share} +Ada `));
+  const listed = (await run(['share', 'railway', '--list', '--json'])).json();
+  expect(listed).toMatchObject({ name: 'railway', shares: [{ id: share, kind: 'share' }] });
+  expect((await run(['share', 'broken', '--revoke', share])).code).toBe(66);
+  const revoked = await run(['share', 'railway', '--revoke', share]);
+  expect(revoked.stdout).toContain(`Revoked the link ${share} of "railway"`);
+  expect((await visitor.list()).status).toBe(401);
+  expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
+  expect((await run(['share', 'railway', '--json'])).json()).toEqual({
+    id: expect.any(String),
+    dataset_id: id,
+    url: expect.stringContaining('#share='),
+    expires_at: expect.any(String),
   });
-
-  test('with --json prints documents, and rejects nonsensical options', async () => {
-    const made = (await run(['share', 'railway', '--json'])).json();
-    expect(made).toEqual({
-      id: expect.any(String),
-      dataset_id: await idOf('railway'),
-      url: expect.stringContaining('#share='),
-      expires_at: expect.any(String),
-    });
-    const listed = (await run(['share', 'railway', '--list', '--json'])).json();
-    expect(listed).toMatchObject({ name: 'railway', shares: [{ id: made.id, kind: 'share' }] });
-    const revoked = (await run(['share', 'railway', '--revoke', String(made.id), '--json'])).json();
-    expect(revoked).toEqual({ id: made.id, revoked: true });
-    for (const options of [
-      ['--days', '0'],
-      ['--days', '366'],
-      ['--list', '--revoke', 'x'],
-    ]) {
-      expect([options, (await run(['share', 'railway', ...options])).code]).toEqual([options, 64]);
-    }
-  });
+  for (const options of [
+    ['--days', '366'],
+    ['--list', '--revoke', 'x'],
+  ]) {
+    expect([options, (await run(['share', 'railway', ...options])).code]).toEqual([options, 64]);
+  }
 });
 
 describe('every command', () => {
   test('exits with 64 for invalid arguments, and with --json prints the error as a document', async () => {
-    for (const args of [['ls', '--bogus'], ['status'], ['nonsense'], []]) {
-      expect(await run(args)).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
+    for (const args of [['ls', '--\u001b[2J'], ['status'], ['nonsense'], []]) {
+      const ended = await run(args);
+      expect(ended).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
+      expect(ended.stderr).not.toContain('\u001b');
     }
     const { code, stderr, json } = await run(['ls', '--bogus', '--json']);
     expect([code, stderr, json().error]).toEqual([
@@ -249,12 +209,6 @@ describe('every command', () => {
       '',
       { code: 'USAGE', exit_code: 64, message: "unknown option '--bogus'" },
     ]);
-  });
-
-  test('prints no control characters of an invalid argument', async () => {
-    for (const args of [['\u001b[2J'], ['ls', '--\u001b[2J']]) {
-      expect(await run(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('\\u001b[2J') });
-    }
   });
 
   test('prints an error of the service with its code', async () => {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -43,11 +42,8 @@ const [image] = documents.manifest.files;
 
 const MANIFESTS: Record<string, unknown> = {
   'nothing at all': '',
-  null: null,
   'no files': { ...documents.manifest, files: undefined },
-  'null for files': { ...documents.manifest, files: null },
   'null for a file': { ...documents.manifest, files: [null] },
-  'null for a name': withFiles({ ...image, filename: null }),
   'an object for a name': withFiles({ ...image, filename: { toString: 'a' } }),
   'a name twice': withFiles(image!, image!),
   'a name above the folder': withFiles({ ...image, filename: '../a.jpg' }),
@@ -106,18 +102,13 @@ describe('an invalid manifest', () => {
     const shown = await run(['mount', ...names, '--into', root, '--replace'], service);
     expect([shown.code, shown.stderr.split('\n').length - 1]).toEqual([76, names.length]);
     expect(shown.stderr).not.toMatch(UNSAFE);
-    for (const what of ['null for files', 'a name above the folder']) {
-      const name = names[Object.keys(MANIFESTS).indexOf(what)] ?? '';
-      const { code, stdout, stderr } = await run(
-        ['pull', name, join(root, 'pulled'), '--replace', '--theirs'],
-        service,
-      );
-      expect([code, stdout, stderr]).toEqual([
-        76,
-        '',
-        expect.stringMatching(/^trainyard: The server [^\n]{10,400}\n$/),
-      ]);
-    }
+    const above = names[Object.keys(MANIFESTS).indexOf('a name above the folder')] ?? '';
+    const pulled = await run(['pull', above, join(root, 'pulled'), '--replace', '--theirs'], service);
+    expect([pulled.code, pulled.stdout, pulled.stderr]).toEqual([
+      76,
+      '',
+      expect.stringMatching(/^trainyard: The server [^\n]{10,400}\n$/),
+    ]);
     expect(await readdir(root)).toEqual(['victim']);
     expect(await readFile(join(victim, 'mine.txt'), 'utf8')).toBe('mine');
   });
@@ -127,38 +118,26 @@ describe('other answers', () => {
   const clientOf = ({ url }: ScriptedService) => new TrainyardClient({ baseUrl: url, token: 'ty_secret' });
   /** What a command that receives the answer prints and ends with. */
   const endedBy = (request: Promise<unknown>) => request.then(() => 'accepted', endingOf);
-  const ONE_LINE = { code: 76, message: expect.stringMatching(/^[^\n]{10,400}$/) };
 
-  test.each(
-    Object.entries({
-      'nothing at all': '',
-      'no datasets': '{}',
-      'null for datasets': '{"datasets":null}',
-      'null for a dataset': '{"datasets":[null]}',
-      'numbers for texts': { datasets: [{ ...listed, updated_at: 1 }] },
-      'a list for counts': { datasets: [{ ...listed, counts: ['x'] }] },
-      'an id twice': { datasets: [listed, { ...listed, name: 'other' }] },
-      'a name twice': { datasets: [listed, { ...listed, id: 'other' }] },
-    }),
-  )('a list with %s is one line', async (_, list) => {
-    const service = await startScriptedService(
-      DATASET,
-      onList((response) => sendJson(response, 200, list)),
-    );
-    expect(await endedBy(clientOf(service).list())).toEqual(ONE_LINE);
-  });
-
-  test.each([
-    ['problems', { status: 'FAILED', error: { code: 'X', message: 'x', problems: 'none' } }],
-    ['warnings', { warnings: {} }],
-    ['awaited', { awaited: [{ filename: 'a.jpg' }] }],
-    ['files', { files: [{ filename: ['a'], size_bytes: 1 }] }],
-    ['sizes', { files: [{ filename: 'a.jpg', size_bytes: 1, width: '1\n2' }] }],
-  ])('a status with invalid %s is one line', async (_, fields) => {
-    const service = await startScriptedService(DATASET, ({ path }, response) =>
-      path.includes('/status') ? sendJson(response, 200, { ...documents.status, ...fields }) : false,
-    );
-    expect(await endedBy(clientOf(service).status('d1'))).toEqual(ONE_LINE);
+  test.each<[string, string, unknown]>([
+    ['a list with nothing at all', 'list', ''],
+    ['a list with null for a dataset', 'list', '{"datasets":[null]}'],
+    ['a list with an id twice', 'list', { datasets: [listed, { ...listed, name: 'other' }] }],
+    ['a list with a name twice', 'list', { datasets: [listed, { ...listed, id: 'other' }] }],
+    [
+      'a status with invalid problems',
+      'status',
+      { status: 'FAILED', error: { code: 'X', message: 'x', problems: 'no' } },
+    ],
+    ['a status with invalid sizes', 'status', { files: [{ filename: 'a.jpg', size_bytes: 1, width: '1\n2' }] }],
+  ])('%s is one line', async (_, what, answer) => {
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (!(what === 'list' ? path === BASE_PATH : path.includes('/status'))) return false;
+      return sendJson(response, 200, what === 'list' ? answer : { ...documents.status, ...(answer as object) });
+    });
+    const client = clientOf(service);
+    const ended = await endedBy(what === 'list' ? client.list() : client.status('d1'));
+    expect(ended).toEqual({ code: 76, message: expect.stringMatching(/^[^\n]{10,400}$/) });
   });
 
   test('an optional field that is null counts as missing', async () => {
@@ -182,7 +161,6 @@ describe('text of a server is printed without control characters', () => {
     const folder = await folderWith({ 'a.txt': 'a' });
     for (const [args, status, body] of [
       [['ls'], 400, { error_code: 400000, error_message: HARM, detail: [{ path: HARM, message: HARM }] }],
-      [['ls', '--json'], 400, HARM],
       [['push', folder, '--allow-uncaptioned'], 200, HARM],
     ] as const) {
       const service = await startScriptedService(
@@ -220,12 +198,10 @@ describe('text of a server is printed without control characters', () => {
       return sendJson(response, 200, { datasets: [dataset] });
     });
     const id = dataset.id;
-    const named = ['status', 'show', 'verify', 'role', 'rm', 'train-config', 'share'].map((name) => [name, id]);
-    const others = [['ls'], ['ls', '--json'], ['share', id, '--list'], ['mount', id, '--into', await newRoot()]];
-    for (const args of [...named, ...others]) {
+    const named = ['status', 'show', 'verify', 'train-config', 'share'].map((name) => [name, id]);
+    for (const args of [...named, ['ls', '--json'], ['share', id, '--list']]) {
       const { stdout, stderr } = await run(args, service);
-      // Its manifest is rejected in one line.
-      if (args[0] !== 'mount') expect(`${stdout}${stderr}`, args[0]).toContain('all is well');
+      expect(`${stdout}${stderr}`, args[0]).toContain('all is well');
       expect(`${stdout}${stderr}`, args[0]).not.toMatch(UNSAFE);
       expect(`${stdout}${stderr}`, args[0]).not.toMatch(/^trainyard: all is well/m);
       if (args[1] === '--json') expect(JSON.parse(stdout).datasets[0].name).toBe(`${HARM}1`);
@@ -233,12 +209,9 @@ describe('text of a server is printed without control characters', () => {
   });
 });
 
-test.each([
-  ['railway', 'railway'],
-  ['red $(wagons)', "'red $(wagons)'"],
-])('a share link of %s is printed with the command that revokes it, as a shell takes it', async (name, word) => {
+test('a share link is printed with the command that revokes it, as a shell takes it', async () => {
   const service = await startScriptedService(DATASET, ({ path }, response) => {
-    if (path === BASE_PATH) return sendJson(response, 200, { datasets: [{ ...listed, name }] });
+    if (path === BASE_PATH) return sendJson(response, 200, { datasets: [{ ...listed, name: 'red $(wagons)' }] });
     const share = { id: '3f9a1c20', kind: 'share', name: null, hint: 'ty', read_only: true, datasets: null };
     const times = { created_at: TIME, last_used_at: null, expires_at: TIME };
     const made = { ...share, ...times, made_by: null, current: false, secret: 's', url: 'https://x.example/#s' };
@@ -247,7 +220,7 @@ test.each([
   const { code, stdout, stderr } = await run(['share', 'd1'], service);
   expect([code, stdout]).toEqual([0, 'https://x.example/#s\n']);
   expect(stderr).toMatch(/^Who has this link sees .* until 2025-07-22 13:05 UTC\. It is not shown again\.\n/);
-  expect(stderr.split('\n')[1]).toBe(`To revoke it: trainyard share ${word} --revoke 3f9a1c20`);
+  expect(stderr.split('\n')[1]).toBe("To revoke it: trainyard share 'red $(wagons)' --revoke 3f9a1c20");
 });
 
 describe('an answer without end', () => {
@@ -263,45 +236,32 @@ describe('an answer without end', () => {
     return { ...ended, megabytes: Number(await readFile(file, 'utf8')) / 1024 };
   }
 
-  test('ends the command and takes no memory, compressed too', async () => {
-    const part = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '), { level: 1 });
+  // The members of a gzip file are one stream of bytes (RFC 1952, 2.2).
+  const compressed = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '), { level: 1 });
+  test.each([
+    ['that is compressed', 200, { 'content-encoding': 'gzip' }, compressed, { code: 76, below: 500 }],
+    ['that is an error', 400, {}, 'x'.repeat(64 * 1024), { code: 65, below: 300 }],
+  ] as const)('%s ends the command and takes no memory', async (_, status, headers, part, { code, below }) => {
     const service = await startScriptedService(
       DATASET,
       onList((response) => {
-        response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
-        // The members of a gzip file are one stream of bytes (RFC 1952, 2.2).
+        response.writeHead(status, { 'content-type': 'application/json', ...headers });
         sendForever(response, part);
       }),
     );
-    const { code, stderr, megabytes } = await measured(['ls'], service);
-    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
-    expect(megabytes).toBeLessThan(500);
+    const ended = await measured(['ls'], service);
+    expect([ended.code, ended.stderr]).toEqual([code, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    expect(ended.megabytes).toBeLessThan(below);
   });
 
-  test('is limited where it is an error', async () => {
-    const service = await startScriptedService(
-      DATASET,
-      onList((response) => {
-        response.writeHead(400);
-        sendForever(response, 'x'.repeat(64 * 1024));
-      }),
-    );
-    const { code, stderr, megabytes } = await measured(['ls'], service);
-    expect([code, stderr]).toEqual([65, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
-    expect(megabytes).toBeLessThan(300);
-  });
-
-  test.each(['mount', 'pull'])('is no file for %s', async (command) => {
+  test('is no file', async () => {
     const service = await startScriptedService(DATASET, ({ path }, response) =>
       path.includes('/files/') ? sendForever(response, 'x'.repeat(64 * 1024)) : false,
     );
     const root = await newRoot();
-    const { code, stderr } = await run(
-      [command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])],
-      service,
-    );
+    const { code, stderr } = await run(['pull', 'railway', root], service);
     expect([code, stderr]).toEqual([75, AFTER_PROGRESS]);
-    expect((await readdir(root)).filter((name) => name === 'railway' || name === 'a.jpg')).toEqual([]);
+    expect(await readdir(root)).not.toContain('a.jpg');
   });
 
   test('is no archive', async () => {
@@ -361,32 +321,16 @@ describe('a mount over HTTP', () => {
     expect((await run(['mount', 'railway-id', '--into', root, '--replace'], service)).code).toBe(0);
   });
 
-  test('keeps names apart that differ in their case alone', async () => {
-    const files = { 'a.jpg': 'one', 'A.jpg': 'two' };
-    const service = await startScriptedService({ ...DATASET, files });
-    const root = await newRoot();
-    expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
-    for (const [name, text] of Object.entries(files)) {
-      expect(await readFile(join(root, 'railway', name), 'utf8')).toBe(text);
-    }
-  });
-
-  test.each([
-    ['pull', 'in a file', (path: string) => path.includes('/files/')],
-    ['mount', 'in the manifest', (path: string) => path.endsWith('/manifest')],
-    ['mount', 'before the list', (path: string) => path === BASE_PATH],
-  ])('%s: ctrl-C %s ends it, also after a garbage collection', async (command, where, isHeld) => {
+  test('that is in a file is ended by ctrl-C, also after a garbage collection', async () => {
     let isHolding = false;
     const service = await startScriptedService(DATASET, ({ path }, response) => {
-      if (!isHeld(path)) return false;
+      if (!path.includes('/files/')) return false;
       isHolding = true;
-      if (where === 'before the list') return;
       response.writeHead(200, { 'content-length': '3000' });
       response.write('{"');
     });
-    const root = await newRoot();
     const collect = `import v8 from'node:v8';import vm from'node:vm';v8.setFlagsFromString('--expose-gc');const gc=vm.runInNewContext('gc');setInterval(()=>{gc();console.error('collected')},20).unref()`;
-    const running = startCommand([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], {
+    const running = startCommand(['mount', 'railway', '--into', await newRoot()], {
       env: { ...environment(service), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(collect)}` },
     });
     await eventually(() => isHolding || undefined);
@@ -410,14 +354,13 @@ describe('a token', () => {
     expect((await run(['ls', '--url', `${own.url}/`], own)).code).toBe(0);
   });
 
-  test.each([301, 302, 303, 307, 308])('is not sent on by a redirect with %i, and a circle ends', async (status) => {
+  test.each([301, 307])('is not sent on by a redirect with %i, and a circle ends', async (status) => {
     const other = await startScriptedService(DATASET);
     for (const target of [`${other.url}${BASE_PATH}`, BASE_PATH]) {
       const service = await startScriptedService(DATASET, (_request, response) =>
         response.writeHead(status, { location: target }).end(),
       );
-      const client = new TrainyardClient({ baseUrl: service.url, token: 'ty_secret' });
-      const ended = await client.list().catch(endingOf);
+      const ended = await new TrainyardClient({ baseUrl: service.url, token: 'ty_secret' }).list().catch(endingOf);
       expect(ended).toEqual({ code: 76, message: expect.stringContaining('redirect') });
       expect(service.seen).toHaveLength(1);
     }
@@ -436,8 +379,8 @@ describe('an upload link is used only if', () => {
     ['its headers have no line end', { headers: { 'content-type': ['a', 'b'] } }],
   ])('%s', (_, fields) => {
     const link = { upload_url: 'https://bucket.example/put', method: 'PUT', headers: {}, expires_at: 'soon' };
-    expect(anyUploadLinks.safeParse({ uploads: { 'a.jpg': link } }).success).toBe(true);
-    expect(anyUploadLinks.safeParse({ uploads: { 'a.jpg': { ...link, ...fields } } }).success).toBe(false);
+    const parses = (each: object) => anyUploadLinks.safeParse({ uploads: { 'a.jpg': each } }).success;
+    expect([parses(link), parses({ ...link, ...fields })]).toEqual([true, false]);
   });
 
   test('it sends the bytes nowhere else', async () => {
@@ -450,9 +393,7 @@ describe('an upload link is used only if', () => {
       return sendJson(response, 200, { uploads: { 'a.jpg': link, 'a.txt': link } });
     });
     const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': 'a' }, 'railway');
-    const { code } = await run(['push', folder, '--no-wait'], service);
-    expect(code).toBe(76);
+    expect((await run(['push', folder, '--no-wait'], service)).code).toBe(76);
     expect(target.seen).toEqual([]);
-    expect(existsSync(folder)).toBe(true);
   });
 });

@@ -146,39 +146,36 @@ test('mount.sh unpacks no file that is larger than the disk, although it is spar
 
 const LOCK = '.trainyard-mount.lock';
 
-test.each(SHELLS)(
-  'mount.sh with %s waits for another, and for "trainyard mount", which waits for it',
-  async (...shell) => {
-    const root = await newRoot();
-    const signal = new AbortController().signal;
-    const asked: ServerResponse[] = [];
-    const slow = await serve({ archive: (response) => asked.push(response) });
-    const first = startMount(shell, slow, root);
-    await eventually(() => (asked.length > 0 ? true : undefined));
-    const second = startMount(shell, await serve({}), root);
-    await second.saysSomething;
-    let isWaiting = false;
-    const onWaiting = () => {
-      isWaiting = true;
-    };
-    const command = acquireLock(join(root, LOCK), { signal, onWaiting }).then((release) => release());
-    await eventually(() => (isWaiting ? true : undefined));
-    asked[0]?.destroy();
-    expect((await first.ended).code).toBe(74);
-    expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
-    await command;
+test('mount.sh waits for another, and for "trainyard mount", which waits for it', async () => {
+  const root = await newRoot();
+  const signal = new AbortController().signal;
+  const asked: ServerResponse[] = [];
+  const slow = await serve({ archive: (response) => asked.push(response) });
+  const first = startMount(SHELLS[0]!, slow, root);
+  await eventually(() => (asked.length > 0 ? true : undefined));
+  const second = startMount(SHELLS.at(-1)!, await serve({}), root);
+  await second.saysSomething;
+  let isWaiting = false;
+  const onWaiting = () => {
+    isWaiting = true;
+  };
+  const command = acquireLock(join(root, LOCK), { signal, onWaiting }).then((release) => release());
+  await eventually(() => (isWaiting ? true : undefined));
+  asked[0]?.destroy();
+  expect((await first.ended).code).toBe(74);
+  expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
+  await command;
 
-    const release = await acquireLock(join(root, LOCK), { signal });
-    const third = startMount(shell, slow, root);
-    await third.saysSomething;
-    expect(asked).toHaveLength(1);
-    await release();
-    await eventually(() => (asked.length === 2 ? true : undefined));
-    asked[1]?.destroy();
-    expect((await third.ended).stderr).toContain('waiting for another mount');
-    expect(await readdir(root)).toEqual(['yard']);
-  },
-);
+  const release = await acquireLock(join(root, LOCK), { signal });
+  const third = startMount(SHELLS[0]!, slow, root);
+  await third.saysSomething;
+  expect(asked).toHaveLength(1);
+  await release();
+  await eventually(() => (asked.length === 2 ? true : undefined));
+  asked[1]?.destroy();
+  expect((await third.ended).stderr).toContain('waiting for another mount');
+  expect(await readdir(root)).toEqual(['yard']);
+});
 
 test('mount.sh takes over the lock of a mount that was killed', async () => {
   for (const shell of SHELLS) {
