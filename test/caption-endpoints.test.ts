@@ -1,13 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.js';
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-});
+const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const endpointsOf = (flags: Record<string, string>, environment = {}) =>

@@ -52,13 +52,9 @@ describe('the configuration', () => {
     ['port', '80.5'],
     ['port', ''],
     ['publicUrl', 'https://x/?a=1'],
-    ['publicUrl', 'example.com'],
     ['trustedProxies', '10.0.0.0/33'],
     ['trustedProxies', 'proxy.local'],
-    ['trustedProxies', '10.0.0.1,'],
     ['logLevel', 'loud'],
-    ['linkSeconds', '0'],
-    ['databaseUrl', 'mysql://host/db'],
     ['databaseUrl', 'host=/run dbname=x'],
     ['databaseUrl', 'postgres://host/db?pool_size=many'],
   ])('rejects --%s %j', (name, value) => {

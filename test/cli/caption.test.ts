@@ -1,22 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
-import { type DialectServer, startDialectServer } from '../harness/dialect-server.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { startDialectServer } from '../harness/dialect-server.js';
+import { discardServer, startServer } from '../harness/server.js';
 
-let model: DialectServer;
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  model = await startDialectServer('llama.cpp');
-  server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const model = await startDialectServer('llama.cpp');
+const server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
 afterAll(async () => {
   await discardServer(server);
   await model.close();
 });
+const api = await server.api();
 beforeEach(() => {
   Object.assign(model, { mode: 'writes a caption', caption: () => 'a blue wagon' });
 });
@@ -66,12 +60,10 @@ describe('caption', () => {
     expect([none.code, none.json().run.state]).toEqual([75, 'stopped']);
     for (const [code, ...args] of [
       [64, 'blind', '--missing', '--all'],
-      [64, 'blind', '--preset', 'tags', '--prompt', 'x'],
-      [66, 'ships'],
       [66, 'blind', '--endpoint', 'unknown'],
-      [66, 'blind', '--preset', 'unknown'],
-    ] as const)
+    ] as const) {
       expect([args, (await run('caption', ...args)).code]).toEqual([args, code]);
+    }
   });
 });
 

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { logText } from '../../src/cli/commands/serve.js';
-import { COMMAND, temporaryFolder } from '../harness/server.js';
+import { folderWith } from '../harness/folder.js';
+import { COMMAND } from '../harness/server.js';
 
 const run = promisify(execFile);
 
@@ -26,11 +26,10 @@ test.each([
   ['', false],
   ['--log json', true],
 ])('on a terminal, serve %s prints a block, and JSON lines: %j', async (flags, hasJson) => {
-  const folder = await temporaryFolder();
-  try {
-    const line = `exec '${process.execPath}' '${COMMAND}' serve --port 0 --data '${folder}/data' ${flags}`;
-    // A terminal of its own, which ctrl-C ends once the block is complete.
-    const script = `import os, pty, sys
+  const folder = await folderWith({});
+  const line = `exec '${process.execPath}' '${COMMAND}' serve --port 0 --data '${folder}/data' ${flags}`;
+  // A terminal of its own, which ctrl-C ends once the block is complete.
+  const script = `import os, pty, sys
 pid, fd = pty.fork()
 if pid == 0: os.execvp("sh", ["sh", "-c", sys.argv[1]])
 text, stopped = b"", 0
@@ -43,12 +42,9 @@ while True:
         stopped = os.write(fd, b"\\x03")
 sys.stdout.buffer.write(text)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
-    const { stdout } = await run('python3', ['-c', script, line]);
-    for (const part of ['trainyard serves http://127.0.0.1:', '/#token=ty_', `${folder}/data`, 'ffmpeg', '/docs']) {
-      expect(stdout).toContain(part);
-    }
-    expect(/^\{"level"/m.test(stdout)).toBe(hasJson);
-  } finally {
-    await rm(folder, { recursive: true });
+  const { stdout } = await run('python3', ['-c', script, line]);
+  for (const part of ['trainyard serves http://127.0.0.1:', '/#token=ty_', `${folder}/data`, 'ffmpeg', '/docs']) {
+    expect(stdout).toContain(part);
   }
+  expect(/^\{"level"/m.test(stdout)).toBe(hasJson);
 });

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Header } from 'tar';
 import { expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../src/storage/lock-file.js';
 import { whyNoBusybox } from '../harness/available.js';
@@ -60,33 +61,23 @@ function startMount([program = '', ...args]: readonly string[], link: string, ro
 
 const mountBy = (shell: readonly string[], link: string, root: string) => startMount(shell, link, root).ended;
 
-/** The entries of a tar archive: empty files, with these names. */
-function* entriesOf(names: Iterable<string>): Generator<Buffer> {
-  for (const name of names) {
-    const header = Buffer.alloc(512);
-    header.write(name);
-    header.write(`0000644\0${'0000000\0'.repeat(2)}${'00000000000\0'.repeat(2)}        0`, 100);
-    header.write('ustar\0' + '00', 257);
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-    yield header;
-  }
+/** The entry of an empty file in a tar archive. */
+function entryOf(path: string): Buffer {
+  const entry = Buffer.alloc(512);
+  new Header({ path, size: 0, type: 'File', mode: 0o644 }).encode(entry);
+  return entry;
 }
 
 /** A hundred empty files at a time, for ever. */
 function* endlessArchive(): Generator<Buffer> {
   for (let from = 0; ; from += 100) {
-    yield Buffer.concat([...entriesOf(Array.from({ length: 100 }, (_, i) => `yard/${from + i}`))]);
+    yield Buffer.concat(Array.from({ length: 100 }, (_, i) => entryOf(`yard/${from + i}`)));
   }
 }
 
 const HOSTILE: [string, Service][] = [
   ['a link in the archive', { add: (folder) => symlink('/', join(folder, 'b.txt')) }],
   ['a pipe in the archive', { add: (folder) => run('mkfifo', [join(folder, 'b.txt')]) }],
-  [
-    'a program with the rights of its owner in the archive',
-    { add: (folder) => writeFile(join(folder, 'b'), '').then(() => chmod(join(folder, 'b'), 0o4755)) },
-  ],
   ['a file without a checksum', { add: (folder) => writeFile(join(folder, '.bashrc'), '') }],
   ['a checksum of a file outside', { sums: lineOf('yard/a.txt') + lineOf('yard/../../../../dev/zero') }],
   ['a folder in the folder', { add: (folder) => mkdir(join(folder, 'b')) }],

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
-import { eventually, temporaryFolder } from '../harness/server.js';
+import { temporaryFolder } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { trainerWalk } from '../harness/trainer.js';
@@ -70,12 +70,8 @@ describe('in a real terminal', () => {
     await terminal.trainyard(`push '${folder}'`);
     await terminal.waitFor(/╌ +0 %/);
     expect(await terminal.screen({ colours: true })).not.toContain('\u001b[');
-    proxy.release();
-    await eventually(async () => {
-      proxy.release();
-      return (await terminal.screen()).includes('ended with 0') ? true : undefined;
-    });
-    expect(await terminal.screen({ colours: true })).not.toContain('\u001b[');
+    await terminal.press('C-c');
+    await terminal.waitFor(/ended with 130/);
   });
 
   test('login asks for the token and does not show it', async () => {
@@ -97,20 +93,17 @@ describe('in a real terminal', () => {
   test('rm asks, and deletes only after a yes', async () => {
     const terminal = await openTerminal(loggedIn());
     const id = await api.newDataset('to be asked for');
-    await terminal.trainyard('rm "to be asked for"');
-    await terminal.waitFor(/Delete "to be asked for".*\[y\/N\]/);
-    await terminal.press('Enter');
-    await terminal.waitFor(/Nothing was deleted\.\s+ended with 0/);
-    expect((await api.status(id)).status).toBe(200);
-    await terminal.trainyard('rm "to be asked for"');
-    await terminal.waitFor(/\[y\/N\] $/m);
-    await terminal.press('C-c');
-    await terminal.waitFor(/ended with 130/);
-    await terminal.trainyard('rm "to be asked for"');
-    await terminal.waitFor(/\[y\/N\]/);
-    await terminal.answer('y');
-    await terminal.waitFor(/Deleted "to be asked for"/);
-    expect((await api.status(id)).status).toBe(404);
+    for (const [key, ending, status] of [
+      ['Enter', /Nothing was deleted\.\s+ended with 0/, 200],
+      ['C-c', /ended with 130/, 200],
+      ['y', /Deleted "to be asked for"/, 404],
+    ] as const) {
+      await terminal.trainyard('rm "to be asked for"');
+      await terminal.waitFor(/Delete "to be asked for".*\[y\/N\] $/m);
+      await (key === 'y' ? terminal.answer(key) : terminal.press(key));
+      await terminal.waitFor(ending);
+      expect((await api.status(id)).status).toBe(status);
+    }
   });
 });
 
@@ -130,12 +123,7 @@ async function inConflict(name: string, pairs: number) {
     await writeFile(join(folder, `0${i}.txt`), `ours ${i}`);
   }
   await api.json('PUT', `/${id}/captions`, { captions });
-  const texts = async () => {
-    const { body } = await api.json<{ captions: { text: string }[] }>('POST', `/${id}/captions`, {
-      filenames: captions.map(({ filename }) => filename),
-    });
-    return body.captions.map(({ text }) => text);
-  };
+  const texts = () => Promise.all(captions.map(({ filename }) => api.text(id, filename)));
   const localTexts = () => Promise.all(captions.map(({ filename }) => readFile(join(folder, filename), 'utf8')));
   return { folder, terminal, texts, localTexts };
 }
@@ -161,18 +149,16 @@ test('push asks about each conflict: ours, theirs, skip, or the difference again
 });
 
 test('pull asks too, and ctrl-C changes nothing', async () => {
-  const { terminal, folder, texts, localTexts } = await inConflict('asked by pull', 2);
-  await terminal.trainyard(`pull 'asked by pull' '${folder}'`);
-  await terminal.waitFor(/Conflict 1 of 2.*\] $/m);
-  await terminal.press('C-c');
-  await terminal.waitFor(/ended with 130/);
-  expect(await localTexts()).toEqual(['ours 1', 'ours 2']);
-  await terminal.trainyard(`pull 'asked by pull' '${folder}'`);
-  await terminal.waitFor(/Conflict 1 of 2.*\] $/m);
-  await terminal.answer('theirs');
-  await terminal.waitFor(/Conflict 2 of 2.*\] $/m);
-  await terminal.answer('o');
-  await terminal.waitFor(/ended with 0/);
-  expect(await localTexts()).toEqual(['theirs 1', 'ours 2']);
-  expect(await texts()).toEqual(['theirs 1', 'theirs 2']);
+  const { terminal, folder, texts, localTexts } = await inConflict('asked by pull', 1);
+  for (const [key, code, text] of [
+    ['C-c', 130, 'ours 1'],
+    ['theirs', 0, 'theirs 1'],
+  ] as const) {
+    await terminal.trainyard(`pull 'asked by pull' '${folder}'`);
+    await terminal.waitFor(/Conflict 1 of 1.*\] $/m);
+    await (key === 'C-c' ? terminal.press(key) : terminal.answer(key));
+    await terminal.waitFor(new RegExp(`ended with ${code}`));
+    expect(await localTexts()).toEqual([text]);
+  }
+  expect(await texts()).toEqual(['theirs 1']);
 });

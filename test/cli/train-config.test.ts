@@ -1,35 +1,28 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import * as media from '../fixtures/media.js';
-import type {} from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
 import { datasetOf } from '../harness/mounting.js';
 import { discardServer, startServer } from '../harness/server.js';
+import { commandsOn } from './commands.js';
 
 // Without a decoder, the length of an AVI file is unknown.
 const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
 afterAll(() => discardServer(server));
-const api = await server.api();
+const { api, run } = await commandsOn(server);
 
-const run = (args: readonly string[], url = server.url) =>
-  trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token } });
-
-describe('for ai-toolkit', () => {
-  test('prints a block for each dataset, with resolutions that the images reach', async () => {
-    const image = (side: number, seed: number) => media.jpeg({ width: side, height: side, seed });
-    const sized = async (name: string, sides: readonly number[]) => {
-      const files: Record<string, Buffer | string> = {};
-      for (const [i, side] of sides.entries()) {
-        files[`${i}.jpg`] = await image(side, i);
-        files[`${i}.txt`] = 'x';
-      }
-      await datasetOf(api, files, name);
-    };
-    await sized('small and small', [300, 330]);
-    await sized('mixed.sizes', [600, 800, 1100]);
-    const { stdout, code } = await run(['train-config', 'small and small', 'mixed.sizes', '--into', '/data/"sets"']);
-    expect(code).toBe(0);
-    expect(stdout).toBe(`      datasets:
+test('prints a block for each dataset, with resolutions that the images reach', async () => {
+  const sized = async (name: string, sides: readonly number[]) => {
+    const pairs = sides.map(async (side, seed) => ({
+      [`${seed}.jpg`]: await media.jpeg({ width: side, height: side, seed }),
+      [`${seed}.txt`]: 'x',
+    }));
+    await datasetOf(api, Object.assign({}, ...(await Promise.all(pairs))), name);
+  };
+  await sized('small and small', [300, 330]);
+  await sized('mixed.sizes', [600, 800, 1100]);
+  const { stdout, code } = await run(['train-config', 'small and small', 'mixed.sizes', '--into', '/data/"sets"']);
+  expect(code).toBe(0);
+  expect(stdout).toBe(`      datasets:
         - folder_path: "/data/\\"sets\\"/small and small"
           caption_ext: "txt"
           resolution: [320]  # 1 of 2 files has fewer pixels than 320 x 320; the trainer does not enlarge files
@@ -39,7 +32,6 @@ describe('for ai-toolkit', () => {
           resolution: [512, 768]  # 1 of 3 files has fewer pixels than 768 x 768; the trainer does not enlarge files
           cache_latents_to_disk: true
 `);
-  });
 });
 
 describe('for other trainers', () => {

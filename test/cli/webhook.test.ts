@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Api } from '../harness/api.js';
+import { afterAll, expect, test } from 'vitest';
 import { trainyard } from '../harness/command.js';
-import { type Receiver, startReceiver } from '../harness/receiver.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { startReceiver } from '../harness/receiver.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let receiver: Receiver;
-let api: Api;
-beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer({ 'webhook-allow': '127.0.0.1' }), startReceiver()]);
-  api = await server.api();
-});
-afterAll(() => Promise.all([discardServer(server), receiver.close()]));
+const server = await sharedServer();
+const api = await server.api();
+const receiver = await startReceiver();
+afterAll(() => receiver.close());
 
 const webhook = (...args: string[]) =>
   trainyard(['webhook', ...args], { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });

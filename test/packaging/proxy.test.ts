@@ -1,10 +1,11 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { folderWith } from '../harness/folder.js';
 import { freePort } from '../harness/free-port.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 
 const run = promisify(execFile);
 
@@ -40,8 +41,9 @@ test.each(['nginx', 'caddy'] as const)('%s as documented passes large bodies on'
   const proxy = PROXIES[name];
   // Caddy is not among the tools of the checks of a commit.
   if (spawnSync(name, [proxy.version]).status !== 0 && (name === 'caddy' || process.env.CI !== 'true')) return;
-  const folder = await temporaryFolder();
+  const folder = await folderWith({});
   const server = await startServer({ 'trusted-proxies': '127.0.0.1', 'caption-grace-seconds': 0 });
+  onTestFinished(() => discardServer(server));
   const port = await freePort();
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
   await run('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', `${folder}/key`, '-out', `${folder}/pem`]);
@@ -52,21 +54,16 @@ test.each(['nginx', 'caddy'] as const)('%s as documented passes large bodies on'
   await writeFile(join(folder, 'config'), proxy.configuration(block, folder, port));
   const [program = '', ...args] = proxy.command(join(folder, 'config'));
   const child = spawn(program, args, { stdio: 'ignore', env: { PATH: process.env.PATH, HOME: folder } });
-  try {
-    const api = await server.api();
-    const base = `${proxy.scheme}://127.0.0.1:${port}`;
-    const curl = async (...more: string[]) =>
-      (await run('curl', ['-sSk', '--max-time', '30', '-H', `Authorization: Bearer ${api.token}`, ...more])).stdout;
-    await eventually(() => curl(`${base}/healthz`).catch(() => undefined));
-    const datasets = `${base}/prod/v1/trainers/datasets`;
-    const { id } = JSON.parse(await curl('-X', 'POST', datasets));
-    // nginx accepts one megabyte unless it is told otherwise.
-    await writeFile(join(folder, 'large.txt'), 'a'.repeat(1_500_000));
-    const uploaded = await curl('--form', `file=@${folder}/large.txt`, `${datasets}/${id}/upload`);
-    expect(JSON.parse(uploaded)).toMatchObject({ size_bytes: 1_500_000 });
-  } finally {
-    child.kill();
-    await discardServer(server);
-    await rm(folder, { recursive: true, force: true });
-  }
+  onTestFinished(() => void child.kill());
+  const api = await server.api();
+  const base = `${proxy.scheme}://127.0.0.1:${port}`;
+  const curl = async (...more: string[]) =>
+    (await run('curl', ['-sSk', '--max-time', '30', '-H', `Authorization: Bearer ${api.token}`, ...more])).stdout;
+  await eventually(() => curl(`${base}/healthz`).catch(() => undefined));
+  const datasets = `${base}/prod/v1/trainers/datasets`;
+  const { id } = JSON.parse(await curl('-X', 'POST', datasets));
+  // nginx accepts one megabyte unless it is told otherwise.
+  await writeFile(join(folder, 'large.txt'), 'a'.repeat(1_500_000));
+  const uploaded = await curl('--form', `file=@${folder}/large.txt`, `${datasets}/${id}/upload`);
+  expect(JSON.parse(uploaded)).toMatchObject({ size_bytes: 1_500_000 });
 });

@@ -1,30 +1,16 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { TrainyardClient } from '../../../src/client/client.js';
+import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type {} from '../../harness/api.js';
-import { trainyard } from '../../harness/command.js';
 import { editPairsOf, folderWith } from '../../harness/folder.js';
-import { startProxy } from '../../harness/proxy.js';
 import { sharedServer } from '../../harness/shared-server.js';
+import { commandsOn } from '../commands.js';
 
-const server = await sharedServer();
-const api = await server.api();
-const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+const { api, client, run, statusOf, namesIn, newProxy } = await commandsOn(await sharedServer());
+const push = (args: readonly string[], url?: string) => run(['push', '--pairs', ...args], url);
 
 let names = 0;
 const newName = () => `edit ${++names}`;
-
-const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
-const push = (args: readonly string[]) => trainyard(['push', '--pairs', ...args], { env: envFor(server.url) });
-
-async function statusOf(name: string) {
-  const found = await client.find(name);
-  return found && client.status(found.id);
-}
-
-const namesIn = async (name: string) => (await statusOf(name))?.files.map(({ filename }) => filename);
 
 /** Names of the datasets that begin with this name. */
 const datasetsOf = async (name: string) =>
@@ -112,8 +98,7 @@ describe('push --pairs', () => {
   });
 
   test('changes and removes controls before targets', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
+    const proxy = await newProxy();
     const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
     expect((await push([folder])).code).toBe(0);
@@ -121,7 +106,7 @@ describe('push --pairs', () => {
     await writeFile(join(folder, 'control/03.jpg'), await media.jpeg({ seed: 3 }));
     await writeFile(join(folder, 'target/03.txt'), 'three');
     await writeFile(join(folder, 'target/03.jpg'), await media.jpeg({ seed: 33 }));
-    const pushed = await trainyard(['push', '--pairs', folder, '--replace'], { env: envFor(proxy.url) });
+    const pushed = await push([folder, '--replace'], proxy.url);
     expect(pushed).toMatchObject({ code: 0, stdout: expect.stringMatching(/READY {2}digest .*\n$/) });
     const ids = new Map((await client.list()).map((dataset) => [dataset.id, dataset.name]));
     const steps = proxy.seen.flatMap(({ method, pathname }) => {
@@ -143,8 +128,7 @@ describe('push --pairs', () => {
     const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
     expect((await push([folder])).code).toBe(0);
-    const env = envFor(server.url);
-    expect((await trainyard(['rename', `${name}-control`, `${name} depth`], { env })).code).toBe(0);
+    expect((await run(['rename', `${name}-control`, `${name} depth`])).code).toBe(0);
     await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 99 }));
     const again = await push([folder]);
     expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(`Sent 1 image to "${name} depth"`) });
@@ -182,9 +166,8 @@ describe('what push --pairs rejects', () => {
     });
     expect(await push([join(folder, 'target/01.jpg')])).toMatchObject({ code: 64 });
     expect(await push([folder, folder])).toMatchObject({ code: 64, stderr: expect.stringContaining('one folder') });
-    const env = envFor(server.url);
-    expect(await trainyard(['push', folder, '--allow-unpaired'], { env })).toMatchObject({ code: 64 });
-    const hinted = await trainyard(['push', folder], { env });
+    expect(await run(['push', folder, '--allow-unpaired'])).toMatchObject({ code: 64 });
+    const hinted = await run(['push', folder]);
     expect(hinted).toMatchObject({ code: 66, stderr: expect.stringContaining('--pairs') });
   });
 

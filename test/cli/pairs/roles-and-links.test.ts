@@ -1,18 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { TrainyardClient } from '../../../src/client/client.js';
-import type {} from '../../harness/api.js';
-import { trainyard } from '../../harness/command.js';
 import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf } from '../../harness/mounting.js';
 import { sharedServer } from '../../harness/shared-server.js';
+import { commandsOn } from '../commands.js';
 
-const server = await sharedServer();
-const api = await server.api();
-const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-
-const run = (args: readonly string[]) =>
-  trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const { api, client, run } = await commandsOn(await sharedServer());
 
 let names = 0;
 const newName = () => `links-${++names}`;

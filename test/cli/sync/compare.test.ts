@@ -127,19 +127,11 @@ describe('the plan for all files', () => {
   });
 
   test('follows the decisions for single files, removals included', () => {
+    const names = ['gone.txt', 'x.txt', 'y.txt', 'z.txt'];
     const sides = {
       common: new Map([['gone.txt', 'a']]),
-      source: new Map([
-        ['x.txt', 'b'],
-        ['y.txt', 'b'],
-        ['z.txt', 'b'],
-      ]),
-      target: new Map([
-        ['gone.txt', 'c'],
-        ['x.txt', 'c'],
-        ['y.txt', 'c'],
-        ['z.txt', 'c'],
-      ]),
+      source: new Map(names.slice(1).map((name) => [name, 'b'])),
+      target: new Map(names.map((name) => [name, 'c'])),
     };
     const decisions: Decisions = new Map([
       ['gone.txt', 'source'],

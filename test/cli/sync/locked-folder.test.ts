@@ -113,7 +113,7 @@ describe('several commands at once', () => {
     expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
   });
 
-  test('on another machine: a command says that it waits, and ends with 130 by ctrl-C', async () => {
+  test('on another machine: a command says that it waits, and for how long', async () => {
     const { start } = await newMachine();
     const folder = await folderWith(await pairsOf(1), newName());
     const end = await lockAs(folder, { machine: 'another' });
@@ -130,11 +130,6 @@ describe('several commands at once', () => {
     const watching = start('push', folder, '--watch');
     await eventually(() => (watching.stderr().includes('Watching') ? true : undefined));
     expect(await readdir(folder)).not.toContain(LOCK);
-    const release = await lockOf(folder);
-    await writeFile(join(folder, '01.txt'), 'edited');
-    await eventually(() => (watching.stderr().includes(`(process ${process.pid})`) ? true : undefined));
-    await release();
-    await eventually(() => (/Sent 1 caption/.test(watching.stdout()) ? true : undefined));
     expect((await run('pull', basename(folder), folder)).code).toBe(0);
     watching.process.kill('SIGINT');
     expect((await watching.ended).code).toBe(0);

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoFfmpeg } from '../../harness/available.js';
@@ -74,8 +74,6 @@ describe.skipIf(leftOut !== undefined)(title, () => {
       return (pending === 0 && checking > 0) || undefined;
     });
   const isStored = (id: string) => eventually(async () => (await api.status(id)).body.status === 'READY' || undefined);
-  const bytesOf = async (id: string, file: string) =>
-    Buffer.from(await (await api.raw('GET', `/${id}/files/${file}`)).arrayBuffer());
 
   test('stay in the folder, are not sent again, and are in common once they are accepted', async () => {
     const { id, push, pull, write, read, list } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
@@ -116,29 +114,6 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     await write('a.avi', intact);
     const fixed = await push();
     expect([fixed.code, fixed.stdout]).toEqual([0, expect.stringMatching(/^! Another upload of a\.avi was rejected/m)]);
-  });
-
-  test('that push --watch has sent and are rejected are sent again only once they have changed', {
-    tags: ['long'],
-  }, async () => {
-    const { id, start, write, folder } = await pushed({});
-    const running = start('push', folder, '--watch');
-    onTestFinished(() => void running.process.kill('SIGKILL'));
-    await eventually(() => running.stderr().includes('for changes') || undefined);
-    const sent = () => running.stdout().match(/^Sent .*video/gm) ?? [];
-    await write('a.txt', 'clip');
-    await write('a.avi', corrupt);
-    await openGate();
-    await eventually(() => /^✗ a\.avi .*damaged/m.test(running.stdout()) || undefined);
-    await write('0.txt', 'an edit');
-    await eventually(() => running.stdout().includes('- Left out: a.avi was rejected by the service.') || undefined);
-    await eventually(async () => String(await bytesOf(id, '0.txt')) === 'an edit' || undefined);
-    await write('a.avi', intact);
-    await isStored(id);
-    expect(intact.equals(await bytesOf(id, 'a.avi'))).toBe(true);
-    expect(sent().length).toBeLessThanOrEqual(1);
-    running.process.kill('SIGINT');
-    await running.ended;
   });
 
   test('and that another client replaces are in conflict, and stay in the folder', { tags: ['long'] }, async () => {
