@@ -8,7 +8,6 @@ const HOUR = 3600 * SECOND;
 /** A machine whose clock can be set, and whose monotonic time can't. */
 function machine() {
   let [wall, monotonic] = [1_000 * HOUR, 0];
-  const [readWall, readMonotonic] = [() => wall, () => monotonic];
   const setBy = (micros: number) => {
     wall += micros;
   };
@@ -16,7 +15,11 @@ function machine() {
     setBy(micros);
     monotonic += micros;
   };
-  return { now: microsClock(readWall, readMonotonic), wall: readWall, pass, setBy };
+  const now = microsClock(
+    () => wall,
+    () => monotonic,
+  );
+  return { now, wall: () => wall, pass, setBy };
 }
 
 test('follows a clock that is set forward at once', () => {

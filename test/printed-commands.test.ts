@@ -115,15 +115,6 @@ function script(name: string, text: string): Promise<void> {
   return writeFile(path, `#!/bin/sh\n${text}\n`).then(() => chmod(path, 0o755));
 }
 
-/** Controls and masks of examples, with images of `railway`. */
-const LINKED = {
-  'railway-depth': 'control',
-  'railway-edges': 'control',
-  'railway-mask': 'mask',
-  depth: 'control',
-  masks: 'mask',
-} as const;
-
 /** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
 async function prepare(): Promise<Names> {
   const ids = new Map((await client.list()).map(({ name, id }) => [name, id]));
@@ -133,13 +124,13 @@ async function prepare(): Promise<Names> {
     const id = ids.get(name);
     if (id !== undefined) await client.pairs.setLinks(id, {});
   }
-  for (const [name, role] of Object.entries(LINKED)) {
+  for (const name of ['railway-depth', 'railway-edges', 'railway-mask', 'depth', 'masks']) {
+    const role = name.includes('mask') ? 'mask' : 'control';
     const existing = ids.get(name);
     if (existing !== undefined) await client.datasets.change(existing, { role });
     if (existing !== undefined) continue;
     const { id } = await client.create(name, { role });
-    for (const [file, bytes] of Object.entries(await pairsOf(2)))
-      if (file.endsWith('.jpg')) await api.upload(id, `railway_${file}`, bytes);
+    for (const [file, bytes] of Object.entries(await imagesOf(2))) await api.upload(id, `railway_${file}`, bytes);
   }
   for (const name of ['railway', 'wagons', 'photos']) {
     if (ids.has(name)) continue;
@@ -147,18 +138,17 @@ async function prepare(): Promise<Names> {
     ids.set(name, id);
     for (const [file, bytes] of Object.entries(await pairsOf(2))) await api.upload(id, `${name}_${file}`, bytes);
     // Examples name the twelfth revision.
-    const edited = ['railway', 'wagons'].includes(name) ? `${name}_01.txt` : undefined;
-    for (let i = 0; edited !== undefined && i < 11; i++) await api.upload(id, edited, `caption ${i}`);
+    for (let i = 0; name !== 'photos' && i < 11; i++) await api.upload(id, `${name}_01.txt`, `caption ${i}`);
   }
   const wagons = ids.get('wagons')!;
   const [share = await client.shares.make(wagons)] = await client.shares.list(wagons);
-  const { url } = receiver;
-  const webhook = (await client.webhooks.list()).find((each) => each.url === url) ?? (await client.webhooks.add(url));
+  const webhooks = await client.webhooks.list();
+  const webhook = webhooks.find(({ url }) => url === receiver.url) ?? (await client.webhooks.add(receiver.url));
   if (!webhook.enabled) await client.webhooks.change(webhook.id, { enabled: true });
   const [delivery = await client.webhooks.test(webhook.id)] = await client.webhooks.deliveries(webhook.id);
   const { digest } = await client.manifest(ids.get('railway')!);
-  const token =
-    (await client.tokens.list()).find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
+  const tokens = await client.tokens.list();
+  const token = tokens.find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
   return [
     [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
     [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
@@ -253,10 +243,10 @@ describe('every command that is printed', () => {
     for (const [line, where] of [...(await printedLines()), ...onPage].map(installed).filter(isOurs)) {
       const help = helpOf.get(commandOf(line));
       const [own = ''] = line.split(/--exec |\s#\s| \|/);
-      const flags = own.match(/(?<= )--[a-z-]+/g) ?? [];
-      const isUnknown = (flag: string) => !help?.includes(flag) && !flag.includes('yes');
-      if (help === undefined) unknown.push(`${where}: ${line}`);
-      else unknown.push(...flags.filter(isUnknown).map((flag) => `${where}: ${flag} in ${line}`));
+      const flags = (own.match(/(?<= )--[a-z-]+/g) ?? []).filter((flag) => !flag.includes('yes'));
+      for (const word of help === undefined ? [line] : flags.filter((flag) => !help.includes(flag))) {
+        unknown.push(`${where}: ${word} in ${line}`);
+      }
     }
     expect(unknown).toEqual([]);
   });

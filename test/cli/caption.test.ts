@@ -1,8 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import { trainyard } from '../harness/command.js';
 import { startDialectServer } from '../harness/dialect-server.js';
 import { discardServer, startServer } from '../harness/server.js';
+import { commandsOn } from './commands.js';
 
 const model = await startDialectServer('llama.cpp');
 const server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
@@ -10,12 +10,12 @@ afterAll(async () => {
   await discardServer(server);
   await model.close();
 });
-const api = await server.api();
+const { api, run: trainyard } = await commandsOn(server);
 beforeEach(() => {
   Object.assign(model, { mode: 'writes a caption', caption: () => 'a blue wagon' });
 });
 
-const run = (...args: string[]) => trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const run = (...args: string[]) => trainyard(args);
 
 let seed = 0;
 

@@ -8,7 +8,7 @@ import { anyUploadLinks } from '../../src/api/schemas.js';
 import { endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import { type Ended, startCommand, trainyard } from '../harness/command.js';
+import { type Ended, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
 import {
@@ -19,7 +19,6 @@ import {
   sendJson,
   startScriptedService,
 } from '../harness/scripted-service.js';
-import { eventually } from '../harness/server.js';
 
 const DATASET = { id: 'd1', name: 'railway', files: { 'a.jpg': Buffer.alloc(3000, 'a'), 'a.txt': 'a wagon' } };
 const documents = documentsOf(DATASET);
@@ -237,26 +236,6 @@ describe('a mount over HTTP', () => {
     expect(await readFile(join(root, 'victim', 'mine.txt'), 'utf8')).toBe('mine');
     expect((await run(['mount', 'victim', '--into', root, '--replace'], service)).code).toBe(0);
     expect((await run(['mount', 'railway-id', '--into', root, '--replace'], service)).code).toBe(0);
-  });
-
-  test('that is in a file is ended by ctrl-C, also after a garbage collection', async () => {
-    let isHolding = false;
-    const service = await serviceWith(isFile, (response) => {
-      isHolding = true;
-      response.writeHead(200, { 'content-length': '3000' });
-      response.write('{"');
-    });
-    const collect = `import v8 from'node:v8';import vm from'node:vm';v8.setFlagsFromString('--expose-gc');const gc=vm.runInNewContext('gc');setInterval(()=>{gc();console.error('collected')},20).unref()`;
-    const running = startCommand(['mount', 'railway', '--into', await newRoot()], {
-      env: { ...environment(service), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(collect)}` },
-    });
-    await eventually(() => isHolding || undefined);
-    // Several collections, of which a later one frees what the request used.
-    const collections = () => running.stderr().split('collected').length;
-    const before = collections();
-    await eventually(() => collections() > before + 10 || undefined);
-    running.process.kill('SIGINT');
-    expect((await running.ended).code).toBe(130);
   });
 });
 

@@ -1,21 +1,17 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
-import { type Ended, type RunOptions, type Running, startCommand, trainyard } from '../harness/command.js';
+import { type Running, trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 import { trainerWalk } from '../harness/trainer.js';
+import { commandsOn } from './commands.js';
 
 const server = await startServer();
 afterAll(() => discardServer(server));
-const api = await server.api();
-
-const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
-const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
-  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+const { api, envFor, run, start } = await commandsOn(server);
 
 /** The path of a file in the store. */
 async function storedFile(content: string): Promise<string> {
@@ -87,6 +83,10 @@ describe('the command', () => {
     [['--digest', 'x'], 'SHA-256'],
     [['two', '--digest', 'a'.repeat(64)], 'one dataset'],
     [['--concurrency', '0'], '1 to 64'],
+    [['--timeout', '1s'], '--timeout needs --wait'],
+    [['--wait', '--data', 'data'], '--data'],
+    [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
+    [['--wait', '--revision', '3'], '--revision'],
   ])('rejects %j', async (args, reason) => {
     const ended = await run(['mount', 'one', '--into', await newRoot(), ...args]);
     expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
@@ -107,7 +107,8 @@ describe('--exec', () => {
       'process.stdin.on("data", (d) => process.stdout.write(d)).on("end", () => { console.log(process.argv.slice(1).join()); process.exit(7); })';
     const folder = join(root, 'trained');
     const words = [folder, '--', '--version', '--help', '--json'];
-    const ended = await run(args(process.execPath, '-e', script, ...words), { input: 'through\n' });
+    const mounting = args(process.execPath, '-e', script, ...words);
+    const ended = await trainyard(mounting, { env: envFor(), input: 'through\n' });
     expect([ended.code, ended.stdout]).toEqual([7, `through\n${words.join()}\n`]);
     expect(await readdir(folder)).toHaveLength(3);
   });
@@ -123,7 +124,7 @@ describe('--exec', () => {
   test('forwards a signal and waits for the command to end', async () => {
     const trapping = "trap 'echo got it; exit 9' INT TERM; echo ready; while :; do sleep 0.02; done";
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      const running = startCommand(args('sh', '-c', trapping), { env: environment() });
+      const running = start(args('sh', '-c', trapping));
       await eventually(() => (running.stdout().includes('ready') ? true : undefined));
       running.process.kill(signal);
       expect(await running.ended).toMatchObject({ code: 9, stdout: 'ready\\ngot it\\n' });
@@ -136,7 +137,7 @@ describe('--exec', () => {
   });
 });
 
-const startMount = (...args: string[]) => startCommand(['mount', ...args], { env: environment() });
+const startMount = (...args: string[]) => start(['mount', ...args]);
 const wait = (...args: string[]) => startMount(...args).ended;
 const said = (command: Running, words: string) =>
   eventually(() => (command.stderr().includes(words) ? true : undefined));
@@ -175,16 +176,6 @@ describe('--wait', () => {
     expect(ended.code).toBe(75);
     expect(ended.stderr).toContain('trainyard: "never" was not READY within 1s: ');
   });
-
-  test.each([
-    [['--timeout', '1s'], '--timeout needs --wait'],
-    [['--wait', '--data', 'data'], '--data'],
-    [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
-    [['--wait', '--revision', '3'], '--revision'],
-  ])('is rejected with options that it contradicts: %j', async (args, reason) => {
-    const ended = await wait('late', '--into', await newRoot(), ...args);
-    expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
-  });
 });
 
 describe('--only', () => {
@@ -222,14 +213,6 @@ describe('--only', () => {
     expect(await names()).toHaveLength(7);
     expect(await record()).not.toHaveProperty('only');
     expect(await digestOfFolder(folder())).toBe(mounted.digest);
-  });
-
-  test('a folder of one kind is removed with its dataset', async () => {
-    root = await newRoot();
-    await wait('mixed', '--into', root, '--only', 'videos');
-    await leaveLitter(folder());
-    await unmountDataset('mixed', { root, signal: new AbortController().signal });
-    expect(await mountedIn(root)).toEqual([]);
   });
 
   test('says that a dataset has nothing of that kind', async () => {

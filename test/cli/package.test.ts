@@ -14,15 +14,16 @@ import { bmp, webp } from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { startScriptedService } from '../harness/scripted-service.js';
-import { startServer, temporaryFolder, type TestServer } from '../harness/server.js';
+import { temporaryFolder } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PACKAGE = join(ROOT, 'dist/package/cli.tgz');
 const run = promisify(execFile);
+const server = await sharedServer();
+const api = await server.api();
 
 describe('the package that the service serves', () => {
-  let server: TestServer;
-  let token: string;
   let folder: string;
   /** Stands for the registry, and has no package. */
   let registry: Server;
@@ -35,18 +36,13 @@ describe('the package that the service serves', () => {
       response.writeHead(404).end('{}');
     }).listen(0, '127.0.0.1');
     await once(registry, 'listening');
-    server = await startServer();
-    token = (await server.api()).token;
     await mkdir(join(folder, 'photos'));
     await writeFile(join(folder, 'photos/a.webp'), await webp());
     await writeFile(join(folder, 'photos/a.txt'), 'a wagon');
   });
-
   afterAll(async () => {
     registry.close();
-    await server.stop();
     await rm(folder, { recursive: true });
-    await rm(server.dataFolder, { recursive: true });
   });
 
   /** Runs a printed line as a person would, on a machine with nothing but Node: no settings, and nothing in a cache of npm. */
@@ -58,7 +54,7 @@ describe('the package that the service serves', () => {
       npm_config_registry: npm,
       npm_config_prefix: home,
       TRAINYARD_URL: server.url,
-      TRAINYARD_TOKEN: token,
+      TRAINYARD_TOKEN: api.token,
     };
     return run('sh', ['-c', line], { cwd: folder, env }).then(
       (ended) => ({ ...ended, code: 0 }),
@@ -76,10 +72,8 @@ describe('the package that the service serves', () => {
     // What this check leaves to the service was checked there when it is READY.
     expect(pushed.stdout).not.toContain('a.webp');
     const missing = await sh(commandLine(server.url, ['status', 'nothing']), home);
-    expect([missing.code, missing.stderr]).toEqual([
-      66,
-      `trainyard: there is no dataset "nothing". To list your datasets, run: ${commandLine(server.url, ['ls'])}\n`,
-    ]);
+    const advice = `To list your datasets, run: ${commandLine(server.url, ['ls'])}\n`;
+    expect([missing.code, missing.stderr]).toEqual([66, `trainyard: there is no dataset "nothing". ${advice}`]);
     // npm looks for a newer npm, and for security advisories.
     expect(asked.filter((each) => !/^GET \/npm$|advisories/.test(each))).toEqual([]);
   });
@@ -102,11 +96,8 @@ describe('the package that the service serves', () => {
     expect([checked.code, checked.stdout]).toEqual([1, expect.stringMatching(/c\.webp is truncated/)]);
     const fixed = await sh('trainyard check mixed --fix', home);
     expect(fixed.stdout).toContain("b.bmp is a BMP image, which this command can't convert, since it has no decoder.");
-    const served = await sh('trainyard serve', home);
-    expect([served.code, served.stderr]).toEqual([
-      64,
-      expect.stringContaining('Run it on the machine that holds the data.'),
-    ]);
+    const stderr = expect.stringContaining('Run it on the machine that holds the data.');
+    expect(await sh('trainyard serve', home)).toMatchObject({ code: 64, stderr });
     expect((await sh('trainyard mount --help', home)).stdout).not.toContain('--data');
   });
 
@@ -116,11 +107,9 @@ describe('the package that the service serves', () => {
     expect(bytes.equals(await readFile(PACKAGE))).toBe(true);
     const head = await fetch(url, { method: 'HEAD' });
     const etag = head.headers.get('etag') ?? '';
-    expect(Object.fromEntries(head.headers)).toMatchObject({
-      'cache-control': 'no-cache',
-      'content-length': String(bytes.length),
-      'trainyard-version': packageVersion(),
-    });
+    const length = String(bytes.length);
+    expect(Object.fromEntries(head.headers)).toMatchObject({ 'cache-control': 'no-cache', 'content-length': length });
+    expect(head.headers.get('trainyard-version')).toBe(packageVersion());
     // `fetch` would ask for all bytes by a header of its own.
     const unchanged = await run('curl', ['-sI', '-H', `If-None-Match: ${etag}`, url]);
     expect(unchanged.stdout).toMatch(/^HTTP\/1\.1 304/);

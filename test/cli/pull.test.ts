@@ -71,18 +71,6 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(NAMES);
   });
 
-  test('rejects bytes with another SHA-256, and names the file', async () => {
-    const proxy = await newProxy();
-    proxy.rule(({ pathname }) => {
-      if (pathname.endsWith('/archive')) return { status: 404, body: '{}' };
-      return pathname.endsWith('/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
-    });
-    const folder = await newRoot();
-    const { code, json } = await run(['pull', name, folder, '--json'], proxy.url);
-    expect([code, json().error]).toMatchObject([65, { reason: 'DAMAGED', message: expect.stringContaining('01.txt') }]);
-    expect(existsSync(join(folder, '01.txt'))).toBe(false);
-  });
-
   test('and mount report that a service with only the API of the contract offers no downloads', async () => {
     const proxy = await newProxy({ isContractOnly: true });
     const pulled = await run(['pull', name, await newRoot()], proxy.url);

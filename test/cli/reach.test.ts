@@ -2,34 +2,30 @@ import { expect, test } from 'vitest';
 import { fetchOnceReached } from '../../src/cli/remote.js';
 import { CommandError, endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
-import { startProxy } from '../harness/proxy.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
+import { commandsOn } from './commands.js';
+
+const server = await sharedServer();
 
 test('a service that was never reached costs one attempt, and one that is gone for a while several', async () => {
-  const server = await startServer();
-  const proxy = await startProxy(server.url);
-  try {
-    const { token } = await server.api();
-    const reach = fetchOnceReached();
-    let attempts = 0;
-    const counted: typeof fetch = (...args) => {
-      attempts++;
-      return reach(...args);
-    };
-    const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 3, fetch: counted });
-    await proxy.goAway();
-    await expect(client.list()).rejects.toThrow(CommandError);
-    expect(attempts).toBe(1);
-    await proxy.comeBack();
-    await client.list();
-    await proxy.goAway();
-    attempts = 0;
-    await expect(client.list()).rejects.toThrow('fetch failed');
-    expect(attempts).toBe(3);
-  } finally {
-    await proxy.close();
-    await discardServer(server);
-  }
+  const { api, newProxy } = await commandsOn(server);
+  const proxy = await newProxy();
+  const reach = fetchOnceReached();
+  let attempts = 0;
+  const counted: typeof fetch = (...args) => {
+    attempts++;
+    return reach(...args);
+  };
+  const client = new TrainyardClient({ baseUrl: proxy.url, token: api.token, attempts: 3, fetch: counted });
+  await proxy.goAway();
+  await expect(client.list()).rejects.toThrow(CommandError);
+  expect(attempts).toBe(1);
+  await proxy.comeBack();
+  await client.list();
+  await proxy.goAway();
+  attempts = 0;
+  await expect(client.list()).rejects.toThrow('fetch failed');
+  expect(attempts).toBe(3);
 });
 
 test('a port that fetch does not connect to ends the command, and says so', async () => {

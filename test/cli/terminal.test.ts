@@ -7,7 +7,6 @@ import { type BreakingProxy, startProxy } from '../harness/proxy.js';
 import { temporaryFolder } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
-import { trainerWalk } from '../harness/trainer.js';
 
 const server = await sharedServer();
 const api = await server.api();
@@ -26,7 +25,7 @@ afterEach(() => proxy.close());
 const loggedIn = () => ({ TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home });
 
 describe('in a real terminal', () => {
-  test('push shows the acknowledged bytes, stops at ctrl-C, and continues to READY; mount --exec runs the trainer', async () => {
+  test('push shows the acknowledged bytes, stops at ctrl-C, and continues to READY', async () => {
     const folder = await folderWith(await pairsOf(5), 'in a terminal');
     const terminal = await openTerminal(loggedIn());
     proxy.rule(({ method }) =>
@@ -52,15 +51,6 @@ describe('in a real terminal', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(before + 6);
     const dataset = (await api.list()).body.datasets.find(({ name }) => name === basename(folder));
     expect(dataset).toMatchObject({ status: 'READY', counts: { images: 5, captions: 5 } });
-    const root = await newRoot();
-    await terminal.trainyard(
-      `mount '${basename(folder)}' --into ${root} --exec sh -c 'cd "$0" && ls | cat; exit 3' ${root}`,
-    );
-    const mounted = await terminal.waitFor(/ended with 3/);
-    expect(mounted).toMatch(/^mounted in a terminal in .*10 files/m);
-    expect(mounted).toMatch(/^in a terminal$/m);
-    const captions = [1, 2, 3, 4, 5].map((n) => ({ path: `0${n}.jpg`, caption: `wagon ${n}` }));
-    expect(trainerWalk(join(root, basename(folder)))).toEqual(captions);
   });
 
   test('NO_COLOR turns off colours, and not the bar', async () => {
@@ -107,29 +97,17 @@ describe('in a real terminal', () => {
   });
 });
 
-/** A folder and a dataset whose captions were all changed on both sides. */
-async function inConflict(name: string, pairs: number) {
-  const folder = await folderWith(await pairsOf(pairs), name);
-  const terminal = await openTerminal({
-    ...loggedIn(),
-    XDG_CONFIG_HOME: await newRoot(),
-  });
+test('push asks about each conflict: ours, theirs, skip, or the difference again', async () => {
+  const folder = await folderWith(await pairsOf(3), 'asked by push');
+  const terminal = await openTerminal({ ...loggedIn(), XDG_CONFIG_HOME: await newRoot() });
   await terminal.trainyard(`push '${folder}'`);
   await terminal.waitFor(/ended with 0/);
-  const { id } = (await api.list()).body.datasets.find((dataset) => dataset.name === name)!;
-  const captions: { filename: string; text: string }[] = [];
-  for (let i = 1; i <= pairs; i++) {
-    captions.push({ filename: `0${i}.txt`, text: `theirs ${i}` });
-    await writeFile(join(folder, `0${i}.txt`), `ours ${i}`);
+  const { id } = (await api.list()).body.datasets.find(({ name }) => name === 'asked by push')!;
+  const names = ['01.txt', '02.txt', '03.txt'];
+  for (const [i, name] of names.entries()) {
+    await api.upload(id, name, `theirs ${i + 1}`);
+    await writeFile(join(folder, name), `ours ${i + 1}`);
   }
-  await api.json('PUT', `/${id}/captions`, { captions });
-  const texts = () => Promise.all(captions.map(({ filename }) => api.text(id, filename)));
-  const localTexts = () => Promise.all(captions.map(({ filename }) => readFile(join(folder, filename), 'utf8')));
-  return { folder, terminal, texts, localTexts };
-}
-
-test('push asks about each conflict: ours, theirs, skip, or the difference again', async () => {
-  const { folder, terminal, texts, localTexts } = await inConflict('asked by push', 3);
   await terminal.trainyard(`push '${folder}'`);
   const first = await terminal.waitFor(
     /Conflict 1 of 3\. Keep ours \(folder\) or theirs \(dataset\)\? \[ours\/theirs\/skip\/diff\] $/m,
@@ -144,21 +122,7 @@ test('push asks about each conflict: ours, theirs, skip, or the difference again
   await terminal.answer('s');
   const ended = await terminal.waitFor(/ended with 73/);
   expect(ended.replace(/\s+/g, ' ')).toContain('1 file is in conflict and was left alone: 03.txt.');
-  expect(await texts()).toEqual(['ours 1', 'theirs 2', 'theirs 3']);
-  expect(await localTexts()).toEqual(['ours 1', 'ours 2', 'ours 3']);
-});
-
-test('pull asks too, and ctrl-C changes nothing', async () => {
-  const { terminal, folder, texts, localTexts } = await inConflict('asked by pull', 1);
-  for (const [key, code, text] of [
-    ['C-c', 130, 'ours 1'],
-    ['theirs', 0, 'theirs 1'],
-  ] as const) {
-    await terminal.trainyard(`pull 'asked by pull' '${folder}'`);
-    await terminal.waitFor(/Conflict 1 of 1.*\] $/m);
-    await (key === 'C-c' ? terminal.press(key) : terminal.answer(key));
-    await terminal.waitFor(new RegExp(`ended with ${code}`));
-    expect(await localTexts()).toEqual([text]);
-  }
-  expect(await texts()).toEqual(['theirs 1']);
+  expect(await Promise.all(names.map((name) => api.text(id, name)))).toEqual(['ours 1', 'theirs 2', 'theirs 3']);
+  const inFolder = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  expect(inFolder).toEqual(['ours 1', 'ours 2', 'ours 3']);
 });

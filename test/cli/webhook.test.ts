@@ -1,15 +1,13 @@
 import { afterAll, expect, test } from 'vitest';
-import { trainyard } from '../harness/command.js';
 import { startReceiver } from '../harness/receiver.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { commandsOn } from './commands.js';
 
-const server = await sharedServer();
-const api = await server.api();
+const { run } = await commandsOn(await sharedServer());
 const receiver = await startReceiver();
 afterAll(() => receiver.close());
 
-const webhook = (...args: string[]) =>
-  trainyard(['webhook', ...args], { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const webhook = (...args: string[]) => run(['webhook', ...args]);
 
 test('webhook add, ls, test, deliveries, resend, disable, enable and rm', async () => {
   const added = await webhook('add', receiver.url, '--event', 'dataset.ready');

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -86,12 +86,8 @@ describe('push --pairs', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`Would link "${name}" to "${name}-control" (control 1) and "${name}-mask" (mask).`);
     expect((await push([folder, '--dry-run', '--json'])).json()).toMatchObject({
-      dry_run: true,
-      name,
-      exists: false,
-      link: { control_1: `${name}-control`, mask: `${name}-mask` },
+      ...{ dry_run: true, name, exists: false, link: { control_1: `${name}-control`, mask: `${name}-mask` } },
       parts: { mask: { name: `${name}-mask`, exists: false, send: ['01.jpg', '02.jpg'] } },
-      pairs: { targets: 2, errors: [] },
       left_out: ['notes.md is in no folder of targets, controls or masks.'],
     });
     expect(await datasetsOf(name)).toEqual([]);
@@ -120,30 +116,6 @@ describe('push --pairs', () => {
       `DELETE files of ${name}`,
     ]);
     expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
-  });
-
-  test('updates the datasets that are linked already, under any name, and keeps other links', {
-    tags: ['long'],
-  }, async () => {
-    const folder = await folderWith(await editPairsOf(2), newName());
-    const name = basename(folder);
-    expect((await push([folder])).code).toBe(0);
-    expect((await run(['rename', `${name}-control`, `${name} depth`])).code).toBe(0);
-    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 99 }));
-    const again = await push([folder]);
-    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(`Sent 1 image to "${name} depth"`) });
-    expect(again.stdout).not.toContain('Linked');
-    expect((await datasetsOf(name)).sort()).toEqual([name, `${name} depth`]);
-    await rm(join(folder, 'control'), { recursive: true });
-    await mkdir(join(folder, 'mask'));
-    for (const stem of ['01', '02']) {
-      await writeFile(join(folder, `mask/${stem}.png`), await media.png({ seed: Number(stem) }));
-    }
-    expect((await push([folder])).stdout).toContain(`Linked "${name}" to "${name}-mask" (mask).`);
-    expect((await statusOf(name))?.links).toMatchObject({
-      control_1: { name: `${name} depth` },
-      mask: { name: `${name}-mask` },
-    });
   });
 });
 

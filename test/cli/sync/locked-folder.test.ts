@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
 import type {} from '../../harness/api.js';
 import { startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
-import { startProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 
@@ -90,27 +89,6 @@ describe('several commands at once', () => {
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
     expect(await readFile(join(folder, '01.txt'), 'utf8')).toBe('a wagon');
-  });
-
-  test('of which one was killed: the others go on, and complete its work', async () => {
-    const { run } = await newMachine();
-    const source = await folderWith(await pairsOf(5), newName());
-    expect((await run('push', source)).code).toBe(0);
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    const folder = join(await newRoot(), 'folder');
-    const killed = (await newMachine(proxy.url)).start('pull', basename(source), folder);
-    proxy.rule(async ({ pathname }) => {
-      if (!pathname.endsWith('/archive')) return undefined;
-      killed.process.kill('SIGKILL');
-      await killed.ended;
-      return undefined;
-    });
-    await killed.ended;
-    expect(await readdir(folder)).toContain(LOCK);
-    const { code, stderr, json } = await run('pull', basename(source), folder, '--json');
-    expect([code, stderr, json().pulled.length]).toEqual([0, '', 10]);
-    expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
   });
 
   test('on another machine: a command says that it waits, and for how long', async () => {

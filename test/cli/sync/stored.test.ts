@@ -9,7 +9,6 @@ import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
-import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 
 const [first, second, third, intact, corrupt] = [
   media.clip('faststart.mp4'),
@@ -114,31 +113,5 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     await write('a.avi', intact);
     const fixed = await push();
     expect([fixed.code, fixed.stdout]).toEqual([0, expect.stringMatching(/^! Another upload of a\.avi was rejected/m)]);
-  });
-
-  test('and that another client replaces are in conflict, and stay in the folder', { tags: ['long'] }, async () => {
-    const { id, start, pull, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-    await write('a.mp4', second);
-    const running = start('push', folder);
-    await isChecking(id);
-    await api.upload(id, 'a.mp4', third);
-    await openGate();
-    const { code, stdout } = await running.ended;
-    expect([code, stdout]).toEqual([73, expect.stringContaining('✗ a.mp4 is in conflict')]);
-    expect((await pull()).code).toBe(73);
-    expect(second.equals(await read('a.mp4'))).toBe(true);
-  });
-
-  test('a file that a recheck found damaged stays in the folder', async () => {
-    const { id, pull, push, read, list } = await pushed({});
-    await flipBit(await pathOfBytes(server.dataFolder, await read('0.jpg')));
-    await api.raw('POST', `/${id}/recheck`);
-    await eventually(async () => (await api.status(id)).body.damaged?.length || undefined);
-    expect((await pull('--replace', '--theirs', '--json')).json()).toMatchObject({
-      removed: [],
-      not_stored: ['0.jpg'],
-    });
-    expect(await list()).toEqual(['0.jpg', '0.txt']);
-    expect((await push('--json')).json()).toMatchObject({ sent: ['0.jpg'], dataset: { status: 'READY' } });
   });
 });
