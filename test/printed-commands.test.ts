@@ -193,9 +193,9 @@ async function readHelp(): Promise<Map<string, string>> {
   for (const add of [addServeCommand, addTokenCommands, addTransferCommands, addJobsCommand]) add(program);
   const helps = new Map([['trainyard', (await trainyard(['--help'])).stdout]]);
   const read = (command: Command, name: string) => {
-    let help = '';
-    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
-    helps.set(name, help);
+    const written: string[] = [];
+    command.configureOutput({ writeOut: (text) => void written.push(text) }).outputHelp();
+    helps.set(name, written.join(''));
     for (const below of command.commands) read(below, `${name} ${below.name()}`);
   };
   for (const command of program.commands) read(command, `trainyard ${command.name()}`);

@@ -15,6 +15,7 @@ const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url)
 const server = await startServer({ 'caption-grace-seconds': 0 });
 const api = await server.api();
 const home = await temporaryFolder();
+const stopped = `http://127.0.0.1:${await freePort()}`;
 beforeAll(async () => {
   await run(['login', `${server.url}/`], { input: `${api.token}\n` });
   await run(['push', RAILWAY]);
@@ -52,7 +53,7 @@ describe('login', () => {
     ['an unknown token', server.url, 'ty_wrong', 77, 'Nothing was saved'],
     ['no token', server.url, '', 64, 'no token'],
     ['a URL without http://', '127.0.0.1:8787', 'x', 78, 'http://127.0.0.1:8787'],
-    ['a stopped service', `http://127.0.0.1:${await freePort()}`, 'x', 69, 'Is the service running'],
+    ['a stopped service', stopped, 'x', 69, 'Is the service running'],
     ['a host that does not exist', 'http://trainyard.invalid', 'x', 69, "can't be reached"],
     ['a page that is not a service', `${server.url}/elsewhere`, 'x', 66, 'does not exist'],
   ])('rejects %s', async (_, url, input, code, reason) => {
