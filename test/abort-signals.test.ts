@@ -23,18 +23,6 @@ test('a timeout that is combined with other signals fires, also after a garbage 
   expect(await aborted).toBe('TimeoutError');
 });
 
-test('the result or the error of the work is passed on, and its signal does not fire later', async () => {
-  let signal: AbortSignal | undefined;
-  const work = (outcome: Promise<string>) => (timeout: AbortSignal) => {
-    signal = timeout;
-    return outcome;
-  };
-  expect(await withTimeout(1, work(Promise.resolve('done')))).toBe('done');
-  await expect(withTimeout(1, work(Promise.reject(new Error('broken'))))).rejects.toThrow('broken');
-  for (let i = 0; i < 50; i++) await turn();
-  expect(signal?.aborted).toBe(false);
-});
-
 test('combined signals fire with the reason of the first, and leave no listeners for each piece of work', async () => {
   const [stopping, leaving] = [new AbortController(), new AbortController()];
   const pause = (either: AbortSignal) =>

@@ -65,11 +65,3 @@ test.each<[unknown, RegExp]>([
 ])('the file %j is rejected', async (content, fault) => {
   expect(faultsOf({ captionEndpoints: await fileOf(content) })).toEqual([expect.stringMatching(fault)]);
 });
-
-test('a setting that is no endpoint is rejected with the others', () => {
-  const faults = faultsOf({ captionEndpoint: 'http://127.0.0.1:8080', port: 'x' });
-  expect(faults).toEqual([
-    expect.stringMatching(/^--port /),
-    expect.stringMatching(/^--caption-endpoint must be NAME=URL/),
-  ]);
-});

@@ -95,22 +95,15 @@ describe('reading a folder', () => {
   };
 
   test("lists folders and other files, and skips hidden files and the trainer's caches silently", async () => {
-    const folder = await folderWith({
-      ...(await pairsOf(1)),
-      '.hidden.jpg': 'x',
-      '.aitk_size.json': '{}',
-      'a.md': 'x',
-    });
+    const others = { '.hidden.jpg': 'x', '.aitk_size.json': '{}', 'a.md': 'x' };
+    const folder = await folderWith({ ...(await pairsOf(1)), ...others });
     for (const name of ['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls', '.thumbs', 'raw']) {
       await mkdir(join(folder, name));
     }
     execFileSync('mkfifo', [join(folder, 'pipe.jpg')]);
-    expect(await noticesIn(folder)).toEqual({
-      files: ['01.jpg', '01.txt'],
-      skipped: ['a.md OTHER_TYPE', 'pipe.jpg NOT_A_FILE', 'raw/ FOLDER'],
-      errors: [],
-      unreadable: [],
-    });
+    const skipped = ['a.md OTHER_TYPE', 'pipe.jpg NOT_A_FILE', 'raw/ FOLDER'];
+    const notices = { files: ['01.jpg', '01.txt'], skipped, errors: [], unreadable: [] };
+    expect(await noticesIn(folder)).toEqual(notices);
   });
 
   test('follows links within the folder, and out of it only with --follow', async () => {

@@ -3,8 +3,6 @@ import { once } from 'node:events';
 import { readdir, symlink } from 'node:fs/promises';
 import { type networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -174,16 +172,4 @@ test('a service on all addresses prints URLs that can be opened, and a command t
   const [, install] = /npm i -g (\S+)/.exec(open.output()) ?? [];
   expect((await fetch(install ?? '')).status).toBe(200);
   expect(open.output()).toMatch(/run: trainyard token create --data \//);
-});
-
-test('https for a service without TLS says what to do', async () => {
-  const plain = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
-  try {
-    await once(plain, 'listening');
-    const { port } = plain.address() as AddressInfo;
-    const ended = await trainyard(['ls', '--url', `https://127.0.0.1:${port}`, '--token', 'x']);
-    expect([ended.code, ended.stderr]).toEqual([69, expect.stringContaining('Does its URL begin with http://')]);
-  } finally {
-    plain.close();
-  }
 });

@@ -215,7 +215,7 @@ test('mount.sh names a missing command, a full disk, and an expired link', async
   const withoutSums = await mountBy({ ...dash, path: bare }, url, root);
   expect(withoutSums).toMatchObject({ code: 69, stderr: 'mount.sh: there is no sha256sum. Install it first.\n' });
   // Not made by a command, whose end may take as long on a busy machine.
-  const { secret } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 5 })).body;
+  const { secret } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 2 })).body;
   const short = await new TrainyardClient({ baseUrl: server.url, token: secret }).tarLink(id);
   await eventually(async () => ((await fetch(short.sha256sums_url)).status === 403 ? true : undefined));
   const expired = await mountBy(dash, short.url, await newRoot());
@@ -272,17 +272,12 @@ describe('a dataset with links', () => {
     const { commands, digest, files, links } = ended.json();
     // Without the caption that the control has.
     expect([files, Object.keys(links)]).toEqual([12, ['control_1', 'mask']]);
-    expect((await trainyard(['link', ids[0]])).stdout).toContain(
-      `${TARGET} with control 1 ${CONTROL}, mask ${MASK}: 12 files`,
-    );
+    const { stdout } = await trainyard(['link', ids[0]]);
+    expect(stdout).toContain(`${TARGET} with control 1 ${CONTROL}, mask ${MASK}: 12 files`);
     await changeControl(30);
     await run('bash', ['-c', `set -o pipefail; ${commands.unpack}`]);
     await expectMoment(root, digest);
     expect((await run('sh', ['-c', commands.verify])).stdout).toBe('intact\n');
-    const pinned = ['mount', ids[0], '--into', root, '--digest', digest, '--json'];
-    const [again] = (await trainyard(pinned)).json().mounts;
-    const outcomes = [again, ...again.linked].map(({ outcome }: { outcome: string }) => outcome);
-    expect(outcomes).toEqual(['unchanged', 'unchanged', 'unchanged']);
     await rm(join(root, CONTROL, '2.png'));
     await expect(run('sh', ['-c', commands.verify])).rejects.toThrow();
   });
@@ -309,10 +304,8 @@ describe('a dataset with links', () => {
 
     // The last folder can't be moved into place.
     const path = await newRoot();
-    await writeFile(
-      join(path, 'mv'),
-      `#!/bin/sh\nfor each; do case $each in */new/"${TARGET}") exit 1;; esac; done\nexec /usr/bin/mv "$@"\n`,
-    );
+    const failing = `for each; do case $each in */new/"${TARGET}") exit 1;; esac; done`;
+    await writeFile(join(path, 'mv'), `#!/bin/sh\n${failing}\nexec /usr/bin/mv "$@"\n`);
     await chmod(join(path, 'mv'), 0o755);
     const failed = await mountBy({ ...machine, path: `${path}${delimiter}${machine.path}` }, next.url, root);
     expect(failed.code).toBe(73);

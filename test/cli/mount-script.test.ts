@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -123,17 +123,6 @@ test('mount.sh reads no endless list of checksums, and no endless archive', asyn
     expect(taken).toBeLessThan(500_000);
     expect(await readdir(root)).toEqual([]);
   }
-});
-
-test('mount.sh unpacks no file that is larger than the disk, although it is sparse', async () => {
-  const large = async (folder: string) => {
-    await writeFile(join(folder, 'b.txt'), '');
-    await truncate(join(folder, 'b.txt'), 2 ** 42);
-  };
-  const root = await newRoot();
-  const link = await serve({ add: large, sums: lineOf('yard/a.txt') + lineOf('yard/b.txt') });
-  expect((await mountBy(SHELLS[0]!, link, root)).code).toBe(74);
-  expect(await readdir(root)).toEqual([]);
 });
 
 const LOCK = '.trainyard-mount.lock';

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { mountSmallDisk } from '../faults/small-disk.js';
+import { afterAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
@@ -77,25 +76,6 @@ describe('pull', () => {
     expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
     const mounted = await run(['mount', name, '--into', await newRoot()], proxy.url);
     expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
-  });
-
-  test('on a full disk says so, keeps what it has received, and fetches the rest once there is space', async () => {
-    const disk = await mountSmallDisk(1);
-    if ('refusal' in disk) return;
-    onTestFinished(disk.unmount);
-    const large = { ...(await pairsOf(1)), '02.txt': 'a'.repeat(60_000), '03.txt': 'b'.repeat(60_000) };
-    await datasetOf(api, large, 'large');
-    await writeFile(join(disk.folder, 'filler'), Buffer.alloc(930_000));
-    const folder = join(disk.folder, 'folder');
-    const full = await run(['pull', 'large', folder]);
-    expect([full.code, full.stderr]).toEqual([
-      74,
-      expect.stringMatching(/does not fit on the disk of .* Free some space/),
-    ]);
-    disk.release();
-    const { code, json } = await run(['pull', 'large', folder, '--json']);
-    expect([code, json()]).toMatchObject([0, { conflicts: [], removed: [] }]);
-    expect((await readdir(folder)).sort()).toEqual(Object.keys(large).sort());
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

@@ -28,6 +28,11 @@ test('a service that was never reached costs one attempt, and one that is gone f
   expect(attempts).toBe(3);
 });
 
+test('https for a service without TLS says what to do', async () => {
+  const ended = await fetchOnceReached()(server.url.replace('http:', 'https:')).catch(endingOf);
+  expect(ended).toEqual({ code: 69, message: expect.stringContaining('Does its URL begin with http://') });
+});
+
 test('a port that fetch does not connect to ends the command, and says so', async () => {
   const ended = await fetchOnceReached()('http://127.0.0.1:6000/').catch(endingOf);
   const message = expect.stringMatching(

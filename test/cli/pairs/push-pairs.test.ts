@@ -1,4 +1,4 @@
-import { rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -6,7 +6,7 @@ import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { commandsOn } from '../commands.js';
 
-const { api, client, run, statusOf, namesIn, newProxy } = await commandsOn(await sharedServer());
+const { api, client, run, statusOf, namesIn } = await commandsOn(await sharedServer());
 const push = (args: readonly string[], url?: string) => run(['push', '--pairs', ...args], url);
 
 let names = 0;
@@ -91,31 +91,6 @@ describe('push --pairs', () => {
       left_out: ['notes.md is in no folder of targets, controls or masks.'],
     });
     expect(await datasetsOf(name)).toEqual([]);
-  });
-
-  test('changes and removes controls before targets', async () => {
-    const proxy = await newProxy();
-    const folder = await folderWith(await editPairsOf(2), newName());
-    const name = basename(folder);
-    expect((await push([folder])).code).toBe(0);
-    for (const file of ['target/01.jpg', 'target/01.txt', 'control/01.jpg']) await rm(join(folder, file));
-    await writeFile(join(folder, 'control/03.jpg'), await media.jpeg({ seed: 3 }));
-    await writeFile(join(folder, 'target/03.txt'), 'three');
-    await writeFile(join(folder, 'target/03.jpg'), await media.jpeg({ seed: 33 }));
-    const pushed = await push([folder, '--replace'], proxy.url);
-    expect(pushed).toMatchObject({ code: 0, stdout: expect.stringMatching(/READY {2}digest .*\n$/) });
-    const ids = new Map((await client.list()).map((dataset) => [dataset.id, dataset.name]));
-    const steps = proxy.seen.flatMap(({ method, pathname }) => {
-      const [, id = '', what] = /\/datasets\/(\w+)\/([a-z-]+)$/.exec(pathname) ?? [];
-      return method === 'GET' || what === undefined ? [] : [`${method} ${what} of ${ids.get(id)}`];
-    });
-    expect(steps).toEqual([
-      `POST get-upload-endpoint of ${name}-control`,
-      `DELETE files of ${name}-control`,
-      `POST get-upload-endpoint of ${name}`,
-      `DELETE files of ${name}`,
-    ]);
-    expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
   });
 });
 

@@ -175,18 +175,6 @@ describe('push', () => {
     expect(await inDataset(id, '01.txt')).toBe('in between');
     expect((await api.status(id)).body.status).toBe('READY');
   });
-
-  test('files named one by one say nothing about the others of their folder', async () => {
-    const { folder, id, run } = await pushed();
-    await writeFile(join(folder, '01.txt'), 'changed');
-    await editInDataset(id, '02.txt', 'changed there');
-    const named = ['01.jpg', '01.txt'].map((name) => join(folder, name));
-    const { json } = await run('push', ...named, '--name', basename(folder), '--json');
-    const kept = { removed_from_folder: [], changed_in_dataset: [] };
-    expect(json()).toMatchObject({ sent: ['01.txt'], conflicts: [], kept });
-    // What they had in common is still known.
-    expect((await run('push', folder, '--json')).json()).toMatchObject({ kept: { changed_in_dataset: ['02.txt'] } });
-  });
 });
 
 test('what folder and dataset have in common is a file of its owner; it counts as unknown if damaged, or of another dataset', async () => {
