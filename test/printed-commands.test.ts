@@ -60,26 +60,21 @@ beforeAll(async () => {
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   receiver = await startReceiver();
   const pairs = await pairsOf(3);
-  const [image, picture] = ['01.jpg', pairs['01.jpg'] as Buffer];
-  const table = `file_name,text,short\n${image},a red wagon,red\n`;
-  const wagon = [
-    { name: image, bytes: picture },
-    { name: '01.txt', bytes: 'wagon 1' },
-    { name: '01.caption', bytes: 'A wagon.' },
-  ];
-  const edits = await editPairsOf(2, ['control', 'mask']);
+  const picture = pairs['01.jpg'] as Buffer;
+  const captioned = { '01.jpg': picture, 'metadata.csv': 'file_name,text,short\n01.jpg,a red wagon,red\n' };
+  const wagon = { '01.jpg': picture, '01.txt': 'wagon 1', '01.caption': 'A wagon.' };
   home = await temporaryFolder();
   const files = {
     ...below('photos', pairs),
     'photos/03_new.jpg': pairs['03.jpg']!,
     'photos/03_new.txt': pairs['03.txt']!,
-    ...below('edits', edits),
+    ...below('edits', await editPairsOf(2, ['control', 'mask'])),
     ...below('depth', await imagesOf(2)),
     ...below('fix', await filesToFix()),
-    'wagons.zip': zipOf(wagon),
+    'wagons.zip': zipOf(Object.entries(wagon).map(([name, bytes]) => ({ name, bytes }))),
     'table.csv': 'file_name,text\nphotos_01.jpg,wagon 1\n',
-    ...below('kohya/10_red wagon', { [image]: picture, 'metadata.csv': table }),
-    ...below('hf-export', { [image]: picture, 'metadata.csv': table }),
+    ...below('kohya/10_red wagon', captioned),
+    ...below('hf-export', captioned),
     token: api.token,
   };
   for (const [path, bytes] of Object.entries(files)) {

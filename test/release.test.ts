@@ -67,10 +67,8 @@ test('a release names its version, and has the package, a bill of materials and 
     homepage: 'https://code.example/yard/trainyard#readme',
     bugs: 'https://code.example/yard/trainyard/issues',
   });
-  expect(JSON.parse(await read('package-lock.json'))).toMatchObject({
-    version: '0.2.0',
-    packages: { '': { version: '0.2.0' } },
-  });
+  const lock = { version: '0.2.0', packages: { '': { version: '0.2.0' } } };
+  expect(JSON.parse(await read('package-lock.json'))).toMatchObject(lock);
   expect(await read('CHANGELOG.md')).toMatch(/\n## \[Unreleased\]\n\n## \[0\.2\.0\] - \d{4}-\d\d-\d\d\n\n### Added\n/);
   expect((await git('status', '--porcelain')).stdout).toBe('');
   expect((await git('describe', '--exact-match')).stdout.trim()).toBe('v0.2.0');

@@ -89,7 +89,7 @@ describe('a direct upload', () => {
     expect(failed.files.map((file) => file.filename)).toEqual(['a.txt']);
     expect(failed.error).toMatchObject({ code: expect.any(String), message: expect.stringMatching(/\S/) });
     expect(failed.error?.problems.map((problem) => problem.filename)).toContain(filename);
-    const good = filename.endsWith('.png') ? png() : filename.endsWith('.jpg') ? jpeg() : clip();
+    const good = { 'a.png': png(), 'a.jpg': jpeg(), 'a.mp4': clip() }[filename]!;
     expect((await upload(id, filename, good)).status).toBe(200);
     expect((await statusOf(id)).status).toBe('READY');
   });

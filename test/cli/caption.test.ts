@@ -42,9 +42,8 @@ describe('caption', () => {
     expect(done.stdout).toContain('proposals wagons');
     expect([await api.text(id, 'a.txt'), await api.text(id, 'b.txt')]).toEqual(['p3nny, a blue wagon', 'a red wagon']);
     expect((await run('caption', 'wagons', '--missing')).stdout).toBe('No file is left to caption.\n');
-    expect((await run('caption', 'wagons', '--runs')).stdout).toMatch(
-      /^started.*\n.*test-vl +sentence +done +1 stored, 1 proposed\n$/i,
-    );
+    const { stdout } = await run('caption', 'wagons', '--runs');
+    expect(stdout).toMatch(/^started.*\n.*test-vl +sentence +done +1 stored, 1 proposed\n$/i);
     expect((await run('caption', 'wagons', '--stop')).stdout).toContain('No run of this dataset is active.');
   });
 
@@ -72,17 +71,12 @@ describe('proposals', () => {
     const id = await datasetOf('depot', { a: 'a red wagon', b: 'a red wagon', c: 'a red wagon', d: 'a red wagon' });
     await run('caption', 'depot', '--all', '--wait');
     const list = await run('proposals', 'depot');
-    expect([list.code, list.stdout.split('\n').slice(0, 2)]).toEqual([
-      0,
-      ['a.jpg  by test-vl', '    a [-red-]{+blue+} wagon'],
-    ]);
+    expect(list.stdout).toContain('a.jpg  by test-vl\n    a [-red-]{+blue+} wagon\n');
     await api.upload(id, 'c.txt', 'words of a person');
     expect((await run('proposals', 'depot', 'c.jpg')).stdout).toContain('c.jpg  by test-vl, outdated');
     const accepted = await run('proposals', 'depot', 'a.jpg', 'c.jpg', '--accept');
-    expect([accepted.code, accepted.stdout]).toEqual([
-      73,
-      expect.stringMatching(/^Accepted 1 proposal as revision \d+\.\n! c\.jpg: outdated\n$/),
-    ]);
+    expect(accepted.code).toBe(73);
+    expect(accepted.stdout).toMatch(/^Accepted 1 proposal as revision \d+\.\n! c\.jpg: outdated\n$/);
     expect((await run('proposals', 'depot', '--dismiss')).code).toBe(64);
     expect((await run('proposals', 'depot', '--dismiss', '--yes')).stdout).toBe('Dismissed 3 proposals.\n');
     expect((await run('proposals', 'depot')).stdout).toBe('No proposal waits for a decision.\n');

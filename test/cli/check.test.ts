@@ -54,11 +54,9 @@ describe('check', () => {
   test('of many problems of one kind, prints the first and the names of three, and all with --all', async () => {
     const folder = await folderWith({ ...(await imagesOf(6)), 'a.txt': 'x' });
     const { code, stdout } = await trainyard(['check', folder]);
-    expect(stdout.match(/^✗ .*/gm)).toEqual([
-      expect.stringMatching(
-        /^✗ 01\.jpg has no caption.* And 5 more like it: 02\.jpg, 03\.jpg, 04\.jpg, … \(--all lists them\)$/,
-      ),
-    ]);
+    const more = 'And 5 more like it: 02.jpg, 03.jpg, 04.jpg, … (--all lists them)';
+    expect(stdout.match(/^✗ .*/gm)).toEqual([expect.stringMatching(/^✗ 01\.jpg has no caption/)]);
+    expect(stdout).toContain(more);
     expect(stdout).toMatch(/^! a\.txt belongs to no image/m);
     expect([code, stdout]).toEqual([1, expect.stringContaining('Not fit to train on: 6 errors.')]);
     const all = await trainyard(['check', folder, '--all']);
@@ -75,11 +73,8 @@ describe('check', () => {
     expect([code, stderr]).toEqual([66, expect.stringContaining('raw/')]);
     expect(stderr).toMatch(/To check one, run: \S*trainyard check '.*10_red wagon'/);
     const json = await trainyard(['check', empty, '--json']);
-    expect([json.code, json.stderr, json.json().error]).toEqual([
-      66,
-      '',
-      { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no image') },
-    ]);
+    const error = { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no image') };
+    expect([json.code, json.stderr, json.json().error]).toEqual([66, '', error]);
   });
 });
 

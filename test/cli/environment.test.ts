@@ -119,9 +119,8 @@ const TOKENS = ['ty_secret\nsecond', 'ty_secret\r\nsecond', 'ty_secret second', 
 
 test.each(TOKENS)('a token that no header can carry is rejected: %j', (token) => {
   const message = expect.stringMatching(/^x is empty, or has a space.*not sent\.$/);
-  expect(() => requireSendableToken(token, { exitCode: 64, origin: 'x' })).toThrow(
-    expect.objectContaining({ message }),
-  );
+  const requiring = () => requireSendableToken(token, { exitCode: 64, origin: 'x' });
+  expect(requiring).toThrow(expect.objectContaining({ message }));
 });
 
 test('a token that no header can carry is neither sent nor printed, wherever it is from', async () => {

@@ -20,18 +20,13 @@ test('writes an archive to a new file, into a folder, and to standard output', a
   expect([code, stdout]).toEqual([0, expect.stringMatching(/rail way\.zip: [\d.]+ k?B\n$/)]);
   expect((await readFile(path)).equals(await zip())).toBe(true);
   const again = await exporting(['--to', path]);
-  expect([again.code, again.stderr]).toEqual([
-    73,
-    expect.stringContaining('exists already. Remove it, or name another'),
-  ]);
-  expect((await exporting(['--as', 'captions-csv', '--to', '-'])).stdout).toBe(
-    'file_name,text\r\n"a.jpg","a yard"\r\n',
-  );
+  const advice = expect.stringContaining('exists already. Remove it, or name another');
+  expect([again.code, again.stderr]).toEqual([73, advice]);
+  const captions = await exporting(['--as', 'captions-csv', '--to', '-']);
+  expect(captions.stdout).toBe('file_name,text\r\n"a.jpg","a yard"\r\n');
   const { json } = await exporting(['--as', 'metadata', '--to', join(folder, 'm.zip'), '--json']);
   expect(json()).toMatchObject({ dataset_id: id, as: 'metadata', path: join(folder, 'm.zip') });
-  expect((await readFile(join(folder, 'm.zip'), 'latin1')).includes('{"file_name":"a.jpg","text":"a yard"}')).toBe(
-    true,
-  );
+  expect(await readFile(join(folder, 'm.zip'), 'latin1')).toContain('{"file_name":"a.jpg","text":"a yard"}');
   expect((await readdir(folder)).sort()).toEqual(['m.zip', 'rail way.zip']);
   expect(await exporting(['--to', join(folder, 'no', 'x.zip')])).toMatchObject({ code: 73 });
 });

@@ -77,9 +77,8 @@ describe('check --fix', () => {
     expect([code, stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
     expect(stdout).toContain('To fix: 6 files.');
     expect(stdout).toContain(`Fixed 6 files. The originals are in ${folder}.orig.`);
-    expect(stdout).toMatch(
-      /^✓ accents\.txt: from Windows-1252 \(assumed\) to UTF-8; it reads “a café, a wagon’s wheel”\.$/m,
-    );
+    const accents = '✓ accents.txt: from Windows-1252 (assumed) to UTF-8; it reads “a café, a wagon’s wheel”.';
+    expect(stdout).toContain(`\n${accents}\n`);
     expect(stdout).toMatch(/^✓ scan\.tif → scan\.png: it is a TIFF image/m);
     expect(stdout).toContain('Fit to train on.');
     expect(stdout).not.toMatch(/^[✗!]/m);
@@ -113,12 +112,8 @@ describe('check --fix', () => {
     expect(dry.code).toBe(1);
     const { fix: document, fit } = dry.json();
     expect([fit, document.dry_run, document.would_mend.length, document.not_mended]).toEqual([false, true, 3, []]);
-    expect(document.would_mend).toContainEqual({
-      filename: 'hidden.jpg',
-      action: 'convert',
-      new_filename: 'hidden.png',
-      message: expect.stringContaining('AVIF'),
-    });
+    const converted = { filename: 'hidden.jpg', action: 'convert', new_filename: 'hidden.png' };
+    expect(document.would_mend).toContainEqual({ ...converted, message: expect.stringContaining('AVIF') });
     expect([contentsOf(folder), originalsOf(folder)]).toEqual([before, {}]);
     const { mended } = await fixHere([folder]);
     expect(mended).toMatchObject([

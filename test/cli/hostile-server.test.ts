@@ -24,13 +24,8 @@ const DATASET = { id: 'd1', name: 'railway', files: { 'a.jpg': Buffer.alloc(3000
 const documents = documentsOf(DATASET);
 const [listed] = documents.list.datasets;
 
-const environment = ({ url }: ScriptedService) => ({
-  TRAINYARD_URL: url,
-  TRAINYARD_TOKEN: 'ty_secret',
-  HOME: '/nowhere',
-});
-const run = (args: readonly string[], service: ScriptedService, env: Record<string, string> = {}): Promise<Ended> =>
-  trainyard(args, { env: { ...environment(service), ...env } });
+const run = (args: readonly string[], { url }: ScriptedService, env: Record<string, string> = {}): Promise<Ended> =>
+  trainyard(args, { env: { TRAINYARD_URL: url, TRAINYARD_TOKEN: 'ty_secret', HOME: '/nowhere', ...env } });
 
 /** A service that answers one kind of request in its own way. */
 const serviceWith = (isIt: (path: string) => boolean, send: (response: Parameters<Script>[1]) => unknown) =>
@@ -130,26 +125,20 @@ test('errors, names, ids, roles, messages and tables of a server are printed wit
     error: { code: HARM, message: HARM, problems: [problem] },
   };
   const file = { ...image, filename: HARM, format: HARM, codec: HARM, warnings: [problem] };
-  const share = {
-    ...{ id: HARM, kind: 'share', name: HARM, hint: 'ty', read_only: true, datasets: null, created_at: TIME },
-    ...{ last_used_at: null, expires_at: `${TIME}${HARM}`, made_by: null, current: false, secret: 's' },
-    url: 'https://x.example/#s',
-  };
-  const service = await startScriptedService(DATASET, ({ method, path }, response) => {
+  const service = await startScriptedService(DATASET, ({ path }, response) => {
     if (path.includes('/status')) {
       const lists = { awaited: [{ filename: HARM, until: TIME }], warnings: [problem] };
       return sendJson(response, 200, { ...dataset, files: [file], ...lists });
     }
-    if (path.endsWith('/shares')) return sendJson(response, 200, method === 'POST' ? share : { tokens: [share] });
-    if (path.includes('/recheck')) {
-      const counts = { state: 'finished', total: 1, checked: 1 };
-      return sendJson(response, 200, { dataset_id: 'd1', ...counts, problems: [problem] });
-    }
     return sendJson(response, 200, { datasets: [dataset] });
   });
   const id = dataset.id;
-  const named = ['status', 'show', 'verify', 'train-config', 'share'].map((name) => [name, id]);
-  for (const args of [...named, ['ls', '--json'], ['share', id, '--list']]) {
+  for (const args of [
+    ['status', id],
+    ['show', id],
+    ['train-config', id],
+    ['ls', '--json'],
+  ]) {
     const { stdout, stderr } = await run(args, service);
     expect(`${stdout}${stderr}`, args[0]).toContain('all is well');
     expect(`${stdout}${stderr}`, args[0]).not.toMatch(UNSAFE);
@@ -162,9 +151,8 @@ describe('an answer without end', () => {
   async function measured(args: readonly string[], service: ScriptedService): Promise<Ended & { megabytes: number }> {
     const file = join(await newRoot(), 'maxrss');
     const code = `import{writeFileSync}from'node:fs';process.on('exit',()=>writeFileSync('${file}',String(process.resourceUsage().maxRSS)))`;
-    const ended = await run(args, service, {
-      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(code)}`,
-    });
+    const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent(code)}`;
+    const ended = await run(args, service, { NODE_OPTIONS });
     return { ...ended, megabytes: Number(await readFile(file, 'utf8')) / 1024 };
   }
 
@@ -195,10 +183,8 @@ describe('an answer without end', () => {
     const entry = Buffer.alloc(512 + 10_000_000);
     new Header({ path: 'other.jpg', size: 10_000_000, type: 'File', mode: 0o644 }).encode(entry);
     const part = gzipSync(entry);
-    const service = await serviceWith(
-      (path) => path.endsWith('/archive'),
-      (response) => sendForever(response, part),
-    );
+    const isArchive = (path: string) => path.endsWith('/archive');
+    const service = await serviceWith(isArchive, (response) => sendForever(response, part));
     const root = await newRoot();
     expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
     expect(await readFile(join(root, 'railway', 'a.txt'), 'utf8')).toBe('a wagon');

@@ -41,10 +41,7 @@ describe('import', () => {
     const pairs = await pairsOf(2);
     const zip = await zipWith({ ...(await below('wagons', pairsOf(2))), '__MACOSX/wagons/._01.jpg': 'x' }, name);
     const first = await importing(zip);
-    expect([first.code, first.stdout]).toEqual([
-      0,
-      expect.stringContaining(`Sent 2 images and 2 captions to "${name}".`),
-    ]);
+    expect(first.stdout).toContain(`Sent 2 images and 2 captions to "${name}".`);
     expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system made it, or hides it.');
     const { files, id } = (await statusOf(name))!;
     expect(files.map(({ filename, sha256: hash }) => [filename, hash])).toEqual(
@@ -117,20 +114,16 @@ describe('import', () => {
     expect(await textIn(name, '01.txt')).toBe('wagon 1');
     // What was edited after an import is newer than the archive.
     await api.upload(id, '02.txt', 'edited');
-    expect((await importing(zip, '--json')).json()).toMatchObject({
-      kept: { changed_in_dataset: ['02.txt'] },
-      conflicts: [],
-    });
+    const kept = { changed_in_dataset: ['02.txt'] };
+    expect((await importing(zip, '--json')).json()).toMatchObject({ kept, conflicts: [] });
   });
 
   test('brings a folder with folders in it, and follows no link out of it', async () => {
     const folder = await folderWith({ ...(await pairsOf(1)), ...(await below('more/evening', pairsOf(2))) }, newName());
     await symlink('/etc/hostname', join(folder, 'out.txt'));
     const { code, json } = await importing(folder, '--json');
-    expect([code, json().sent]).toEqual([
-      0,
-      ['01.jpg', '01.txt', '02.jpg', '02.txt', 'evening_01.jpg', 'evening_01.txt'],
-    ]);
+    const sent = ['01.jpg', '01.txt', '02.jpg', '02.txt', 'evening_01.jpg', 'evening_01.txt'];
+    expect([code, json().sent]).toEqual([0, sent]);
     expect(json().skipped).toMatchObject([{ code: 'UNREADABLE', message: expect.stringContaining('leads out') }]);
     // Of the folder itself, a lock alone is written, and removed.
     expect(await readdir(folder)).toEqual(['01.jpg', '01.txt', 'more', 'out.txt']);

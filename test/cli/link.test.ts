@@ -258,11 +258,12 @@ describe('a dataset with links', () => {
     expect(await mountedIn(root)).toEqual([...NAMES].sort());
     expect(await filesIn(root, TARGET)).toEqual(['1.jpg', '1.txt', '2.jpg', '2.txt', '3.jpg', '3.txt']);
     for (const name of [CONTROL, MASK]) expect(await filesIn(root, name)).toEqual(['1.png', '2.png', '3.png']);
+    const digestIn = (name: string) => digestOfFolder(join(root, name));
     const slots = [
-      { slot: 'control_1', digest: await digestOfFolder(join(root, CONTROL)) },
-      { slot: 'mask', digest: await digestOfFolder(join(root, MASK)) },
+      { slot: 'control_1', digest: await digestIn(CONTROL) },
+      { slot: 'mask', digest: await digestIn(MASK) },
     ] as const;
-    expect(digestWithLinks(await digestOfFolder(join(root, TARGET)), slots)).toBe(digest);
+    expect(digestWithLinks(await digestIn(TARGET), slots)).toBe(digest);
     expect(await record(root, TARGET)).toMatchObject({ digest, mounted_with: { length: 3 } });
   }
 

@@ -52,15 +52,6 @@ describe('the command', () => {
     expect([remote.code, remote.stderr]).toEqual([64, expect.stringContaining('--data')]);
   });
 
-  test('waits for another process that mounts into the same root', async () => {
-    const root = await newRoot();
-    const all = await Promise.all([1, 2].map(() => run(['mount', 'one', 'two', '--into', root, '--json'])));
-    expect(all.map(({ code }) => code)).toEqual([0, 0]);
-    const outcomes = all.flatMap((ended) => ended.json().mounts.map((mount: { outcome: string }) => mount.outcome));
-    expect(outcomes.filter((outcome) => outcome === 'mounted')).toHaveLength(2);
-    expect(await mountedIn(root)).toEqual(['one', 'two']);
-  });
-
   test('finds damaged and lost bytes in the store, says which file to upload again, and mounts nothing', async () => {
     const [damaged, lost] = ['a caption of its own', 'the bytes that have disappeared'];
     const image = await media.jpeg({ seed: 50 });

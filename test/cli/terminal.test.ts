@@ -38,9 +38,8 @@ describe('in a real terminal', () => {
     expect(await terminal.screen({ colours: true })).toContain('\u001b[36m━');
     await terminal.press('C-c');
     const stopped = await terminal.waitFor(/ended with 130/);
-    expect(stopped.replace(/\s+/g, ' ')).toContain(
-      '4 of 10 files are in "in a terminal". Run the same command again to send the rest.',
-    );
+    const advice = '4 of 10 files are in "in a terminal". Run the same command again to send the rest.';
+    expect(stopped.replace(/\s+/g, ' ')).toContain(advice);
     expect(stopped).not.toContain('━');
     proxy.rule();
     const before = proxy.requests('PUT', '').length;

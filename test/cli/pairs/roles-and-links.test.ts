@@ -25,19 +25,13 @@ async function datasetsWith({ targets, controls }: { targets: number; controls: 
 test('rename gives a dataset another name, under the same ID; role shows and changes its role', async () => {
   const { name } = await datasetsWith({ targets: 2, controls: [] });
   const { id } = (await client.find(name))!;
-  expect(await run(['rename', name, `${name} b`])).toMatchObject({
-    code: 0,
-    stdout: `Renamed "${name}" to "${name} b".\n`,
-  });
+  expect((await run(['rename', name, `${name} b`])).stdout).toBe(`Renamed "${name}" to "${name} b".\n`);
   expect((await run(['rename', id, name, '--json'])).json()).toMatchObject({ id, name, previous_name: `${name} b` });
   expect((await run(['role', name])).stdout).toBe(`"${name}" is a training dataset.\n`);
-  expect((await run(['role', name, 'control'])).stdout).toBe(
-    `"${name}" is a control dataset. Its 2 captions are kept, and not used.\n`,
-  );
-  expect((await run(['role', name, 'training', '--json'])).json()).toMatchObject({
-    role: 'training',
-    previous_role: 'control',
-  });
+  const kept = `"${name}" is a control dataset. Its 2 captions are kept, and not used.\n`;
+  expect((await run(['role', name, 'control'])).stdout).toBe(kept);
+  const changed = (await run(['role', name, 'training', '--json'])).json();
+  expect(changed).toMatchObject({ role: 'training', previous_role: 'control' });
   expect(await run(['role', name, 'masks'])).toMatchObject({ code: 64, stderr: expect.stringContaining('mask') });
   expect(await run(['role', `${name}x`, 'mask'])).toMatchObject({ code: 66 });
 });
@@ -57,9 +51,8 @@ describe('pair', () => {
       dataset: { name, status: 'FAILED' },
       links: { control_1: { name: one }, control_2: { name: two, missing: { count: 1, stems: ['03'] } } },
     });
-    expect((await run(['status', two])).stdout).toMatch(
-      new RegExp(`^${two} {2}control dataset, 2 images, .*\nlinked from "${name}"`),
-    );
+    const linkedFrom = `^${two} {2}control dataset, 2 images, .*\nlinked from "${name}"`;
+    expect((await run(['status', two])).stdout).toMatch(new RegExp(linkedFrom));
     expect((await run(['show', name])).stdout).toContain(`control 1  ${one}  READY`);
     const listed = await run(['ls', '--role', 'control']);
     expect(listed.stdout).toMatch(new RegExp(`^${one} +control +READY +3 images `, 'm'));

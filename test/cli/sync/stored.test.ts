@@ -10,13 +10,9 @@ import { folderWith } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
 
-const [first, second, third, intact, corrupt] = [
-  media.clip('faststart.mp4'),
-  media.clip('moov-last.mp4'),
-  media.clip('fragmented.mp4'),
-  media.clip('old.avi'),
-  media.damaged.clip(),
-].map(media.longClip) as [Buffer, Buffer, Buffer, Buffer, Buffer];
+const clip = (name: Parameters<typeof media.clip>[0]) => media.longClip(media.clip(name));
+const [first, second, third] = [clip('faststart.mp4'), clip('moov-last.mp4'), clip('fragmented.mp4')];
+const [intact, corrupt] = [clip('old.avi'), media.longClip(media.damaged.clip())];
 
 let names = 0;
 

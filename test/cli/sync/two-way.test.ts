@@ -74,18 +74,16 @@ describe('push', () => {
     await changeBoth('written');
     const sent = await run('push', folder);
     expect(sent).toMatchObject({ code: 0, stdout: expect.stringMatching(/Sent 1 caption to .*, 2 files unchanged\./) });
-    expect(sent.stdout).toMatch(
-      /^1 caption is newer in the dataset: 01\.txt\. To fetch what is newer there, run: trainyard pull/m,
-    );
+    const newer = '1 caption is newer in the';
+    const fetching = 'To fetch what is newer there, run: trainyard pull';
+    expect(sent.stdout).toContain(`${newer} dataset: 01.txt. ${fetching}`);
     expect(await inFolder(folder, '01.txt')).toBe('wagon 1');
     expect(await runPrinted(sent.stdout)).toContain('pulled 1 file');
     await expectBoth('written');
     await changeBoth('edited');
     const fetched = await run('pull', basename(folder), folder);
     expect(fetched.stdout).toMatch(/^pulled 1 file \(18 bytes\) .*, 2 files unchanged$/m);
-    expect(fetched.stdout).toMatch(
-      /^1 caption is newer in the folder: 02\.txt\. To send what is newer there, run: trainyard push/m,
-    );
+    expect(fetched.stdout).toContain(`${newer} folder: 02.txt. To send what is newer there, run: trainyard push`);
     expect(await inDataset(id, '02.txt')).toBe('written in the folder');
     expect(await runPrinted(fetched.stdout)).toContain('Sent 1 caption');
     await expectBoth('edited');
