@@ -18,7 +18,7 @@ test.skipIf(!hasNginx && process.env.CI !== 'true')('nginx as documented passes 
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
   await run('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', `${folder}/key`, '-out', `${folder}/pem`]);
   const page = await readFile(new URL('../../docs/installing.md', import.meta.url), 'utf8');
-  const block = (/```nginx\n([^]*?)```/.exec(page)?.[1] ?? '')
+  const block = (/```nginx\n(.*?)```/s.exec(page)?.[1] ?? '')
     .replace('127.0.0.1:8787', new URL(server.url).host)
     .replace('listen 443', `listen 127.0.0.1:${port}`)
     .replaceAll(/\/etc\/ssl\/data\.example\.net\.(pem|key)/g, `${folder}/$1`);
