@@ -101,7 +101,7 @@ describe('reading a folder', () => {
     expect(await noticesIn(folder)).toEqual(notices);
   });
 
-  test('follows links within the folder, and out of it only with --follow', async () => {
+  test('follows links within the folder, and out of it only with --follow', { tags: ['long'] }, async () => {
     const outside = await folderWith({ 'far.jpg': await media.jpeg({ seed: 9 }) });
     const folder = await folderWith({ ...(await pairsOf(1)), 'far.txt': 'x', 'near.txt': 'x' });
     await symlink('01.jpg', join(folder, 'near.jpg'));
@@ -125,7 +125,9 @@ describe('reading a folder', () => {
     const folder = await folderWith({ ...(await pairsOf(1)), ...odd });
     await writeFile(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from('.jpg')]), 'x');
     const { stdout } = await trainyard(['check', folder]);
-    for (const name of ['a\\u0007.jpg', 'a\\b.jpg', 'caf\ufffd.jpg']) expect(stdout).toContain(`✗ ${name} `);
+    expect(stdout).toMatch(
+      /"a\\u0007\.jpg" contains a control.*\n.*b\.jpg" contains a slash.*\n✗ caf\ufffd\.jpg has a name/,
+    );
     expect(stdout).toMatch(/\\u00e9\.txt.*e\\u0301\.txt|e\\u0301\.txt.*\\u00e9\.txt/);
     expect(stdout).toContain('- a\\u001b[2J.md is not an image');
     expect(stdout).not.toMatch(/[\u0007\u001b]/);

@@ -11,7 +11,7 @@ import { type ZipEntry, zipOf } from '../hostile/zip.js';
 import { commandsOn } from './commands.js';
 
 const server = await sharedServer();
-const { api, envFor, run, statusOf, namesIn, textIn } = await commandsOn(server);
+const { api, client, envFor, run, statusOf, namesIn, textIn } = await commandsOn(server);
 const importing = (...args: string[]) => run(['import', ...args]);
 
 let names = 0;
@@ -152,17 +152,18 @@ describe('import', () => {
       expect(await run(['export', name, '--as', form, '--to', file])).toMatchObject({ code: 0 });
       return file;
     };
-    for (const form of ['kohya', 'metadata']) {
-      const other = newName();
-      expect(await importing(await exported(form), other), form).toMatchObject({ code: 0 });
-      expect(await statusOf(other), form).toMatchObject({ digest, ...(form === 'kohya' && { groups }) });
-    }
     const captions = files.map(({ filename }) => filename).filter((each) => /txt|json/.test(each));
     for (const form of ['captions-zip', 'captions-csv']) {
       const file = await exported(form);
       await api.json('DELETE', `/${id}/files`, { filenames: captions });
       expect(await importing(file, name), form).toMatchObject({ code: 0 });
       expect(await statusOf(name), form).toMatchObject({ digest, groups });
+    }
+    for (const form of ['kohya', 'metadata']) {
+      const file = await exported(form);
+      await client.remove((await client.find(name))!.id);
+      expect(await importing(file, name), form).toMatchObject({ code: 0 });
+      expect(await statusOf(name), form).toMatchObject({ digest, ...(form === 'kohya' && { groups }) });
     }
   });
 

@@ -258,12 +258,14 @@ describe('a dataset with links', () => {
     expect(await mountedIn(root)).toEqual([...NAMES].sort());
     expect(await filesIn(root, TARGET)).toEqual(['1.jpg', '1.txt', '2.jpg', '2.txt', '3.jpg', '3.txt']);
     for (const name of [CONTROL, MASK]) expect(await filesIn(root, name)).toEqual(['1.png', '2.png', '3.png']);
-    const digestIn = (name: string) => digestOfFolder(join(root, name));
+    // Of the control before its files were renamed, and its caption was left out.
+    const { digest: control } = await record(root, CONTROL);
+    const mask = await digestOfFolder(join(root, MASK));
     const slots = [
-      { slot: 'control_1', digest: await digestIn(CONTROL) },
-      { slot: 'mask', digest: await digestIn(MASK) },
+      { slot: 'control_1', digest: control },
+      { slot: 'mask', digest: mask },
     ] as const;
-    expect(digestWithLinks(await digestIn(TARGET), slots)).toBe(digest);
+    expect(digestWithLinks(await digestOfFolder(join(root, TARGET)), slots)).toBe(digest);
     expect(await record(root, TARGET)).toMatchObject({ digest, mounted_with: { length: 3 } });
   }
 

@@ -111,7 +111,7 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
-  test('--theirs decides for the next pull too, and pull --ours for the next push', async () => {
+  test('--theirs decides for the next pull too, and pull --ours for the next push', { tags: ['long'] }, async () => {
     const { folder, run, id } = await pushed(1);
     const changeBoth = async (text: string) => {
       await writeFile(join(folder, '01.txt'), `${text}, mine`);
