@@ -93,13 +93,13 @@ describe('the service and the token of a command', () => {
 });
 
 describe('a URL', () => {
-  test.each([
+  const addresses = [
     '/datasets/abc/captions?filter=blank',
     '/shared/datasets/abc#share=ty_x',
-    '/account',
     '/docs?',
     '/#token=ty_x',
-  ])('is the service whose page has the address %s', (address) => {
+  ];
+  test.each(addresses)('is the service whose page has the address %s', (address) => {
     expect(serviceUrl(`https://data.example/yard${address}`)).toBe('https://data.example/yard');
   });
 

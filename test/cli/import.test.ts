@@ -18,11 +18,9 @@ let names = 0;
 const newName = () => `from ${++names}`;
 
 /** A zip of that name with these files. */
-async function zipWith(files: Record<string, Buffer | string>, name = newName()): Promise<string> {
-  return zipOfEntries(
-    Object.entries(files).map(([path, bytes]) => ({ name: path, bytes })),
-    name,
-  );
+function zipWith(files: Record<string, Buffer | string>, name = newName()): Promise<string> {
+  const entries = Object.entries(files).map(([path, bytes]) => ({ name: path, bytes }));
+  return zipOfEntries(entries, name);
 }
 
 async function zipOfEntries(entries: readonly ZipEntry[], name = newName()): Promise<string> {
