@@ -134,8 +134,8 @@ describe('push', () => {
   test('exits with 64 for invalid arguments, 65 for a name that no dataset can have, and 78 without a service', async () => {
     const one = await folderWith(await pairsOf(1), 'wagons (2)');
     expect(await push([one])).toMatchObject({ code: 65, stderr: expect.stringContaining('--name "wagons _2_"') });
-    const two = await folderWith({});
-    expect(await push([two, two])).toMatchObject({ code: 64, stderr: expect.stringContaining('--name') });
+    const two = await folderWith(await pairsOf(1));
+    expect(await push([one, two])).toMatchObject({ code: 64, stderr: expect.stringContaining('--name') });
     for (const args of [
       [one, '--watch', '--dry-run'],
       [join(one, '01.jpg'), '--watch'],
