@@ -46,7 +46,7 @@ const HOT_LOOPS = ['dataset/inspect/image/jpeg/bands.ts'];
 const VAGUE_WORDS = /\b(nobody|somebody|anybody|everybody|whoever|whatever)\b/i;
 
 const KNOWN_TO_THE_PAGE =
-  /^\.\.\/src\/(client\/client|api\/limits|for-each-concurrent|command-line|dataset\/((captioning|fix|history|import|pairs|train)\/)?[a-z-]+|dataset\/inspect\/image-content)\.ts$/;
+  /^\.\.\/src\/(client\/(client|contract)|api\/limits|for-each-concurrent|command-line|dataset\/((captioning|fix|history|import|pairs|train)\/)?[a-z-]+|dataset\/inspect\/image-content)\.ts$/;
 
 interface SourceFile {
   /** From the folder `src` or `web`. */

@@ -137,11 +137,11 @@ describe('push', () => {
     const two = await folderWith(await pairsOf(1));
     expect(await push([one, two])).toMatchObject({ code: 64, stderr: expect.stringContaining('--name') });
     for (const args of [
-      [one, '--watch', '--dry-run'],
-      [join(one, '01.jpg'), '--watch'],
-      [one, '--concurrency', '0'],
-      [one, '--trigger', ' '],
-      [one, '--in-place'],
+      [two, '--watch', '--dry-run'],
+      [join(two, '01.jpg'), '--watch'],
+      [two, '--concurrency', '0'],
+      [two, '--trigger', ' '],
+      [two, '--in-place'],
     ]) {
       expect([args, (await push(args)).code]).toEqual([args, 64]);
     }
