@@ -109,15 +109,6 @@ describe('a change whose first answer is lost has the result of one whose answer
   }
 });
 
-test('a first attempt with the bytes that are there does not meet the condition of no file', async () => {
-  const [client, { id, a }] = [clientAt(server.url), await newFixture()];
-  const current = { etag: a.etag, size_bytes: 5 };
-  const upload = client.upload(id, 'a.txt', bytesOf('wagon'), { ifMatch: null });
-  await expect(upload).rejects.toMatchObject({ status: 412, current });
-  const [saved] = await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'wagon', ifMatch: null }]);
-  expect(saved).toEqual({ filename: 'a.txt', saved: false, current });
-});
-
 describe('what another client did meanwhile stays', () => {
   const CONDITIONAL: Record<string, Change> = {
     'an upload': (client, { id, a }) =>

@@ -36,9 +36,9 @@ const chunked = (body: string) => post('Transfer-Encoding: chunked\r\n', body);
 
 /** A direct upload with this body. */
 const upload =
-  (body: string, { type = 'multipart/form-data; boundary=B', length = body.length, headers = '' } = {}) =>
+  (body: string, { type = 'multipart/form-data; boundary=B', length = body.length } = {}) =>
   (target: Target) =>
-    `POST ${target.dataset}/upload HTTP/1.1\r\n${HOST}${target.token}Content-Type: ${type}\r\n${headers}Content-Length: ${length}\r\n\r\n${body}`;
+    `POST ${target.dataset}/upload HTTP/1.1\r\n${HOST}${target.token}Content-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n${body}`;
 const part = (headers: string, content = CONTENT) => `--B\r\n${headers}\r\n\r\n${content}\r\n`;
 const filePart = (filename: string) => part(`Content-Disposition: form-data; name="file"; filename="${filename}"`);
 const END = '--B--\r\n';
@@ -146,93 +146,32 @@ export const URLS: readonly Case[] = [
   ],
 ];
 
+/** `npm run fuzz` generates further forms. */
 export const FORMS: readonly Case[] = [
   ['a file', upload(filePart('a.txt') + END), 200],
   ['a field before its file', upload(part('Content-Disposition: form-data; name="x"') + filePart('a.txt') + END), 200],
+  ['names without quotes', upload(part('Content-Disposition: form-data; filename=a.txt; name=file') + END), 200],
   ['a preamble and an epilogue', upload(`once\r\n${filePart('a.txt')}${END}${'upon '.repeat(1000)}`), 200],
-  ['a part after the end', upload(filePart('a.txt') + END + filePart('b.txt') + END), 200],
   ['two files', upload(filePart('a.txt') + filePart('b.txt') + END), 422],
   ['no end', upload(filePart('a.txt')), 422],
-  ['no byte', upload(''), 422],
-  ['an end alone', upload(END), 422],
   ['no boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data' }), 422],
-  ['an empty boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data; boundary=' }), 422],
-  ['another boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data; boundary=C' }), 422],
-  [
-    'a boundary of 5 kB',
-    upload(filePart('a.txt') + END, { type: `multipart/form-data; boundary=${'B'.repeat(5000)}` }),
-    422,
-  ],
   ['another type', upload(filePart('a.txt') + END, { type: 'multipart/mixed; boundary=B' }), 415],
-  ['two content types', upload(filePart('a.txt') + END, { headers: 'Content-Type: text/plain\r\n' }), 200],
-  [
-    'a form within the form',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"\r\nContent-Type: multipart/mixed; boundary=C',
-        `--C\r\nContent-Disposition: file; filename="a.txt"\r\n\r\nx\r\n--C--`,
-      ) + END,
-    ),
-    422,
-  ],
-  [
-    'a file in another field',
-    upload(part('Content-Disposition: form-data; name="other"; filename="a.txt"') + END),
-    422,
-  ],
-  ['no filename', upload(part('Content-Disposition: form-data; name="file"') + END), 422],
-  ['an empty filename', upload(filePart('') + END), 422],
-  ['no disposition', upload(part('Content-Type: text/plain') + END), 422],
-  ['a header without a colon', upload(part('Content-Disposition') + END), 422],
-  [
-    'a folded header of a part',
-    upload(part('Content-Disposition: form-data;\r\n name="file"; filename="a.txt"') + END),
-    200,
-  ],
+  ['another field', upload(part('Content-Disposition: form-data; name="other"; filename="a.txt"') + END), 422],
   ['line feeds alone in a form', upload((filePart('a.txt') + END).replaceAll('\r', '')), 422],
-  [
-    'a part header of 100 kB',
-    upload(part(`X: ${'y'.repeat(100_000)}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"`) + END),
-    422,
-  ],
+  ['a part header of 100 kB', upload(part(`X: ${'y'.repeat(100_000)}`) + END), 422],
   ['a part header without an end', upload(`--B\r\n${'X: y\r\n'.repeat(50_000)}`), 422],
+  ...['a\0.txt', 'a%0D%0A.txt', 'a\xe2\x80\xaeb.txt', '../a.txt', `${'a'.repeat(252)}.txt`].map(
+    (name): Case => [`the filename ${JSON.stringify(name.slice(0, 20))}`, upload(filePart(name) + END), 422],
+  ),
   [
-    'content that is encoded',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Transfer-Encoding: base64',
-        'eA==',
-      ) + END,
-    ),
+    'a form in chunks',
+    ({ dataset, token }) => {
+      const head = `POST ${dataset}/upload HTTP/1.1\r\n${HOST}${token}Content-Type: multipart/form-data; boundary=B\r\n`;
+      const chunks = (filePart('a.txt') + END).split('').map((byte) => `1\r\n${byte}\r\n`);
+      return `${head}Transfer-Encoding: chunked\r\n\r\n${chunks.join('')}0\r\n\r\n`;
+    },
     200,
   ],
-  [
-    'an unknown character set',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain; charset=klingon',
-      ) + END,
-    ),
-    200,
-  ],
-  ...[
-    'a\0.txt',
-    'a%0D%0A.txt',
-    'a\xe2\x80\xaeb.txt',
-    'CON.txt',
-    'nul.jpg',
-    '../a.txt',
-    '.a.txt',
-    `${'a'.repeat(252)}.txt`,
-  ].map((name): Case => [`the filename ${JSON.stringify(name.slice(0, 20))}`, upload(filePart(name) + END), 422]),
-  ...[
-    'a%22b.txt',
-    'a%2fb.txt',
-    '100%.txt',
-    'icon.txt',
-    'con-1.txt',
-    '\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80.txt',
-  ].map((name): Case => [`the filename ${JSON.stringify(name)}`, upload(filePart(name) + END), 200]),
   ['a form that ends early', upload(filePart('a.txt') + END, { length: 4000 }), 400, 'half-closed'],
   ['a form longer than its length', upload(filePart('a.txt') + END, { length: 60 }), 400, 'closed'],
 ];
