@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
+  type Dataset,
   type PushFile,
   type PushOutcome,
   type PushProgress,
@@ -184,9 +185,14 @@ describe('the client', () => {
 });
 
 describe('push', () => {
+  let client: TrainyardClient;
+  let dataset: Dataset;
+  beforeEach(async () => {
+    client = clientAt(proxy.url);
+    dataset = await client.create();
+  });
+
   test('reserves all files, sends them, and counts bytes only once they are acknowledged', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const files = [...(await pairs(2)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
     const told: PushProgress[] = [];
     const result = await client.push(dataset, files, { onProgress: (progress) => told.push(progress), concurrency: 3 });
@@ -204,8 +210,6 @@ describe('push', () => {
   });
 
   test('skips files stored with the same SHA-256, and sends files changed at the same size', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const files = await pairs(2);
     await client.push(dataset, files);
     const changed = [...files.slice(0, 3), fileOf('2.txt', 'wagon 9')];
@@ -218,8 +222,6 @@ describe('push', () => {
   });
 
   test('calls `sha256` only if a stored file has the same name and size, and relies on it', async () => {
-    const client = clientAt(server.url);
-    const dataset = await client.create();
     await client.push(dataset, [fileOf('a.txt', 'wagon'), fileOf('b.txt', 'train')]);
     const hashedNames: string[] = [];
     const hashed = (name: string, text: string): PushFile => ({
@@ -238,8 +240,6 @@ describe('push', () => {
     ['a connection that breaks', ({ time }) => (time <= 2 ? { resetAfterBytes: 1 } : undefined)],
     ['502 of a proxy', ({ time }) => (time === 1 ? { status: 502, body: '<html>' } : undefined)],
   ])('retries after %s', async (_, rule) => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     proxy.rule(onPut(rule));
     expect(await client.push(dataset, await pairs(2))).toMatchObject({ stored: { length: 4 }, failed: [] });
     expect(proxy.requests('PUT', '').length).toBeGreaterThanOrEqual(8);
@@ -247,8 +247,6 @@ describe('push', () => {
   });
 
   test('waits for the Retry-After of a 503, and creates a dataset again only if none was created', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     proxy.rule(onPut(({ time }) => (time === 1 ? { status: 503, headers: { 'retry-after': '1' } } : undefined)));
     const begun = Date.now();
     expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
@@ -268,8 +266,6 @@ describe('push', () => {
   });
 
   test('does not retry after 422, and sends the other files', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const body = JSON.stringify({ error_code: 422001, error_message: 'No.' });
     proxy.rule(onPut(() => (proxy.requests('PUT', '').length === 1 ? { status: 422, body } : undefined)));
     expect(await client.push(dataset, await pairs(2), { concurrency: 1 })).toMatchObject({
@@ -280,8 +276,6 @@ describe('push', () => {
   });
 
   test('requests a new link if one has expired', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const body = JSON.stringify({ error_code: 403002, error_message: 'This link has expired.' });
     proxy.rule(
       onPut(({ time }) => (proxy.requests('PUT', '').length === 1 && time === 1 ? { status: 403, body } : undefined)),
@@ -292,8 +286,6 @@ describe('push', () => {
   });
 
   test('takes a 409 for success only if the bytes are stored; otherwise reports the real error', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     proxy.rule(onPut(() => ([1, 3].includes(proxy.requests('PUT', '').length) ? 'lose-answer' : undefined)));
     const files = [fileOf('a.txt', 'wagon'), fileOf('bad.jpg', media.damaged.html())];
     const { stored, failed } = await client.push(dataset, files, { concurrency: 1 });
@@ -303,8 +295,6 @@ describe('push', () => {
   });
 
   test('does not mistake an old file of the same name and size for the new one after a 409', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     await client.push(dataset, [fileOf('a.txt', 'wagon')]);
     const before = proxy.requests('PUT', '').length;
     proxy.rule(
@@ -316,7 +306,6 @@ describe('push', () => {
 
   test('counts as unchanged what another client stores with the same bytes meanwhile', async () => {
     const other = clientAt(server.url);
-    const dataset = await other.create();
     const own = fileOf('3.txt', 'a wagon of this client');
     const files = [...(await pairs(2)), own];
     const isFirst = (method: string) => proxy.requests(method, '').length === 1;
@@ -327,15 +316,13 @@ describe('push', () => {
       return undefined;
     });
     const ifMatch = Object.fromEntries(files.map(({ name }) => [name, null]));
-    const { stored, unchanged, failed } = await clientAt(proxy.url).push(dataset, files, { ifMatch, concurrency: 1 });
+    const { stored, unchanged, failed } = await client.push(dataset, files, { ifMatch, concurrency: 1 });
     expect([stored, unchanged.toSorted()]).toEqual([[], namesOf(files.slice(0, -1))]);
     expect(failed).toMatchObject([{ name: '3.txt', error: { status: 412 } }]);
     expect(proxy.requests('GET', '')).toHaveLength(2);
   });
 
   test('sends the other files if the service rejects some names of the batch', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const bad = [fileOf('a.exe', 'x'), fileOf('b/c.jpg', 'x'), fileOf('e\u0301.txt', 'x')];
     const { stored, failed } = await client.push(dataset, [fileOf('é.txt', 'y'), ...bad, ...(await pairs(1))]);
     expect([...stored].sort()).toEqual(['1.jpg', '1.txt', 'é.txt']);
@@ -344,8 +331,6 @@ describe('push', () => {
   });
 
   test('reports files that can no longer be read, keeps those that they replace, and leaves no pending upload', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     await client.push(dataset, await pairs(1));
     const before = await client.status(dataset.id);
     const gone: PushFile = { name: '1.jpg', size: 5, open: async () => Promise.reject(new Error('1.jpg is gone')) };
@@ -362,8 +347,6 @@ describe('push', () => {
   });
 
   test('sends files again whose SHA-256 is unknown, on a platform without Web Crypto', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     const files = await pairs(1);
     await client.push(dataset, files);
     const known = { ...files[0]!, sha256: async () => sha256Of(await files[0]!.open()) };
@@ -381,8 +364,7 @@ describe('push', () => {
   });
 
   test('stops if the service no longer answers, and sends only the missing files the next time', async () => {
-    const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
-    const dataset = await client.create();
+    const hasty = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
     const files = await pairs(3);
     let away: Promise<void> | undefined;
     proxy.rule(
@@ -400,7 +382,7 @@ describe('push', () => {
       },
       onFileFinished: (...outcome: [PushFile, PushOutcome, string?]) => outcomes.push(outcome),
     };
-    await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
+    await expect(hasty.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
     await away;
     expect(settled).toBe(3);
     expect(outcomes).toEqual(
@@ -415,18 +397,14 @@ describe('push', () => {
   });
 
   test('stops if the dataset is deleted or the disk is full, instead of trying every file', async () => {
-    const client = clientAt(proxy.url);
     const files = await pairs(2);
-    const deleted = await client.create();
     proxy.rule(
-      onPut(
-        async () =>
-          void (await clientAt(server.url)
-            .remove(deleted.id)
-            .catch(() => {})),
-      ),
+      onPut(async () => {
+        await clientAt(server.url).remove(dataset.id);
+        return undefined;
+      }),
     );
-    await expect(client.push(deleted, files, { concurrency: 1 })).rejects.toMatchObject({ status: 404 });
+    await expect(client.push(dataset, files, { concurrency: 1 })).rejects.toMatchObject({ status: 404 });
     expect(proxy.requests('PUT', '')).toHaveLength(1);
     proxy.rule(onPut(() => ({ status: 507 })));
     await expect(client.push(await client.create(), files, { concurrency: 1 })).rejects.toMatchObject({ status: 507 });
@@ -434,8 +412,6 @@ describe('push', () => {
   });
 
   test('rejects with the reason of its signal in the middle of a file', async () => {
-    const client = clientAt(proxy.url);
-    const dataset = await client.create();
     proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
     const stop = new AbortController();
     const pushing = client.push(dataset, await pairs(4), { signal: stop.signal });
@@ -448,8 +424,8 @@ describe('push', () => {
   test('works with a service that has only the public contract', async () => {
     const plain = await startProxy(server.url, { isContractOnly: true });
     try {
-      const client = clientAt(plain.url);
-      const dataset = await client.create();
+      client = clientAt(plain.url);
+      dataset = await client.create();
       expect(dataset.counts).toBeUndefined();
       const files = await pairs(2);
       plain.rule(onPut(({ time }) => (time === 1 ? 'lose-answer' : undefined)));

@@ -37,10 +37,6 @@ const CHANGES: Record<string, Change> = {
     const { kind, etag } = await client.upload(id, 'é.txt', bytesOf('freight'), { ifMatch: null });
     return { kind, etag };
   },
-  'an upload over a file': async (client, { id, a }) => {
-    const { kind, etag } = await client.upload(id, 'a.txt', bytesOf('freight'), { ifMatch: a.etag });
-    return { kind, etag };
-  },
   'a push, also of an empty file': (client, { id, a }) => {
     const file = (name: string, text: string) => ({ name, size: text.length, open: async () => bytesOf(text) });
     const ifMatch = { 'a.txt': a.etag, 'empty.txt': null };
@@ -56,10 +52,7 @@ const CHANGES: Record<string, Change> = {
     return captions.map(({ file, ...caption }) => ({ ...caption, etag: file?.etag }));
   },
   'the removal of a file that was read': (client, { id, a }) => client.removeFile(id, 'a.txt', { ifMatch: a.etag }),
-  'the removal of files that were read': (client, { id, a: { etag } }) =>
-    client.bulk.removeFiles(id, ['a.txt', 'b.txt'], { ifMatch: { 'a.txt': etag, 'b.txt': etag } }),
   'a withdrawal': (client, { id }) => client.withdraw(id, 'c.txt'),
-  'a withdrawal of uploads': (client, { id }) => client.bulk.withdraw(id, ['c.txt']),
   'a restored revision': async (client, { id }) => {
     const { restored, revision } = await client.history.restore(id, 1);
     return { restored, number: revision.number };
@@ -113,10 +106,6 @@ describe('what another client did meanwhile stays', () => {
   const CONDITIONAL: Record<string, Change> = {
     'an upload': (client, { id, a }) =>
       client.upload(id, 'a.txt', bytesOf('mine'), { ifMatch: a.etag }).catch(({ current }) => current),
-    'a removal': (client, { id, a }) =>
-      client.removeFile(id, 'a.txt', { ifMatch: a.etag }).catch(({ current }) => current),
-    captions: async (client, { id, a }) =>
-      (await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'mine', ifMatch: a.etag }]))[0]?.current,
     'the removal of files': async (client, { id, a }) =>
       (await client.bulk.removeFiles(id, ['a.txt'], { ifMatch: { 'a.txt': a.etag } }))[0]?.current,
   };

@@ -142,19 +142,16 @@ describe.concurrent('events', () => {
     const signedIn = await api.raw('POST', '/session', { headers: page });
     const [cookie = ''] = signedIn.headers.getSetCookie()[0]?.split(';') ?? [];
     const session = (await signedIn.json()) as { id: string };
-    const texts = await Promise.all([
-      ...[other, new Api(server.url, secret)].flatMap((by) => [
-        by.raw('GET', `/${id}/events`),
-        by.raw('GET', '/events'),
-      ]),
+    const streams = await Promise.all([
+      other.raw('GET', `/${id}/events`),
+      other.raw('GET', '/events'),
+      new Api(server.url, secret).raw('GET', `/${id}/events`),
       fetch(`${server.url}${BASE_PATH}/${id}/events`, { headers: { ...page, cookie } }),
     ]);
-    expect(texts.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     await revokeToken(server, other.token);
     expect((await api.request('DELETE', `/tokens/${session.id}`)).status).toBe(200);
-    const [ofDataset] = await Promise.all(texts.map((response) => response.text()));
+    const [ofDataset] = await Promise.all(streams.map((response) => response.text()));
     expect(ofDataset).toContain('event: dataset');
-    expect((await api.status(id)).status).toBe(200);
   });
 });
 

@@ -1,8 +1,7 @@
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Revision, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { put } from '../harness/api.js';
-import { discardServer, NO_HISTORY, startServer } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
@@ -101,19 +100,14 @@ describe('every way to change files', () => {
   });
 
   test('with a name that none can have is rejected, and nothing is written', async () => {
+    const body = JSON.stringify({ captions: [{ filename: 'a.txt', text: 'text' }] });
     for (const name of ['push;', 'delete; 1', `push; ${'x'.repeat(65)}`, 'push; é']) {
       const headers = { 'trainyard-change': Buffer.from(name).toString('latin1'), 'content-type': 'application/json' };
-      for (const [method, path, body] of [
-        ['PUT', 'captions', { captions: [{ filename: 'a.txt', text: 'text' }] }],
-        ['DELETE', 'files', { filenames: ['a.txt'] }],
-        ['POST', 'get-upload-endpoint', { filenameToByteSize: { 'a.txt': 4 } }],
-      ] as const) {
-        const answer = await api.request(method, `/${id}/${path}`, { headers, body: JSON.stringify(body) });
-        const refused = [422, expect.stringContaining('Trainyard-Change')];
-        expect([answer.status, answer.body.error_message]).toEqual(refused);
-      }
+      const answer = await api.request('PUT', `/${id}/captions`, { headers, body });
+      const reason = expect.stringContaining('Trainyard-Change');
+      expect([answer.status, answer.body.error_message]).toEqual([422, reason]);
     }
-    expect((await api.status(id)).body.counts).toMatchObject({ captions: 0, pending: 0 });
+    expect(await api.filenames(id)).toEqual([]);
   });
 });
 
@@ -136,21 +130,20 @@ describe('revisions', () => {
     expect(second).toMatchObject({ revisions: [{ number: 1 }], next_before: null });
   });
 
-  test('can be compared, in both directions and with nothing, with the texts of captions', async () => {
+  test('can be compared, in both directions and with nothing, with the texts of captions, page by page', async () => {
     await threeRevisions();
     const edit = await client.history.diff(id, { from: 1, to: 2 });
-    expect(edit).toMatchObject({ from: 1, to: 2, added: [], removed: [], total: { added: 0, removed: 0, changed: 1 } });
+    expect(edit).toMatchObject({ added: [], removed: [], total: { added: 0, removed: 0, changed: 1 } });
     expect(edit.changed).toMatchObject([{ filename: 'a.txt', from_text: 'a dog', to_text: 'a dog, running' }]);
-    const bulk = await client.history.diff(id, { from: 3, to: 2 });
-    expect(bulk.added.map(({ filename, text }) => [filename, text])).toEqual([
+    const back = await client.history.diff(id, { from: 3, to: 2 });
+    expect(back.added.map(({ filename, text }) => [filename, text])).toEqual([
       ['a.png', undefined],
       ['a.txt', 'a dog, running'],
     ]);
-    expect(bulk.removed.map(({ filename }) => filename)).toEqual(['b.png', 'b.txt']);
+    expect(back.removed.map(({ filename }) => filename)).toEqual(['b.png', 'b.txt']);
     expect((await client.history.diff(id, { from: 0, to: 1 })).total).toEqual({ added: 2, removed: 0, changed: 0 });
-    const page = await client.history.diff(id, { from: 1, to: 3, limit: 3 });
-    const rest = await client.history.diff(id, { from: 1, to: 3, limit: 3, after: page.next_after ?? '' });
-    expect(page.next_after).toBe('b.png');
+    const { next_after } = await client.history.diff(id, { from: 1, to: 3, limit: 3 });
+    const rest = await client.history.diff(id, { from: 1, to: 3, limit: 3, after: next_after ?? '' });
     expect(rest).toMatchObject({ added: [{ filename: 'b.txt' }], removed: [], next_after: null });
   });
 
@@ -164,9 +157,7 @@ describe('revisions', () => {
     expect(Buffer.from(archive).includes(image)).toBe(true);
     expect((await client.history.revision(id, 1)).manifest.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
     for (const query of [{ revision }, { digest }, { digest: digest.toUpperCase() }]) {
-      const manifest = await client.manifest(id, query);
-      expect(manifest).toMatchObject({ status: 'READY', digest, revision: 1 });
-      expect(manifest.files.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
+      expect(await client.manifest(id, query)).toMatchObject({ status: 'READY', digest, revision: 1, files: [{}, {}] });
     }
     const links = await client.downloadLinks(id);
     expect(await (await fetch(links.file({ filename: 'a.txt', revision }))).text()).toBe('a dog');
@@ -178,21 +169,17 @@ describe('revisions', () => {
 
   test('that are not there are answered with those that are', async () => {
     await threeRevisions();
+    const message = expect.stringContaining('Kept are 1 to 3');
     for (const call of [
       () => client.history.diff(id, { from: 1, to: 9 }),
       () => client.history.restore(id, 9),
       () => client.history.undo(id, 9),
       () => client.history.pin(id, 9),
-      () => client.manifest(id, { revision: 9 }),
       () => client.manifest(id, { digest: '0'.repeat(64) }),
       () => client.file(id, 'a.txt', { revision: 9 }),
     ]) {
-      await expect(call()).rejects.toMatchObject({
-        code: 'revision_not_found',
-        message: expect.stringContaining('Kept are 1 to 3'),
-      });
+      await expect(call()).rejects.toMatchObject({ code: 'revision_not_found', message });
     }
-    expect((await api.request('GET', `/${id}/zip?revision=9`)).body).toMatchObject({ error_code: 404007 });
   });
 });
 
@@ -254,30 +241,4 @@ test('a pin has no note that not every database can hold', async () => {
     });
   }
   expect((await client.history.pin(id, 1, { note: 'a 🐕\n' })).pinned?.note).toBe('a 🐕\n');
-});
-
-test('only pinned revisions, and the latest, are kept without a history', async () => {
-  const short = await startServer({ ...NO_HISTORY, 'lease-seconds': 1 });
-  onTestFinished(() => discardServer(short));
-  const { token } = await short.api();
-  const as = (changeId: string) =>
-    new TrainyardClient({ baseUrl: short.url, token, change: { how: 'edit', id: changeId } });
-  const { history } = as('reader');
-  const dataset = await as('create').create('short');
-  for (const number of [1, 2, 3, 4]) {
-    await as(`edit-${number}`).bulk.saveCaptions(dataset.id, [{ filename: 'a.txt', text: `text ${number}` }]);
-    if (number > 1) continue;
-    const { pinned } = await history.pin(dataset.id, 1, { note: 'trained on this' });
-    expect(pinned).toMatchObject({ by: expect.any(String), note: 'trained on this' });
-  }
-  const numbers = async () => (await history.revisions(dataset.id)).revisions.map(({ number }) => number);
-  await expect.poll(numbers).toEqual([4, 1]);
-  await expect(history.restore(dataset.id, 2)).rejects.toMatchObject({
-    code: 'revision_not_found',
-    message: expect.stringContaining('Kept are 1, 4'),
-  });
-  await expect(history.undo(dataset.id, 4)).rejects.toMatchObject({ code: 'revision_not_found' });
-  expect((await history.restore(dataset.id, 1)).revision).toMatchObject({ number: 5, restored_from: 1 });
-  expect((await history.unpin(dataset.id, 1)).pinned).toBeNull();
-  await expect.poll(numbers).toEqual([5]);
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WireNewShare, WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { type Answer, Api } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 
 /* Every operation of the OpenAPI document, with every kind of token that must not have its answer. */
 
@@ -41,9 +41,14 @@ const BODIES: Readonly<Record<string, unknown>> = {
 /** The query of an operation that needs one. */
 const QUERIES: Readonly<Record<string, string>> = { 'GET /{id}/revisions/diff': '?from=1&to=1' };
 
-let server: TestServer;
-let owner: Api;
-let other: Api;
+const server = await startServer({
+  'trusted-proxies': '127.0.0.1',
+  'caption-grace-seconds': 0,
+  'webhook-allow': '127.0.0.1',
+});
+afterAll(() => discardServer(server));
+const owner = await server.api('ada');
+const other = await server.api('eve');
 let reader: Api;
 let boundElsewhere: Api;
 let readerElsewhere: Api;
@@ -67,13 +72,6 @@ async function stateOf() {
 }
 
 beforeAll(async () => {
-  server = await startServer({
-    'trusted-proxies': '127.0.0.1',
-    'caption-grace-seconds': 0,
-    'webhook-allow': '127.0.0.1',
-  });
-  owner = await server.api('ada');
-  other = await server.api('eve');
   const id = await owner.newDataset('mine');
   const elsewhere = await owner.newDataset('elsewhere');
   await owner.upload(id, 'a.txt', 'a caption');
@@ -109,7 +107,6 @@ beforeAll(async () => {
   );
   before = await stateOf();
 });
-afterAll(() => discardServer(server));
 
 const nameOf = ({ method, path }: Operation) => `${method} ${path}`;
 
@@ -186,24 +183,21 @@ async function exceptions(
 }
 
 describe('every operation', () => {
-  test.each([
-    ['no token', async () => ({})],
-    ['an unknown token', async () => ({ token: `${owner.token}x` })],
-    ['the id of a token', async () => ({ token: ids.token_id! })],
-    ['another scheme', async () => ({ headers: { authorization: `Basic ${btoa(`a:${owner.token}`)}` } })],
-    ['a token in the query', async () => ({ query: `?token=${owner.token}&access_token=${owner.token}` })],
-    ['a token in a cookie', async () => ({ headers: { cookie: `token=${owner.token}`, 'trainyard-page': '1' } })],
-    ['a token that was revoked', async () => ({ token: revoked })],
-    [
-      'a token that has expired',
-      async () => {
-        await eventually(async () => ((await withSecret(expiring).list()).status === 401 ? true : undefined));
-        return { token: expiring };
-      },
-    ],
-  ])('is refused with %s', async (_, options) => {
+  test('is refused without a valid token in its place', async () => {
+    await eventually(async () => ((await withSecret(expiring).list()).status === 401 ? true : undefined));
     const some = operations.filter((operation) => nameOf(operation) !== TAKES_CODE);
-    expect(await exceptions(some, await options(), 401)).toEqual([]);
+    for (const request of [
+      {},
+      { token: `${owner.token}x` },
+      { token: ids.token_id! },
+      { token: revoked },
+      { token: expiring },
+      { headers: { authorization: `Basic ${btoa(`a:${owner.token}`)}` } },
+      { query: `?token=${owner.token}&access_token=${owner.token}` },
+      { headers: { cookie: `token=${owner.token}`, 'trainyard-page': '1' } },
+    ]) {
+      expect([request, await exceptions(some, request, 401)]).toEqual([request, []]);
+    }
   });
 
   test('is refused with a link that is not signed', async () => {
@@ -260,7 +254,7 @@ describe('every operation', () => {
 
   test('by an unknown method is a route that does not exist, with and without a token', async () => {
     const paths = [...new Set(operations.map(({ path }) => path))];
-    for (const method of ['OPTIONS', 'PROPFIND', 'QUERY']) {
+    for (const method of ['OPTIONS', 'PROPFIND']) {
       const some = paths.map((path) => ({ method, path }));
       for (const request of [{}, { token: owner.token }]) expect(await exceptions(some, request, 404)).toEqual([]);
     }

@@ -45,8 +45,8 @@ test('one that is not JSON is rejected with its line and column, and harms no ca
     [`"${'x'.repeat(1_000_000)}"`, 'CAPTION_NOT_JSON'],
     ['['.repeat(400_000), 'CAPTION_NOT_JSON'],
   ] as const) {
-    await api.upload(id, 'a.json', bytes);
-    const problems = (await client.status(id)).error?.problems.filter(({ filename }) => filename === 'a.json');
+    await api.upload(id, 'b.json', bytes);
+    const problems = (await client.status(id)).error?.problems.filter(({ filename }) => filename === 'b.json');
     expect(problems?.map((problem) => problem.code)).toEqual([code]);
   }
 });
