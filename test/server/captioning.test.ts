@@ -132,7 +132,7 @@ describe('endpoints', () => {
   });
 
   test('are tested with a small picture', async () => {
-    for (const name of ['llama', 'lm', 'vllm', 'ollama'] as const) {
+    for (const name of ['vllm', 'ollama'] as const) {
       models[name].caption = () => 'a red square';
       expect(await client.captioning.test(name)).toMatchObject({ ok: true, text: 'a red square', outcome: null });
       const [{ pictures: [picture] = [], authorization, body } = {}] = models[name].asked;
@@ -372,19 +372,6 @@ describe('a run', () => {
     expect(limited.reason).toMatch(/^The captions became proposals: /);
   });
 
-  test('does not wait for the run of its account on another server that is slow', async () => {
-    const slow = await datasetOf({ a: null, b: null });
-    const held = heldAnswer();
-    models.lm.mode = held.mode;
-    const { run } = await client.captioning.start(slow, { endpoint: 'lm' });
-    await eventually(() => (models.lm.asked.length === 1 ? true : undefined));
-    expect(await captioned(await datasetOf({ a: null }))).toMatchObject({ state: 'done', counts: { applied: 1 } });
-    expect((await client.captioning.run(slow, run!.id)).counts.waiting).toBe(2);
-    await client.captioning.stop(slow, run!.id);
-    held.answer('writes a caption');
-    await endOf(slow, run!.id);
-  });
-
   test('is followed in the events of its dataset, which a share does not see, by webhooks and by the metrics', async () => {
     const receiver = await startReceiver();
     onTestFinished(() => receiver.close());
@@ -482,22 +469,7 @@ describe('proposals', () => {
     expect(restored?.origin).toMatchObject({ by: 'model' });
   });
 
-  test('of removed images are not open, until these are restored', async () => {
-    const id = await datasetOf({ a: 'a1', b: 'b1' });
-    await captioned(id, { files: 'all' });
-    const [a] = (await client.captioning.proposals(id)).proposals;
-    await client.bulk.removeFiles(id, ['a.png', 'a.txt']);
-    const revision = (await client.history.revisions(id)).revisions[0]!.number;
-    const names = async () => (await client.captioning.proposals(id)).proposals.map(({ filename }) => filename);
-    expect([await names(), (await client.captioning.proposals(id)).total]).toEqual([['b.png'], 1]);
-    const late = await client.captioning.decide(id, { accept: [{ id: a!.id }] });
-    expect(late.accepted).toEqual([{ id: a!.id, outcome: 'not_open' }]);
-    expect(await textsOf(id)).toEqual({ 'b.txt': 'b1' });
-    await client.history.undo(id, revision);
-    expect(await names()).toEqual(['a.png', 'b.png']);
-  });
-
-  test('are replaced by those of a later run, one for each file, page by page', async () => {
+  test('are replaced by those of a later run, page by page, and not open while their images are removed', async () => {
     const id = await datasetOf({ a: 'a1', b: 'b1', c: 'c1' });
     const first = await captioned(id, { files: 'all' });
     const second = await captioned(id, { files: 'all', filenames: ['a.png', 'b.png'], seed: 2 });
@@ -508,6 +480,14 @@ describe('proposals', () => {
     expect(rest).toMatchObject({ proposals: [{ run: first.id, filename: 'c.png' }], next_after: null, total: 3 });
     expect((await client.captioning.run(id, first.id)).counts).toMatchObject({ proposed: 1, decided: 2 });
     expect((await client.captioning.runs(id)).map((run) => run.id)).toEqual([second.id, first.id]);
+
+    await client.bulk.removeFiles(id, ['a.png', 'a.txt']);
+    expect((await client.captioning.proposals(id)).total).toBe(2);
+    const accept = [{ id: page.proposals[0]!.id }];
+    expect((await client.captioning.decide(id, { accept })).accepted).toMatchObject([{ outcome: 'not_open' }]);
+    expect(await textsOf(id)).toEqual({ 'b.txt': 'b1', 'c.txt': 'c1' });
+    await client.history.undo(id, (await client.history.revisions(id)).revisions[0]!.number);
+    expect((await client.captioning.proposals(id)).total).toBe(3);
   });
 });
 

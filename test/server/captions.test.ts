@@ -79,6 +79,8 @@ describe('bulk changes', () => {
       { filename: 'd.txt', text: 'no file to replace', ifMatch: etagOf('x') },
       { filename: 'cafe\u0301.txt', text: '' },
       { filename: 'zero.txt', text: 'a\0b' },
+      { filename: 'e.json', text: '{"a": 1}' },
+      { filename: 'f.json', text: '{' },
     ]);
     expect(saved).toMatchObject([
       { filename: 'a.txt', saved: true, file: { etag: etagOf('a dog, running'), characters: 14 } },
@@ -87,9 +89,15 @@ describe('bulk changes', () => {
       { filename: 'd.txt', saved: false, current: null },
       { filename: 'caf\u00e9.txt', saved: true, file: { warnings: [{ code: 'BLANK_CAPTION' }] } },
       { filename: 'zero.txt', saved: false, problem: { code: 'CAPTION_HAS_NUL' } },
+      { filename: 'e.json', saved: true, file: { format: 'json' } },
+      {
+        filename: 'f.json',
+        saved: false,
+        problem: { code: 'CAPTION_NOT_JSON', message: expect.stringContaining('line 1') },
+      },
     ]);
     expect(await textsOf(['a.txt', 'b.txt', 'c.txt', 'caf\u00e9.txt'])).toEqual(['a dog, running', 'a cat', 'new', '']);
-    expect((await api.status(id)).body.counts).toMatchObject({ captions: 4, pending: 0, rejected: 0 });
+    expect((await api.status(id)).body.counts).toMatchObject({ captions: 5, pending: 0, rejected: 0 });
   });
 
   test('leave a READY dataset READY, and change its digest', async () => {

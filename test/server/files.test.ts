@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { WireRecheck } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { sharedServer } from '../harness/shared-server.js';
@@ -125,6 +126,13 @@ test('the manifest lists every file with size, SHA-256 and facts, and the digest
   expect((await api.status(id)).body.digest).toBe(body.digest);
   await api.upload(id, 'cat.jpg', image);
   expect((await api.manifest(id)).body).not.toHaveProperty('digest');
+});
+
+test('a recheck is started, reports its progress, and finds nothing in intact files', async () => {
+  const recheck = async (method: string) => (await api.request<WireRecheck>(method, `/${id}/recheck`)).body;
+  expect(await recheck('GET')).toMatchObject({ dataset_id: id, state: 'never', total: 0, checked: 0, problems: [] });
+  expect(await recheck('POST')).toMatchObject({ total: 2, started_at: expect.any(String) });
+  await expect.poll(() => recheck('GET')).toMatchObject({ state: 'finished', checked: 2, problems: [] });
 });
 
 describe('pages of files', () => {

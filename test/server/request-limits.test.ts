@@ -27,63 +27,6 @@ test('a condition of millions of ETags is refused', async () => {
   }
 });
 
-test('every text in a JSON body has a limit in its schema, or where it is checked', async () => {
-  const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApi;
-  /** The paths of texts of any length within a schema; `{}` stands for the names of an object's fields. */
-  const textsIn = (schema: Schema, path: string): string[] => {
-    const { $ref, type, anyOf = [], items, properties = {}, propertyNames, additionalProperties } = schema;
-    if ($ref !== undefined) return textsIn(document.components.schemas[$ref.split('/').at(-1)!]!, path);
-    const { maxLength, enum: values, const: constant, pattern } = schema;
-    const isLimited = [maxLength, values, constant, pattern].some((limit) => limit !== undefined);
-    return [
-      ...([type].flat().includes('string') && !isLimited ? [path] : []),
-      ...anyOf.flatMap((part) => textsIn(part, path)),
-      ...(items === undefined ? [] : textsIn(items, `${path}[]`)),
-      ...Object.entries(properties).flatMap(([name, part]) => textsIn(part, `${path}.${name}`)),
-      ...(typeof additionalProperties === 'object' ? textsIn(additionalProperties, `${path}.*`) : []),
-      ...(propertyNames !== undefined && propertyNames.maxLength === undefined ? [`${path}{}`] : []),
-    ];
-  };
-  const unlimited = Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.entries(operations).flatMap(([method, { requestBody }]) => {
-      const schema = requestBody?.content['application/json']?.schema;
-      return schema === undefined ? [] : textsIn(schema, `${method} ${path.split('/').at(-1)}`);
-    }),
-  );
-  expect(unlimited.sort()).toEqual([
-    // `expectedConditionOf`
-    'delete files.ifMatch.*',
-    // In bytes, as the last.
-    'post caption-proposals.accept[].text',
-    // `parseUploadBatch`, which reports the first hundred faults; a condition must have one of these names.
-    'post get-upload-endpoint.filenameToByteSize{}',
-    'post get-upload-endpoint.ifMatch.*',
-    'post get-upload-endpoint.ifMatch{}',
-    'put captions.captions[].ifMatch',
-    // In bytes.
-    'put captions.captions[].text',
-  ]);
-});
-
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly $ref?: string;
-  readonly maxLength?: number;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly pattern?: string;
-  readonly anyOf?: readonly Schema[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly propertyNames?: Schema;
-  readonly additionalProperties?: Schema | boolean;
-}
-
-interface OpenApi {
-  readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema: Schema }> } }>>;
-  readonly components: { readonly schemas: Record<string, Schema> };
-}
-
 test('a name of 300,000 combining marks is refused before it is normalized', { timeout: 30_000 }, async () => {
   for (const { status, body } of [
     await api.create(MARKS),

@@ -34,9 +34,8 @@ const headOfForm = (bytes: number) =>
   `POST / HTTP/1.1\r\nHost: yard\r\nContent-Type: multipart/form-data; boundary=${/^--(\S+)/.exec(head)?.[1]}\r\nContent-Length: ${bytes}\r\n\r\n`;
 
 test.each([
-  ['in its file', head, 'x'.repeat(50_000)],
   ['before its file', '', head],
-  ['and stalls', '', ''],
+  ['in its file', head, 'x'.repeat(50_000)],
 ])('a direct upload that is slow %s is ended in time', async (_, first, rest) => {
   const client = await RawClient.open(await receiver());
   await client.send(headOfForm(1_000_000), first);
