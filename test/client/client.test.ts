@@ -170,18 +170,6 @@ describe('the client', () => {
       await expect(held.next()).rejects.toMatchObject({ name: 'TimeoutError' });
     }
   });
-
-  test('rejects with the reason of its signal', async () => {
-    const { id } = await clientAt(server.url).create();
-    const stop = new AbortController();
-    const status = clientAt(proxy.url).status(id, { waitSeconds: 60, signal: stop.signal });
-    const waiting = clientAt(proxy.url).waitUntilReady(id, { signal: stop.signal });
-    await eventually(() => (proxy.requests('GET', 'wait=').length === 2 ? true : undefined));
-    stop.abort(new Error('enough'));
-    await expect(status).rejects.toThrow('enough');
-    await expect(waiting).rejects.toThrow('enough');
-    await expect(clientAt(server.url).list({ signal: stop.signal })).rejects.toThrow('enough');
-  });
 });
 
 describe('push', () => {
@@ -219,21 +207,6 @@ describe('push', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(sent + 1);
     const bytes = await (await client.file(dataset.id, '2.txt')).text();
     expect(bytes).toBe('wagon 9');
-  });
-
-  test('calls `sha256` only if a stored file has the same name and size, and relies on it', async () => {
-    await client.push(dataset, [fileOf('a.txt', 'wagon'), fileOf('b.txt', 'train')]);
-    const hashedNames: string[] = [];
-    const hashed = (name: string, text: string): PushFile => ({
-      ...fileOf(name, text),
-      sha256: async () => {
-        hashedNames.push(name);
-        return createHash('sha256').update(text).digest('hex');
-      },
-    });
-    const files = [hashed('a.txt', 'wagon'), hashed('b.txt', 'longer'), hashed('c.txt', 'wagon')];
-    expect(await client.push(dataset, files)).toMatchObject({ unchanged: ['a.txt'], stored: { length: 2 } });
-    expect(hashedNames).toEqual(['a.txt']);
   });
 
   test.each<[string, Rule]>([
@@ -411,13 +384,15 @@ describe('push', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(2);
   });
 
-  test('rejects with the reason of its signal in the middle of a file', async () => {
+  test('rejects with the reason of its signal, in a wait and in the middle of a file', async () => {
     proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
     const stop = new AbortController();
-    const pushing = client.push(dataset, await pairs(4), { signal: stop.signal });
+    const { signal } = stop;
+    const waiting = client.waitUntilReady(dataset.id, { signal });
+    const pushing = client.push(dataset, await pairs(4), { signal });
     await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
     stop.abort(new Error('enough'));
-    await expect(pushing).rejects.toThrow('enough');
+    for (const call of [waiting, pushing, client.list({ signal })]) await expect(call).rejects.toThrow('enough');
     expect(proxy.requests('PUT', '').length).toBeLessThanOrEqual(4);
   });
 

@@ -164,7 +164,7 @@ describe('bulk changes', () => {
   });
 });
 
-test('texts of the largest size are all answered and compared, part by part, and other requests in between', async () => {
+test('texts of the largest size are all in a comparison', async () => {
   // JSON has six bytes for each of the characters. One request has room for 38 such texts.
   const captions = Array.from({ length: 38 }, (_, i) => ({
     filename: `${i}.txt`,
@@ -175,21 +175,4 @@ test('texts of the largest size are all answered and compared, part by part, and
   expect(total).toEqual({ added: 38, removed: 0, changed: 0 });
   const textIn = new Map(captions.map(({ filename, text }) => [filename, text]));
   expect(added.filter(({ filename, text }) => text !== textIn.get(filename))).toEqual([]);
-
-  const body = JSON.stringify({ filenames: captions.map(({ filename }) => filename) });
-  const headers = { 'content-type': 'application/json' };
-  let areRead = false;
-  const reading = Promise.all(
-    Array.from({ length: 6 }, async () => {
-      const response = await api.raw('POST', `/${id}/captions`, { body, headers });
-      expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(38 * 6 * 65_000);
-    }),
-  ).finally(() => {
-    areRead = true;
-  });
-  let answers = 0;
-  for (; !areRead; answers++) expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
-  await reading;
-  // Each of the six answers has 38 parts.
-  expect(answers).toBeGreaterThan(12);
 });

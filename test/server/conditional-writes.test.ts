@@ -65,13 +65,6 @@ describe('a direct upload', () => {
   });
 });
 
-test('of many concurrent writes with the ETag of one version, exactly one succeeds', async () => {
-  await upload('old');
-  const writes = await Promise.all([1, 2, 3, 4, 5, 6].map((i) => upload(`new ${i}`, { 'if-match': etagOf('old') })));
-  expect(writes.map(({ status }) => status).sort()).toEqual([200, ...Array(5).fill(412)]);
-  expect(await textNow()).toBe(`new ${writes.findIndex(({ status }) => status === 200) + 1}`);
-});
-
 test('a file is deleted only if it has the ETag of the request; otherwise the dataset is as before', async () => {
   await upload('kept');
   const before = (await api.status(id)).body;

@@ -7,16 +7,6 @@ import { sharedServer } from '../harness/shared-server.js';
 const server = await sharedServer();
 const api = await server.api('datasets');
 
-test.each([
-  ['an empty body of any type', '', 'application/x-www-form-urlencoded'],
-  ['a null name', '{"name":null}', 'application/json; charset=utf-8'],
-  ['no content type', Buffer.from('{}'), undefined],
-])('a dataset gets a name for %s', async (_, body, type) => {
-  const headers = type === undefined ? {} : { 'content-type': type };
-  const answer = await api.request<{ name: string }>('POST', '', { body, headers });
-  expect([answer.status, answer.body.name]).toEqual([200, expect.stringMatching(/^ds_[0-9a-f]+$/)]);
-});
-
 test('of concurrent creates of one name, in any Unicode form, exactly one succeeds', async () => {
   const answers = await Promise.all(
     ['caf\u00e9', 'cafe\u0301', 'caf\u00e9', 'cafe\u0301'].map((name) => api.create(name)),

@@ -122,26 +122,6 @@ test('a batch of a thousand wrong sizes reports the first hundred', async () => 
   );
 });
 
-test('a large batch is reserved while other requests are answered', async () => {
-  const batch = await api.newDataset();
-  const sizes = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`${index}.txt`, 5]));
-  let isReserved = false;
-  const reserving = api.links(batch, sizes).finally(() => {
-    isReserved = true;
-  });
-  let answered = 0;
-  while (!isReserved) {
-    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
-    answered++;
-  }
-  expect(Object.keys((await reserving).body.uploads)).toHaveLength(5000);
-  // One transaction would let in a request or two: before it and after it.
-  expect(answered).toBeGreaterThan(5);
-  // On a busy machine, Postgres may need longer for so many rows than a status waits, which is then 503.
-  const counted = { status: 'UPLOADING', counts: { pending: 5000 } };
-  await expect.poll(async () => (await api.status(batch)).body).toMatchObject(counted);
-});
-
 test('a misspelt field and a condition of another file are 422, and nothing is done; Unicode forms are one name', async () => {
   const etag = `"${'0'.repeat(64)}"`;
   const captions = [{ filename: 'kept.txt', text: 'mine', if_match: null }];

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { WireNewShare, WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { type Answer, Api } from '../harness/api.js';
@@ -49,18 +49,43 @@ const server = await startServer({
 afterAll(() => discardServer(server));
 const owner = await server.api('ada');
 const other = await server.api('eve');
-let reader: Api;
-let boundElsewhere: Api;
-let readerElsewhere: Api;
-let visitorElsewhere: Api;
-let revoked: string;
-let expiring: string;
-let operations: Operation[];
-let ids: Readonly<Record<string, string>>;
-let before: unknown;
 
 const make = async (rights: object): Promise<Answer<WireNewToken>> => owner.json('POST', '/tokens', rights);
 const withSecret = (secret: string) => new Api(server.url, secret);
+const secretOf = async (rights: object) => (await make(rights)).body.secret;
+const share = async (dataset: string): Promise<WireNewShare> =>
+  (await owner.json<WireNewShare>('POST', `/${dataset}/shares`, {})).body;
+
+const mine = await owner.newDataset('mine');
+const elsewhere = await owner.newDataset('elsewhere');
+await owner.upload(mine, 'a.txt', 'a caption');
+await owner.json('PUT', `/${mine}/groups/cat`, { repeats: 2, add: ['a.txt'] });
+const reader = withSecret(await secretOf({ read_only: true }));
+const boundElsewhere = withSecret(await secretOf({ datasets: [elsewhere] }));
+const readerElsewhere = withSecret(await secretOf({ read_only: true, datasets: [elsewhere] }));
+const visitorElsewhere = withSecret((await share(elsewhere)).secret);
+const { id: endedId, secret: revoked } = (await make({})).body;
+await owner.request('DELETE', `/tokens/${endedId}`);
+const expiring = await secretOf({ expires_in: 1 });
+const ids: Readonly<Record<string, string>> = {
+  id: mine,
+  filename: 'a.txt',
+  number: '1',
+  token_id: (await make({})).body.id,
+  share_id: (await share(mine)).id,
+  webhook_id: (await owner.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' })).body.id,
+  delivery_id: '0123456789abcdef0123456789abcdef',
+  group: 'cat',
+  run_id: '0123456789abcdef0123456789abcdef',
+  endpoint: 'none',
+  preset: 'none',
+};
+const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+const operations: Operation[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  path.startsWith(BASE_PATH)
+    ? Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: path.slice(BASE_PATH.length) }))
+    : [],
+);
 
 /** What no denied request may change. */
 async function stateOf() {
@@ -71,42 +96,7 @@ async function stateOf() {
   );
 }
 
-beforeAll(async () => {
-  const id = await owner.newDataset('mine');
-  const elsewhere = await owner.newDataset('elsewhere');
-  await owner.upload(id, 'a.txt', 'a caption');
-  await owner.json('PUT', `/${id}/groups/cat`, { repeats: 2, add: ['a.txt'] });
-  reader = withSecret((await make({ read_only: true })).body.secret);
-  boundElsewhere = withSecret((await make({ datasets: [elsewhere] })).body.secret);
-  readerElsewhere = withSecret((await make({ read_only: true, datasets: [elsewhere] })).body.secret);
-  const share = (await owner.json('POST', `/${elsewhere}/shares`, {})) as Answer<WireNewShare>;
-  visitorElsewhere = withSecret(share.body.secret);
-  const ended = (await make({})).body;
-  await owner.request('DELETE', `/tokens/${ended.id}`);
-  revoked = ended.secret;
-  expiring = (await make({ expires_in: 1 })).body.secret;
-  const webhook = (await owner.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' })).body;
-  ids = {
-    id,
-    filename: 'a.txt',
-    number: '1',
-    token_id: (await make({})).body.id,
-    share_id: ((await owner.json('POST', `/${id}/shares`, {})) as Answer<WireNewShare>).body.id,
-    webhook_id: webhook.id,
-    delivery_id: '0123456789abcdef0123456789abcdef',
-    group: 'cat',
-    run_id: '0123456789abcdef0123456789abcdef',
-    endpoint: 'none',
-    preset: 'none',
-  };
-  const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> };
-  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    path.startsWith(BASE_PATH)
-      ? Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: path.slice(BASE_PATH.length) }))
-      : [],
-  );
-  before = await stateOf();
-});
+const before = await stateOf();
 
 const nameOf = ({ method, path }: Operation) => `${method} ${path}`;
 

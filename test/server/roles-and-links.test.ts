@@ -42,17 +42,13 @@ test('a role is given at creation, is in each answer, and decides whether captio
   const ready = await client.status(id);
   const counts = { images: 1, uncaptioned: 0 };
   expect(ready).toMatchObject({ role: 'control', status: 'READY', counts, warnings: [] });
-  const isLatestReady = async () => (await client.history.revisions(id)).revisions[0]?.ready;
-  expect(await isLatestReady()).toBe(true);
   expect((await change(id, { role: 'training' })).body).toMatchObject({
     role: 'training',
     status: 'FAILED',
     counts: { uncaptioned: 1 },
     error: { code: 'MISSING_CAPTION' },
   });
-  expect(await isLatestReady()).toBe(false);
   await change(id, { role: 'mask' });
-  expect(await isLatestReady()).toBe(true);
   expect((await client.manifest(id)).digest).toBe(ready.digest);
 });
 
@@ -155,10 +151,6 @@ describe('links', () => {
       const message = expect.stringContaining(`trainyard pair ${target.name} --none`);
       await expect(attempt()).rejects.toMatchObject({ status: 409, code: 'dataset_linked', message });
     }
-    const bound = new Api(server.url, (await client.tokens.make({ datasets: [depth.id] })).secret);
-    const hidden = (await bound.request('DELETE', `/${depth.id}`)).body.error_message;
-    expect(hidden).toContain('datasets that this token is not bound to');
-    expect(hidden).not.toContain(target.name);
     await client.remove(target.id);
     expect((await client.datasets.change(depth.id, { role: 'mask' })).role).toBe('mask');
     await client.remove(depth.id);

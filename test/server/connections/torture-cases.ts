@@ -101,25 +101,13 @@ export const BODIES: readonly Case[] = [
 ];
 
 export const URLS: readonly Case[] = [
-  ...['%', '%zz', '%ff', '%c0%af', '%ed%a0%80', '%u0041'].map(
-    (id): Case => [
-      `the escape ${id} in a URL`,
+  ...['%zz', '%c0%af', '%00', '..%2f..%2fetc', '__proto__', '%F0%9F%9A%82'].map(
+    (id, i): Case => [
+      `the id ${id}`,
       ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${id}/status` }),
-      400,
+      i < 2 ? 400 : 404,
     ],
   ),
-  ...['%00', '..%2f..%2fetc', '__proto__', 'a'.repeat(1000), '%F0%9F%9A%82'].map(
-    (id): Case => [
-      `the id ${id.slice(0, 20)}`,
-      ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${id}/status` }),
-      404,
-    ],
-  ),
-  [
-    'an id of 2000 characters',
-    ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${'a'.repeat(2000)}/status` }),
-    400,
-  ],
   ['dots in a path', GET(HOST, { target: '/assets/../../../../etc/passwd' }), 404],
   ['a whole URL', GET(HOST, { target: 'http://other/healthz' }), 200],
   ['bytes beyond ASCII in a URL', GET(HOST, { target: '/\xc3\xa9' }), 400, 'closed'],
