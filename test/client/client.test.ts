@@ -58,17 +58,10 @@ describe('the client', () => {
     expect(await client.find(name)).toMatchObject({ id, status: 'DRAFT' });
     expect(await client.find(id)).toMatchObject({ name });
     expect(await client.find('no such dataset')).toBeUndefined();
-    expect((await client.list()).map((dataset) => dataset.id)).toContain(id);
-    expect((await client.page({ limit: 1, name })).datasets).toMatchObject([{ id }]);
     const events = client.events(id);
     expect((await events.next()).value).toMatchObject({ id, status: 'DRAFT' });
-    expect(await client.upload(id, 'a "b" é.jpg', new Blob([image as Buffer<ArrayBuffer>]))).toMatchObject({
-      filename: 'a "b" é.jpg',
-      width: 128,
-    });
-    let counts = { images: 0 };
-    while (counts.images === 0) ({ counts } = (await events.next()).value);
-    expect(counts).toMatchObject({ images: 1, uncaptioned: 1 });
+    const blob = new Blob([image as Buffer<ArrayBuffer>]);
+    expect(await client.upload(id, 'a "b" é.jpg', blob)).toMatchObject({ filename: 'a "b" é.jpg', width: 128 });
     const { 'a "b" é.txt': link } = await client.uploadLinks(id, { 'a "b" é.txt': 5 });
     await fetch(link!.upload_url, { method: 'PUT', body: 'wagon' });
     const ready = await client.waitUntilReady(id);
@@ -100,11 +93,6 @@ describe('the client', () => {
     const client = clientAt(server.url);
     const { id } = await client.create('taken');
     await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001, code: 'name_taken' });
-    await expect(client.status('no-such-id')).rejects.toMatchObject({
-      status: 404,
-      errorCode: 404001,
-      code: 'dataset_not_found',
-    });
     const rejected = await client.uploadLinks(id, { 'a.exe': 5 }).catch((error) => error);
     expect(rejected).toBeInstanceOf(TrainyardError);
     expect(rejected).toMatchObject({ status: 415, detail: [{ path: 'filenameToByteSize.a.exe' }] });

@@ -123,12 +123,4 @@ describe('what another client did meanwhile stays', () => {
       expect(await (await clientAt(server.url).file(fixture.id, 'a.txt')).text()).toBe('them');
     });
   }
-
-  test('before a removal that was rejected with 429 at first', async () => {
-    const { id, a } = await newFixture();
-    await clientAt(server.url).removeFile(id, 'a.txt');
-    proxy.rule(({ time }) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' } } : undefined));
-    const removal = clientAt(proxy.url).removeFile(id, 'a.txt', { ifMatch: a.etag });
-    await expect(removal).rejects.toMatchObject({ status: 412, current: null });
-  });
 });

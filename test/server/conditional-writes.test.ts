@@ -27,17 +27,6 @@ function conflict(text: string | null) {
   return { status: 412, body: { error_code: 412001, error_message: expect.stringContaining('a.txt'), current } };
 }
 
-test('the ETag of a file is its SHA-256 in quotation marks, in every answer that has the file', async () => {
-  const uploaded = await upload('a dog');
-  expect(uploaded.headers.get('etag')).toBe(etagOf('a dog'));
-  expect(uploaded.body.etag).toBe(etagOf('a dog'));
-  expect((await api.raw('GET', `/${id}/files/a.txt`)).headers.get('etag')).toBe(etagOf('a dog'));
-  for (const path of ['status', 'manifest', 'files']) {
-    const { body } = await api.request<{ files: { etag: string }[] }>('GET', `/${id}/${path}`);
-    expect(body.files.map(({ etag }) => etag)).toEqual([etagOf('a dog')]);
-  }
-});
-
 describe('a direct upload', () => {
   test('with If-Match replaces only the file that has one of these ETags', async () => {
     expect(await upload('new', { 'if-match': etagOf('old') })).toMatchObject(conflict(null));

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import * as media from '../fixtures/media.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
@@ -27,16 +25,6 @@ async function metric(name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-/** Sends the request of its second argument to the port of its first, with the smallest buffers at both ends, and reads nothing. */
-const SILENT_CLIENT = `
-import socket, sys
-client = socket.socket()
-client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 100)
-client.connect(('127.0.0.1', int(sys.argv[1])))
-client.sendall(sys.argv[2].encode())
-sys.stdin.read()`;
-
 describe('of a request whose client resets the connection before it is answered', () => {
   test('the change is recorded, and the memory and the files in flight are free again', async () => {
     const id = await api.newDataset();
@@ -59,31 +47,6 @@ describe('of a request whose client resets the connection before it is answered'
     await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
     const { datasets } = (await api.list()).body;
     expect(datasets.find((dataset) => dataset.id === id)?.counts.pending).toBe(20_000);
-  });
-
-  test('an archive and events that are not read are counted until their connections end', async () => {
-    const id = await api.newDataset();
-    // More than the buffers of the connection hold.
-    const image = media.bmp({ width: 2000, height: 2000 });
-    for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
-    const unread = await api.raw('GET', `/${id}/zip`);
-    expect(await metric('trainyard_files_in_flight')).toBe(3);
-    await unread.body?.cancel();
-    await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
-
-    const request = headOf('GET', urlOf(`/${id}/events`), headers());
-    const client = spawn('/usr/bin/python3', ['-c', SILENT_CLIENT, new URL(server.url).port, request]);
-    try {
-      for (let i = 0; i < 100 && (await metric('trainyard_unsent_answer_bytes')) === 0; i++) {
-        const name = `${'a long name '.repeat(15)}${i}`;
-        const captions = Array.from({ length: 40 }, (_, n) => ({ filename: `${name}-${n}.txt`, text: 'x' }));
-        await api.json('PUT', `/${id}/captions`, { captions });
-      }
-      expect(await metric('trainyard_unsent_answer_bytes')).toBeGreaterThan(0);
-    } finally {
-      client.kill();
-    }
-    await eventually(async () => (await metric('trainyard_unsent_answer_bytes')) === 0 || undefined);
   });
 
   test('requests behind an unanswered one on the same connection end with it, and have not begun', async () => {

@@ -56,20 +56,6 @@ test('duplicates are groups around a keeper, with its reason and what its member
   expect(groups).toContainEqual(expect.objectContaining({ keeper: 'clip.mp4', reason: 'age' }));
 });
 
-test('an image gets a placeholder, which events announce', async () => {
-  const id = await api.newDataset();
-  const events = client.events(id);
-  await events.next();
-  await api.upload(id, 'a.jpg', BRIDGE);
-  const { thumbhash = '' } = await eventually(async () => {
-    const { files = [] } = (await events.next()).value as { files?: { thumbhash?: string }[] };
-    return files.find((file) => file.thumbhash !== undefined);
-  });
-  await events.return(undefined);
-  expect(Buffer.from(thumbhash, 'base64').length).toBeLessThanOrEqual(25);
-  expect((await client.status(id)).files).toMatchObject([{ thumbhash }]);
-});
-
 test('two images that a person calls different are remembered, for other uploads of the same bytes too', async () => {
   const smaller = await sharp(STREET).jpeg({ quality: 50 }).toBuffer();
   const id = await datasetOf({ 'a.jpg': STREET, 'b.jpg': smaller });

@@ -29,13 +29,8 @@ async function byPython<T>(bytes: Buffer, script: string): Promise<T> {
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'input');
   await writeFile(path, bytes);
-  const { stdout } = await run(
-    'python3',
-    ['-c', `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`, path],
-    {
-      maxBuffer: 64 * 1024 * 1024,
-    },
-  );
+  const program = `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`;
+  const { stdout } = await run('python3', ['-c', program, path], { maxBuffer: 64 * 1024 * 1024 });
   return JSON.parse(stdout);
 }
 

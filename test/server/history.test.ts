@@ -82,23 +82,6 @@ describe('every way to change files', () => {
       expect(await (await client.file(id, 'a.txt', { revision: i + 1 })).text()).toBe(content);
   });
 
-  test('of one named change is one revision', async () => {
-    await client.upload(id, 'a.txt', text('one'));
-    const push = change('3f2a');
-    await push.upload(id, 'd.txt', text('four'));
-    const links = await push.uploadLinks(id, { 'e.txt': 4 });
-    expect((await put(links['e.txt']!.upload_url, 'five')).status).toBe(200);
-    await expect.poll(() => api.filenames(id)).toContain('e.txt');
-    await push.bulk.saveCaptions(id, [{ filename: 'f.txt', text: 'six' }]);
-    await push.removeFile(id, 'a.txt');
-    await change('3f2b').upload(id, 'g.txt', text('seven'));
-    expect(await summary()).toEqual([
-      ['upload', 1, 0, 0],
-      ['push', 3, 1, 0],
-      ['push', 1, 0, 0],
-    ]);
-  });
-
   test('with a name that none can have is rejected, and nothing is written', async () => {
     const body = JSON.stringify({ captions: [{ filename: 'a.txt', text: 'text' }] });
     for (const name of ['push;', 'delete; 1', `push; ${'x'.repeat(65)}`, 'push; é']) {

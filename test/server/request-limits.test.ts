@@ -113,15 +113,6 @@ test('a body of millions of brackets, values or bytes is refused before it is pa
   }
 });
 
-test('a batch of a thousand wrong sizes reports the first hundred', async () => {
-  const sizes = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`${index}.txt`, 'five' as never]));
-  const { status, body } = await api.links(id, sizes);
-  expect([status, body.detail?.length]).toEqual([422, 100]);
-  expect(body.error_message).toBe(
-    "The size of 0.txt is not a number; it must be the file's exact size in bytes, at least 1. 999 more files of the batch have errors; see detail.",
-  );
-});
-
 test('a misspelt field and a condition of another file are 422, and nothing is done; Unicode forms are one name', async () => {
   const etag = `"${'0'.repeat(64)}"`;
   const captions = [{ filename: 'kept.txt', text: 'mine', if_match: null }];
