@@ -65,10 +65,6 @@ const CHANGES: Record<string, Change> = {
     const control = await clientAt(server.url).create(`control-${id}`, { role: 'control' });
     return Object.keys((await client.pairs.setLinks(id, { control_1: control.id })).links);
   },
-  'the removal of a webhook': async (client) => {
-    const { id } = await clientAt(server.url).webhooks.add('https://queue.example/hook');
-    return client.webhooks.remove(id);
-  },
   'the removal of a dataset': (client, { id }) => client.remove(id),
 };
 

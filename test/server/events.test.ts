@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
-import type { WireDatasetChange } from '../../src/api/event-schemas.js';
-import type { WireDataset } from '../../src/api/schemas.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
@@ -20,23 +18,22 @@ beforeAll(async () => {
 });
 afterAll(() => discardServer(server));
 
-interface Event {
-  readonly event: string;
-  readonly data: WireDatasetChange;
-}
-
-/** Yields events as they arrive. */
-async function* eventsOf(response: Response): AsyncGenerator<Event> {
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(text.slice(0, end)) ?? [];
-      text = text.slice(end + 2);
-      if (event !== '') yield { event, data: JSON.parse(data) };
-    }
+/** Reads events until one matches. */
+async function until(
+  events: AsyncGenerator<DatasetChange>,
+  matches: (change: DatasetChange) => boolean,
+): Promise<DatasetChange[]> {
+  const seen: DatasetChange[] = [];
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done === true) throw new Error(`The stream ended after ${JSON.stringify(seen)}.`);
+    seen.push(value);
+    if (matches(value)) return seen;
   }
 }
+
+const hasFile = (id: string, name: string) => (change: DatasetChange) =>
+  change.id === id && change.files?.some(({ filename }) => filename === name) === true;
 
 describe('wait', () => {
   test('ends at a change, at the deletion and after its time, whatever other ids are waited for', async () => {
@@ -62,27 +59,18 @@ describe('wait', () => {
 describe.concurrent('events', () => {
   test('report the dataset at once, every change of status and counts, and the deletion', async () => {
     const id = await api.newDataset();
-    const response = await api.raw('GET', `/${id}/events`);
-    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
-    const events = eventsOf(response);
-    const next = async () => (await events.next()).value as Event;
-    expect(await next()).toMatchObject({ event: 'dataset', data: { id, status: 'DRAFT' } });
+    const events = client.events(id);
+    expect((await events.next()).value).toMatchObject({ id, status: 'DRAFT' });
     await api.upload(id, 'dog.jpg', image);
-    const seen: WireDataset[] = [];
-    const until = async (isIt: (dataset: WireDataset) => boolean) => {
-      do seen.push((await next()).data);
-      while (!isIt(seen.at(-1)!));
-    };
-    await until(({ counts }) => counts.images === 1 && counts.pending === 0);
+    const seen = await until(events, ({ counts }) => counts?.images === 1 && counts.pending === 0);
     expect(seen.every(({ status }) => status === 'UPLOADING')).toBe(true);
     // No request is sent here: the grace period ends by itself.
-    await until(({ status }) => status === 'FAILED');
-    expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
+    const failed = (await until(events, ({ status }) => status === 'FAILED')).at(-1);
+    expect(failed?.error?.code).toBe('MISSING_CAPTION');
     await api.upload(id, 'dog.txt', 'a dog');
-    await until(({ status }) => status === 'READY');
+    await until(events, ({ status }) => status === 'READY');
     await api.request('DELETE', `/${id}`);
-    expect(await next()).toEqual({ event: 'deleted', data: { id } });
-    expect((await events.next()).done).toBe(true);
+    for await (const { status } of events) expect(status).toBe('READY');
   });
 
   test('name the files that changed since the event before, in the form of the status', async () => {
@@ -92,16 +80,15 @@ describe.concurrent('events', () => {
     await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
     const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
     const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
-    const events = eventsOf(await api.raw('GET', `/${id}/events`));
-    const next = async () => (await events.next()).value.data as WireDatasetChange;
-    /** The files and absent names of all events, until one has the last of these names. */
+    const events = client.events(id);
+    /** The files and absent names of all events, until one has this name. */
     const changesUntil = async (name: string) => {
-      const changes: WireDatasetChange[] = [];
-      do changes.push(await next());
-      while (![...changes.at(-1)!.files!.map(({ filename }) => filename), ...changes.at(-1)!.absent!].includes(name));
+      const changes = await until(events, ({ files = [], absent = [] }) =>
+        [...files.map(({ filename }) => filename), ...absent].includes(name),
+      );
       return { files: changes.flatMap(({ files }) => files), absent: changes.flatMap(({ absent }) => absent) };
     };
-    const first = await next();
+    const first = (await events.next()).value;
     expect(first).not.toHaveProperty('files');
     expect(first).not.toHaveProperty('absent');
 
@@ -116,10 +103,8 @@ describe.concurrent('events', () => {
     await api.raw('DELETE', `/${id}/files/7.txt`);
     expect(await changesUntil('7.txt')).toEqual({ files: [], absent: ['7.txt'] });
     await save(numbered(250));
-    let many: WireDatasetChange;
-    do many = await next();
-    while (many.counts.captions < 251);
-    expect(many).not.toHaveProperty('files');
+    const many = await until(events, ({ counts }) => (counts?.captions ?? 0) >= 251);
+    expect(many.at(-1)).not.toHaveProperty('files');
     await events.return(undefined);
   });
 
@@ -143,23 +128,6 @@ describe.concurrent('events', () => {
     expect(ofDataset).toContain('event: dataset');
   });
 });
-
-/** Reads events until one matches. */
-async function until(
-  events: AsyncGenerator<DatasetChange>,
-  matches: (change: DatasetChange) => boolean,
-): Promise<DatasetChange[]> {
-  const seen: DatasetChange[] = [];
-  for (;;) {
-    const { value, done } = await events.next();
-    if (done === true) throw new Error(`The stream ended after ${JSON.stringify(seen)}.`);
-    seen.push(value);
-    if (matches(value)) return seen;
-  }
-}
-
-const hasFile = (id: string, name: string) => (change: DatasetChange) =>
-  change.id === id && change.files?.some(({ filename }) => filename === name) === true;
 
 test('the events of linked datasets are in those of a dataset if they are asked for, and not for a share', async () => {
   const target = (await client.create()).id;

@@ -214,14 +214,3 @@ describe('an undo', () => {
     expect(await textsOf()).toEqual({ 'a.txt': 'a dog, running' });
   });
 });
-
-test('a pin has no note that not every database can hold', async () => {
-  await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'a dog' }]);
-  for (const note of ['\udca9 half of a surrogate pair', 'a\0b']) {
-    await expect(client.history.pin(id, 1, { note })).rejects.toMatchObject({
-      code: 'invalid_field',
-      detail: [{ path: 'note', message: 'must be valid Unicode without NUL' }],
-    });
-  }
-  expect((await client.history.pin(id, 1, { note: 'a 🐕\n' })).pinned?.note).toBe('a 🐕\n');
-});

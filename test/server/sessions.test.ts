@@ -16,15 +16,8 @@ const send = (method: string, path: string, headers: Record<string, string>, bod
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
 
-interface Body {
-  readonly error_message: string;
-  readonly token: { readonly id: string };
-  readonly datasets: readonly { readonly name: string }[];
-}
-
-async function bodyOf(response: Response): Promise<Body> {
-  return (await response.json()) as Body;
-}
+const bodyOf = async (response: Response) =>
+  (await response.json()) as { error_message: string; token: { id: string }; datasets: { name: string }[] };
 
 /** Signs in as the page does. @returns the header with the cookie that a browser would send, and the answer */
 async function signIn(token: string, headers: Record<string, string> = {}) {

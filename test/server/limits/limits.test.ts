@@ -123,16 +123,3 @@ test('a dataset at its limit rejects another file, however it is sent, and stays
   expect((await put(uploads['a.txt']!.upload_url, 'a')).status).toBe(200);
   expect(await api.upload(id, 'e.txt', 'e')).toMatchObject(isFull);
 });
-
-test('an earlier state is restored though the limit is lower since', async () => {
-  const { server: larger, api: before } = await serverWith({});
-  const id = await before.newDataset();
-  for (const name of names) await before.upload(id, name, name);
-  await before.json('DELETE', `/${id}/files`, { filenames: ['b.txt', 'c.txt'] });
-  await larger.stop();
-  const lower = await startServer({ 'max-dataset-files': 1 }, { dataFolder: larger.dataFolder });
-  onTestFinished(() => lower.stop().then(() => {}));
-  const after = await lower.api();
-  expect((await after.request('POST', `/${id}/revisions/1/restore`)).status).toBe(200);
-  expect(await after.filenames(id)).toEqual(names);
-});
