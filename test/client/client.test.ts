@@ -64,7 +64,9 @@ describe('the client', () => {
     expect(await client.upload(id, 'a "b" é.jpg', blob)).toMatchObject({ filename: 'a "b" é.jpg', width: 128 });
     const { 'a "b" é.txt': link } = await client.uploadLinks(id, { 'a "b" é.txt': 5 });
     await fetch(link!.upload_url, { method: 'PUT', body: 'wagon' });
-    const ready = await client.waitUntilReady(id);
+    const seen: string[] = [];
+    const ready = await client.waitUntilReady(id, { onStatus: ({ status }) => seen.push(status) });
+    expect(seen.at(-1)).toBe('READY');
     expect(ready).toMatchObject({ status: 'READY', digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(await client.manifest(id)).toMatchObject({ dataset_id: id, digest: ready.digest });
     expect(await (await client.file(id, 'a "b" é.txt')).text()).toBe('wagon');

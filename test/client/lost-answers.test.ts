@@ -61,10 +61,6 @@ const CHANGES: Record<string, Change> = {
     const { revision, ...answer } = await client.history.undo(id, 2);
     return { ...answer, number: revision?.number };
   },
-  links: async (client, { id }) => {
-    const control = await clientAt(server.url).create(`control-${id}`, { role: 'control' });
-    return Object.keys((await client.pairs.setLinks(id, { control_1: control.id })).links);
-  },
   'the removal of a dataset': (client, { id }) => client.remove(id),
 };
 

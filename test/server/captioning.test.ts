@@ -319,6 +319,8 @@ describe('a run', () => {
     models.llama.mode = (_, index) => (index < 2 ? 'writes a caption' : held.mode());
     const { run } = await client.captioning.start(id, { endpoint: 'llama' });
     await eventually(async () => ((await client.captioning.run(id, run!.id)).counts.ready === 2 ? true : undefined));
+    // A run on another server does not wait for it.
+    expect(await captioned(await datasetOf({ e: null }), { endpoint: 'lm' })).toMatchObject({ counts: { applied: 1 } });
     await client.captioning.stop(id, run!.id);
     const stopped = await endOf(id, run!.id);
     expect(stopped).toMatchObject({ state: 'stopped', reason: null, counts: { applied: 2, waiting: 2 } });

@@ -100,12 +100,17 @@ test('a form of hundreds of thousands of empty files is refused', async () => {
 
 test('a body of millions of brackets, values or bytes is refused before it is parsed; those inside of strings do not count', async () => {
   const reserve = (text: string) => api.request('POST', `/${id}/get-upload-endpoint`, { ...asJson(0), body: text });
+  const wrongSizes = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`${index}.txt`, 'five']));
   for (const [{ status, body }, message] of [
     [await reserve('['.repeat(14_000_000)), /^422 .*32 levels/],
     [await reserve(`[${'0,'.repeat(7_000_000)}0]`), /^422 .*41000 values/],
     [
       await api.json('POST', `/${id}/captions`, { filenames: ['x'.repeat(2_000_000)] }),
       /^413 The JSON body has more than 1048576 bytes\. Send smaller batches\.$/,
+    ],
+    [
+      await reserve(JSON.stringify({ filenameToByteSize: wrongSizes })),
+      /^422 .* 999 more files of the batch have errors/,
     ],
     [await api.json('POST', '', { name: `${'[{,'.repeat(40)}\\"[[[` }), /^422 .*"\["/],
   ] as const) {

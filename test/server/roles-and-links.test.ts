@@ -106,9 +106,6 @@ describe('links', () => {
     expect(await client.pairs.links(target.id)).toEqual(body);
     expect((await client.status(target.id)).links).toEqual(body.links);
     expect((await client.status(depth.id)).linked_from).toEqual([{ id: target.id, name: target.name }]);
-    await change(depth.id, { name: newName('deep') });
-    const renamed = (await client.status(depth.id)).name;
-    expect((await client.status(target.id)).links?.control_1?.name).toBe(renamed);
     expect(await client.pairs.setLinks(target.id, {})).toMatchObject({ links: {} });
     expect(await client.status(depth.id)).not.toHaveProperty('linked_from');
     expect(await client.status(target.id)).not.toHaveProperty('links');
