@@ -47,10 +47,8 @@ export const FRAMING: readonly Case[] = [
   ['no Host', GET(''), 400],
   ['two Hosts', GET('Host: a\r\nHost: b\r\n'), 400],
   ['HTTP/0.9', 'GET /healthz\r\n\r\n', 200, 'closed'],
-  ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'closed'],
   ['an unknown method', `BREW /healthz HTTP/1.1\r\n${HOST}\r\n`, 400, 'closed'],
   ['OPTIONS of everything', `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`, 404],
-  ['an upgrade', GET(`${HOST}Connection: upgrade\r\nUpgrade: websocket\r\n`), 200],
   ['a bogus expectation', GET(`${HOST}Expect: bogus\r\n`), 417],
   ['a body that was expected', post('Expect: 100-continue\r\nContent-Length: 2\r\n', '{}'), [100, 200]],
   ['line feeds alone', 'GET /healthz HTTP/1.1\nHost: a\n\n', 400, 'closed'],
@@ -67,8 +65,6 @@ export const FRAMING: readonly Case[] = [
 export const BODIES: readonly Case[] = [
   ['two lengths', post('Content-Length: 2\r\nContent-Length: 3\r\n', '{}'), 400, 'closed'],
   ['a negative length', post('Content-Length: -1\r\n', ''), 400, 'closed'],
-  ['a length of 26 digits', post(`Content-Length: ${'9'.repeat(26)}\r\n`, ''), 400, 'closed'],
-  ['a length of 2 PB', post('Content-Length: 2000000000000000\r\n', '{}'), 413, 'closed'],
   ['a length and chunks', post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'), 400, 'closed'],
   ...['gzip', 'identity', 'xchunked', 'chunked, gzip', 'chunked, chunked', 'chunked;q=1', 'gzip, chunked'].map(
     (coding): Case => [
@@ -81,7 +77,6 @@ export const BODIES: readonly Case[] = [
   ['chunks', chunked('1\r\n{\r\n1\r\n}\r\n0\r\n\r\n'), 200],
   ['chunks with trailers', chunked('2\r\n{}\r\n0\r\nX: y\r\n\r\n'), 200],
   ['a chunk size that is no number', chunked('zz\r\n{}\r\n0\r\n\r\n'), 400, 'closed'],
-  ['a chunk size of 18 digits', chunked('ffffffffffffffffff\r\n{}'), 400, 'closed'],
   ['a chunk longer than its size', chunked('2\r\n{}xx\r\n0\r\n\r\n'), 400, 'closed'],
   ['a chunk extension of 20 kB', chunked(`2;a=${'b'.repeat(20_000)}\r\n{}`), 413, 'closed'],
   ['a trailer of 40 kB', chunked(`2\r\n{}\r\n0\r\nX: ${'y'.repeat(40_000)}\r\n\r\n`), 431, 'closed'],
@@ -111,7 +106,6 @@ export const URLS: readonly Case[] = [
   ['dots in a path', GET(HOST, { target: '/assets/../../../../etc/passwd' }), 404],
   ['a whole URL', GET(HOST, { target: 'http://other/healthz' }), 200],
   ['bytes beyond ASCII in a URL', GET(HOST, { target: '/\xc3\xa9' }), 400, 'closed'],
-  ['a space in a URL', GET(HOST, { target: '/a b' }), 400, 'closed'],
   [
     'a parameter given twice',
     ({ datasets, token }) => GET(HOST + token, { target: `${datasets}?limit=1&limit=2` }),
