@@ -264,11 +264,10 @@ describe('push', () => {
     const other = clientAt(server.url);
     const own = fileOf('3.txt', 'a wagon of this client');
     const files = [...(await pairs(2)), own];
-    const isFirst = (method: string) => proxy.requests(method, '').length === 1;
-    proxy.rule(async ({ method }) => {
-      if (method === 'POST' && isFirst('POST'))
-        await other.push(dataset, [files[0]!, fileOf('3.txt', 'a wagon of another client')]);
-      if (method === 'PUT' && isFirst('PUT')) await other.push(dataset, files.slice(1, -1));
+    const theirs = fileOf('3.txt', 'a wagon of another client');
+    proxy.rule(async ({ method, time }) => {
+      if (method === 'POST' && time === 1) await other.push(dataset, [files[0]!, theirs]);
+      if (method === 'PUT' && proxy.requests('PUT', '').length === 1) await other.push(dataset, files.slice(1, -1));
       return undefined;
     });
     const ifMatch = Object.fromEntries(files.map(({ name }) => [name, null]));

@@ -7,7 +7,10 @@ import { whyNoS3 } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 import { newWorld } from '../../harness/world.js';
+
+const shared = await sharedServer();
 
 const linesIn = (log: string) =>
   log
@@ -137,7 +140,7 @@ test('an audit log that was renamed is continued in a new file; one that can not
 test('commands that change tokens write to the audit log, and an impossible one is a setting error of serve', async () => {
   const folder = await temporaryFolder();
   const auditLog = join(folder, 'audit.jsonl');
-  const flags = ['--data', join(folder, 'data'), '--audit-log', auditLog];
+  const flags = ['--data', shared.dataFolder, '--audit-log', auditLog];
   const created = (await trainyard(['token', 'create', '--json', ...flags])).json() as { id: string; token: string };
   await trainyard(['token', 'revoke', created.id, ...flags]);
   const text = await readFile(auditLog, 'utf8');
