@@ -9,15 +9,15 @@ import { discardServer, eventually, startServer, temporaryFolder } from '../harn
 import { sharedServer } from '../harness/shared-server.js';
 
 const why = whyNoFfmpeg();
+const shared = await sharedServer();
 
 const ffmpegOf = async ({ url }: { url: string }) =>
   ((await (await fetch(`${url}/readyz`)).json()) as { ffmpeg: unknown }).ffmpeg;
 
 test.skipIf(why)('with ffmpeg, clips are accepted or rejected by their frames, and have thumbnails', async () => {
-  const server = await sharedServer();
   const found = { path: expect.stringMatching(/^\/.*ffmpeg$/), version: expect.stringMatching(/\d/) };
-  expect(await ffmpegOf(server)).toEqual(found);
-  const api = await server.api();
+  expect(await ffmpegOf(shared)).toEqual(found);
+  const api = await shared.api();
   const id = await api.newDataset();
   await api.upload(id, 'good.mp4', media.clip('faststart.mp4'));
   await api.upload(id, 'old.avi', media.clip('old.avi'));

@@ -4,6 +4,7 @@ import { TrainyardClient } from '../../src/client/client.js';
 import { discardServer, startServer } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
+const local = await sharedServer();
 const hasNetwork = Object.values(networkInterfaces())
   .flat()
   .some((address) => address?.internal === false && address.family === 'IPv4');
@@ -12,7 +13,6 @@ const urlsFor = async (token: string, { url }: { url: string }) =>
   (await new TrainyardClient({ baseUrl: url, token }).account()).urls;
 
 test.skipIf(!hasNetwork)('a server that listens everywhere names addresses at which it answers', async () => {
-  const local = await sharedServer();
   expect(await urlsFor((await local.api()).token, local)).toEqual([]);
   const server = await startServer({ host: '0.0.0.0' });
   onTestFinished(() => discardServer(server));
