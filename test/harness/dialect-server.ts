@@ -19,7 +19,7 @@ interface Reply {
 }
 
 /** A request that the server got. */
-export interface ModelRequest {
+interface ModelRequest {
   readonly path: string;
   readonly authorization: string | undefined;
   readonly body: Record<string, unknown>;
