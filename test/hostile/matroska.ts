@@ -46,9 +46,6 @@ function track(number: number, codec = 'V_MPEG4/ISO/AVC'): Buffer {
 }
 
 const block = (time = 0): Buffer => element(SIMPLE_BLOCK, concat([0x81], u16(time), [0x80], sized(VIDEO.key)));
-/** A block without a frame. */
-const bare = (flags: number, number = 0x81, ...rest: Buffer[]) =>
-  element(SIMPLE_BLOCK, Buffer.of(number, 0, 0, flags), ...rest);
 const cluster = (...parts: Buffer[]): Buffer => element(CLUSTER, value(TIMESTAMP, 0), ...parts);
 const scale = (nanoseconds = 1_000_000): Buffer =>
   element(SCALE, Buffer.from(nanoseconds.toString(16).padStart(8, '0'), 'hex'));
@@ -85,7 +82,6 @@ export const MATROSKAS = filesOf({
   'duration-not-a-number.mkv': () => withInfo(scale(), duration(Number.NaN)),
   'voids-in-a-cluster.mkv': () => live(VOIDS(), block()),
   'many-clusters.mkv': () => file(BEGINNING, repeated(ONE_BLOCK, 300_000)),
-  'many-blocks.mkv': () => live(repeated(bare(0x80, 0x81, Buffer.alloc(1)), 1_000_000)),
   'block-groups.mkv': () => live(repeated(element(BLOCK_GROUP, element(BLOCK, Buffer.of(0x81, 0, 0, 0, 0))), 500_000)),
   'nested-groups.mkv': () => file(BEGINNING, ONE_BLOCK, cluster(nestedElements(BLOCK_GROUP, 200_000))),
   'cues.mkv': () => between(element(CUES, many(CUE, 1_000_000))),
