@@ -10,9 +10,6 @@ const RULES = ['test/dataset/**/*.test.ts', 'test/api/**/*.test.ts'];
 /** Tests of the page, which share a browser and a server. */
 const PAGE = ['test/web/**/*.test.ts'];
 
-/** Tests that make their own load, or whose deadlines assume that no other test shares the cores. */
-const ALONE = ['test/faults/{early-refusals,hostile-media,hostile-worst,slow}.test.ts'];
-
 /** Tests of the API, which `npm run test:all` also runs on Postgres and S3. */
 const API = [
   ...readdirSync(new URL('test/server', import.meta.url))
@@ -23,7 +20,7 @@ const API = [
 ];
 
 /** Small files that take long. Vitest would begin them last, since it begins with the largest. */
-const FIRST = /test\/(acceptance|release|faults\/import-memory|packaging\/npm-package)\.test\.ts$/;
+const FIRST = /test\/(acceptance|release|faults\/killed\/killed|packaging\/npm-package)\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -80,9 +77,8 @@ export default defineConfig({
       }),
       projectOf('service', ['test/**/*.test.ts'], {
         globalSetup: [...BACK_ENDS.globalSetup, 'test/harness/shared-server.ts'],
-        exclude: [...RULES, ...PAGE, ...ALONE, ...(IS_QUICK ? NOT_QUICK : [])],
+        exclude: [...RULES, ...PAGE, ...(IS_QUICK ? NOT_QUICK : [])],
       }),
-      projectOf('alone', ALONE, { ...BACK_ENDS, maxWorkers: 1, sequence: { groupOrder: 1 } }),
       ...(IS_ALL && apart?.leftOut === undefined
         ? [projectOf('postgres+s3', API, { ...BACK_ENDS, env: { TRAINYARD_TEST_COMBINATION: 'postgres+s3' } })]
         : []),

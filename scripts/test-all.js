@@ -16,7 +16,6 @@ const PARTS = {
       vitest('--project', 'rules', '--project', 'page', '--project', 'service', `--shard=${i + 1}/${SHARDS}`),
     ]),
   ),
-  alone: vitest('--project', 'alone'),
   'postgres-s3': vitest('--project', 'postgres+s3'),
   kills: ['npm', 'run', '--silent', 'faults', '--', '--kills', '50'],
   fuzz: [

@@ -5,15 +5,15 @@ import { damagedCopies } from './damage/damage.js';
 import { sha256Of } from './seed.js';
 
 /**
- * Writes the originals and their damaged copies into the cache folder, and returns the manifest. Names contain a hash of the
- * content, so that files of an earlier run stay valid.
+ * Writes the originals and their damaged copies into the cache folder. Names contain a hash of the content, so that files of an
+ * earlier run stay valid.
  *
- * @param plan.copiesOf damaged copies of each original; a format with few originals gets more of each
+ * @param copiesOf damaged copies of each original; a format with few originals gets more of each
  */
 export function buildCorpus(
   cache: string,
   originals: readonly Original[],
-  plan: { name: string; copiesOf: (original: CorpusFile) => number },
+  copiesOf: (original: CorpusFile) => number,
 ): CorpusFile[] {
   const manifest = new Map<string, CorpusFile>();
   const damageable: CorpusFile[] = [];
@@ -26,8 +26,8 @@ export function buildCorpus(
     store(cache, path, bytes);
     if (isDamaged) damageable.push(file);
   }
-  for (const copies of new Set(damageable.map(plan.copiesOf))) {
-    const group = damageable.filter((file) => plan.copiesOf(file) === copies);
+  for (const copies of new Set(damageable.map(copiesOf))) {
+    const group = damageable.filter((file) => copiesOf(file) === copies);
     for (const { of, kind, bytes } of damagedCopies(group, copies, (file) => readFileSync(join(cache, file.path)))) {
       const path = of.path.replace(/\.(\w+)$/, `.${kind}.$1`);
       const { format, origin } = of;
@@ -36,10 +36,7 @@ export function buildCorpus(
       store(cache, path, bytes);
     }
   }
-  const files = [...manifest.values()];
-  const lines = files.map((file) => JSON.stringify(file)).join('\n');
-  writeFileSync(join(cache, `manifest-${plan.name}.jsonl`), `${lines}\n`);
-  return files;
+  return [...manifest.values()];
 }
 
 function store(cache: string, path: string, bytes: Buffer): void {

@@ -4,10 +4,6 @@ export const EXTENSIONS_OF = {
   png: ['.png'],
   webp: ['.webp'],
   avif: ['.avif'],
-  gif: ['.gif'],
-  tiff: ['.tif', '.tiff'],
-  bmp: ['.bmp'],
-  heic: ['.heic', '.heif'],
   clip: ['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.wmv', '.flv'],
 } as const;
 
@@ -20,7 +16,7 @@ export const EXTENSIONS: Readonly<Record<string, Format>> = Object.fromEntries(
   FORMATS.flatMap((format) => EXTENSIONS_OF[format].map((extension) => [extension, format])),
 );
 
-/** One line of the manifest. */
+/** A file of the corpus. */
 export interface CorpusFile {
   /** Relative to the cache folder. The last part is the name that the file is uploaded under. */
   readonly path: string;

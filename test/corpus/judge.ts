@@ -1,6 +1,5 @@
 import type { CorpusFile, Format } from './corpus-file.js';
-import type { Reading } from './readers/readings.js';
-import type { Readings } from './readers/readings.js';
+import type { Reading, Readings } from './readers/readings.js';
 
 /** What the references say of a file. */
 export type Truth =
@@ -16,10 +15,6 @@ const TRAINER: Readonly<Record<Format, readonly string[]>> = {
   png: ['Pillow'],
   webp: ['Pillow'],
   avif: ['avifdec', 'ffmpeg -xerror'],
-  gif: ['Pillow'],
-  tiff: ['Pillow'],
-  bmp: ['Pillow'],
-  heic: ['ffmpeg -xerror'],
   clip: ['OpenCV', 'ffmpeg'],
 };
 
@@ -41,8 +36,6 @@ export function truthOf(file: CorpusFile, original: CorpusFile, readings: Readin
   // A reader that can't read the original either says nothing about the damage.
   const canRead = (name: string) => !isDamaged || readings(original, name)?.ok === true;
   if (!canRead(trainer)) return { class: 'unclear', says: `${trainer} can't read the original` };
-  const isForeign = !isDamaged && file.format === 'heic';
-  if (!reading.ok && isForeign) return { class: 'unclear', says: `${trainer}: ${reading.says}` };
   if (!reading.ok) return { class: 'trainer fails', says: `${trainer}: ${reading.says}` };
   if (file.format === 'clip') {
     const missing = missingFrames(file, original, readings);

@@ -1,12 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
-import { metricsOf } from '../harness/metrics.js';
 import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
-import { captionPieces } from './contents.js';
 import { headOf, RawClient } from './raw-client.js';
-import { faultsOf, openFiles } from './remains.js';
+import { faultsOf } from './remains.js';
 
 const limitedTo = (files: number): Host => ({
   command: ['/bin/sh', '-c', `ulimit -n ${files}; exec "$@"`, '-'],
@@ -14,22 +12,17 @@ const limitedTo = (files: number): Host => ({
 });
 /** 320 open files are no connections. */
 const MAX_CONNECTIONS = 80;
-const LIMITED = { within: limitedTo(400) };
 
 let server: TestServer;
 let api: Api;
-async function start(settings: Record<string, number>, options: { within?: Host } = {}): Promise<void> {
-  server = await startServer(settings, options);
+beforeAll(async () => {
+  server = await startServer({}, { within: limitedTo(400) });
   api = await server.api();
-}
-afterEach(async () => {
+});
+afterAll(async () => {
   await discardServer(server);
   expect(faultsOf(server)).toEqual([]);
 });
-
-async function connections(): Promise<number> {
-  return Number(/^trainyard_connections (\d+)$/m.exec(await metricsOf(server))?.[1]);
-}
 
 /** Opens an event stream, which stays. */
 async function listen(token: string): Promise<RawClient> {
@@ -39,10 +32,18 @@ async function listen(token: string): Promise<RawClient> {
   return client;
 }
 
-const DOCUMENT = 'GET /openapi.json HTTP/1.1\r\nHost: yard\r\n\r\n';
+/** The status and message of a further connection, once it is answered. */
+async function further(): Promise<{ status: number; body: { error_message?: string } }> {
+  const client = await RawClient.open(server.url);
+  await client.send('GET /openapi.json HTTP/1.1\r\nHost: yard\r\n\r\n');
+  const answer = await eventually(() => client.answer());
+  await client.hangUp();
+  return answer;
+}
 
-test('without enough open files, the server says how many it needs', async () => {
-  await start({}, LIMITED);
+const served = () => eventually(async () => ((await fetch(`${server.url}/openapi.json`)).ok ? true : undefined));
+
+test('without enough open files, the server says how many it needs', () => {
   const [shell = '', ...args] = limitedTo(399).command;
   const serve = [...args, process.execPath, COMMAND, 'serve', '--data', server.dataFolder];
   const { status, stderr } = spawnSync(shell, serve, { encoding: 'utf8' });
@@ -53,7 +54,6 @@ test('without enough open files, the server says how many it needs', async () =>
 });
 
 test('one account takes half of the connections, and if all have a request, a further one is told so, until one ends', async () => {
-  await start({}, LIMITED);
   const other = await server.api('other');
   const clients: RawClient[] = [];
   for (let count = 0; count < MAX_CONNECTIONS / 2; count++) clients.push(await listen(api.token));
@@ -69,55 +69,24 @@ test('one account takes half of the connections, and if all have a request, a fu
 
   clients.push(await listen(api.token));
   for (let count = 0; count < MAX_CONNECTIONS / 2; count++) clients.push(await listen(other.token));
-  const refused = await RawClient.open(server.url);
-  await refused.send(DOCUMENT);
-  expect(await eventually(() => refused.answer())).toMatchObject({
+  expect(await further()).toMatchObject({
     status: 503,
     body: { error_message: expect.stringContaining('80 connections') },
   });
-  await refused.closed();
   await clients.pop()?.hangUp();
-  await eventually(async () => ((await fetch(`${server.url}/openapi.json`)).ok ? true : undefined));
+  await served();
   for (const client of clients) await client.hangUp();
 });
 
 test('beside connections without a whole request, a further one is told that there are too many', async () => {
-  await start({}, LIMITED);
   const clients: RawClient[] = [];
   for (let count = 0; count < MAX_CONNECTIONS; count++) {
     const client = await RawClient.open(server.url);
     if (count % 2 === 0) await client.send('GET /healthz HTTP/1.1\r\nHost');
     clients.push(client);
   }
-  await eventually(async () => ((await connections()) > MAX_CONNECTIONS ? true : undefined));
-  const rejected = await RawClient.open(server.url);
-  await rejected.send(DOCUMENT);
-  expect(await eventually(() => rejected.answer())).toMatchObject({ status: 503 });
+  await eventually(async () => ((await further()).status === 503 ? true : undefined));
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
   for (const client of clients) await client.hangUp();
-  await eventually(async () => ((await fetch(`${server.url}/openapi.json`)).ok ? true : undefined));
-});
-
-test('a download is given up once its client reads nothing, and goes on as long as it reads', async () => {
-  await start({ 'idle-seconds': 1 });
-  const id = await api.newDataset();
-  const bytes = Buffer.concat([...captionPieces(30_000_000)]);
-  await api.upload(id, 'large.txt', bytes);
-  const files = openFiles(server);
-  const stuck = await api.raw('GET', `/${id}/files/large.txt`);
-  // The file is open since the answer has begun, unless it was given up already.
-  await eventually(() => (openFiles(server) <= files ? true : undefined));
-  await expect(stuck.arrayBuffer()).rejects.toThrow();
-
-  const slow = await api.raw('GET', `/${id}/files/large.txt`);
-  const reader = slow.body!.getReader();
-  const late = Date.now() + 2000;
-  let received = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    received += value.length;
-    if (Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  expect(received).toBe(bytes.length);
+  await served();
 });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
+import type { Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg } from './contents.js';
 import { directBytes, RawClient } from './raw-client.js';
@@ -36,57 +37,70 @@ const goneOf = (pid: number) => eventually(() => (isRunning(pid) ? undefined : t
 
 const picture = (note: string) => notedJpeg(note, 50_000);
 
-/** A server with one inspection process, which has inspected one file. */
-async function openServer() {
-  const server = await startServer({ 'stop-seconds': 86_400 }, { env: SECRETS });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  const id = await api.newDataset();
+let server: TestServer;
+let api: Api;
+let id: string;
+let pid: number;
+
+/** Starts a server with one inspection process, which has inspected one file. */
+async function start(): Promise<void> {
+  server = await startServer({ 'stop-seconds': 86_400 }, { env: SECRETS });
+  api = await server.api();
+  id = await api.newDataset();
   expect((await api.upload(id, 'first.jpg', picture('first'))).status).toBe(200);
   const pids = inspectionProcesses(server);
   expect(pids).toHaveLength(1);
-  return { server, api, id, pid: pids[0]! };
+  pid = pids[0]!;
 }
+afterEach(() => discardServer(server));
 
-/**
- * Starts an upload whose inspection stands still: its process is stopped. Only so can a test hold a decoder in the middle of
- * a file.
- */
-async function openStalledUpload() {
-  const opened = await openServer();
-  const { server, api, id, pid } = opened;
-  process.kill(pid, 'SIGSTOP');
-  const body = new FormData();
-  body.append('file', new Blob([picture('second') as Uint8Array<ArrayBuffer>]), 'second.jpg');
-  const answer = api.raw('POST', `/${id}/upload`, { body }).then(
+/** Only if its process is stopped can a test hold a decoder in the middle of a file. @returns the status of the upload */
+async function stalledUpload(): Promise<{ answer: Promise<number | undefined> }> {
+  for (const one of inspectionProcesses(server)) process.kill(one, 'SIGSTOP');
+  const answer = api.upload(id, 'second.jpg', picture('second')).then(
     ({ status }) => status,
     () => undefined,
   );
-  await beingInspected(server);
-  return { ...opened, answer };
+  await beingInspected();
+  return { answer };
 }
 
-async function beingInspected(server: TestServer): Promise<void> {
+async function beingInspected(): Promise<void> {
   await eventually(async () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     return /^trainyard_inspections\S* 1$/m.test(metrics) ? true : undefined;
   });
 }
 
-test('a process sees no secret of the server', async () => {
-  const { pid } = await openServer();
-  const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-  const names = environment.map((pair) => pair.split('=')[0]);
+test('decoders run in processes without secrets, of which one that is killed, or whose client is gone, is replaced', async () => {
+  await start();
+  const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+  const names = environment.split('\0').map((pair) => pair.split('=')[0]);
   expect(names).toContain('MALLOC_ARENA_MAX');
-  expect(names).not.toContain('HOME');
-  for (const [name, value] of Object.entries(SECRETS)) {
-    expect(names).not.toContain(name);
-    expect(environment.join()).not.toContain(value);
-  }
+  for (const name of [...Object.keys(SECRETS), 'HOME']) expect(names).not.toContain(name);
+  for (const value of Object.values(SECRETS)) expect(environment).not.toContain(value);
+  expect((await api.raw('GET', `/${id}/files/first.jpg/thumbnail`)).status).toBe(200);
+  const maps = (of: number) => readFileSync(`/proc/${of}/maps`, 'latin1');
+  expect([maps(pid).includes('libvips'), maps(server.process.pid!).includes('libvips')]).toEqual([true, false]);
+
+  process.kill(pid, 'SIGSTOP');
+  const client = await RawClient.open(server.url);
+  await client.send(directBytes(api, id, 'left.jpg', picture('left')));
+  await beingInspected();
+  await client.reset();
+  await goneOf(pid);
+
+  expect((await api.upload(id, 'third.jpg', picture('third'))).status).toBe(200);
+  expect(inspectionProcesses(server)).not.toContain(pid);
+  const { answer } = await stalledUpload();
+  for (const one of inspectionProcesses(server)) process.kill(one, 'SIGKILL');
+  expect(await answer).toBe(200);
+  expect(faultsOf(server)).toEqual([]);
 });
 
 test('processes end with a server that is killed, also in the middle of a file', async () => {
-  const { server, pid, answer } = await openStalledUpload();
+  await start();
+  const { answer } = await stalledUpload();
   await server.stop('SIGKILL');
   expect(await answer).toBeUndefined();
   // Where `setpriv` is missing, the process has to run on to notice.
@@ -95,32 +109,9 @@ test('processes end with a server that is killed, also in the middle of a file',
 });
 
 test('SIGTERM does not wait for a decoder, and the client is told to send the file again', async () => {
-  const { server, pid, answer } = await openStalledUpload();
+  await start();
+  const { answer } = await stalledUpload();
   expect(await server.stop('SIGTERM')).toBe(0);
   expect(await answer).toBe(503);
   expect(isRunning(pid)).toBe(false);
-});
-
-test('decoders run in other processes; an upload whose connection is reset ends its inspection, and the next one gets a new process', async () => {
-  const { server, api, id, pid } = await openServer();
-  expect((await api.raw('GET', `/${id}/files/first.jpg/thumbnail`)).status).toBe(200);
-  const maps = (of: number) => readFileSync(`/proc/${of}/maps`, 'latin1');
-  expect([maps(pid).includes('libvips'), maps(server.process.pid!).includes('libvips')]).toEqual([true, false]);
-  process.kill(pid, 'SIGSTOP');
-  const client = await RawClient.open(server.url);
-  await client.send(directBytes(api, id, 'second.jpg', picture('second')));
-  await beingInspected(server);
-  await client.reset();
-  await goneOf(pid);
-  expect((await api.upload(id, 'third.jpg', picture('third'))).status).toBe(200);
-  expect(inspectionProcesses(server)).not.toContain(pid);
-  expect(faultsOf(server)).toEqual([]);
-});
-
-test('a process that is killed is replaced, and its file is inspected again', async () => {
-  const { server, pid, answer } = await openStalledUpload();
-  process.kill(pid, 'SIGKILL');
-  expect(await answer).toBe(200);
-  expect(inspectionProcesses(server)).not.toContain(pid);
-  expect(faultsOf(server)).toEqual([]);
 });

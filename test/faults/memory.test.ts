@@ -1,209 +1,80 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { open, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { fillCatalog, IMAGE_BYTES } from '../../bench/fill.js';
+import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import { blobKeyOf } from '../../src/storage/blobs/blobs.js';
-import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
-import { Api } from '../harness/api.js';
-import { IS_ALL, whyNoPostgres } from '../harness/available.js';
-import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
-import { newWorld } from '../harness/world.js';
-import { MemoryLoop } from '../hostile/observers.js';
+import { forEachConcurrent } from '../../src/for-each-concurrent.js';
+import { IS_ALL } from '../harness/available.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 import { pourDirect, pourLink } from './pour.js';
-import { headOf } from './raw-client.js';
+import { headOf, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes } from './remains.js';
 
 const MEGABYTE = 1_000_000;
 
-describe('uploads', () => {
-  /** The process takes some 110 MB; eight uploads at once some 6 MB each beside that. Inspection is in other processes. */
-  const MAX_MEGABYTES = 200;
-  /** Allowance for more bytes: garbage that a busy machine collects late. */
-  const MAX_GROWTH_MEGABYTES = 50;
-  const LARGE = (IS_ALL ? 120 : 40) * MEGABYTE;
+/** The process takes some 110 MB; eight uploads at once some 6 MB each beside that. Inspection is in other processes. */
+const MAX_UPLOADING_MEGABYTES = 200;
+/** Allowance for more bytes: garbage that a busy machine collects late. */
+const MAX_GROWTH_MEGABYTES = 50;
 
-  test('memory does not grow with the size of concurrent ones', async () => {
-    const server = await startServer();
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const id = await api.newDataset();
-    const uploadEight = async (bytes: number) => {
-      const uploads = Array.from({ length: 8 }, async (_, i) => {
-        const filename = `large_${i}.txt`;
-        if (i % 2 === 0) return pourDirect(api, id, filename, { bytes });
-        return pourLink(await api.link(id, filename, bytes), bytes);
-      });
-      expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(uploads.map(() => 200));
-      expect((await api.status(id)).body.size_bytes).toBe(8 * bytes);
-      return peakMegabytes(server);
-    };
-    const afterSmall = await uploadEight(10 * MEGABYTE);
-    const afterLarge = await uploadEight(LARGE);
-    if (process.env.SHOW_MEMORY !== undefined) console.log(afterSmall, afterLarge);
-    expect(faultsOf(server)).toEqual([]);
-    expect(afterLarge).toBeLessThan(MAX_MEGABYTES);
-    expect(afterLarge - afterSmall).toBeLessThan(MAX_GROWTH_MEGABYTES);
-  });
-
-  test('large batches of links take a bounded amount of memory', { tags: ['long'] }, async () => {
-    const server = await startServer();
-    onTestFinished(() => discardServer(server));
-    const api = await server.api();
-    const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`img_${i}.txt`, 5]));
-    const ids = await Promise.all(Array.from({ length: 15 }, () => api.newDataset()));
-    const statuses = await Promise.all(
-      ids.map(async (id) => {
-        const response = await api.raw('POST', `/${id}/get-upload-endpoint`, {
-          body: JSON.stringify({ filenameToByteSize: sizes }),
-          headers: { 'content-type': 'application/json' },
-        });
-        await response.arrayBuffer();
-        return response.status;
-      }),
-    );
-    // An account has at most 200,000 files in flight. On a busy machine, a batch may have ended before the last ones arrive.
-    expect(statuses.filter((status) => status !== 429)).toEqual(
-      expect.arrayContaining(Array.from({ length: 10 }, () => 200)),
-    );
-    expect(new Set(statuses)).toEqual(new Set([200, 429]));
-    expect(peakMegabytes(server)).toBeLessThan(500);
-  });
+test('memory does not grow with the size of concurrent uploads', async () => {
+  const server = await startServer();
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const id = await api.newDataset();
+  const uploadEight = async (bytes: number) => {
+    const uploads = Array.from({ length: 8 }, async (_, i) => {
+      const filename = `large_${i}.txt`;
+      if (i % 2 === 0) return pourDirect(api, id, filename, { bytes });
+      return pourLink(await api.link(id, filename, bytes), bytes);
+    });
+    expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(uploads.map(() => 200));
+    expect((await api.status(id)).body.size_bytes).toBe(8 * bytes);
+    return peakMegabytes(server);
+  };
+  const afterSmall = await uploadEight(10 * MEGABYTE);
+  const afterLarge = await uploadEight((IS_ALL ? 120 : 40) * MEGABYTE);
+  expect(faultsOf(server)).toEqual([]);
+  expect(afterLarge).toBeLessThan(MAX_UPLOADING_MEGABYTES);
+  expect(afterLarge - afterSmall).toBeLessThan(MAX_GROWTH_MEGABYTES);
 });
 
-test.skipIf(whyNoPostgres())(
-  'many requests for many files at once hold few of them in memory',
-  { tags: ['long'] },
-  async () => {
-    const PAIRS = 10_000;
-    const { env, discard } = await newWorld('postgres+disk');
-    onTestFinished(discard);
-    const dataFolder = await temporaryFolder();
-    const dataset = { account: 'railway', datasets: 1, images: PAIRS, captions: PAIRS };
-    const [filled] = await fillCatalog({ dataFolder, databaseUrl: env.DATABASE_URL! }, [dataset]);
-    const server = await startServer({}, { dataFolder, env });
-    onTestFinished(() => discardServer(server));
-    const api = new Api(server.url, filled!.token);
-    const memory = new MemoryLoop(server.process.pid!);
-    onTestFinished(() => memory.stop());
-    // On a slow machine, the last ones wait longer for their turn than a read may take. Clients try again after 503.
-    const ask = async (): Promise<number> => {
-      const { status } = await api.manifest(filled!.datasetIds[0]!);
-      return status === 503 ? ask() : status;
-    };
-    const statuses = await Promise.all(Array.from({ length: 60 }, ask));
-    expect(new Set(statuses)).toEqual(new Set([200]));
-    expect(memory.take()).toBeLessThan(500);
-  },
-);
+const CAPTIONS = 400;
+/** More than the buffers of a connection take for so many captions. */
+const CAPTION_BYTES = 65_536;
+const AT_ONCE = 20;
+const MAX_UNREAD_MEGABYTES = 400;
 
-describe('answers that their clients do not read, of files with the longest names and as many warnings as a file can have', () => {
-  const PAIRS = IS_ALL ? 5000 : 500;
-  /** More than the buffers of a connection take for a thousand captions. */
-  const CAPTION_BYTES = 65_536;
-  const AT_ONCE = 20;
-  /** With one character that is not Latin, each one takes two bytes in memory. */
-  const LONG = `字${'n'.repeat(230)}`;
-  const WARNINGS = Array.from({ length: 4 }, (_, i) => {
-    const filename = `${LONG}${i}.txt`;
-    const message = `${filename} ${'is accepted. '.repeat(40)}`;
-    return { severity: 'warning', code: 'CONTENT_DIFFERS', filename, message };
+test('answers that their clients do not read take bounded memory', async () => {
+  const server = await startServer({}, { env: { NODE_OPTIONS: '--max-old-space-size=4000' } });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const id = await api.newDataset();
+  const filenames = Array.from({ length: CAPTIONS }, (_, i) => `${'n'.repeat(200)}${i}.txt`);
+  await forEachConcurrent(filenames, 8, async (filename) => {
+    expect((await api.upload(id, filename, filename.padEnd(CAPTION_BYTES, ' a red wagon'))).status).toBe(200);
   });
-
-  let dataFolder: string;
-  let token: string;
-  let filenames: readonly string[];
-  beforeAll(async () => {
-    dataFolder = await temporaryFolder();
-    const dataset = { account: 'ada', datasets: 1, images: PAIRS, captions: PAIRS };
-    const [filled] = await fillCatalog({ dataFolder }, [dataset]);
-    token = filled!.token;
-    const database = new DatabaseSync(join(dataFolder, 'catalog.sqlite'));
-    database
-      .prepare('update file set filename = ? || filename, stem = ? || stem, warnings = ?')
-      .run(LONG, LONG, JSON.stringify(WARNINGS));
-    for (const [kind, bytes] of Object.entries({ image: IMAGE_BYTES, caption: CAPTION_BYTES })) {
-      const sha256 = createHash('sha256').update(Buffer.alloc(bytes)).digest('hex');
-      database.prepare('update file set size_bytes = ?, sha256 = ? where kind = ?').run(bytes, sha256, kind);
-    }
-    const select = 'select id, filename, size_bytes from file order by filename';
-    const files = database.prepare(select).all() as { id: string; filename: string; size_bytes: number }[];
-    database.close();
-    filenames = files.map(({ filename }) => filename);
-    const blobs = await DiskBlobs.open(join(dataFolder, 'blobs'));
-    for (const { id, size_bytes: bytes } of files) {
-      const file = await open(blobs.pathOf(blobKeyOf({ id, datasetId: 'ada-0' })), 'wx');
-      await file.truncate(bytes);
-      await file.close();
-    }
-  });
-  afterAll(() => rm(dataFolder, { recursive: true }));
-
-  interface Options {
-    readonly bodyOf?: (i: number) => string;
-    /** Reads one answer to its end. Meanwhile, the others read ahead what they may. */
-    readonly readsLast?: boolean;
-    readonly heapMegabytes?: number;
-    readonly maxMegabytes?: number;
-  }
-
-  async function expectBounded(count: number, method: string, path: string, options: Options = {}): Promise<void> {
-    const { bodyOf, readsLast = false, heapMegabytes = 4000, maxMegabytes = 500 } = options;
-    const env = { NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}` };
-    const server = await startServer({}, { dataFolder, env });
-    const url = new URL(`${server.url}${BASE_PATH}/ada-0/${path}`);
-    const clients: Socket[] = [];
-    try {
-      const ask = async (i: number) => {
-        const body = bodyOf?.(i) ?? '';
-        const client = connect(Number(url.port), url.hostname);
-        // The server resets it when it stops.
-        client.on('error', () => {});
-        clients.push(client);
-        const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
-        const Authorization = `Bearer ${token}`;
-        client.write(headOf(method, url, { ...headers, Authorization, Connection: 'close' }) + body);
-        const [head = 'no answer'] = await Promise.race([once(client, 'data'), once(client, 'close').then(() => [])]);
-        client.pause();
-        expect(String(head).split('\r\n', 1)).toEqual(['HTTP/1.1 200 OK']);
-      };
-      for (let first = 0; first < count; first += AT_ONCE) {
-        await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => ask(first + i)));
-      }
-      if (readsLast) {
-        const last = clients.at(-1)!.resume();
-        await once(last, 'end');
-        expect(last.bytesRead).toBeGreaterThan(Math.min(PAIRS, 1000) * CAPTION_BYTES);
-      }
-      if (process.env.SHOW_MEMORY !== undefined) console.log(path, peakMegabytes(server));
-      expect(peakMegabytes(server)).toBeLessThan(maxMegabytes);
-    } finally {
-      for (const client of clients) client.destroy();
-      await server.stop();
-    }
-  }
-
-  /** Each request names a thousand files. */
-  const names = (i: number) => {
-    const first = (i * 1000) % filenames.length;
-    return JSON.stringify({ filenames: filenames.slice(first, first + 1000) });
+  const ask = async (method: string, path: string, body: string) => {
+    const client = await RawClient.open(server.url);
+    const headers = { Authorization: `Bearer ${api.token}`, 'Content-Type': 'application/json' };
+    const url = new URL(`${server.url}${BASE_PATH}/${id}/${path}`);
+    await client.send(headOf(method, url, { ...headers, 'Content-Length': body.length, Connection: 'close' }), body);
+    await eventually(() => client.received !== '' || undefined);
+    client.pause();
+    expect(client.received.split('\r\n', 1)).toEqual(['HTTP/1.1 200 OK']);
+    return client;
   };
-  const captions = () => {
-    return JSON.stringify({ filenames: filenames.filter((name) => name.endsWith('.txt')).slice(0, 1000) });
-  };
-
-  test('archives as zip take bounded memory', () => expectBounded(20, 'GET', 'zip', { readsLast: true }));
-  test('texts of captions take bounded memory', () =>
-    expectBounded(IS_ALL ? 120 : 40, 'POST', 'captions', { bodyOf: captions, readsLast: true }));
-  // Each is made from all that is known of its files. What that leaves is collected late, unless the heap is small.
-  test('archives as tar take bounded memory', { tags: ['long'] }, () =>
-    expectBounded(20, 'GET', 'tar', { heapMegabytes: 450, maxMegabytes: 600 }),
-  );
-  test('archives of named files take bounded memory', { tags: ['long'] }, () =>
-    expectBounded(120, 'POST', 'archive', { bodyOf: names }),
-  );
+  for (const [method, path, body] of [
+    ['GET', 'zip', ''],
+    ['POST', 'captions', JSON.stringify({ filenames })],
+  ] as const) {
+    const clients: RawClient[] = [];
+    for (let first = 0; first < (IS_ALL ? 120 : 40); first += AT_ONCE) {
+      clients.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => ask(method, path, body)))));
+    }
+    // It is answered to its end. Meanwhile, the others read ahead what they may.
+    const last = clients.at(-1)!;
+    last.resume();
+    await last.closed();
+    expect(last.received.length).toBeGreaterThan(CAPTIONS * CAPTION_BYTES);
+    for (const client of clients) await client.hangUp();
+    expect(peakMegabytes(server)).toBeLessThan(MAX_UNREAD_MEGABYTES);
+  }
 });

@@ -1,3 +1,12 @@
+import { onTestFailed } from 'vitest';
+
+/** The seed of a random course, which is printed if the test fails. */
+export function printedSeed(): number {
+  const seed = Number(process.env.TRAINYARD_TEST_SEED ?? 20_261_130);
+  onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
+  return seed;
+}
+
 /** A seeded generator of pseudo-random numbers from 0 up to 1 (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

@@ -59,11 +59,6 @@ export class RawClient {
     this.#socket.resume();
   }
 
-  /** Takes some of the bytes that have arrived while it pauses. */
-  read(bytes: number): void {
-    this.#socket.read(bytes);
-  }
-
   /** Closes the sending side only. */
   finish(): void {
     this.#socket.end();

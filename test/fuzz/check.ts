@@ -11,25 +11,19 @@ export interface Run {
   readonly endOnFailure?: boolean;
 }
 
-/**
- * Tries random cases.
- *
- * @param names the options of `npm run fuzz` for the count and for one case
- * @returns the failing case with its reproduction; `undefined` if there was none
- */
+/** Tries random cases. @param name the option of `npm run fuzz` for their number @returns the failing case, and how to repeat it */
 export async function failureOf<T>(
   cases: fc.Arbitrary<T>,
   { count, seed, ...run }: Run,
-  { names: [counted, one], textOf = JSON.stringify }: { names: [string, string]; textOf?: (found: T) => string },
+  name: string,
   tryOne: (found: T) => Promise<void>,
 ): Promise<string | undefined> {
   const found = await fc.check(fc.asyncProperty(cases, tryOne), { seed, numRuns: count, ...run });
   if (!found.failed) return undefined;
-  const text = found.counterexample && textOf(found.counterexample[0]).replaceAll("'", String.raw`'\''`);
   return [
     found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance),
-    `  npm run fuzz -- --${counted} ${count} --seed ${found.seed} --path ${found.counterexamplePath}`,
-    `  npm run fuzz -- --${one} '${text}'`,
+    `  ${JSON.stringify(found.counterexample?.[0]).slice(0, 2000)}`,
+    `  npm run fuzz -- --${name} ${count} --seed ${found.seed} --path ${found.counterexamplePath}`,
   ].join('\n');
 }
 

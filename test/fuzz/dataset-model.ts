@@ -15,12 +15,10 @@ export type Change =
   | { readonly do: 'put'; readonly link: number; readonly content: ContentName }
   | { readonly do: 'delete'; readonly filename: string; readonly expected?: Expected | undefined }
   | { readonly do: 'captions'; readonly captions: Readonly<Record<string, CaptionText>> }
-  | { readonly do: 'delete files'; readonly files: Readonly<Record<string, Expected | 'any'>> }
-  | { readonly do: 'withdraw uploads'; readonly filenames: readonly string[] }
   | { readonly do: 'withdraw'; readonly filename: string };
 
-/** What became of each file of a change of many. */
-export type Outcome = 'done' | 'missing' | 'conflict' | 'rejected';
+/** What became of each caption of a change of many. */
+export type Outcome = 'done' | 'conflict' | 'rejected';
 
 /** A link that the server has issued. It is open until its upload is stored, rejected or removed. */
 export interface Link {
@@ -90,9 +88,8 @@ export class DatasetModel {
   /** Applies a change, and returns the status that the server must answer with. */
   apply(change: Extract<Change, { do: 'upload' | 'delete' | 'withdraw' }>): number {
     const filename = change.filename.normalize('NFC');
-    if (change.do === 'withdraw') return this.#withdraw(filename) === 'done' ? 200 : 404;
-    if (change.do === 'delete')
-      return { done: 200, missing: 404, conflict: 412 }[this.#delete(filename, change.expected)];
+    if (change.do === 'withdraw') return this.#withdraw(filename) ? 200 : 404;
+    if (change.do === 'delete') return this.#delete(filename, change.expected);
     const fault = faultOfName(filename);
     if (fault !== undefined) return fault;
     if (!this.#isMet(filename, change.expected)) return 412;
@@ -117,33 +114,19 @@ export class DatasetModel {
     });
   }
 
-  /** Deletes many files, each if its condition is met. A name in two Unicode forms is one file. */
-  deleteFiles(files: Readonly<Record<string, Expected | 'any'>>): Outcome[] {
-    const conditions = new Map<string, Expected | undefined>();
-    for (const [raw, expected] of Object.entries(files)) {
-      const name = raw.normalize('NFC');
-      conditions.set(name, expected === 'any' ? conditions.get(name) : expected);
-    }
-    return [...conditions].map(([name, expected]) => this.#delete(name, expected));
-  }
-
-  withdrawUploads(filenames: readonly string[]): Outcome[] {
-    return [...new Set(filenames.map((name) => name.normalize('NFC')))].map((name) => this.#withdraw(name));
-  }
-
-  #delete(filename: string, expected: Expected | undefined): 'done' | 'missing' | 'conflict' {
-    if (!this.#isMet(filename, expected)) return 'conflict';
+  #delete(filename: string, expected: Expected | undefined): number {
+    if (!this.#isMet(filename, expected)) return 412;
     const { stored, rejected, open } = this.#entry(filename);
     this.#entries.delete(filename);
-    return stored || rejected || open ? 'done' : 'missing';
+    return stored || rejected || open ? 200 : 404;
   }
 
-  #withdraw(filename: string): 'done' | 'missing' {
+  #withdraw(filename: string): boolean {
     const entry = this.#entry(filename);
-    if (!entry.rejected && !entry.open) return 'missing';
+    if (!entry.rejected && !entry.open) return false;
     delete entry.rejected;
     delete entry.open;
-    return 'done';
+    return true;
   }
 
   #isMet(filename: string, expected: Expected | undefined): boolean {

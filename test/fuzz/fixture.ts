@@ -51,6 +51,11 @@ export class Fixtures {
     // Its receiver refuses connections.
     const webhook = (await api.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' })).body;
     const delivery = (await api.request<{ id: string }>('POST', `/webhooks/${webhook.id}/test`)).body;
+    const token = (await api.json<{ id: string }>('POST', '/tokens', {})).body;
+    const share = (await api.json<{ id: string }>('POST', `/${id}/shares`, {})).body;
+    const control = (await api.json<{ id: string }>('POST', '', { role: 'control' })).body;
+    await api.json('PUT', `/${id}/groups/g`, { add: ['a.jpg'] });
+    await api.json('PUT', '/caption-presets/mine', { prompt: 'Describe {name}.' });
     const cursor = (await api.list('?limit=1')).body.next_cursor;
     const { account = '', expires = '', signature = '' } = Object.fromEntries(new URLSearchParams(query));
     return {
@@ -61,6 +66,9 @@ export class Fixtures {
       SHA256: sha256,
       WEBHOOK_ID: webhook.id,
       DELIVERY_ID: delivery.id,
+      TOKEN_ID: token.id,
+      SHARE_ID: share.id,
+      CONTROL_ID: control.id,
       CURSOR: cursor ?? '',
       LINK_ID: link.pathname.split('/').at(-1) ?? '',
       LINK_EXPIRES: link.searchParams.get('expires') ?? '',

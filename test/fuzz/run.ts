@@ -5,9 +5,9 @@
  */
 import { parseArgs } from 'node:util';
 import type { Run } from './check.js';
-import { fuzzRequests, sendOne } from './fuzz-requests.js';
-import { fuzzSequences, runSequence } from './fuzz-sequences.js';
-import { fuzzHistories, runHistory } from './history/fuzz-histories.js';
+import { fuzzRequests } from './fuzz-requests.js';
+import { fuzzSequences } from './fuzz-sequences.js';
+import { fuzzHistories } from './history/fuzz-histories.js';
 
 const { values } = parseArgs({
   options: {
@@ -16,9 +16,6 @@ const { values } = parseArgs({
     sequences: { type: 'string' },
     histories: { type: 'string' },
     path: { type: 'string' },
-    request: { type: 'string' },
-    steps: { type: 'string' },
-    history: { type: 'string' },
   },
 });
 
@@ -50,11 +47,6 @@ async function fuzz(): Promise<string[]> {
   return failures.filter((failure) => failure !== undefined);
 }
 
-if (values.request !== undefined) console.log(await sendOne(values.request));
-else if (values.steps !== undefined) await runSequence(values.steps);
-else if (values.history !== undefined) await runHistory(values.history);
-else {
-  const failures = await fuzz();
-  for (const failure of failures) console.error(failure);
-  process.exitCode = failures.length > 0 ? 1 : 0;
-}
+const failures = await fuzz();
+for (const failure of failures) console.error(failure);
+process.exitCode = failures.length > 0 ? 1 : 0;

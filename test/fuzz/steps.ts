@@ -2,12 +2,8 @@ import fc from 'fast-check';
 import { CONTENT_NAMES } from './contents.js';
 import type { Change, Expected } from './dataset-model.js';
 
-/** A change, several at once to different files, a comparison of everything, or the removal of the dataset. */
-export type Step =
-  | Change
-  | { readonly do: 'together'; readonly changes: readonly Change[] }
-  | { readonly do: 'compare' }
-  | { readonly do: 'remove' };
+/** A change, a comparison of everything, or the removal of the dataset. */
+export type Step = Change | { readonly do: 'compare' } | { readonly do: 'remove' };
 
 /** Steps of one kind, so many times as often as one of weight 1. */
 export function kind<D extends string, T extends object>(
@@ -29,8 +25,6 @@ const captionName = fc.constantFrom('a.txt', 'b.txt', 'c.txt', '\u00e9.txt', 'x.
 const content = fc.constantFrom(...CONTENT_NAMES, 'red' as const, 'blue' as const);
 const expected = fc.option(fc.constantFrom<Expected>('red', 'blue', 'absent'), { nil: undefined, freq: 2 });
 const many = (maxKeys = 4) => ({ minKeys: 1, maxKeys, noNullPrototype: true });
-const conditions = fc.constantFrom<Expected | 'any'>('any', 'red', 'blue', 'absent');
-
 const change: fc.Arbitrary<Change> = fc.oneof(
   kind(5, 'upload', { filename, content, expected }),
   kind(3, 'reserve', { files: fc.dictionary(filename, content, many(3)) }),
@@ -38,12 +32,6 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   kind(2, 'delete', { filename, expected }),
   kind(1, 'withdraw', { filename }),
   kind(3, 'captions', { captions: fc.dictionary(captionName, fc.record({ content, expected }), many()) }),
-  kind(1, 'delete files', { files: fc.dictionary(filename, conditions, many()) }),
-  kind(1, 'withdraw uploads', { filenames: fc.uniqueArray(filename, { minLength: 1, maxLength: 4 }) }),
 );
 
-export const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: change },
-  kind(3, 'together', { changes: fc.array(change, { minLength: 2, maxLength: 5 }) }),
-  kind(1, ['compare', 'remove'], {}),
-);
+export const step: fc.Arbitrary<Step> = fc.oneof({ weight: 12, arbitrary: change }, kind(1, ['compare', 'remove'], {}));

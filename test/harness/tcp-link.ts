@@ -28,9 +28,9 @@ class Relay {
     };
   }
 
-  async listen(host = '127.0.0.1'): Promise<this> {
+  async listen(): Promise<this> {
     if (this.#listener?.listening) return this;
-    this.#listener = createServer({ allowHalfOpen: true }, this.#serve).listen(this.port, host);
+    this.#listener = createServer({ allowHalfOpen: true }, this.#serve).listen(this.port, '127.0.0.1');
     await once(this.#listener, 'listening');
     this.port = (this.#listener.address() as AddressInfo).port;
     return this;
@@ -130,52 +130,6 @@ export async function tcpLinkTo(target: string): Promise<TcpLink> {
       isStalled = false;
       await relay.listen();
     },
-  };
-}
-
-/** A TCP relay with an adjustable delay. It keeps the order of bytes, and delivers bytes in flight before a close. */
-export interface Line {
-  readonly port: number;
-  /** Delays every byte from now on, in both directions. */
-  readonly delay: (milliseconds: number) => void;
-  readonly close: () => Promise<void>;
-}
-
-/** @param options.host the local address that the relay listens on */
-export async function layLine(target: Target, options: { host?: string } = {}): Promise<Line> {
-  let delayMs = 0;
-  const relay = new Relay(target, (client, server) => {
-    for (const [from, to] of directionsOf(client, server)) {
-      const later = inOrder(() => delayMs);
-      from.on('data', (chunk) => later(() => to.write(chunk)));
-      from.on('end', () => later(() => to.end()));
-      from.on('error', () => later(() => to.destroy()));
-    }
-  });
-  await relay.listen(options.host);
-  return {
-    port: relay.port,
-    delay: (milliseconds) => {
-      delayMs = milliseconds;
-    },
-    close: () => relay.close(),
-  };
-}
-
-/** Runs tasks after a delay and in order, even when a later task has a shorter delay. */
-function inOrder(delayMs: () => number): (act: () => void) => void {
-  const queue: { due: number; act: () => void }[] = [];
-  const work = () => {
-    for (let head = queue[0]; head !== undefined; head = queue[0]) {
-      const left = head.due - performance.now();
-      if (left > 0) return void setTimeout(work, left);
-      queue.shift();
-      head.act();
-    }
-  };
-  return (act) => {
-    queue.push({ due: performance.now() + delayMs(), act });
-    if (queue.length === 1) work();
   };
 }
 

@@ -14,12 +14,7 @@ const again = (text: string, times: number) => () => repeated(Buffer.from(text),
 const CAPTIONS = filesOf({
   'no-newline.txt': () => repeated(LINE, Math.floor(100e6 / LINE.length)),
   'bad-byte-at-the-end.txt': () => joined(repeated(LINE, LINES_OF_25_MB), Buffer.of(0xff)),
-  'cut-character-at-the-end.txt': () => joined(repeated(LINE, LINES_OF_25_MB), Buffer.of(0xf0, 0x9f, 0x9a)),
-  'combining-marks.txt': again('\u0301', 12_000_000),
   'white-space.txt': again(' \u2003\n', 4_000_000),
-  'emoji.txt': again('🚂', 6_000_000),
-  'mojibake.txt': again('CafÃ© ', 12_000_000),
-  'open-tags.txt': again('<', 12_000_000),
   'nul-bytes.txt': again('\0', 25_000_000),
 });
 
@@ -31,7 +26,6 @@ export const FAMILIES: Readonly<Record<string, readonly HostileFile[]>> = {
   other: OTHER_IMAGES,
   heif: HEIFS,
   mp4: CLIP_FAMILIES.mp4,
-  flipped: CLIP_FAMILIES.flipped,
   matroska: MATROSKAS,
   legacy: LEGACY_CLIPS,
   decoder: CLIP_FAMILIES.decoder,

@@ -9,15 +9,11 @@ export interface HostileFile {
   readonly filename: string;
   /** The bytes, in pieces of at most a megabyte. */
   readonly pieces: () => Iterable<Buffer> | Promise<Iterable<Buffer>>;
-  /** Large or slow ones, which only `npm run hostile` sends. */
-  readonly isExtra?: true;
 }
 
-/** Files by name. @param extras the names of the large or slow ones */
-export function filesOf(files: Readonly<Record<string, HostileFile['pieces']>>, ...extras: string[]): HostileFile[] {
-  return Object.entries(files).map(([filename, pieces]) => {
-    return { filename, pieces, ...(extras.includes(filename) && { isExtra: true }) };
-  });
+/** Files by name. */
+export function filesOf(files: Readonly<Record<string, HostileFile['pieces']>>): HostileFile[] {
+  return Object.entries(files).map(([filename, pieces]) => ({ filename, pieces }));
 }
 
 const PIECE_BYTES = 1 << 18;

@@ -1,4 +1,4 @@
-import { concat, jpegSegment as segment, little, u16 } from '../fixtures/bytes.js';
+import { concat, jpegSegment as segment, u16 } from '../fixtures/bytes.js';
 import { BitWriter, filesOf, generated, joined, repeated } from './hostile-file.js';
 
 const START = Buffer.of(0xff, 0xd8);
@@ -72,49 +72,23 @@ function restarts(size: Size): Iterable<Buffer> {
   return joined(head, generated(blocks, one), END);
 }
 
-/** A picture of one flat component, with other segments before its scan, or after it. */
-function padded(before: Iterable<Buffer>, size: Size = [8, 8], { height = size[1], after = [] as Buffer[] } = {}) {
-  const head = concat(QUANTIZATION, FLAT, frame(0xc0, [size[0], height], 1), scan(1));
-  return joined(START, before, head, flatBlocks(size), after, END);
-}
-
-/** Directories of 65,535 entries that cost nothing, and that refer to each other without end (TIFF 6.0, section 2). */
-function exifLoop(): Buffer {
-  const pointers = Array.from({ length: 5400 }, (_, i) => {
-    return concat(little(2, [0x8769, 0x8825, 0xa005][i % 3]!), little(2, 4), little(4, 1), little(4, 8));
-  });
-  return concat('Exif\0\0II*\0\x08\0\0\0', [0x18, 0x15], ...pointers, [8, 0, 0, 0]);
+/** A picture of one flat component, with other segments before its scan. */
+function padded(before: Iterable<Buffer>): Iterable<Buffer> {
+  const head = concat(QUANTIZATION, FLAT, frame(0xc0, [8, 8], 1), scan(1));
+  return joined(START, before, head, flatBlocks([8, 8]), END);
 }
 
 const EXIF = concat('Exif\0\0II*\0', [8, 0, 0, 0, 0xff, 0xff], Buffer.alloc(65_000));
 const LARGEST: Size = [13_376, 13_376];
 const again = (piece: Buffer, times: number) => padded(repeated(piece, times));
 
-export const JPEGS = filesOf(
-  {
-    'separate-scans.jpg': () => separateScans(LARGEST, 3),
-    'separate-scans-of-four.jpg': () => separateScans(LARGEST, 4),
-    'five-thousand-scans.jpg': () => progressive([4000, 4000], 5000, { isOrdered: false }),
-    'ordered-scans-of-the-largest.jpg': () => progressive(LARGEST, 490, { isOrdered: true }),
-    'ordered-scans-882.jpg': () => progressive(LARGEST, 882, { isOrdered: true }),
-    'few-scans-of-the-largest.jpg': () => progressive(LARGEST, 64, { isOrdered: true }),
-    'many-scans-of-one-block.jpg': () => progressive([8, 8], 200_000, { isOrdered: false }),
-    'restart-after-each-block.jpg': () => restarts(LARGEST),
-    'largest-in-two-bits-a-block.jpg': () => padded([], LARGEST),
-    'strip-of-one-row.jpg': () => padded([], [65_500, 1]),
-    // The height comes after the first scan (B.2.5), in a segment that no reader of ours supports.
-    'late-height.jpg': () => padded([], [4000, 4000], { height: 0, after: [segment(0xdc, u16(4000))] }),
-    'many-exif-blocks.jpg': () => again(segment(0xe1, EXIF), 150),
-    'exif-that-refers-to-itself.jpg': () => again(segment(0xe1, exifLoop()), 100),
-    'many-small-exif-blocks.jpg': () => again(segment(0xe1, EXIF.subarray(0, 20)), 200_000),
-    'many-comments.jpg': () => again(segment(0xfe), 600_000),
-    'many-fill-bytes.jpg': () => again(Buffer.of(0xff), 5_000_000),
-    'many-tables.jpg': () => again(RUNS, 40_000),
-    'many-quantization-tables.jpg': () => again(QUANTIZATION, 70_000),
-    'hundreds-of-components.jpg': () => [concat(START, QUANTIZATION, frame(0xc0, [1000, 1000], 255), scan(1), END)],
-    'stray-bytes.jpg': () =>
-      padded(joined(segment(0xfe, 'then stray bytes'), repeated(Buffer.from('stray'), 1_000_000))),
-  },
-  'separate-scans-of-four.jpg',
-  'ordered-scans-882.jpg',
-);
+export const JPEGS = filesOf({
+  'separate-scans.jpg': () => separateScans(LARGEST, 3),
+  'ordered-scans-of-the-largest.jpg': () => progressive(LARGEST, 490, { isOrdered: true }),
+  'many-scans-of-one-block.jpg': () => progressive([8, 8], 200_000, { isOrdered: false }),
+  'restart-after-each-block.jpg': () => restarts(LARGEST),
+  'many-exif-blocks.jpg': () => again(segment(0xe1, EXIF), 150),
+  'many-fill-bytes.jpg': () => again(Buffer.of(0xff), 5_000_000),
+  'many-tables.jpg': () => again(RUNS, 40_000),
+  'hundreds-of-components.jpg': () => [concat(START, QUANTIZATION, frame(0xc0, [1000, 1000], 255), scan(1), END)],
+});

@@ -1,6 +1,6 @@
-import { big, concat, u16, u32, u64 } from '../fixtures/bytes.js';
+import { big, concat, u16, u32 } from '../fixtures/bytes.js';
 import { configuration, type GreyVideo, greyVideo } from './h264.js';
-import { generated, joined } from './hostile-file.js';
+import { generated } from './hostile-file.js';
 
 /** A box of the ISO base media file format. */
 export function box(type: string, ...payload: Buffer[]): Buffer {
@@ -11,10 +11,6 @@ export function box(type: string, ...payload: Buffer[]): Buffer {
 /** A box with version and flags. */
 export const fullBox = (type: string, version: number, flags: number, ...payload: Buffer[]): Buffer =>
   box(type, u32((version << 24) | flags), ...payload);
-
-/** A box whose payload of `bytes` bytes need not fit into memory. */
-export const largeBox = (type: string, bytes: number, payload: Iterable<Buffer>): Iterable<Buffer> =>
-  joined(concat(u32(1), type, u64(bytes + 16)), payload);
 
 /** Boxes within boxes, `depth` deep, each as long as what is left. */
 export function nested(type: string, depth: number): Buffer {
@@ -42,20 +38,16 @@ export function sampleEntry(type: string, video: GreyVideo, [width, height]: rea
   return box(type, visual, box('avcC', configuration(video)));
 }
 
-/** A track of pictures; `id` counts from 1. */
+/** A track of pictures. */
 export function trackOf(
   { others = [], ...tables }: Tables,
-  {
-    id = 1,
-    entry = sampleEntry('avc1', VIDEO, [64, 64]),
-    edits = Buffer.alloc(0),
-  }: { id?: number; entry?: Buffer; edits?: Buffer } = {},
+  { entry = sampleEntry('avc1', VIDEO, [64, 64]), edits = Buffer.alloc(0) as Buffer } = {},
 ): Buffer {
   const { stts, stsc, stsz, stco } = tables;
   const ordered = Object.entries({ stts, stsc, stsz, stco }).map(([type, table]) => fullBox(type, 0, 0, table));
   const table = box('stbl', fullBox('stsd', 0, 0, u32(1), entry), ...ordered, ...others);
   const dinf = box('dinf', fullBox('dref', 0, 0, u32(1), fullBox('url ', 0, 1)));
-  const place = [u32(0, 0, id, 0, 1000), Buffer.alloc(16), IDENTITY, u16(64, 0, 64, 0)];
+  const place = [u32(0, 0, 1, 0, 1000), Buffer.alloc(16), IDENTITY, u16(64, 0, 64, 0)];
   const minf = box('minf', fullBox('vmhd', 0, 1, Buffer.alloc(8)), dinf, table);
   const hdlr = fullBox('hdlr', 0, 0, u32(0), Buffer.from('vide'), Buffer.alloc(13));
   const mdia = box('mdia', fullBox('mdhd', 0, 0, u32(0, 0, 1000, 0, 0)), hdlr, minf);

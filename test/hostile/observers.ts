@@ -1,51 +1,38 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { setTimeout as wait } from 'node:timers/promises';
 
 const TICKS_PER_SECOND = 100;
 
-/** A server in a process of its own that only answers: what keeps it waiting is the machine. */
-const CONTROL = `
-  const server = require('node:http').createServer((_, response) => response.end('ok'));
-  server.listen(0, '127.0.0.1', () => console.log(server.address().port));
-`;
-
-/** Asks a server for its health every 50 ms, and keeps how long the answers took. */
+/** Asks a server for its health every 50 ms. */
 export class HealthLoop {
-  readonly #worker: Worker;
-  #answers: number[] = [];
+  #slowestMs = 0;
+  #isOver = false;
+  readonly #running: Promise<void>;
 
   constructor(url: string) {
-    this.#worker = new Worker(new URL('health-worker.js', import.meta.url), {
-      workerData: { url: `${url}/healthz`, pauseMs: 50 },
-      execArgv: [],
-    });
-    this.#worker.on('message', (milliseconds: number) => this.#answers.push(milliseconds));
+    this.#running = (async () => {
+      while (!this.#isOver) {
+        const startedAt = performance.now();
+        const isOk = await fetch(`${url}/healthz`).then(
+          ({ ok }) => ok,
+          () => false,
+        );
+        this.#slowestMs = Math.max(this.#slowestMs, isOk ? performance.now() - startedAt : Number.POSITIVE_INFINITY);
+        await wait(50);
+      }
+    })();
   }
 
-  /** A loop that asks a server without any work, to compare with. */
-  static async ofControl(): Promise<{ loop: HealthLoop; stop: () => Promise<void> }> {
-    const child = spawn(process.execPath, ['-e', CONTROL], { stdio: ['ignore', 'pipe', 'ignore'] });
-    const [port] = await once(child.stdout, 'data');
-    const loop = new HealthLoop(`http://127.0.0.1:${Number(port)}`);
-    const stop = async () => {
-      await loop.stop();
-      child.kill('SIGKILL');
-    };
-    return { loop, stop };
-  }
-
-  /** The answers since the last call; `slowestMs` is infinite if one is missing. */
-  take(): { answers: number; slowestMs: number } {
-    const answers = this.#answers;
-    this.#answers = [];
-    const slowestMs = answers.some((each) => each < 0) ? Number.POSITIVE_INFINITY : Math.max(0, ...answers);
-    return { answers: answers.length, slowestMs };
+  /** The slowest answer since the last call; infinite if one is missing. */
+  take(): number {
+    const slowestMs = this.#slowestMs;
+    this.#slowestMs = 0;
+    return slowestMs;
   }
 
   async stop(): Promise<void> {
-    await this.#worker.terminate();
+    this.#isOver = true;
+    await this.#running;
   }
 }
 
@@ -68,7 +55,7 @@ function processState(pid: number): ProcessState[] {
 }
 
 /** The processes below a process, its children's children included. */
-export function descendantsOf(root: number): ProcessState[] {
+function descendantsOf(root: number): ProcessState[] {
   const names = process.platform === 'linux' ? readdirSync('/proc') : [];
   const all = names.flatMap((name) => (/^\d+$/.test(name) ? processState(Number(name)) : []));
   const below = (parent: number): ProcessState[] =>

@@ -1,85 +1,43 @@
 import { deflateSync } from 'node:zlib';
 import { concat, little, riffChunk as chunk } from '../fixtures/bytes.js';
 import * as media from '../fixtures/media.js';
-import { filesOf, generated, joined, repeated } from './hostile-file.js';
+import { filesOf, joined, repeated } from './hostile-file.js';
 
-type Field = readonly [tag: number, value: number, count?: number, type?: number];
+type Field = readonly [tag: number, value: number];
 
-const entry = ([tag, value, count = 1, type = 4]: Field): Buffer =>
-  concat(little(2, tag), little(2, type), little(4, count), little(4, value));
+/** One value of 32 bits. */
+const entry = ([tag, value]: Field): Buffer => concat(little(2, tag), little(2, 4), little(4, 1), little(4, value));
 
-/** A directory of a little-endian TIFF: types are 3 (16 bits) and 4 (32 bits). */
+/** A directory of a little-endian TIFF. */
 const directory = (fields: readonly Field[], next = 0): Buffer =>
   concat(little(2, fields.length), ...fields.map(entry), little(4, next));
 
 const tiffHead = (first: number): Buffer => concat('II*\0', little(4, first));
 
-function page(side: number, strips: number, bytes: number, { count = 1, compression = 1 } = {}): Field[] {
-  const [rows, sides] = [Math.ceil(side / count), [256, 257].map((tag): Field => [tag, side])];
-  const kind: Field[] = [
-    [258, 8],
-    [259, compression],
-    [262, 1],
-    [273, strips, count],
-    [277, 1],
-    [278, rows],
-  ];
-  return [...sides, ...kind, [279, bytes, count]];
+/** A grey page in one strip. */
+function page(side: number, bytes: number, compression = 1): Field[] {
+  const sides = [256, 257, 278].map((tag): Field => [tag, side]);
+  const [width, height, rows] = sides as [Field, Field, Field];
+  return [width, height, [258, 8], [259, compression], [262, 1], [273, 8], [277, 1], rows, [279, bytes]];
 }
 
 /** A page of 8 × 8 pixels, whose bytes lie at offset 8. */
-const SMALL_PAGE = page(8, 8, 64);
+const SMALL_PAGE = page(8, 64);
 const PAGE_AT = 8 + 64;
 const PAGE_BYTES = directory(SMALL_PAGE).length;
 const BEFORE_PAGE = concat(tiffHead(PAGE_AT), Buffer.alloc(64));
 
-function manyDirectories(count: number): Iterable<Buffer> {
-  const next = (index: number) => (index + 1 < count ? PAGE_AT + (index + 1) * PAGE_BYTES : 0);
-  return joined(
-    BEFORE_PAGE,
-    generated(count, (index) => directory(SMALL_PAGE, next(index))),
-  );
-}
-
-function duplicateTags(tag: number): Iterable<Buffer> {
-  const duplicates = repeated(entry([tag, 8]), 65_535 - SMALL_PAGE.length);
-  return joined(concat(BEFORE_PAGE, little(2, 65_535), ...SMALL_PAGE.map(entry)), duplicates, Buffer.alloc(4));
-}
-
-/** A field with so many values at the end of the file, beside a picture. */
-function largeField(tag: number, type: 2 | 4, count: number): Iterable<Buffer> {
-  const at = PAGE_AT + PAGE_BYTES + 12;
-  const head = concat(BEFORE_PAGE, directory([...SMALL_PAGE, [tag, at, count, type]]));
-  return joined(head, repeated(Buffer.of(8, 0, 0, 0), (count * (type === 4 ? 4 : 1)) / 4));
-}
-
-/** Millions of strips that all lie in the same place. */
-function manyStrips(count: number): Iterable<Buffer> {
-  const at = 8 + PAGE_BYTES;
-  const head = concat(tiffHead(8), directory(page(13_376, at, at + 4 * count, { count })));
-  return joined(head, repeated(little(4, 8), count), repeated(little(4, 1), count));
-}
-
 /** One strip of deflated zeros. */
 function deflatedStrip(side: number): Buffer[] {
   const pixels = deflateSync(Buffer.alloc(side * side), { level: 9 });
-  return [tiffHead(8 + pixels.length), pixels, directory(page(side, 8, pixels.length, { compression: 8 }))];
+  return [tiffHead(8 + pixels.length), pixels, directory(page(side, pixels.length, 8))];
 }
 
-const gifHead = (width: number, height: number): Buffer =>
-  concat('GIF89a', little(2, width), little(2, height), [0x80, 0, 0], Buffer.alloc(6));
-
-/** A frame of one pixel: its place, a code size of 2, and one block of LZW codes. */
-const gifFrame = (left: number, top: number): Buffer =>
-  concat([0x2c], little(2, left), little(2, top), [1, 0, 1, 0, 0, 2, 2, 0x44, 0x01, 0]);
-
-const GIF_END = Buffer.of(0x3b);
-const PIXEL = gifFrame(0, 0);
-const gif = (side: number, ...parts: (Buffer | Iterable<Buffer>)[]) => joined(gifHead(side, side), ...parts, GIF_END);
-
-/** Blocks of one byte each, within one comment or one frame. */
-const gifBlocks = (introducer: Buffer): Iterable<Buffer> =>
-  gif(1, introducer, repeated(Buffer.of(1, 0), 2_500_000), Buffer.alloc(1), PIXEL);
+/** The largest canvas, with a frame of one pixel: its place, a code size of 2, and one block of LZW codes. */
+const LARGE_GIF = concat(
+  ...['GIF89a', little(2, 13_376), little(2, 13_376), [0x80, 0, 0], Buffer.alloc(6)],
+  ...[[0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 0x01, 0], [0x3b]],
+);
 
 /** A run-length coded bitmap with a palette of 256 colours. */
 function runs(code: Buffer, count: number): Iterable<Buffer> {
@@ -88,33 +46,14 @@ function runs(code: Buffer, count: number): Iterable<Buffer> {
   return joined(head, repeated(code, count), Buffer.of(0, 1));
 }
 
-export const OTHER_IMAGES = filesOf(
-  {
-    'duplicate-tags.tif': () => duplicateTags(256),
-    'duplicate-offsets.tif': () => duplicateTags(273),
-    'thousands-of-directories.tif': () => manyDirectories(50_000),
-    'loop-of-directories.tif': () => [
-      ...[BEFORE_PAGE, directory(SMALL_PAGE, PAGE_AT + PAGE_BYTES), directory(SMALL_PAGE, PAGE_AT)],
-    ],
-    'directory-of-itself.tif': () => [tiffHead(8), directory(SMALL_PAGE, 8)],
-    'millions-of-strips.tif': () => manyStrips(1 << 22),
-    'many-strips.tif': () => manyStrips(250_000),
-    'large-description.tif': () => largeField(270, 2, 10_000_000),
-    'large-sample-list.tif': () => largeField(258, 4, 1_000_000),
-    'deflated-zeros.tif': () => deflatedStrip(13_376),
-    'canvas-largest.gif': () => gif(13_376, PIXEL),
-    'frame-outside.gif': () => gif(1, gifFrame(65_534, 65_534)),
-    'canvas-within-the-decoder-budget.gif': () => gif(4100, repeated(PIXEL, 250_000)),
-    'many-frames.gif': () => gif(1, repeated(PIXEL, 500_000)),
-    'comment-of-small-blocks.gif': () => gifBlocks(Buffer.of(0x21, 0xfe)),
-    'pixels-of-small-blocks.gif': () => gifBlocks(concat(PIXEL.subarray(0, 10), [2])),
-    'empty-comments.gif': () => gif(1, repeated(Buffer.of(0x21, 0xfe, 0), 2_000_000), PIXEL),
-    'runs.bmp': () => runs(Buffer.of(1, 0), 5_000_000),
-    'steps.bmp': () => runs(Buffer.of(0, 2, 0, 0), 2_500_000),
-    'ends-of-line.bmp': () => runs(Buffer.of(0, 0), 5_000_000),
-  },
-  'millions-of-strips.tif',
-);
+export const OTHER_IMAGES = filesOf({
+  'loop-of-directories.tif': () => [
+    ...[BEFORE_PAGE, directory(SMALL_PAGE, PAGE_AT + PAGE_BYTES), directory(SMALL_PAGE, PAGE_AT)],
+  ],
+  'deflated-zeros.tif': () => deflatedStrip(13_376),
+  'canvas-largest.gif': () => [LARGE_GIF],
+  'runs.bmp': () => runs(Buffer.of(1, 0), 5_000_000),
+});
 
 /** A RIFF file whose content has `length` bytes. */
 const riff = (length: number, ...parts: readonly (Buffer | Iterable<Buffer>)[]): Iterable<Buffer> =>
@@ -140,28 +79,11 @@ function animated(width: number, height: number, side: number, count: number): I
   return riff(head.length + frame.length * count, head, repeated(frame, count));
 }
 
-/** Chunks that readers skip, before the picture or after it. */
-function padded(piece: Buffer, count: number, place: 'before' | 'after' = 'after'): Iterable<Buffer> {
-  const [head, picture] = [extended(0, 8, 8), lossless(8, 8)];
-  const [length, padding] = [head.length + picture.length + piece.length * count, repeated(piece, count)];
-  return riff(length, head, ...(place === 'before' ? [padding, picture] : [picture, padding]));
-}
-
 const one = (picture: Buffer): Iterable<Buffer> => riff(picture.length, picture);
 
-export const WEBPS = filesOf(
-  {
-    'frames-of-one-pixel.webp': () => animated(1, 1, 1, 400_000),
-    'frames-within-the-decoder-budget.webp': () => animated(2048, 2048, 2048, 30_000),
-    'two-million-frames.webp': () => animated(1, 1, 1, 2e6),
-    'lossless-largest.webp': () => one(lossless(16_383, 10_923)),
-    'lossless-over-the-limit.webp': () => one(lossless(16_383, 16_383)),
-    'lossless-within-the-decoder-budget.webp': () => one(lossless(4300, 4300)),
-    'canvas-largest.webp': () => animated(16_383, 10_923, 1, 2),
-    'empty-chunks-before.webp': () => padded(chunk('JUNK'), 500_000, 'before'),
-    'empty-chunks-after.webp': () => padded(chunk('JUNK'), 100_000),
-    'many-exif.webp': () => padded(chunk('EXIF', 'II*\0\x08\0\0\0\xff\xff'), 100_000),
-    'many-pictures.webp': () => padded(lossless(4000, 4000), 100_000),
-  },
-  'two-million-frames.webp',
-);
+export const WEBPS = filesOf({
+  'frames-of-one-pixel.webp': () => animated(1, 1, 1, 400_000),
+  'frames-within-the-decoder-budget.webp': () => animated(2048, 2048, 2048, 30_000),
+  'lossless-largest.webp': () => one(lossless(16_383, 10_923)),
+  'lossless-within-the-decoder-budget.webp': () => one(lossless(4300, 4300)),
+});

@@ -31,7 +31,7 @@ export function overwritten(bytes: Buffer, at: number, replacement: Buffer): Buf
 export const without = (bytes: Buffer, from: number, to: number): Buffer =>
   concat(bytes.subarray(0, from), bytes.subarray(to));
 
-export const withInserted = (bytes: Buffer, at: number, ...inserted: readonly Bytes[]): Buffer =>
+const withInserted = (bytes: Buffer, at: number, ...inserted: readonly Bytes[]): Buffer =>
   concat(bytes.subarray(0, at), ...inserted, bytes.subarray(at));
 
 /** A copy with one of the lowest bits of a byte flipped. */
@@ -73,34 +73,18 @@ const anywhere = (change: (bytes: Buffer, at: number, random: () => number) => B
 /** Damage that any file can suffer: on a disk, in a transfer, by a broken program. */
 export const BYTE_DAMAGE: Damages = {
   ...Object.fromEntries([10, 25, 50, 75, 90, 95, 99, 99.5, 99.9].map((part) => [`cut-${part}`, cutTo(part)])),
-  'cut-anywhere': anywhere((bytes, at) => bytes.subarray(0, at), 1),
   'cut-last-byte': (bytes) => bytes.subarray(0, -1),
-  'cut-at-page': (bytes, random) => {
-    const { size, count } = pagesOf(bytes);
-    return bytes.subarray(0, between(1, count, random) * size);
-  },
   'flip-bit': flipBits(1),
-  'flip-bit-again': flipBits(1),
   'flip-bit-in-header': flipBits(1, 0.02),
-  'flip-8-bits': flipBits(8),
   'flip-64-bits': flipBits(64),
-  'random-byte': anywhere((bytes, at, random) => overwritten(bytes, at, randomBytes(1, random))),
   'random-16-bytes': anywhere((bytes, at, random) => overwritten(bytes, at, randomBytes(16, random))),
-  'zeroed-64-bytes': anywhere((bytes, at) => overwritten(bytes, at, Buffer.alloc(64))),
   'page-zeroed': onPage((bytes, at, size) => overwritten(bytes, at, Buffer.alloc(size))),
   'page-random': onPage((bytes, at, size, random) => overwritten(bytes, at, randomBytes(size, random))),
   'page-removed': onPage((bytes, at, size) => without(bytes, at, at + size)),
-  'page-doubled': onPage((bytes, at, size) => withInserted(bytes, at, bytes.subarray(at, at + size))),
-  'pages-swapped': onPage((bytes, at, size, random) => {
-    const other = between(1, pagesOf(bytes).count, random) * size;
-    const first = Buffer.from(bytes.subarray(at, at + size));
-    return overwritten(overwritten(bytes, at, bytes.subarray(other, other + size)), other, first);
-  }),
   'tail-zeroed': (bytes, random) => {
     const from = Math.floor(bytes.length * (0.4 + 0.55 * random()));
     return overwritten(bytes, from, Buffer.alloc(bytes.length - from));
   },
-  'tail-zeroed-4096': (bytes) => overwritten(bytes, Math.max(0, bytes.length - 4096), Buffer.alloc(4096)),
   'byte-removed': anywhere((bytes, at) => without(bytes, at, at + 1), 1),
   'byte-inserted': anywhere((bytes, at, random) => withInserted(bytes, at, randomBytes(1, random)), 1),
   'line-ends-changed': (bytes) => {
@@ -108,5 +92,4 @@ export const BYTE_DAMAGE: Damages = {
     return text.includes('\r\n') ? Buffer.from(text.replaceAll('\r\n', '\n'), 'latin1') : undefined;
   },
   'zeros-appended': (bytes) => concat(bytes, Buffer.alloc(4096)),
-  'random-bytes-appended': (bytes, random) => concat(bytes, randomBytes(700, random)),
 };

@@ -1,9 +1,8 @@
-import type { Format } from '../corpus-file.js';
-import { groupedBy, randomFor, shuffledByHash } from '../seed.js';
+import { FORMATS, type Format } from '../corpus-file.js';
+import { randomFor, shuffledByHash } from '../seed.js';
 import { concat } from '../../fixtures/bytes.js';
 import { BYTE_DAMAGE, type Damages } from './bytes.js';
 import { CLIP_DAMAGE } from './clip.js';
-import { JPEG_EXIF_DAMAGE } from './exif.js';
 import { JPEG_DAMAGE } from './jpeg.js';
 import { PNG_DAMAGE } from './png.js';
 import { WEBP_DAMAGE } from './webp.js';
@@ -20,11 +19,10 @@ const REPLACED: Damages = {
 };
 
 const OF_FORMAT: Readonly<Partial<Record<Format, Damages>>> = {
-  jpeg: { ...JPEG_DAMAGE, ...JPEG_EXIF_DAMAGE },
+  jpeg: JPEG_DAMAGE,
   png: PNG_DAMAGE,
   webp: WEBP_DAMAGE,
   avif: CLIP_DAMAGE,
-  heic: CLIP_DAMAGE,
   clip: CLIP_DAMAGE,
 };
 
@@ -42,7 +40,8 @@ export function* damagedCopies<T extends { readonly format: Format; readonly sha
   copies: number,
   bytesOf: (original: T) => Buffer,
 ): Generator<{ of: T; kind: string; bytes: Buffer }> {
-  for (const [format, group] of groupedBy(originals, (original) => original.format)) {
+  for (const format of FORMATS) {
+    const group = originals.filter((original) => original.format === format);
     const kinds = shuffledByHash(Object.entries(damageOf(format)), ([kind]) => `${format} ${kind}`);
     let turn = 0;
     for (const of of shuffledByHash(group, ({ sha256 }) => sha256)) {

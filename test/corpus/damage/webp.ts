@@ -1,6 +1,5 @@
-import { concat, little, riffChunk } from '../../fixtures/bytes.js';
-import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten, without, withInserted } from './bytes.js';
-import { exifDamage } from './exif.js';
+import { little } from '../../fixtures/bytes.js';
+import { between, bitFlipped, type Damage, type Damages, oneOf, overwritten, without } from './bytes.js';
 
 interface Chunk {
   readonly type: string;
@@ -45,34 +44,11 @@ const flipPictureHeader: Damage = (bytes, random) => {
   return at < 0 || place >= bytes.length ? undefined : bitFlipped(bytes, place, random);
 };
 
-/** Adds an EXIF chunk to a picture in the extended format, whose header announces it. */
-function withExif(bytes: Buffer, exif: Buffer): Buffer | undefined {
-  const [first] = chunksOf(bytes);
-  if (first?.type !== 'VP8X') return undefined;
-  const flagged = overwritten(bytes, first.start + 8, Buffer.of(bytes[first.start + 8]! | 8));
-  return withLength(concat(flagged, riffChunk('EXIF', exif)));
-}
-
 export const WEBP_DAMAGE: Damages = {
   'riff-length-plus-2': onLength((length) => length + 2),
-  'riff-length-plus-1000': onLength((length) => length + 1000),
-  'riff-length-minus-2': onLength((length) => length - 2),
   'riff-length-zero': onLength(() => 0),
-  'riff-length-of-cut': (bytes, random) => withLength(bytes.subarray(0, between(13, bytes.length, random) & ~1)),
   'chunk-length-plus-2': onChunkLength((length) => length + 2),
-  'chunk-length-minus-2': onChunkLength((length) => length - 2),
   'chunk-length-halved': onChunkLength((length) => length >> 1),
-  'chunk-renamed': onChunk((bytes, { start }) => overwritten(bytes, start, Buffer.from('ABCD'))),
   'chunk-removed': onChunk((bytes, { start, end }) => withLength(without(bytes, start, end))),
-  'chunk-doubled': onChunk((bytes, { start, end }) =>
-    withLength(withInserted(bytes, start, bytes.subarray(start, end))),
-  ),
   'picture-header-flip': flipPictureHeader,
-  'picture-header-flip-again': flipPictureHeader,
-  'vp8x-flip': (bytes, random) => {
-    const [first] = chunksOf(bytes);
-    if (first?.type !== 'VP8X') return undefined;
-    return bitFlipped(bytes, between(first.start + 8, first.end, random), random);
-  },
-  ...exifDamage(withExif),
 };

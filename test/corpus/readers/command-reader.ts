@@ -52,15 +52,13 @@ interface Command {
 async function commandReader(name: string, command: Command): Promise<Reader | undefined> {
   const { formats, isForCopiesOnly = false, args, readingOf } = command;
   const [program, option] = command.version;
-  const found = await runCommand(program, [option]);
-  if (found === undefined) return undefined;
-  const version = /\d+(\.\d+)+[\w.+-]*/.exec(found.stdout + found.stderr)?.[0] ?? 'unknown';
+  if ((await runCommand(program, [option])) === undefined) return undefined;
   const read: Reader['read'] = (paths, onReading) =>
     forEachConcurrent(paths, availableParallelism(), async (path) => {
       const ended = await runCommand(program, args(path));
       onReading(path, ended === undefined ? { ok: false, says: 'not started' } : readingOf(ended));
     });
-  return { name, version, formats, isForCopiesOnly, read };
+  return { name, formats, isForCopiesOnly, read };
 }
 
 /** What is the same in every run: no addresses of decoders. */
@@ -106,7 +104,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   /** ffmpeg that ends at the first complaint. */
   'ffmpeg -xerror': {
     version: FFMPEG,
-    formats: ['avif', 'heic', 'clip'],
+    formats: ['avif', 'clip'],
     isForCopiesOnly: true,
     args: (path) => [...STRICT, '-i', path, ...TO_NOTHING],
     readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),

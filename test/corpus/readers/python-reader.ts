@@ -13,17 +13,17 @@ const INTERPRETERS = ['/usr/bin/python3', 'python3'];
 async function pythonReader(
   name: string,
   script: string,
-  { versions, formats }: { versions: string; formats: readonly Format[] },
+  { modules, formats }: { modules: string; formats: readonly Format[] },
 ): Promise<Reader | undefined> {
   for (const interpreter of INTERPRETERS) {
-    const found = await promisify(execFile)(interpreter, ['-c', versions]).catch(() => undefined);
+    const found = await promisify(execFile)(interpreter, ['-c', `import ${modules}`]).catch(() => undefined);
     if (found === undefined) continue;
     const start = () => spawn(interpreter, [fileURLToPath(new URL(script, import.meta.url))]);
     const read: Reader['read'] = async (paths, onReading) => {
       const queue = paths.values();
       for (let crashed = true; crashed; ) crashed = await readUntilCrash(start(), queue, onReading);
     };
-    return { name, version: found.stdout.trim(), formats, read };
+    return { name, formats, read };
   }
   return undefined;
 }
@@ -53,13 +53,13 @@ export const pythonReaders = {
   /** As the trainer calls it. Needs python3-pil. */
   Pillow: () =>
     pythonReader('Pillow', 'read-images.py', {
-      versions: 'import PIL; print(PIL.__version__)',
-      formats: ['jpeg', 'png', 'webp', 'gif', 'tiff', 'bmp'],
+      modules: 'PIL',
+      formats: ['jpeg', 'png', 'webp'],
     }),
   /** OpenCV, and PyAV for what OpenCV can't read, as in the trainer. Needs python3-opencv and python3-av. */
   OpenCV: () =>
     pythonReader('OpenCV', 'read-clips.py', {
-      versions: 'import cv2, av; print(cv2.__version__, av.__version__)',
+      modules: 'cv2, av',
       formats: ['clip'],
     }),
 };

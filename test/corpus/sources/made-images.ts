@@ -1,12 +1,5 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import sharp, { type Sharp } from 'sharp';
 import { EXTENSIONS_OF, type Format, type Original } from '../corpus-file.js';
-
-const run = promisify(execFile);
 
 type Encoder = (picture: Sharp) => Sharp;
 
@@ -16,11 +9,8 @@ const ENCODERS: Readonly<Partial<Record<Format, Readonly<Record<string, Encoder>
     baseline: (picture) => picture.jpeg({ quality: 85 }),
     progressive: (picture) => picture.jpeg({ progressive: true }),
     mozjpeg: (picture) => picture.jpeg({ mozjpeg: true }),
-    full: (picture) => picture.jpeg({ chromaSubsampling: '4:4:4', quality: 95 }),
-    rotated: (picture) => picture.withMetadata({ orientation: 6 }).jpeg(),
     grey: (picture) => picture.greyscale().jpeg(),
     cmyk: (picture) => picture.toColourspace('cmyk').jpeg(),
-    exif: (picture) => picture.withExif({ IFD0: { Copyright: 'trainyard' } }).jpeg(),
     icc: (picture) => picture.withIccProfile('p3').jpeg(),
   },
   png: {
@@ -30,120 +20,38 @@ const ENCODERS: Readonly<Partial<Record<Format, Readonly<Record<string, Encoder>
     deep: (picture) => picture.toColourspace('rgb16').png(),
     grey: (picture) => picture.greyscale().png(),
     alpha: (picture) => picture.ensureAlpha(0.5).png(),
-    exif: (picture) => picture.withMetadata({ orientation: 3 }).png(),
     icc: (picture) => picture.withIccProfile('p3').png(),
   },
   webp: {
     lossy: (picture) => picture.webp({ quality: 75, effort: 1 }),
-    low: (picture) => picture.webp({ quality: 20, effort: 1 }),
     lossless: (picture) => picture.webp({ lossless: true, effort: 1 }),
-    near: (picture) => picture.webp({ nearLossless: true, effort: 1 }),
     alpha: (picture) => picture.ensureAlpha(0.5).webp({ effort: 1 }),
-    exif: (picture) => picture.withMetadata({ orientation: 6 }).webp({ effort: 1 }),
     icc: (picture) => picture.withIccProfile('p3').webp({ effort: 1 }),
   },
   avif: {
     plain: (picture) => picture.avif({ effort: 0 }),
-    full: (picture) => picture.avif({ effort: 0, chromaSubsampling: '4:4:4', quality: 80 }),
     alpha: (picture) => picture.ensureAlpha(0.5).avif({ effort: 0 }),
     lossless: (picture) => picture.resize(160).avif({ effort: 0, lossless: true }),
-    exif: (picture) => picture.withMetadata({ orientation: 6 }).avif({ effort: 0 }),
-  },
-  gif: {
-    plain: (picture) => picture.gif({ effort: 1 }),
-    alpha: (picture) => picture.ensureAlpha(0.5).gif({ effort: 1 }),
-  },
-  tiff: {
-    plain: (picture) => picture.tiff({ compression: 'none' }),
-    lzw: (picture) => picture.tiff({ compression: 'lzw' }),
-    deflate: (picture) => picture.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-    jpeg: (picture) => picture.tiff({ compression: 'jpeg' }),
-    packbits: (picture) => picture.tiff({ compression: 'packbits' }),
-    tiled: (picture) => picture.tiff({ compression: 'lzw', tile: true, tileWidth: 64, tileHeight: 64 }),
-    pyramid: (picture) => picture.tiff({ compression: 'deflate', pyramid: true, tile: true }),
-    bilevel: (picture) => picture.toColourspace('b-w').tiff({ compression: 'ccittfax4', bitdepth: 1 }),
   },
 };
 
-/** How cjpeg writes what sharp can't. */
-const CJPEG: Readonly<Record<string, readonly string[]>> = {
-  restarts: ['-restart', '1'],
-  'restarts-8-blocks': ['-restart', '8B'],
-  'progressive-restarts': ['-progressive', '-restart', '2'],
-  '4x1': ['-sample', '4x1'],
-  '1x2': ['-sample', '1x2', '-optimize'],
-  '2x2,1x1,1x2': ['-sample', '2x2,1x1,1x2'],
-  'progressive-4x1': ['-progressive', '-sample', '4x1'],
-  'grey-2x2': ['-grayscale', '-sample', '2x2'],
-  rgb: ['-rgb'],
-  low: ['-quality', '5'],
-  high: ['-quality', '100', '-sample', '1x1'],
-};
-
-/**
- * Encodes each picture in every way that sharp knows, and cjpeg and heif-enc where they are installed.
- */
+/** Encodes each picture in every way that sharp knows. */
 export async function madeImages(
   pictures: readonly { readonly origin: string; readonly bytes: Buffer }[],
-  log: (line: string) => void,
 ): Promise<Original[]> {
   const originals: Original[] = [];
-  const folder = await mkdtemp(join(tmpdir(), 'corpus-'));
-  const missing = new Set<string>();
-  try {
-    for (const [index, { origin, bytes }] of pictures.entries()) {
-      // Some sizes are not multiples of a block.
-      const width = 200 + ((index * 37) % 240);
-      const picture = () => sharp(bytes, { limitInputPixels: false }).rotate().resize(width).removeAlpha();
-      for (const [format, encoders] of Object.entries(ENCODERS) as [Format, Record<string, Encoder>][]) {
-        for (const [name, encode] of Object.entries(encoders)) {
-          const encoded = await encode(picture()).toBuffer();
-          originals.push(original(format, `${format} ${name} of ${origin}`, encoded));
-        }
+  for (const [index, { origin, bytes }] of pictures.entries()) {
+    // Some sizes are not multiples of a block.
+    const width = 200 + ((index * 37) % 240);
+    for (const [format, encoders] of Object.entries(ENCODERS) as [Format, Record<string, Encoder>][]) {
+      for (const [name, encode] of Object.entries(encoders)) {
+        const picture = sharp(bytes, { limitInputPixels: false }).rotate().resize(width).removeAlpha();
+        const encoded = await encode(picture).toBuffer();
+        const [extension] = EXTENSIONS_OF[format];
+        const made = `${format} ${name} of ${origin}`;
+        originals.push({ format, extension, origin: made, bytes: encoded, isDamaged: true });
       }
-      const input = join(folder, 'input.ppm');
-      await writeFile(input, ppm(await picture().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })));
-      for (const [name, options] of Object.entries(CJPEG)) {
-        const output = join(folder, 'output.jpg');
-        const made = await tryRun('cjpeg', [...options, '-outfile', output, input], missing);
-        if (made) originals.push(original('jpeg', `cjpeg ${name} of ${origin}`, await readFile(output)));
-      }
-      const heic = join(folder, 'output.heic');
-      const png = join(folder, 'input.png');
-      await picture().png().toFile(png);
-      if (index < 6 && (await tryRun('heif-enc', ['-q', '60', '-o', heic, png], missing)))
-        originals.push(original('heic', `heif-enc of ${origin}`, await readFile(heic)));
-      const bmp = join(folder, 'output.bmp');
-      if (index < 6 && (await tryRun('ffmpeg', ['-v', 'error', '-y', '-i', png, bmp], missing)))
-        originals.push(original('bmp', `ffmpeg of ${origin}`, await readFile(bmp)));
     }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
-  for (const tool of missing) log(`no files of ${tool}, which is not installed`);
   return originals;
-}
-
-const original = (format: Format, origin: string, bytes: Buffer): Original => ({
-  format,
-  extension: EXTENSIONS_OF[format][0],
-  origin,
-  bytes,
-  isDamaged: true,
-});
-
-function ppm({ data, info }: { data: Buffer; info: { width: number; height: number; channels: number } }): Buffer {
-  return Buffer.concat([Buffer.from(`P${info.channels === 1 ? 5 : 6}\n${info.width} ${info.height}\n255\n`), data]);
-}
-
-async function tryRun(tool: string, args: readonly string[], missing: Set<string>): Promise<boolean> {
-  if (missing.has(tool)) return false;
-  try {
-    await run(tool, args);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    missing.add(tool);
-    return false;
-  }
 }

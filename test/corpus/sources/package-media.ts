@@ -1,12 +1,11 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { EXTENSIONS, type Format, type Original } from '../corpus-file.js';
-import { groupedBy, sha256Of, shuffledByHash } from '../seed.js';
+import { sha256Of, shuffledByHash } from '../seed.js';
 import type { UnpackedPackage } from './packages.js';
 
-/** Larger files are taken in small numbers, since each costs as much as many small ones. */
-const LARGE_BYTES = 1_500_000;
-const MAX_BYTES = 20_000_000;
+/** Larger files cost as much as many small ones. */
+const MAX_BYTES = 1_500_000;
 
 /** Only smaller files are damaged, so that the copies cost little. */
 const MAX_DAMAGED_BYTES = 400_000;
@@ -24,37 +23,18 @@ interface Candidate {
   readonly extension: string;
 }
 
-/** Takes media files from packages: as many packages as possible, in a random order that is the same in every run. */
+/** Takes media files from packages, in a random order that is the same in every run. */
 export function packageMedia(packages: readonly UnpackedPackage[], counts: Counts): Original[] {
-  const perFormat = new Map<Format, Candidate[][]>();
-  for (const one of packages) {
-    const candidates = groupedBy(
-      shuffledByHash(candidatesIn(one), ({ origin }) => origin),
-      ({ format }) => format,
-    );
-    for (const [format, list] of candidates) perFormat.set(format, [...(perFormat.get(format) ?? []), list]);
-  }
-  const originals: Original[] = [];
-  for (const [format, lists] of perFormat) originals.push(...pick(lists, counts[format] ?? 0));
-  return originals;
-}
-
-/** Takes one file of each list in turn until there are `count`. */
-function pick(lists: readonly Candidate[][], count: number): Original[] {
+  const left = new Map(Object.entries(counts));
   const picked = new Map<string, Original>();
-  let largeLeft = Math.ceil(count / 12);
-  for (let turn = 0; picked.size < count && lists.some((list) => turn < list.length); turn++) {
-    for (const list of lists) {
-      const candidate = list[turn];
-      if (candidate === undefined || picked.size === count) continue;
-      const { size } = statSync(candidate.path);
-      if (size > MAX_BYTES || size === 0) continue;
-      if (size > LARGE_BYTES && largeLeft-- <= 0) continue;
-      const bytes = readFileSync(candidate.path);
-      if (pixelsOf(bytes, candidate.format) > MAX_PIXELS) continue;
-      const { format, extension, origin } = candidate;
-      picked.set(sha256Of(bytes), { format, extension, origin, bytes, isDamaged: size <= MAX_DAMAGED_BYTES });
-    }
+  for (const { path, ...candidate } of shuffledByHash(packages.flatMap(candidatesIn), ({ origin }) => origin)) {
+    const { format } = candidate;
+    const { size } = statSync(path);
+    const isWanted = (left.get(format) ?? 0) > 0 && size > 0 && size <= MAX_BYTES;
+    const bytes = isWanted ? readFileSync(path) : undefined;
+    if (bytes === undefined || pixelsOf(bytes, format) > MAX_PIXELS || picked.has(sha256Of(bytes))) continue;
+    left.set(format, left.get(format)! - 1);
+    picked.set(sha256Of(bytes), { ...candidate, bytes, isDamaged: size <= MAX_DAMAGED_BYTES });
   }
   return [...picked.values()];
 }
@@ -80,11 +60,7 @@ function signatureOf(path: string): Format | undefined {
   if (text.startsWith('\xff\xd8')) return 'jpeg';
   if (text.startsWith('\x89PNG')) return 'png';
   if (/^RIFF....WEBP/s.test(text)) return 'webp';
-  if (text.startsWith('GIF8')) return 'gif';
-  if (/^(II\*\0|MM\0\*|II\+\0|MM\0\+)/.test(text)) return 'tiff';
-  if (text.startsWith('BM')) return 'bmp';
   if (/^....ftypavi[fs]/s.test(text)) return 'avif';
-  if (/^....ftyp(heic|mif1|heix)/s.test(text)) return 'heic';
   return undefined;
 }
 

@@ -7,18 +7,15 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** Debian packages that contain pictures and clips of many kinds: photos, wallpapers, game graphics, screenshots, test images. */
-const PACKAGES = {
-  small: `
+const PACKAGES = `
     golang-golang-x-image-dev golang-1.24-src python3-pygame python-pygame-doc python3-sklearn python3-skimage
     opencv-data libtiff-doc python-pil-doc imagemagick-7-doc mate-backgrounds ukui-wallpapers
     lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 desktop-base marble-data neverball-data lincity-ng-data
-    kstars-data wesnoth-1.18-data gimp-help-en`,
-  full: `
+    kstars-data wesnoth-1.18-data gimp-help-en
     phosh-wallpapers budgie-backgrounds sway-backgrounds extremetuxracer-data darktable pingus-data pathological
     krita-data breeze-wallpaper gnome-backgrounds tuxpaint-stamps-default opencv-doc libreoffice-common
     openclipart-libreoffice plasma-workspace-wallpapers stellarium-data trigger-rally-data hedgewars-data
-    widelands-data torcs-data supertuxkart-data`,
-};
+    widelands-data torcs-data supertuxkart-data`;
 
 export interface UnpackedPackage {
   readonly name: string;
@@ -29,12 +26,8 @@ export interface UnpackedPackage {
  * Downloads and unpacks the packages that are not in the cache yet, without installing them. Needs apt-get and dpkg, and no
  * special rights. Packages that this release of Debian does not have are left out and reported.
  */
-export async function unpackPackages(
-  cache: string,
-  size: 'small' | 'full',
-  log: (line: string) => void,
-): Promise<UnpackedPackage[]> {
-  const names = (PACKAGES.small + (size === 'full' ? PACKAGES.full : '')).trim().split(/\s+/);
+export async function unpackPackages(cache: string, log: (line: string) => void): Promise<UnpackedPackage[]> {
+  const names = PACKAGES.trim().split(/\s+/);
   const root = join(cache, 'packages');
   await mkdir(root, { recursive: true });
   const unpacked: UnpackedPackage[] = [];

@@ -1,28 +1,129 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { IS_ALL, whyNoCompiler } from '../../harness/available.js';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Api } from '../../harness/api.js';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-import { builtLibrary } from '../preload.js';
+import { contentOf, sha256 } from '../contents.js';
+import { ABSENT } from '../mixed-load.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
-import { COMMANDS, type CommandRun } from './commands.js';
-import { expectBeforeOrAfter, KILLS, report, roundsOf, seed } from './rounds.js';
+import { must, range } from './changes.js';
+import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
 
 let server: TestServer;
+let api: Api;
+let remote: Record<string, string>;
 beforeAll(async () => {
   server = await startServer({ 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
+  api = await server.api();
+  remote = { TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token };
 });
-beforeEach(() => onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`)));
 afterAll(() => discardServer(server));
 
-const begin = ({ args, env = {} }: CommandRun): Running => startCommand(args, { env, detached: true });
+/** One run of a command, and how to tell whether it was done. */
+interface CommandRun {
+  readonly args: readonly string[];
+  /** Reads the state that it changes. */
+  readonly read: () => Promise<unknown>;
+  readonly after: unknown;
+  /** `read` and `after` are objects; each field is as before or as after. */
+  readonly isPerFile?: boolean;
+}
+
+type Files = Record<string, string>;
+
+const NAMES = range(12).flatMap((i) => [`${i}.jpg`, `${i}.txt`]);
+
+/** The files of a dataset, which has two states by turns, with sizes up to 100 KB. */
+const stateOf = (round: number) =>
+  NAMES.map((name, i) => [name, contentOf(name, `${name} ${round % 2}`, (i % 5) * 25_000)] as const);
+
+const hashesOf = (files: ReturnType<typeof stateOf>): Files =>
+  Object.fromEntries(files.map(([name, bytes]) => [name, sha256(bytes)]));
+
+async function upload(id: string, round: number): Promise<Files> {
+  for (const [name, bytes] of stateOf(round)) must(await api.upload(id, name, bytes));
+  return hashesOf(stateOf(round));
+}
+
+/** The files that a folder shows. */
+async function filesIn(folder: string): Promise<Files> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.'));
+  const hashes = names.map(async (name) => [name, sha256(await readFile(join(folder, name)))]);
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+/**
+ * The files of the catalog of a data folder, and the SHA-256 of their bytes. A catalog without files is one that an
+ * interrupted copy left: a server rejects it beside blobs.
+ */
+async function storedIn(dataFolder: string): Promise<Files | string> {
+  if (!existsSync(join(dataFolder, 'catalog.sqlite'))) return ABSENT;
+  const db = new DatabaseSync(join(dataFolder, 'catalog.sqlite'), { readOnly: true });
+  // A catalog has no tables before the first migration.
+  const hasFiles = db.prepare(`select 1 from sqlite_schema where name = 'file'`).get() !== undefined;
+  const rows = hasFiles ? db.prepare(`select dataset_id, id, filename from file where state = 'stored'`).all() : [];
+  db.close();
+  const hashes = (rows as { dataset_id: string; id: string; filename: string }[]).map(async (row) => {
+    const bytes = await readFile(join(dataFolder, 'blobs', row.id.slice(0, 2), row.id)).catch(() => undefined);
+    return [`${row.dataset_id}/${row.filename}`, bytes === undefined ? 'lost' : sha256(bytes)];
+  });
+  return rows.length === 0 ? ABSENT : Object.fromEntries(await Promise.all(hashes));
+}
+
+/** Prepares in a folder of its own, and returns the run of each round. */
+const COMMANDS: Record<string, (folder: string) => Promise<(round: number) => Promise<CommandRun>>> = {
+  backup: async (folder) => {
+    const id = await api.newDataset();
+    return async (round) => {
+      await upload(id, round);
+      const args = ['backup', folder, '--data', server.dataFolder];
+      return { args, read: () => storedIn(folder), after: await storedIn(server.dataFolder) };
+    };
+  },
+  restore: async (folder) => {
+    await upload(await api.newDataset(), 0);
+    const from = join(folder, 'backup');
+    expect((await trainyard(['backup', from, '--data', server.dataFolder])).code).toBe(0);
+    const after = await storedIn(from);
+    return async (round) => {
+      const to = join(folder, `copy-${round}`);
+      return { args: ['restore', from, '--data', to], read: () => storedIn(to), after };
+    };
+  },
+  pull: async (folder) => {
+    const id = await api.newDataset('pulled');
+    return async (round) => {
+      const after = await upload(id, round);
+      return { args: ['pull', 'pulled', folder], read: () => filesIn(folder), after, isPerFile: true };
+    };
+  },
+  push: async (folder) => {
+    const id = await api.newDataset('pushed');
+    const read = async () => {
+      const { files } = (await api.status(id)).body;
+      return Object.fromEntries(files.map((file) => [file.filename, file.sha256]));
+    };
+    return async (round) => {
+      await mkdir(folder, { recursive: true });
+      for (const [name, bytes] of stateOf(round)) await writeFile(join(folder, name), bytes);
+      const args = ['push', folder, '--name', 'pushed'];
+      return { args, read, after: hashesOf(stateOf(round)), isPerFile: true };
+    };
+  },
+};
+
+const begin = ({ args }: CommandRun): Running => startCommand(args, { env: remote, detached: true });
 
 async function expectDone(run: CommandRun): Promise<void> {
   const { code, stderr } = await begin(run).ended;
-  expect({ code, stderr }).toMatchObject({ code: run.code ?? 0 });
+  expect({ code, stderr }).toMatchObject({ code: 0 });
   expect(await run.read()).toEqual(run.after);
 }
 
@@ -34,64 +135,32 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
 
 for (const [name, prepare] of Object.entries(COMMANDS)) {
   const options = { tags: ['backup', 'push'].includes(name) ? [] : ['long'], timeout: 600_000 + KILLS * 60_000 };
-  test(
-    `trainyard ${name} that is killed at any moment has done its work, or none of it, and continues`,
-    options,
-    async () => {
-      const begins = await prepare({ api: await server.api(), dataFolder: server.dataFolder, folder: await newRoot() });
-      const usual = await begins(0);
-      const usualMs = await msOf(() => expectDone(usual));
-      // Until then a command has only loaded its program.
-      const startMs = await msOf(() => trainyard(['--version']));
-      const counts = { done: 0, ended: 0, interrupted: 0 };
-      for (const { number, signal, part } of roundsOf()) {
-        const run = await begins(number);
-        const before = await run.read();
-        const running = begin(run);
-        await wait(startMs + part * Math.max(0, usualMs - startMs));
-        if (signal === 'SIGKILL') await killGroup(running);
-        else running.process.kill(signal);
-        const ended = await running.ended;
-        const found = await run.read();
-        const isDone = ended.code === (run.code ?? 0);
-        if (isDone) expect(found).toEqual(run.after);
-        else expectBeforeOrAfter({ ...run, before, found });
-        counts[isDone ? 'done' : signal === 'SIGTERM' ? 'ended' : 'interrupted']++;
-        if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
-        expect(remainsIn(server.dataFolder)).toEqual({ ...NOTHING_REMAINS, trash: expect.anything() });
-      }
-      expect(faultsOf(server)).toEqual([]);
-      expect(await findingsOf(server)).toEqual([]);
-      report(name, usualMs, counts);
-    },
-  );
-}
-
-const { login, restore, 'migrate-data': migrateData } = COMMANDS;
-/** So many are those of `login`, and those by which a copy creates the catalog; of others, one in ten. `npm test` takes one in three of `login`. */
-const FIRST_WRITES = 15;
-
-for (const [name, prepare] of Object.entries({ login, restore, 'migrate-data': migrateData })) {
-  const options = { tags: name === 'login' ? [] : ['long'], timeout: 1_800_000 };
-  const title = `trainyard ${name} that is killed right before one of its writes has done its work, or none of it, and continues`;
-  test.skipIf(whyNoCompiler() !== undefined)(title, options, async () => {
-    const folder = await newRoot();
-    const library = await builtLibrary('killed/killed-at.c');
-    const begins = await prepare!({ api: await server.api(), dataFolder: server.dataFolder, folder });
-    let [kills, isDone] = [0, false];
-    const step = (write: number) => (IS_ALL ? (write < FIRST_WRITES ? 1 : 10) : 3);
-    for (let write = 1; !isDone; write += step(write)) {
-      const run = await begins(kills);
+  const title = `trainyard ${name} that is killed at any moment has done its work, or none of it, and continues`;
+  test(title, options, async () => {
+    const begins = await prepare(join(await newRoot(), name));
+    const usual = await begins(0);
+    const usualMs = await msOf(() => expectDone(usual));
+    // Until then a command has only loaded its program.
+    const startMs = await msOf(() => trainyard(['--version']));
+    const counts = { done: 0, ended: 0, interrupted: 0 };
+    for (const { number, signal, part } of roundsOf()) {
+      const run = await begins(number);
       const before = await run.read();
-      const env = { LD_PRELOAD: library, KILLED_BELOW: folder, KILLED_AT: String(write) };
-      const ended = await begin({ ...run, env: { ...run.env, ...env } }).ended;
+      const running = begin(run);
+      await wait(startMs + part * Math.max(0, usualMs - startMs));
+      if (signal === 'SIGKILL') await killGroup(running);
+      else running.process.kill(signal);
+      const isDone = (await running.ended).code === 0;
       const found = await run.read();
-      isDone = ended.code === 0;
       if (isDone) expect(found).toEqual(run.after);
       else expectBeforeOrAfter({ ...run, before, found });
-      if (!isDone) kills++;
-      if (!run.isOnce || !isDeepStrictEqual(found, run.after)) await expectDone(run);
+      counts[isDone ? 'done' : signal === 'SIGTERM' ? 'ended' : 'interrupted']++;
+      // A folder is restored once.
+      if (!isDeepStrictEqual(found, run.after)) await expectDone(run);
+      // A job stages thumbnails meanwhile.
+      await expect.poll(() => ({ ...remainsIn(server.dataFolder), trash: [] })).toEqual(NOTHING_REMAINS);
     }
-    expect(kills).toBeGreaterThan(0);
+    expect([faultsOf(server), await findingsOf(server)]).toEqual([[], []]);
+    report(name, usualMs, counts);
   });
 }

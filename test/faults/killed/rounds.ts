@@ -1,12 +1,9 @@
 import { expect } from 'vitest';
 import { IS_ALL } from '../../harness/available.js';
-import { seededRandom } from '../random.js';
+import { printedSeed, seededRandom } from '../random.js';
 
 /** `npm run faults -- killed --kills 20` sets another number, of each kind of change. */
-export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 2 : 1));
-
-export const seed = Number(process.env.TRAINYARD_TEST_SEED ?? 20_261_130);
-const random = seededRandom(seed);
+export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? (IS_ALL ? 3 : 1));
 
 export interface Round {
   readonly number: number;
@@ -15,11 +12,12 @@ export interface Round {
   readonly part: number;
 }
 
-/** The rounds of a kind of change: kills, and a quarter as many ends by SIGTERM. Each has a part of the time to itself. */
-export function roundsOf(): Round[] {
+/** So many kills, and a quarter as many ends by SIGTERM. Each has a part of the time to itself. */
+export function roundsOf(kills = KILLS): Round[] {
+  const random = seededRandom(printedSeed());
   const roundsWith = (signal: NodeJS.Signals, count: number) =>
     Array.from({ length: count }, (_, i) => ({ signal, part: (i + random()) / count }));
-  const rounds = [...roundsWith('SIGKILL', KILLS), ...roundsWith('SIGTERM', Math.ceil(KILLS / 4))];
+  const rounds = [...roundsWith('SIGKILL', kills), ...roundsWith('SIGTERM', Math.ceil(kills / 4))];
   return rounds.map((round, i) => ({ ...round, number: i + 1 }));
 }
 

@@ -1,10 +1,62 @@
+import { TrainyardClient } from '../../../src/client/client.js';
+import { Api } from '../../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 import { contentOf } from '../../faults/contents.js';
-import type { TrainyardClient } from '../../../src/client/client.js';
 import { sha256 } from '../contents.js';
 import { type Compared, filesOf } from './compare-history.js';
 import { type Author, HistoryModel } from './history-model.js';
-import type { Installation } from './installation.js';
 import type { Text } from './steps.js';
+
+/** Without a grace, files that the history must keep are missing at once if they are deleted. */
+const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
+
+type Client = 'page' | 'command' | 'curl';
+
+/** A server that is killed and started again, at the same address, and a token for each client. */
+export class Installation {
+  #server: TestServer;
+  readonly #tokens: Readonly<Record<Client, string>>;
+
+  private constructor(server: TestServer, tokens: Readonly<Record<Client, string>>) {
+    this.#server = server;
+    this.#tokens = tokens;
+  }
+
+  static async start(): Promise<Installation> {
+    const server = await startServer(SETTINGS);
+    const [page, command, curl] = [await server.api(), await server.api(), await server.api()];
+    return new Installation(server, { page: page.token, command: command.token, curl: curl.token });
+  }
+
+  get server(): TestServer {
+    return this.#server;
+  }
+
+  get curl(): Api {
+    return new Api(this.#server.url, this.#tokens.curl);
+  }
+
+  /** The environment of the command. */
+  get commandEnv(): Record<string, string> {
+    return { TRAINYARD_URL: this.#server.url, TRAINYARD_TOKEN: this.#tokens.command };
+  }
+
+  /** The client of the page, for the requests of one change. */
+  page(change?: { how: 'edit' | 'bulk'; id: string }): TrainyardClient {
+    const options = { baseUrl: this.#server.url, token: this.#tokens.page, attempts: 1 };
+    return new TrainyardClient({ ...options, ...(change && { change }) });
+  }
+
+  async restart(): Promise<void> {
+    await this.#server.stop('SIGKILL');
+    const { dataFolder, url } = this.#server;
+    this.#server = await startServer({ ...SETTINGS, port: new URL(url).port }, { dataFolder });
+  }
+
+  discard(): Promise<void> {
+    return discardServer(this.#server);
+  }
+}
 
 /** A dataset that a sequence changes, with all that the clients have sent and were told. */
 export class DatasetUnderTest {
@@ -31,11 +83,6 @@ export class DatasetUnderTest {
 
   newId(): string {
     return `change-${++this.#sent}`;
-  }
-
-  /** The client of the page, for the requests of one new change. */
-  pageFor(how: 'edit' | 'bulk'): TrainyardClient {
-    return this.installation.page({ how, id: this.newId() });
   }
 
   content(filename: string, text: Text): Buffer {

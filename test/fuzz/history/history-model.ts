@@ -14,9 +14,6 @@ export interface ModelRevision {
   /** The files before its first change; `undefined` if that is not known. */
   readonly before: Files | undefined;
   files: Files;
-  isPinned: boolean;
-  /** Retention may have deleted it. */
-  isExpired: boolean;
 }
 
 /** Changes of one group belong to one revision. */
@@ -33,7 +30,7 @@ const ALONE = ['restore', 'undo'];
  * instead of differences.
  */
 export class HistoryModel {
-  /** The kept revisions, oldest first. */
+  /** Oldest first. */
   revisions: ModelRevision[] = [];
   files: Files = new Map();
   /** The group that the latest revision is open for, and the files that this revision has added. */
@@ -59,7 +56,7 @@ export class HistoryModel {
     else {
       const number = (this.latest?.number ?? 0) + 1;
       const { how } = author;
-      this.revisions.push({ number, how, restoredFrom, before, files, isPinned: false, isExpired: false });
+      this.revisions.push({ number, how, restoredFrom, before, files });
       this.#open = ALONE.includes(author.how) ? undefined : { group: author.group, added: new Set() };
     }
     for (const [name, hash] of different) if (hash !== undefined) this.#open?.added.add(name);
@@ -88,21 +85,9 @@ export class HistoryModel {
     return { undone, kept: names.filter((name) => !undone.includes(name)) };
   }
 
-  /** Pinning the latest revision closes it. */
-  pin(revision: ModelRevision, isPinned: boolean): void {
-    revision.isPinned = isPinned;
-    if (isPinned && revision === this.latest) this.close();
-  }
-
+  /** No change joins the latest revision. */
   close(): void {
     this.#open = undefined;
-  }
-
-  /** Marks the revisions that a server without a history keeps no longer. */
-  expire(): void {
-    for (const revision of this.revisions) {
-      if (!revision.isPinned && revision !== this.latest) revision.isExpired = true;
-    }
   }
 }
 

@@ -6,7 +6,7 @@ export type Text = 'new' | 'red' | 'blue';
 
 /** A request of a client that sends no conditions, such as curl. */
 export type PlainWrite =
-  | { readonly do: 'upload' | 'link'; readonly filename: string; readonly text: Text }
+  | { readonly do: 'upload'; readonly filename: string; readonly text: Text }
   | { readonly do: 'delete'; readonly filename: string };
 
 /** The side whose version wins, and whether removals are copied: `--ours`, `--theirs` and `--replace`. */
@@ -16,7 +16,7 @@ interface SyncOptions {
   readonly replace: boolean;
 }
 
-/** One step of a sequence. `revision` counts the kept revisions, from the newest, and begins again after the oldest. */
+/** One step of a sequence. `revision` counts the revisions, from the newest, and begins again after the oldest. */
 export type Step =
   | PlainWrite
   /** The page reads the dataset. */
@@ -25,21 +25,15 @@ export type Step =
   | { readonly do: 'edit'; readonly filename: string; readonly text: Text }
   /** The page saves many captions in two requests, perhaps with a request of another client between them. */
   | { readonly do: 'bulk'; readonly filenames: readonly string[]; readonly between: PlainWrite | null }
-  /** The page removes files. */
-  | { readonly do: 'discard'; readonly filenames: readonly string[] }
   /** A person writes or removes a file of a folder. */
   | { readonly do: 'write'; readonly folder: number; readonly filename: string; readonly text: Text }
   | { readonly do: 'erase'; readonly folder: number; readonly filename: string }
   | ({ readonly do: 'push' | 'pull' } & SyncOptions)
-  | { readonly do: 'restore' | 'undo' | 'pin' | 'unpin'; readonly revision: number }
-  /** The server is killed, and started with rules that keep all revisions, or the latest alone. */
-  | { readonly do: 'restart'; readonly keeps: 'all' | 'latest' }
-  /** Several clients write one caption at once. */
-  | { readonly do: 'race'; readonly filename: string; readonly writers: readonly Writer[] }
+  | { readonly do: 'restore' | 'undo'; readonly revision: number }
+  /** The server is killed, and started. */
+  | { readonly do: 'restart' }
   /** The server is killed during a bulk change, an upload and a restore. */
   | { readonly do: 'crash'; readonly afterMs: number; readonly revision: number };
-
-export type Writer = 'edit' | 'upload' | 'link' | 'delete';
 
 export const CAPTIONS = ['a.txt', 'b.txt', 'c.txt', 'd.txt'];
 const NAMES = [...CAPTIONS, 'a.jpg', 'b.jpg'];
@@ -52,11 +46,9 @@ const folder = fc.nat(1);
 
 const plainWrite: fc.Arbitrary<PlainWrite> = fc.oneof(
   kind(4, 'upload', { filename, text }),
-  kind(1, 'link', { filename, text }),
   kind(2, 'delete', { filename }),
 );
 
-const writers = fc.constantFrom<Writer>('edit', 'edit', 'edit', 'upload', 'link', 'delete');
 const winner = fc.constantFrom(null, null, null, 'ours' as const, 'theirs' as const);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -64,13 +56,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   kind(3, 'look', {}),
   kind(6, 'edit', { filename: caption, text }),
   kind(4, 'bulk', { filenames: fc.uniqueArray(caption, { minLength: 2 }), between: fc.option(plainWrite) }),
-  kind(2, 'discard', { filenames: fc.uniqueArray(filename, { minLength: 1 }) }),
   kind(4, 'write', { folder, filename, text }),
   kind(2, 'erase', { folder, filename }),
   kind(4, ['push', 'pull'], { folder, winner, replace: fc.boolean() }),
-  kind(6, ['restore', 'undo', 'undo', 'pin', 'unpin'], { revision }),
-  kind(3, 'race', { filename: caption, writers: fc.array(writers, { minLength: 2, maxLength: 4 }) }),
-  kind(2, 'restart', { keeps: fc.constantFrom('all', 'latest') }),
+  kind(6, ['restore', 'undo', 'undo'], { revision }),
+  kind(1, 'restart', {}),
   kind(1, 'crash', { afterMs: fc.nat(40), revision }),
 );
 
