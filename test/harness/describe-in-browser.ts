@@ -17,6 +17,8 @@ class Site {
   /** A client of the account. */
   api!: Api;
   readonly #visits: Visit[] = [];
+  /** Pages that earlier tests have left. One that is opened again costs half of a new one. */
+  readonly #left: Visit[] = [];
 
   /** An account of one test, whose names are free and whose list shows no other datasets. */
   async newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
@@ -24,23 +26,64 @@ class Site {
     return { api, open: (path = '/') => this.open(path, { token: api.token }) };
   }
 
-  /** Opens a page in a new browser context, signed in; at another address than the server's where `at` is given. */
+  /**
+   * Opens a page in a browser context of its own, signed in; at another address than the server's where `at` is given. A test that
+   * sets the clock or the pointer of its page closes its context.
+   */
   open(path = '/', options: OpenOptions = {}): Promise<Visit> {
     return this.openSignedOut(path, { token: this.api.token, ...options });
   }
 
   async openSignedOut(path = '/', { at = this.server, ...options }: OpenOptions = {}): Promise<Visit> {
-    const visited = await visit(this.browser, at, { path, ...options });
+    const left = this.#left.pop();
+    const visited = left ?? (await visit(this.browser, at, { path, ...options }));
     this.#visits.push(visited);
+    if (left !== undefined) await visitAgain(left, at, { path, ...options });
     return visited;
   }
 
-  /** Closes the pages that are open, and fails if the browser logged an error on one of them. */
-  async closePages(): Promise<void> {
+  /** Leaves the pages that are open, and fails if the browser logged an error on one of them. */
+  async leavePages({ hasFailed }: { hasFailed: boolean }): Promise<void> {
     const visits = this.#visits.splice(0);
-    await Promise.all(visits.map(({ context }) => context.close()));
-    expect(visits.flatMap(({ browserErrors }) => browserErrors)).toEqual([]);
+    const errors = visits.flatMap(({ browserErrors }) => browserErrors);
+    if (hasFailed || errors.length > 0) await Promise.all(visits.map(({ context }) => context.close()));
+    expect(errors).toEqual([]);
+    const open = visits.filter(({ page }) => !page.isClosed());
+    await Promise.all(open.map(leave));
+    this.#left.push(...open);
   }
+}
+
+/** Ends all that a test has set on the page. */
+async function leave({ page, context }: Visit): Promise<void> {
+  for (const event of ['dialog', 'request', 'requestfailed', 'requestfinished', 'response']) {
+    page.removeAllListeners(event);
+    context.removeAllListeners(event);
+  }
+  const behavior = 'ignoreErrors';
+  await Promise.all([page.unrouteAll({ behavior }), context.unrouteAll({ behavior })]);
+  await Promise.all([context.setOffline(false), context.clearPermissions()]);
+  await Promise.all(context.pages().map((each) => (each === page ? page.goto('about:blank') : each.close())));
+}
+
+/** Opens a page that was left as `visit` opens a new one: without cookies and storage. */
+async function visitAgain(left: Visit, { url }: Pick<TestServer, 'url'>, options: VisitOptions): Promise<void> {
+  const { page, context } = left;
+  const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
+  await context.clearCookies();
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+  // A document of the same origin, without scripts.
+  await page.goto(new URL('/favicon.svg', url + path).href);
+  await page.evaluate('localStorage.clear(); sessionStorage.clear();');
+  if (token === undefined) {
+    await page.goto(url + path);
+    return;
+  }
+  const exchanged = page.waitForResponse((response) => {
+    return response.request().method() === 'POST' && response.url().endsWith('/session');
+  });
+  await Promise.all([exchanged, page.goto(`${url}${path}#token=${token}`)]);
 }
 
 export type OpenOptions = Omit<VisitOptions, 'path'> & { readonly at?: Pick<TestServer, 'url'> };
@@ -68,7 +111,7 @@ export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Test
       if (own === undefined) site.account = `account-${randomUUID()}`;
       site.api = await site.server.api(site.account);
     });
-    afterEach(() => site.closePages());
+    afterEach(({ task }) => site.leavePages({ hasFailed: task.result?.state === 'fail' }));
     afterAll(async () => {
       await site.browser?.close();
       await discardServer(own);

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
-import { IS_ALL } from '../harness/available.js';
 import { type Visit, visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
 import { folderWith } from '../harness/folder.js';
@@ -17,8 +16,10 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 async function seriousViolations(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } };
-    const { violations } = await axe.run();
+    const { axe } = globalThis as unknown as {
+      axe: { run: (options: object) => Promise<{ violations: Violation[] }> };
+    };
+    const { violations } = await axe.run({ resultTypes: ['violations'] });
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
@@ -70,18 +71,6 @@ function hiddenActions(page: Page): Promise<string[]> {
   });
 }
 
-/** Views of the same parts as others: `npm run test:all` has them too. */
-const ALIKE = [
-  ...['a comparison: Slider', 'a comparison: Overlay', 'a comparison with a missing mask', 'a control dataset'],
-  ...['deleting a webhook', 'exact copies', 'a folder of pairs for a dataset', 'fitness of controls', 'a file in full'],
-  ...[
-    'training that is not possible yet',
-    'rejected uploads',
-    'all files of a revision',
-    'the guide beside the history',
-  ],
-];
-
 interface Violation {
   readonly id: string;
   readonly impact: string;
@@ -130,78 +119,71 @@ describeInBrowser('serious accessibility violations', (site) => {
   });
 
   type Step = (page: Page) => Promise<unknown>;
-  const text =
-    (words: string | RegExp): Step =>
-    (page) =>
-      page.getByText(words).first().waitFor();
-  const click =
-    (name: string | RegExp): Step =>
-    (page) =>
-      page.getByRole('button', { name, exact: typeof name === 'string' }).click();
-  const fill =
-    (label: string, value: string): Step =>
-    (page) =>
-      page.getByLabel(label, { exact: true }).fill(value);
-  const key =
-    (name: string): Step =>
-    (page) =>
-      page.keyboard.press(name);
-  const shareItem: Step = (page) => page.getByRole('button', { name: 'Share', exact: true }).waitFor();
+  const step = (act: Step): Step => act;
+  const text = (words: string | RegExp) => step((page) => page.getByText(words).first().waitFor());
+  const click = (name: string) => step((page) => page.getByRole('button', { name, exact: true }).click());
+  const fill = (label: string, value: string) => step((page) => page.getByLabel(label, { exact: true }).fill(value));
+  const key = (name: string) => step((page) => page.keyboard.press(name));
+  const inDialog = (words: string) => step((page) => page.getByRole('dialog').getByText(words).first().waitFor());
   const dialog: Step = (page) => page.getByRole('dialog').waitFor();
-  const inDialog =
-    (words: string): Step =>
-    (page) =>
-      page.getByRole('dialog').getByText(words).first().waitFor();
-  const choose =
-    (...files: ReturnType<typeof bytesOf>[]): Step =>
-    (page) =>
-      page.locator(FILES).setInputFiles(files);
-  const folder =
-    (target: Record<string, Buffer | string>, controls: readonly string[]): Step =>
-    async (page) =>
-      page.locator(FOLDER).setInputFiles(await folderOfPairs({ target, control: await controlsOf(controls) }, 'pairs'));
-  const openShare =
-    (view = ''): Step =>
-    (page) =>
-      page.goto(shared.replace('#', `${view}#`));
   // As after a reload during an upload.
   const interrupt: Step = async (page) => {
-    await page.evaluate(
-      (id) => sessionStorage.setItem('trainyard-unfinished-uploads', `["${id}"]`),
-      idOf('interrupted'),
-    );
+    const unfinished = JSON.stringify([idOf('interrupted')]);
+    await page.evaluate((value) => sessionStorage.setItem('trainyard-unfinished-uploads', value), unfinished);
     await page.reload();
   };
   const deliveries: Step = (page) => page.getByRole('list', { name: /^Last deliveries to/ }).waitFor();
   const links: Step = (page) => page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
   const idOf = (name: string) => ids.get(name) ?? name;
 
-  /** Every view, and every dialog and panel that opens on it. The first word of a path names a dataset. */
-  const VIEWS: readonly (readonly [name: string, path: string, ...steps: Step[]])[] = [
+  type View = readonly [name: string, path: string, ...steps: Step[]];
+
+  /** Each page once, with what opens on it. The first word of a path names a dataset. */
+  const PAGES: readonly View[] = [
     ['datasets', '', text('an empty one')],
-    ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
-    ['the menu of a dataset in the list', '', click('More for an empty one'), shareItem],
-    ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
     ['the guide', 'guide/page', text('Fit to train?')],
-    [
-      'the guide beside the history',
-      'all/history',
-      (page) => page.getByRole('link', { name: 'What is kept' }).click(),
-      text('History and undo'),
-    ],
-    ['a wrong link', 'nothing', text('Page not found')],
-    ['files', 'all', text('one.jpg')],
     ['selected files', 'all', (page) => page.getByLabel('Select one.jpg').check(), click('Delete'), dialog],
-    ['a file in full', 'all', click('Open two.jpg'), inDialog('SHA-256')],
     ['the crop of a file', 'all?view=two.jpg', text('SHA-256'), key('b'), inDialog('Trained on at')],
-    ['pictures side by side', 'all?view=one.jpg&view=two.jpg', inDialog('two.jpg')],
     ['controls and masks', 'target', text('No mask')],
-    ['a control dataset', 'control', text('Unused caption')],
-    ...(['Side by side', 'Slider', 'Overlay'] as const).map((view) => {
-      const shown = text('mask a.png of masks');
-      return [`a comparison: ${view}`, 'target', click('Compare with the mask a.png'), click(view), shown] as const;
-    }),
-    ['a comparison with a missing mask', 'target', click('Open b.jpg'), key('m'), text('The mask is missing.')],
+    ['a comparison', 'target', click('Compare with the mask a.png'), text('mask a.png of masks')],
+    ['an empty dataset', 'empty', text('No files yet')],
+    [
+      'a tree of folders',
+      'filling',
+      async (page) => {
+        const files = { 'a.txt': '1', 'extra/a.txt': '2', '10_cat/b.txt': '3', 'notes.docx': 'x' };
+        const folder = await folderWith(files, 'evening');
+        await page.locator(FOLDER).first().setInputFiles(folder);
+      },
+      (page) =>
+        page
+          .getByRole('group', { name: /10_cat/ })
+          .getByText('Own dataset')
+          .click(),
+      inDialog('1 name stands more than once'),
+    ],
+    // The size stays for the views after these.
+    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
+    ['the menu of a dataset', 'all', click('More'), text('API documentation')],
+    ['the palette', 'all', text('one.jpg'), key('Control+k'), fill('Name', 'one')],
+    ['history', 'all/history', text('Revision 1')],
+    ['a revision', 'all/history?revision=2', (page) => page.getByRole('deletion').first().waitFor()],
+    ['fitness', 'all/fitness', text('needs a caption')],
+    ['fitness of pairs', 'target/fitness', text('Choose a file')],
+    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
+    ['training', 'ready/train', text('Install the command')],
+    ['the account', 'account', text('this browser'), text('for Ada'), text('Storage'), deliveries],
+    ['sharing a dataset', 'empty', click('More'), click('Share the dataset'), click('Create a link'), links],
+    ['a shared dataset', '', (page) => page.goto(shared), text('a caption')],
+    ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
+  ];
+
+  /** More dialogs and panels. */
+  const PARTS: readonly View[] = [
+    ['creating a dataset', '', click('New dataset'), fill('Name', 'a/b'), inDialog('contains "/"')],
+    ['deleting a dataset', '', click('More for an empty one'), click('Delete'), dialog],
+    ['a wrong link', 'nothing', text('Page not found')],
+    ['pictures side by side', 'all?view=one.jpg&view=two.jpg', inDialog('two.jpg')],
     [
       'links of a dataset',
       'target',
@@ -220,46 +202,11 @@ describeInBrowser('serious accessibility violations', (site) => {
       inDialog('will not be used'),
     ],
     [
-      'the deletion of a control that is used',
-      'control',
-      click('More'),
-      click('Delete the dataset'),
-      text('This dataset is used'),
-    ],
-    ['rejected uploads', 'all?filter=rejected', text('page.jpg')],
-    ['an empty dataset', 'empty', text('No files yet')],
-    [
-      'a tree of folders',
-      'filling',
-      async (page) => {
-        const files = { 'a.txt': '1', 'extra/a.txt': '2', '10_cat/b.txt': '3', 'notes.docx': 'x' };
-        await page
-          .locator(FOLDER)
-          .first()
-          .setInputFiles(await folderWith(files, 'evening'));
-      },
-      (page) =>
-        page
-          .getByRole('group', { name: /10_cat/ })
-          .getByText('Own dataset')
-          .click(),
-      inDialog('1 name stands more than once'),
-    ],
-    [
-      'a question about files',
-      'filling',
-      choose(bytesOf('a.txt', 'a'), bytesOf('a.psd', 'no image')),
-      inDialog('a.psd'),
-    ],
-    [
       'uploads',
       'filling',
-      choose(bytesOf('page.jpg', media.damaged.html())),
+      (page) => page.locator(FILES).setInputFiles([bytesOf('page.jpg', media.damaged.html())]),
       (page) => dockOf(page).getByText('1 rejected:').waitFor(),
     ],
-    ['pictures alone', 'all', text('one.jpg'), key('-'), key('ArrowRight')],
-    // The size stays for the views after these.
-    ['pictures beside their captions', 'all', text('one.jpg'), key('+'), key('+'), key('ArrowRight'), key('e')],
     [
       'tags that complete a caption',
       'target',
@@ -269,45 +216,20 @@ describeInBrowser('serious accessibility violations', (site) => {
       (page) => page.getByRole('option', { name: 'a wagon at b' }).waitFor(),
       key('ArrowDown'),
     ],
-    ['tags and words', 'all?tag=with a tag', text('1 pair')],
-    ['the menu of a dataset', 'all', click('More'), text('API documentation')],
-    ['the palette', 'all', text('one.jpg'), key('Control+k'), fill('Name', 'one')],
-    ['where pairs are copied to', 'all', text('one.jpg'), key('ArrowRight'), key('y'), dialog],
     ['all keys', 'all', text('one.jpg'), key('?'), inDialog('Write the caption')],
     ['changes to many captions', 'all', fill('Trigger word', 'sks'), text(/\d changes to/)],
-    ['history', 'all/history', text('Revision 1')],
-    ['a revision', 'all/history?revision=2', (page) => page.getByRole('deletion').first().waitFor()],
-    ['all files of a revision', 'all/history?revision=2&show=files', text('a caption without media')],
     ['restoring a revision', 'all/history?revision=1', click('Restore'), inDialog('changes:')],
-    [
-      'a deletion that can be undone',
-      'ready',
-      async () => site.api.upload(idOf('ready'), 'gone.txt', 'a caption that is deleted'),
-      (page) => page.getByLabel('Select gone.txt').check(),
-      click('Delete'),
-      click('Delete 1 file'),
-      (page) => page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).waitFor(),
-    ],
-    ['fitness', 'all/fitness', text('needs a caption')],
-    ['fitness of pairs', 'target/fitness', text('Choose a file')],
-    ['fitness of controls', 'control/fitness', text('Used by')],
-    ['duplicates', 'copies/duplicates?group=one.jpg', text('The captions differ')],
-    ['exact copies', 'copies/duplicates', click('Keep one of each of 1 group of exact copies'), inDialog('stays')],
+    ['images that can be converted', 'ignored/fitness', click('Convert all 2'), text("browser can't decode")],
+    ['an interrupted upload', 'interrupted/fitness', interrupt, text('Interrupted: 1 file'), text('Their names')],
     [
       'a folder of pairs',
       '',
-      async (page) => folder(await targetsOf(['a', 'b']), ['a', 'c'])(page),
+      async (page) => {
+        const pairs = { target: await targetsOf(['a', 'b']), control: await controlsOf(['a', 'c']) };
+        await page.locator(FOLDER).setInputFiles(await folderOfPairs(pairs, 'pairs'));
+      },
       inDialog('No control for'),
     ],
-    [
-      'a folder of pairs for a dataset',
-      'target',
-      folder({ 'a.txt': 'another' }, ['a', 'c']),
-      inDialog('Skip existing files'),
-    ],
-    ['training', 'ready/train', text('Install the command')],
-    ['training that is not possible yet', 'all/train', text('See what is missing')],
-    ['the account', 'account', text('this browser'), text('for Ada'), text('Storage'), deliveries],
     ['a new token', 'account', click('New token'), click('Create token'), text('The new token')],
     [
       'a new webhook',
@@ -317,56 +239,46 @@ describeInBrowser('serious accessibility violations', (site) => {
       click('Create webhook'),
       inDialog('not a host of the public Internet'),
     ],
-    ['deleting a webhook', 'account', click(/^Delete https/), dialog],
-    ['revoking a token', 'account', click(/^Revoke .* for Ada/), dialog],
-    ['images that can be converted', 'ignored/fitness', click('Convert all 2'), text("browser can't decode")],
-    ['an interrupted upload', 'interrupted/fitness', interrupt, text('Interrupted: 1 file'), text('Their names')],
-    ['sharing a dataset', 'empty', click('More'), click('Share the dataset'), click('Create a link'), links],
     ['a share link that has ended', 'shared', text('This link no longer works')],
-    ['a shared dataset', '', openShare(), text('a caption')],
-    ['the sign-in page', 'account', click('Sign out'), (page) => page.getByLabel('Token', { exact: true }).waitFor()],
   ];
+
   const pathOf = (path: string) => {
     if (path === '' || /^(account|guide|nothing)/.test(path)) return `/${path}`;
     const [, name = '', rest = ''] = /^(\w+)(.*)$/.exec(path) ?? [];
     return name === 'shared' ? `/shared/datasets/${idOf('ready')}` : `/datasets/${idOf(name)}${rest}`;
   };
 
-  // Views alternate between the dark and the light theme; the other theme of each view is long.
-  describe.each([
-    ['dark', []],
-    ['light', ['long']],
-  ] as const)('are none, the second in %s,', (second, tags) => {
-    let visited: Visit;
-    let touch: (enabled: boolean) => Promise<unknown>;
-    beforeAll(async () => {
-      visited = await visit(site.browser, site.server, { token: site.api.token });
-      const devtools = await visited.context.newCDPSession(visited.page);
-      touch = (enabled) => devtools.send('Emulation.setTouchEmulationEnabled', { enabled });
-    });
-    afterAll(() => visited?.context.close());
-
-    const views = VIEWS.filter(([name]) => IS_ALL || !ALIKE.includes(name)).map(([name, path, ...steps], index) => {
-      return { name, path, steps, theme: index % 2 === 1 ? second : second === 'dark' ? 'light' : 'dark' } as const;
-    });
-    test.each(views)('with $name, $theme, which fits a phone', { tags: [...tags] }, async ({ path, steps, theme }) => {
-      const { page, browserErrors } = visited;
-      await touch(false);
-      await page.emulateMedia({ colorScheme: theme });
-      await page.setViewportSize({ width: 1280, height: 800 });
-      await page.goto(site.server.url + pathOf(path));
-      for (const step of steps) await step(page);
-      await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe(theme);
-      expect(await seriousViolations(page)).toEqual([]);
-      await page.setViewportSize(PHONE);
-      // A grid lays out its cards a frame after the width has changed.
-      await expect.poll(() => smallTargets(page)).toEqual([]);
-      await touch(true);
-      await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
-      await expect.poll(() => smallTargets(page)).toEqual([]);
-      expect(await hiddenActions(page)).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
-      expect(browserErrors).toEqual([]);
-    });
+  let visited: Visit;
+  let touch: (enabled: boolean) => Promise<unknown>;
+  beforeAll(async () => {
+    visited = await visit(site.browser, site.server, { token: site.api.token });
+    const devtools = await visited.context.newCDPSession(visited.page);
+    touch = (enabled) => devtools.send('Emulation.setTouchEmulationEnabled', { enabled });
   });
+  afterAll(() => visited?.context.close());
+
+  const alternating = (views: readonly View[]) =>
+    views.map((view, index) => ({ name: view[0], view, theme: index % 2 === 1 ? 'dark' : 'light' }) as const);
+  const check = async ({ view: [, path, ...steps], theme }: ReturnType<typeof alternating>[number]) => {
+    const { page, browserErrors } = visited;
+    await touch(false);
+    await page.emulateMedia({ colorScheme: theme });
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.goto(site.server.url + pathOf(path));
+    for (const act of steps) await act(page);
+    await expect.poll(() => page.locator('html').getAttribute('data-theme')).toBe(theme);
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.setViewportSize(PHONE);
+    // A grid lays out its cards a frame after the width has changed.
+    await expect.poll(() => smallTargets(page)).toEqual([]);
+    await touch(true);
+    await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
+    await expect.poll(() => smallTargets(page)).toEqual([]);
+    expect(await hiddenActions(page)).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
+    expect(browserErrors).toEqual([]);
+  };
+  test.each(alternating(PARTS))('are none with $name, $theme, which fits a phone', { tags: ['long'] }, check);
+  // The last of these signs out.
+  test.each(alternating(PAGES))('are none with $name, $theme, which fits a phone', check);
 });

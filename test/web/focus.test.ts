@@ -45,21 +45,6 @@ describeInBrowser('the focus of a keyboard', (site) => {
     await expectFocus(page, /^button More/);
   });
 
-  test('moves in a menu, and goes back to its button', { tags: ['long'] }, async () => {
-    const id = await site.api.newDataset('wagons with a menu');
-    const { page } = await site.open(`/datasets/${id}`);
-    await press(page, 'More');
-    await page.keyboard.press('ArrowDown');
-    await expectFocus(page, /^button Caption with a model/);
-    await page.keyboard.press('ArrowUp');
-    await expectFocus(page, /^button More/);
-    await page.keyboard.press('ArrowUp');
-    await expectFocus(page, /^button Sign out/);
-    await page.keyboard.press('Escape');
-    await expectFocus(page, /^button More/);
-    await expect.poll(() => page.getByRole('button', { name: 'Sign out' }).isVisible()).toBe(false);
-  });
-
   test('goes to the neighbour of what is dismissed or revoked, and to the view that is left', async () => {
     const id = await site.api.newDataset('rejected wagons');
     for (const name of ['a.jpg', 'b.jpg', 'c.jpg']) await site.api.upload(id, name, media.damaged.html());

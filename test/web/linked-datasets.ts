@@ -1,4 +1,3 @@
-import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 import type { LinkSlot, Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
@@ -8,7 +7,7 @@ type Files = Record<string, Buffer | string>;
 /** Creates a dataset with this role and these files, and returns its id. */
 export async function datasetWith(api: Api, files: Files, { role, name }: { role?: Role; name?: string } = {}) {
   const { body } = await api.json<{ id: string }>('POST', '', { name, role });
-  for (const [filename, bytes] of Object.entries(files)) await api.upload(body.id, filename, bytes);
+  await Promise.all(Object.entries(files).map(([filename, bytes]) => api.upload(body.id, filename, bytes)));
   return body.id;
 }
 
@@ -25,10 +24,6 @@ export async function datasetOfRole(api: Api, name: string, role: Role, stems: r
 export async function linkDatasets(api: Api, target: string, links: Partial<Record<LinkSlot, string>>) {
   const { status, body } = await api.json('PUT', `/${target}/links`, links);
   if (status !== 200) throw new Error(JSON.stringify(body));
-}
-
-export async function statusOf(api: Api, id: string): Promise<WireDatasetWithFiles> {
-  return (await api.status(id)).body;
 }
 
 /** Targets of these stems, each with its caption. */

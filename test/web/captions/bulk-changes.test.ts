@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { differenceOf } from '../../../src/dataset/history/word-difference.js';
 import { type BulkChange, planChanges } from '../../../web/captions/bulk/plan.js';
@@ -39,98 +39,53 @@ const replace = (
   options: { asTag?: boolean; matchesCase?: boolean; wholeWords?: boolean } = {},
 ) => ({ kind: 'replace', find, replacement, asTag: false, matchesCase: false, wholeWords: false, ...options }) as const;
 
-describe('a trigger word', () => {
-  const prepend = (text: string, trigger = 'sks') => changed(text, { kind: 'prepend', trigger });
-  const append = (text: string, trigger = 'sks') => changed(text, { kind: 'append', trigger });
+const prepend = (trigger = 'sks') => ({ kind: 'prepend', trigger }) as const;
+const append = (trigger = 'sks') => ({ kind: 'append', trigger }) as const;
+const asTag = { asTag: true };
+const wholeWords = { wholeWords: true };
 
-  test('is prepended with a comma', () => {
-    expect(prepend('a dog')).toBe('sks, a dog');
-    expect(prepend(', a dog,cat')).toBe('sks, a dog,cat');
-    expect(prepend('a dog', ' sks, ')).toBe('sks, a dog');
-    expect(prepend(' \n')).toBe('sks');
-    expect(prepend('a dog\r\n')).toBe('sks, a dog\r\n');
-  });
-
-  test('is appended after the last word, before the line end', () => {
-    expect(append('a dog')).toBe('a dog, sks');
-    expect(append('a dog, ')).toBe('a dog, sks');
-    expect(append('a dog\n')).toBe('a dog, sks\n');
-    expect(append('one\r\ntwo\r\n')).toBe('one\r\ntwo, sks\r\n');
-    expect(append('A dog runs.')).toBe('A dog runs. sks');
-    expect(append('')).toBe('sks');
-  });
-
-  test('is not added to a caption that contains it as a whole word', () => {
-    expect(prepend('a photo of SKS dog')).toBe('a photo of SKS dog');
-    expect(append('sks')).toBe('sks');
-    expect(prepend('asks a dog')).toBe('sks, asks a dog');
-    expect(prepend('a sks_2 dog')).toBe('sks, a sks_2 dog');
-    expect(prepend(`a ${DECOMPOSED}`, COMPOSED)).toBe(`a ${DECOMPOSED}`);
-    expect(prepend('a (sks:1.2) dog', '(sks:1.2)')).toBe('a (sks:1.2) dog');
-  });
+test.each<readonly [rule: string, change: BulkChange, before: string, after: string]>([
+  ['a comma stands behind a prepended word', prepend(), 'a dog', 'sks, a dog'],
+  ['and once', prepend(), ', a dog,cat', 'sks, a dog,cat'],
+  ['a blank caption becomes the word', prepend(), ' \n', 'sks'],
+  ['line ends stay', prepend(' sks, '), 'a dog\r\n', 'sks, a dog\r\n'],
+  ['an appended word follows the last word', append(), 'a dog, ', 'a dog, sks'],
+  ['before the line end', append(), 'one\r\ntwo\r\n', 'one\r\ntwo, sks\r\n'],
+  ['without a comma after a sentence', append(), 'A dog runs.', 'A dog runs. sks'],
+  ['a caption that contains the word stays', prepend(), 'a photo of SKS dog', 'a photo of SKS dog'],
+  ['as a whole word', prepend(), 'a sks_2 dog', 'sks, a sks_2 dog'],
+  ['in any Unicode form', prepend(COMPOSED), `a ${DECOMPOSED}`, `a ${DECOMPOSED}`],
+  ['with its signs', prepend('(sks:1.2)'), 'a (sks:1.2) dog', 'a (sks:1.2) dog'],
+  ['the text to find is literal', replace('(dog) [x]', '.*'), 'a (dog) [x] c:\\ 1+1 $5', 'a .* c:\\ 1+1 $5'],
+  ['so is the replacement', replace('dog', '$& $1 $$ $`'), 'a dog', 'a $& $1 $$ $`'],
+  ['a dot is a dot', replace('a.b', 'no'), 'axb', 'axb'],
+  ['nothing is found nowhere', replace('', 'no'), 'a dog', 'a dog'],
+  ['a removed tag takes its comma', replace('town', ''), 'town, city, a sunset\n', 'city, a sunset\n'],
+  ['in a sentence too', replace('town', ''), 'city, town, a town at night', 'city, a  at night'],
+  ['any case is found', replace('äpfel', 'pears'), 'ÄPFEL', 'pears'],
+  ['or this case alone', replace('red', 'blue', { matchesCase: true }), 'Red red', 'Red blue'],
+  ['or whole words', replace('red', 'blue', wholeWords), 'red, redder, covered', 'blue, redder, covered'],
+  ['with their accents', replace('t', 'x', wholeWords), 'été rouge', 'été rouge'],
+  ['a sign is no word', replace(',', ', ', wholeWords), 'one,two', 'one, two'],
+  ['accents are found in both forms', replace(COMPOSED, 'bar'), `a ${DECOMPOSED}, a ${COMPOSED}`, 'a bar, a bar'],
+  ['and no letter without its accent', replace('cafe', 'bar'), `a ${DECOMPOSED}`, `a ${DECOMPOSED}`],
+  ['a syllable is one letter', replace('한', 'x'), '한'.normalize('NFD'), 'x'],
+  ['no visible character is split', replace('👩', 'x'), '👩‍🔬 and 👩', '👩‍🔬 and x'],
+  ['nor a pair of surrogates', replace('\ud83d', 'x'), '🚂', '🚂'],
+  ['a whole tag is removed', replace('Blue Sky', '', asTag), 'blue sky, city, sunset', 'city, sunset'],
+  ['no part of one', replace('blue', '', asTag), 'blue sky', 'blue sky'],
+  ['and none in a sentence', replace('A sky', 'x', asTag), 'A sky, seen from the city.', 'A sky, seen from the city.'],
+  ['line ends stay in a replacement', replace('two', '2'), 'one\r\ntwo\r\n', 'one\r\n2\r\n'],
+])('in a change of many captions, %s', (_rule, change, before, after) => {
+  expect(changed(before, change)).toBe(after);
 });
 
-describe('find and replace', () => {
-  test('takes both texts literally', () => {
-    expect(changed('a (dog) [x] c:\\ 1+1 $5', replace('(dog) [x]', '.*'))).toBe('a .* c:\\ 1+1 $5');
-    expect(changed('a dog', replace('dog', '$& $1 $$ $`'))).toBe('a $& $1 $$ $`');
-    expect(changed('a.b', replace('a.b', '\\'))).toBe('\\');
-    expect(changed('axb', replace('a.b', 'no'))).toBe('axb');
-    expect(changed('a dog', replace('', 'no'))).toBe('a dog');
-    expect(changed('town, city, a sunset\n', replace('town', ''))).toBe('city, a sunset\n');
-    expect(changed('city, town, a town at night', replace('town', ''))).toBe('city, a  at night');
-  });
-
-  test('matches case and whole words on request', () => {
-    expect(changed('Red red', replace('red', 'blue'))).toBe('blue blue');
-    expect(changed('Red red', replace('red', 'blue', { matchesCase: true }))).toBe('Red blue');
-    expect(changed('red, redder, covered', replace('red', 'blue', { wholeWords: true }))).toBe('blue, redder, covered');
-    expect(changed('été rouge', replace('t', 'x', { wholeWords: true }))).toBe('été rouge');
-    expect(changed('one,two', replace(',', ', ', { wholeWords: true }))).toBe('one, two');
-    expect(changed('ÄPFEL', replace('äpfel', 'pears'))).toBe('pears');
-  });
-
-  test('finds accents in both Unicode forms, and no letter without its accent', () => {
-    expect(changed(`a ${DECOMPOSED}, a ${COMPOSED}`, replace(COMPOSED, 'bar'))).toBe('a bar, a bar');
-    expect(changed(`a ${COMPOSED}`, replace(DECOMPOSED, 'bar'))).toBe('a bar');
-    expect(changed(`a ${DECOMPOSED}`, replace('cafe', 'bar'))).toBe(`a ${DECOMPOSED}`);
-    expect(changed('한'.normalize('NFD'), replace('한', 'x'))).toBe('x');
-  });
-
-  test('splits no visible character', () => {
-    expect(changed('👩‍🔬 and 👩', replace('👩', 'x'))).toBe('👩‍🔬 and x');
-    expect(changed('🚂🚃', replace('🚃', ''))).toBe('🚂');
-    expect(changed('🚂', replace('\ud83d', 'x'))).toBe('🚂');
-  });
-
-  test('as a tag, replaces whole tags, and by nothing removes them with their commas', () => {
-    expect(changed('blue sky, city, sunset', replace('Blue Sky', '', { asTag: true }))).toBe('city, sunset');
-    expect(changed('blue sky', replace('blue', '', { asTag: true }))).toBe('blue sky');
-    expect(changed('A blue sky, seen from the city.', replace('A blue sky', 'x', { asTag: true }))).toBe(
-      'A blue sky, seen from the city.',
-    );
-  });
-
-  test('keeps line ends', () => {
-    expect(changed('one\r\ntwo\r\n', replace('two', '2'))).toBe('one\r\n2\r\n');
-  });
-});
-
-describe('filling', () => {
-  const texts = ['a dog', undefined, ' \n', ''];
-
-  test('fills missing captions, and blank ones on request', () => {
-    const plan = (fillsBlank: boolean) =>
-      planChanges(pairsWith(texts), textOf, { kind: 'fill', text: 'sks', fillsBlank }).map(
-        ({ filename, before }) => [filename, before] as const,
-      );
-    expect(plan(false)).toEqual([['1.txt', undefined]]);
-    expect(plan(true)).toEqual([
-      ['1.txt', undefined],
-      ['2.txt', ' \n'],
-      ['3.txt', ''],
-    ]);
-  });
+test('missing captions are filled, and blank ones on request', () => {
+  const pairs = pairsWith(['a dog', undefined, ' \n', '']);
+  const filled = (fillsBlank: boolean) =>
+    planChanges(pairs, textOf, { kind: 'fill', text: 'sks', fillsBlank }).map(({ filename }) => filename);
+  expect(filled(false)).toEqual(['1.txt']);
+  expect(filled(true)).toEqual(['1.txt', '2.txt', '3.txt']);
 });
 
 test('a tag is added to missing captions too, and to no sentence', () => {
@@ -156,40 +111,25 @@ test('the difference of two texts is by words, and contains both completely', ()
   expect([without('added'), without('removed')]).toEqual([before, after]);
 });
 
-describe('terms', () => {
-  test('tags are separated by commas, and listed once', () => {
-    expect([...termsOf('tag', ' red wagon,snow,, Snow ,red  wagon\nnew line')]).toEqual([
-      'red wagon',
-      'snow',
-      'Snow',
-      'new line',
-    ]);
-    expect([...termsOf('tag', `${COMPOSED}, ${DECOMPOSED}，猫、犬`)]).toEqual([COMPOSED, '猫', '犬']);
-    expect([...termsOf('tag', ' , ')]).toEqual([]);
-  });
+test('tags are separated by commas, words are case-insensitive, and both are listed once', () => {
+  const tags = [...termsOf('tag', ' red wagon,snow,, Snow ,red  wagon\nnew line')];
+  expect(tags).toEqual(['red wagon', 'snow', 'Snow', 'new line']);
+  expect([...termsOf('tag', `${COMPOSED}, ${DECOMPOSED}，猫、犬`)]).toEqual([COMPOSED, '猫', '犬']);
+  const words = [...termsOf('word', "A dog's well-lit DOG, 3 naïve")];
+  expect(words).toEqual(['a', "dog's", 'well-lit', 'dog', '3', 'naïve']);
+});
 
-  test('words are case-insensitive', () => {
-    expect([...termsOf('word', "A dog's well-lit DOG, 3 naïve")]).toEqual([
-      'a',
-      "dog's",
-      'well-lit',
-      'dog',
-      '3',
-      'naïve',
-    ]);
-  });
-
-  test('are counted by captions, rare terms first', () => {
-    const counter = new TermCounter();
-    for (const [index, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) counter.add(index, tags);
-    expect(counter.groupsByCount().map((group) => group.map(({ term, captions }) => [term, ...captions]))).toEqual([
-      [
-        ['b', 0],
-        ['constructor', 2],
-      ],
-      [['a', 0, 1]],
-    ]);
-  });
+test('terms are counted by captions, rare ones first', () => {
+  const counter = new TermCounter();
+  for (const [index, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) counter.add(index, tags);
+  const groups = counter.groupsByCount().map((group) => group.map(({ term, captions }) => [term, ...captions]));
+  expect(groups).toEqual([
+    [
+      ['b', 0],
+      ['constructor', 2],
+    ],
+    [['a', 0, 1]],
+  ]);
 });
 
 test('statistics count captions and their lengths', () => {

@@ -1,66 +1,51 @@
-import { describe, expect, test } from 'vitest';
-import { isSentence, nearTagsAmong, retagged, tagsIn, withTag } from '../../../web/captions/tags/caption-tags.js';
+import { expect, test } from 'vitest';
+import { isSentence, nearTagsAmong, retagged, withTag } from '../../../web/captions/tags/caption-tags.js';
 
 const remove = (text: string, tag: string) => retagged(text, (each) => each === tag, '');
 const rename = (text: string, tag: string, to: string) => retagged(text, (each) => each === tag, to);
 
-describe('the tags of a caption', () => {
-  test('are trimmed, keep their case, and are listed once', () => {
-    expect(tagsIn(' red wagon,snow,, Snow ,red  wagon\nnew line, ')).toEqual(['red wagon', 'snow', 'Snow', 'new line']);
-    expect(tagsIn(' , ')).toEqual([]);
-  });
+test.each([
+  ['blue sky, city, sunset', 'blue sky', 'city, sunset'],
+  ['city, blue sky, sunset', 'blue sky', 'city, sunset'],
+  ['city, sunset, blue sky\n', 'blue sky', 'city, sunset\n'],
+  ['city,blue sky,sunset', 'blue sky', 'city,sunset'],
+  [', blue sky, , city,', 'blue sky', 'city'],
+  ['猫、犬，鳥', '犬', '猫、鳥'],
+  ['one, two\r\nthree, four\r\n', 'two', 'one\r\nthree, four\r\n'],
+  ['one\nthree\nfour', 'three', 'one\nfour'],
+  ['blue  sky , city', 'blue sky', 'city'],
+  // Only a whole tag is one, with its case.
+  ['blue sky at night, Blue sky', 'blue sky', 'blue sky at night, Blue sky'],
+])('of %j, the removed tag %s takes its comma', (text, tag, left) => {
+  expect(remove(text, tag)).toBe(left);
+});
 
-  test('a removed tag takes its comma', () => {
-    expect(remove('blue sky, city, sunset', 'blue sky')).toBe('city, sunset');
-    expect(remove('city, blue sky, sunset', 'blue sky')).toBe('city, sunset');
-    expect(remove('city, sunset, blue sky\n', 'blue sky')).toBe('city, sunset\n');
-    expect(remove('city,blue sky,sunset', 'blue sky')).toBe('city,sunset');
-    expect(remove('blue sky', 'blue sky')).toBe('');
-    expect(remove(', blue sky, , city,', 'blue sky')).toBe('city');
-    expect(remove('猫、犬，鳥', '犬')).toBe('猫、鳥');
-    expect(remove('one, two\r\nthree, four\r\n', 'two')).toBe('one\r\nthree, four\r\n');
-    expect(remove('one\nthree\nfour', 'three')).toBe('one\nfour');
-  });
+test.each([
+  ['blue_sky, city', 'blue_sky', 'blue sky', 'blue sky, city'],
+  ['city, blue sky, blue_sky, sunset', 'blue_sky', 'blue sky', 'city, blue sky, sunset'],
+  ['blue_sky, city, blue sky', 'blue_sky', ' blue sky, ', 'blue sky, city'],
+  ['one, $&', 'one', '$&', '$&'],
+])('in %j, %s is renamed to %s, and collapses onto the first', (text, tag, to, renamed) => {
+  expect(rename(text, tag, to)).toBe(renamed);
+});
 
-  test('only a whole tag is one, with its case', () => {
-    for (const text of ['blue sky at night, Blue sky', 'sky', '']) expect(remove(text, 'blue sky')).toBe(text);
-    expect(remove('blue  sky , city', 'blue sky')).toBe('city');
-  });
-
-  test('a renamed one that exists collapses onto the first', () => {
-    expect(rename('blue_sky, city', 'blue_sky', 'blue sky')).toBe('blue sky, city');
-    expect(rename('city, blue sky, blue_sky, sunset', 'blue_sky', 'blue sky')).toBe('city, blue sky, sunset');
-    expect(rename('blue_sky, city, blue sky', 'blue_sky', ' blue sky, ')).toBe('blue sky, city');
-    expect(rename('one, $&', 'one', '$&')).toBe('$&');
-  });
-
-  test('an added one comes last, unless it is there', () => {
-    expect(withTag('city, sunset\n', 'dusk')).toBe('city, sunset, dusk\n');
-    expect(withTag('city, ', 'dusk')).toBe('city, dusk');
-    expect(withTag(' \n', 'dusk')).toBe('dusk');
-    expect(withTag('city, dusk', ' dusk,')).toBe('city, dusk');
-    expect(withTag('red wagon', 'red')).toBe('red wagon, red');
-    expect(withTag('city', ' , ')).toBe('city');
-  });
+test.each([
+  ['city, sunset\n', 'dusk', 'city, sunset, dusk\n'],
+  ['city, ', 'dusk', 'city, dusk'],
+  [' \n', 'dusk', 'dusk'],
+  ['city, dusk', ' dusk,', 'city, dusk'],
+  ['red wagon', 'red', 'red wagon, red'],
+  ['city', ' , ', 'city'],
+])('to %j, the tag %j is added last, unless it is there', (text, tag, added) => {
+  expect(withTag(text, tag)).toBe(added);
 });
 
 test('sentences are told from lists of tags', () => {
-  for (const text of [
-    'A dog runs over the field, chasing a ball.',
-    'a photo of a red wagon in the snow',
-    'sks. The wagon stands still.',
-    '一只猫坐在红色的椅子上。',
-  ])
-    expect(isSentence(text), text).toBe(true);
-  for (const text of [
-    'red wagon',
-    'blue sky, city, sunset',
-    '1girl, looking at viewer, st. louis',
-    'a wagon at dusk',
-    '',
-    'sks',
-  ])
-    expect(isSentence(text), text).toBe(false);
+  const sentences = ['A dog runs over the field, chasing a ball.', 'a photo of a red wagon in the snow'];
+  sentences.push('sks. The wagon stands still.', '一只猫坐在红色的椅子上。');
+  expect(sentences.filter((text) => !isSentence(text))).toEqual([]);
+  const tags = ['red wagon', 'blue sky, city, sunset', '1girl, looking at viewer, st. louis', 'a wagon at dusk', ''];
+  expect(tags.filter(isSentence)).toEqual([]);
 });
 
 test('near spellings are offered as merges, the rarer into the more frequent', () => {

@@ -59,30 +59,6 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['large.jpg', 'other.jpg', 'other.txt', 'small.jpg', 'small.txt']);
   });
 
-  test('another picture, and another caption, are kept with keys', { tags: ['long'] }, async () => {
-    const { id, page } = await openWith({
-      ...{ 'small.jpg': await recompressed(1), 'small.txt': 'a wagon' },
-      ...{ 'large.jpg': await original(1), 'large.txt': 'a photo of a wagon' },
-    });
-    await page.getByText('The captions differ: large.jpg keeps its own.').waitFor();
-    await page.keyboard.press('ArrowRight');
-    await page.keyboard.press('t');
-    await page.getByText('The captions differ: large.jpg gets that of small.').waitFor();
-    await page.keyboard.press('Space');
-    await page.keyboard.press('ArrowLeft');
-    await page.keyboard.press('Space');
-    await page.getByRole('button', { name: 'Remove 1, keep 1' }).waitFor();
-    await page.keyboard.press('ArrowRight');
-    await page.keyboard.press('Space');
-    await page.getByText('Keep at least one picture.').waitFor();
-    await page.keyboard.press('2');
-    await page.getByText('The captions differ: small.jpg keeps its own.').waitFor();
-    await page.keyboard.press('Enter');
-    await done(page).waitFor();
-    await soon(() => site.api.filenames(id)).toEqual(['small.jpg', 'small.txt']);
-    expect(await site.api.text(id, 'small.txt')).toBe('a wagon');
-  });
-
   test('different pictures are remembered, also after a reload, until that is undone', async () => {
     const { id, page } = await openWith({ 'a.jpg': await original(1), 'b.jpg': await recompressed(1) });
     await position(page, 'Group 1 of 1').waitFor();
@@ -114,46 +90,10 @@ describeInBrowser('the review of duplicates', (site) => {
     await soon(async () => (await site.api.filenames(id)).length).toBe(10);
     await position(page, 'Group 1 of 3').waitFor();
   });
-
-  test('is reached from “Fit to train?” and the workbench, and Back leads back', async () => {
-    const { id, page } = await openWith({
-      ...{ 'a.jpg': await original(1), 'b.jpg': await recompressed(1) },
-      ...{ 'c.jpg': await original(2), 'd.jpg': await recompressed(2) },
-    });
-    await page.goto(`${site.server.url}/datasets/${id}/fitness`);
-    const panel = page.getByRole('region', { name: 'Duplicates' });
-    await panel.getByRole('link', { name: 'Review c.jpg' }).click();
-    await position(page, 'Group 2 of 2').waitFor();
-    await page.keyboard.press('ArrowUp');
-    await position(page, 'Group 1 of 2').waitFor();
-    await page.reload();
-    await card(page, 'a.jpg').waitFor();
-    await page.goBack();
-    await panel.getByRole('link', { name: 'Review 2 groups' }).waitFor();
-    await page.goto(`${site.server.url}/datasets/${id}`);
-    await page.getByRole('link', { name: 'Duplicates 2' }).click();
-    await position(page, 'Group 1 of 2').waitFor();
-    await soon(() => page.title()).toContain('Duplicates');
-  });
-
-  test('a shared page and a token that only reads show the groups without verbs', { tags: ['long'] }, async () => {
-    const { id, page } = await openWith({ 'a.jpg': await original(1), 'b.jpg': await recompressed(1) });
-    await box(page, 'a.jpg').waitFor();
-    const { body: token } = await site.api.json<{ secret: string }>('POST', '/tokens', { read_only: true });
-    const { body: share } = await site.api.json<{ url: string }>('POST', `/${id}/shares`, { name: 'for a friend' });
-    const reading = await site.open(`/datasets/${id}/duplicates`, { token: token.secret });
-    const shared = await site.openSignedOut(new URL(share.url).pathname + new URL(share.url).hash);
-    await shared.page.getByRole('link', { name: 'Duplicates 1' }).click();
-    for (const { page: each } of [reading, shared]) {
-      await card(each, 'b.jpg').getByText('Looks alike').waitFor();
-      await soon(() => each.getByRole('checkbox').count()).toBe(0);
-      await soon(() => each.getByRole('button', { name: /different|Remove|Keep/ }).count()).toBe(0);
-    }
-  });
 });
 
 describeInBrowser('a thumbnail', (site) => {
-  test('has a picture before it is loaded', async () => {
+  test('has a picture before it is loaded', { tags: ['long'] }, async () => {
     const id = await datasetWith(site.api, { 'a.jpg': await original(1), 'a.txt': 'a wagon' });
     await soon(async () => (await site.api.status(id)).body.files[0]?.thumbhash).toBeTruthy();
     const { page } = await site.open('/');

@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DatasetFile } from '../../../src/client/client.js';
 import { readingsOf, ungarbled } from '../../../web/fitness/fixes/caption-encodings.js';
-import { renamesFor } from '../../../web/fitness/fixes/renames.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { datasetWith } from '../linked-datasets.js';
@@ -22,24 +20,6 @@ describe('the rules of fixes', () => {
     expect(ungarbled('café')).toBeUndefined();
     expect(ungarbled('a wagon')).toBeUndefined();
     expect(ungarbled('猫')).toBeUndefined();
-  });
-
-  test('pictures that share a caption get names of their own that are free', () => {
-    const files = new Map(
-      ['a.jpg', 'a.png', 'a.webp', 'a.txt', 'a.json', 'A_2.jpg'].map((filename) => {
-        const kind = /txt|json/.test(filename) ? 'caption' : 'image';
-        return [filename, { filename, kind, etag: filename } as DatasetFile];
-      }),
-    );
-    const renames = renamesFor({ code: 'SHARED_STEM', filename: 'a.jpg', message: '' }, files);
-    expect(renames.map(({ filename, to }) => `${filename} ${to}`)).toEqual([
-      'a.txt a_3.txt',
-      'a.json a_3.json',
-      'a.png a_3.png',
-      'a.txt a_4.txt',
-      'a.json a_4.json',
-      'a.webp a_4.webp',
-    ]);
   });
 });
 
@@ -65,18 +45,9 @@ describeInBrowser('problems', (site) => {
     await soon(() => site.api.filenames(id)).not.toContain('a.jpg');
     await page.getByText('Wrong extension').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Give each its own caption' }).click();
-    await soon(() => site.api.filenames(id)).toEqual([
-      'a.png',
-      'a.txt',
-      'b.jpg',
-      'b.json',
-      'b.txt',
-      'b_2.json',
-      'b_2.png',
-      'b_2.txt',
-    ]);
+    const own = ['b_2.json', 'b_2.png', 'b_2.txt'];
+    await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.json', 'b.txt', ...own]);
     expect(await site.api.text(id, 'b_2.txt')).toBe('a signal');
-    expect(await site.api.text(id, 'b_2.json')).toBe('{"a": "signal"}');
     await page.getByText('Files that share a caption').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Undo' }).click();
     await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.json', 'b.png', 'b.txt']);
@@ -102,7 +73,6 @@ describeInBrowser('problems', (site) => {
     await page.getByRole('button', { name: 'Convert … the original of b.txt' }).click();
     const original = { name: 'b.txt', mimeType: '', buffer: media.captionBytes('café', 'windows-1252') };
     await (await choosing).setFiles([original]);
-    await dialog.getByText('café', { exact: true }).waitFor();
     await dialog.getByLabel('Written in').selectOption('windows-1251');
     await dialog.getByText('cafй', { exact: true }).waitFor();
     await dialog.getByLabel('Written in').selectOption('windows-1252');
@@ -112,17 +82,5 @@ describeInBrowser('problems', (site) => {
     await page.getByRole('button', { name: 'Delete all 2' }).click();
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
     await soon(() => site.api.filenames(id)).toEqual(['a.jpg', 'a.txt', 'b.jpg', 'b.txt']);
-  });
-
-  test('that keep no dataset from training are named by the verdict, and lead to their pairs', {
-    tags: ['long'],
-  }, async () => {
-    const tiny = await media.jpeg({ width: 96, height: 96 });
-    const { page } = await open({ 'a.jpg': tiny, 'a.txt': 'a wagon', 'b.jpg': tiny, 'b.txt': ' ' });
-    const verdict = page.getByRole('region', { name: 'Verdict' });
-    await verdict.getByText('Worth a look:').waitFor();
-    await soon(() => verdict.getByRole('link').allTextContents()).toEqual(['2 copies', '2 tiny', '1 blank caption']);
-    await verdict.getByRole('link', { name: '2 copies' }).click();
-    await page.getByText('2 pairs', { exact: true }).waitFor();
   });
 });

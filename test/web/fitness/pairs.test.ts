@@ -1,5 +1,4 @@
 import type { Page } from 'playwright-core';
-import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { counterpartNameOf } from '../../../web/fitness/pairs/counterpart-file.js';
 import * as media from '../../fixtures/media.js';
@@ -85,52 +84,6 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     await pairs(page).getByText('Each target has its control.').waitFor();
     expect(await site.api.filenames(control)).toEqual(['01.png', '02.png', '03.webp', '04.png']);
     await expect.poll(() => site.api.filenames(id)).toContain('e.txt');
-  });
-
-  test('controls that do not fit are listed with their files, and named beside the places as they arrive', {
-    tags: ['long'],
-  }, async () => {
-    const { id, control, page } = await openLinked(['a', 'b', 'c', 'cat', 'dog', 'wide'], {
-      ...(await controlsOf(['a', 'c', 'extra'])),
-      'a.webp': await media.webp({ seed: 2 }),
-      'b.png': await media.png({ width: 40, height: 40 }),
-      'wide.png': await media.png({ width: 200, height: 96 }),
-    });
-    const files = rowOf(page, 'Several files for one control', 'a').getByRole('link');
-    await files.first().waitFor();
-    await expect.poll(() => files.allTextContents()).toEqual(['a.png', 'a.webp']);
-    await rowOf(page, "Sizes of the control that don't fit", 'b').getByText('40 × 40').waitFor();
-    await pairs(page).getByText('The trainer stops').first().waitFor();
-    // Another aspect ratio is a warning.
-    await pairs(page).getByText('Other aspect ratios').waitFor();
-    await pairs(page).getByText('200 × 96').waitFor();
-    await site.api.upload(control, 'Cat.png', await media.png({ seed: 8 }));
-    await site.api.upload(control, 'dog.gif', await media.gif({ seed: 9 }));
-    const text = 'There is Cat.png: the names must be equal in every letter.';
-    await rowOf(page, 'Targets without a control', 'cat').getByText(text).waitFor();
-    await rowOf(page, 'Targets without a control', 'dog').getByText('The trainer does not take dog.gif.').waitFor();
-    await rowOf(page, 'Files for the control without a target', 'extra')
-      .getByRole('link', { name: 'extra.png' })
-      .click();
-    await page.waitForURL(`**/datasets/${control}?file=extra.png`);
-    expect((await site.api.status(id)).body.status).toBe('FAILED');
-  });
-
-  test('black and coloured masks are listed, and missing ones have a place', { tags: ['long'] }, async () => {
-    const { api } = site;
-    const plain = (background: string) =>
-      sharp({ create: { width: 96, height: 96, channels: 3, background } })
-        .png()
-        .toBuffer();
-    const id = await datasetWith(api, await targetsOf(['a', 'b', 'c']));
-    const masks = { 'a.png': await plain('black'), 'b.png': await media.png({ seed: 3 }) };
-    await linkDatasets(api, id, { mask: await datasetWith(api, masks, { role: 'mask' }) });
-    const { page } = await site.open(`/datasets/${id}/fitness`);
-    await rowOf(page, 'Black masks', 'a.png').waitFor();
-    await rowOf(page, 'Masks that are not grayscale', 'b.png').waitFor();
-    await expect.poll(() => panel(page, 'Warnings').getByText('Black masks').count()).toBe(0);
-    await drop(page, rowOf(page, 'Targets without a mask', 'c'), [bytesOf('white.png', await plain('white'))]);
-    await verdict(page, 'Fit to train');
   });
 
   test('a control dataset says what is wrong with it, which captions are not used, and who uses it', async () => {

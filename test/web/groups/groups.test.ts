@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { boxOf, cardOf, soon } from '../pairs/pairs-page.js';
+import { boxOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('groups', (site) => {
   test('are made from selected pictures, and get their repeats where the trainer gets its settings', async () => {
@@ -21,9 +21,6 @@ describeInBrowser('groups', (site) => {
 
     await boxOf(page, 'b.jpg').uncheck();
     await soon(() => group.inputValue()).toBe('cat woman');
-    await group.fill('a/b');
-    await group.press('Enter');
-    await inspector.getByRole('alert').getByText('contains a slash').waitFor();
     await group.fill('');
     await group.press('Enter');
     await soon(groupsNow).toMatchObject([{ files: 2 }]);
@@ -34,42 +31,29 @@ describeInBrowser('groups', (site) => {
     await row.getByLabel('Repeats').press('Enter');
     await row.getByLabel('Regularisation').check();
     await soon(groupsNow).toMatchObject([{ repeats: 10, is_reg: true }]);
-    await page.getByText('trainyard mount grouped --into /workspace/datasets --layout kohya --digest').waitFor();
     const settings = page.getByRole('region', { name: 'Settings' });
-    await soon(() => settings.textContent()).toContain('num_repeats: 10');
     await soon(() => settings.textContent()).toContain('/workspace/datasets/grouped/reg/10_cat woman');
     await row.getByRole('button', { name: 'Delete the group cat woman' }).click();
     await page.getByRole('region', { name: 'Groups' }).waitFor({ state: 'detached' });
     expect(await groupsNow()).toBeUndefined();
   });
 
-  test('a selection is downloaded as a zip archive, and the whole dataset in other forms', async () => {
+  test('a selection is downloaded as a zip archive, and the captions of the dataset as a table', async () => {
     const id = await datasetWith(site.api, await captionedImages({ a: 'a wagon', b: 'a signal' }), { name: 'forms' });
     const { page } = await site.open(`/datasets/${id}`);
-    await cardOf(page, 'a.jpg').waitFor();
     const downloaded = async (click: () => Promise<void>) => {
       const [download] = await Promise.all([page.waitForEvent('download'), click()]);
-      return {
-        name: download.suggestedFilename(),
-        text: (await buffer(await download.createReadStream())).toString('latin1'),
-      };
+      const text = (await buffer(await download.createReadStream())).toString('latin1');
+      return { name: download.suggestedFilename(), text };
     };
     await boxOf(page, 'b.jpg').check();
     const selection = page.getByRole('region', { name: 'Selection' });
     const { name, text } = await downloaded(() => selection.getByRole('button', { name: 'Download' }).click());
-    expect([name, text.match(/[ab]\.(jpg|txt)/g)]).toEqual([
-      'selection.zip',
-      expect.arrayContaining(['b.jpg', 'b.txt']),
-    ]);
-    expect(text).not.toContain('a.jpg');
-    const choose = (label: string) =>
-      downloaded(async () => {
-        await page.getByRole('button', { name: 'Download', expanded: false }).first().click();
-        await page.getByRole('link', { name: label }).click();
-      });
-    expect((await choose('In kohya folders, with repeats')).text).toContain('1_forms/a.jpg');
-    expect((await choose('With metadata.jsonl')).text).toContain('{"file_name":"a.jpg","text":"a wagon"}');
-    expect(await choose('Only captions, csv')).toMatchObject({
+    expect(name).toBe('selection.zip');
+    expect(new Set(text.match(/[ab]\.(jpg|txt)/g))).toEqual(new Set(['b.jpg', 'b.txt']));
+    await page.getByRole('button', { name: 'Download', expanded: false }).first().click();
+    const table = await downloaded(() => page.getByRole('link', { name: 'Only captions, csv' }).click());
+    expect(table).toEqual({
       name: 'forms captions.csv',
       text: 'file_name,text\r\n"a.jpg","a wagon"\r\n"b.jpg","a signal"\r\n',
     });

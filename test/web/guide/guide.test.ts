@@ -30,13 +30,10 @@ describeInBrowser('the guide', (site) => {
     await page.getByRole('heading', { name: 'Start', exact: true }).waitFor();
     await page.getByRole('link', { name: 'Controls and masks' }).click();
     await page.getByRole('heading', { name: 'Edit datasets: controls and masks' }).waitFor();
-    await expect.poll(() => page.title()).toBe('Guide · Controls and masks · trainyard');
     await page.goto(`${site.server.url}/guide/page`);
     const pictures = page.locator('article img');
     await expect
       .poll(() => pictures.first().evaluate((each: HTMLImageElement) => each.naturalWidth))
       .toBeGreaterThan(0);
-    await page.goto(`${site.server.url}/guide/nothing`);
-    await page.getByText('The guide has no page “nothing”.').waitFor();
   });
 });

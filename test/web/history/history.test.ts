@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { WireRevisionPage } from '../../../src/api/history-schemas.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { boxOf, captionOf, cardOf, soon } from '../pairs/pairs-page.js';
+import { boxOf, captionOf, cardOf, isPainted, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the history', (site) => {
   /** A dataset of images of these stems with their captions: its first revision. */
@@ -13,7 +13,6 @@ describeInBrowser('the history', (site) => {
     (await site.api.request<WireRevisionPage>('GET', `/${id}/revisions`)).body.revisions;
   const rowOf = (page: Page, number: number) => page.getByRole('article', { name: `Revision ${number}`, exact: true });
   const messageOf = (page: Page) => page.getByRole('region', { name: 'Last change' });
-  const focusedText = (page: Page) => page.evaluate(() => document.activeElement?.textContent);
 
   test('lists edits, with the changed words marked and the pictures that were added, and pins', async () => {
     const id = await datasetOf({ one: 'a red wagon' });
@@ -33,13 +32,9 @@ describeInBrowser('the history', (site) => {
     const differences = page.getByRole('list', { name: 'Differences' });
     await soon(() => differences.getByRole('deletion').textContent()).toBe('red');
     await soon(() => differences.getByRole('insertion').textContent()).toBe('blue');
-    expect(await focusedText(page)).toBe('Revision 2');
     await page.getByLabel('Compared with').selectOption('No files');
     await page.getByText('2 added.').waitFor();
-    await differences.getByText('Added', { exact: true }).waitFor();
-    await soon(() =>
-      differences.locator('img').evaluate((picture: HTMLImageElement) => picture.naturalWidth),
-    ).toBeGreaterThan(0);
+    await soon(() => isPainted(differences)).toBe(true);
 
     await page.getByRole('button', { name: 'Pin', exact: true }).click();
     await page.getByLabel('Note').fill('trained v3 on this');
@@ -53,8 +48,6 @@ describeInBrowser('the history', (site) => {
 
     await page.goto(`${site.server.url}/datasets/${id}/history?revision=1&show=files`);
     await page.getByRole('list', { name: 'Files of revision 1' }).getByText('a red wagon').waitFor();
-    await page.goto(`${site.server.url}/datasets/${id}/history?revision=7`);
-    await page.getByText('The history has no revision 7.').waitFor();
   });
 
   test('restores a revision after it said what will change, and says when it is offline', async () => {
@@ -83,9 +76,6 @@ describeInBrowser('the history', (site) => {
     await messageOf(page).getByRole('button', { name: 'Undo' }).click();
     await messageOf(page).getByText('Undone: 3 files restored.').waitFor();
     expect(await site.api.text(id, 'one.txt')).toBe('a blue wagon');
-    await page.getByRole('link', { name: 'All revisions' }).click();
-    await page.getByText('Restored from 1').waitFor();
-    await soon(() => focusedText(page)).toBe('Revision 1');
   });
 
   test('undoes a bulk change after a lost answer, a reload and in another tab, and makes it again', async () => {
@@ -116,8 +106,6 @@ describeInBrowser('the history', (site) => {
     const other = await site.open(`/datasets/${id}/history`);
     await soon(() => messageOf(other.page).count()).toBe(0);
     await rowOf(other.page, 2).getByText('Prepended “sks”').waitFor();
-    const pictures = rowOf(other.page, 2).getByRole('list', { name: 'Changed pictures' }).getByRole('listitem');
-    await soon(() => pictures.allTextContents()).toEqual(['one.jpg', 'three.jpg', 'two.jpg']);
     await other.page.getByRole('button', { name: `Undo revision ${number}` }).click();
     const dialog = other.page.getByRole('dialog', { name: `Undo revision ${number}?` });
     await dialog.getByRole('button', { name: 'Undo' }).click();
@@ -145,37 +133,6 @@ describeInBrowser('the history', (site) => {
     expect(await site.api.filenames(id)).toHaveLength(6);
     expect(await site.api.text(id, 'two.txt')).toBe('another signal');
     await messageOf(page).getByRole('button', { name: 'Dismiss the message' }).click();
-    await page.reload();
-    await cardOf(page, 'one.jpg').waitFor();
     await soon(() => messageOf(page).count()).toBe(0);
-
-    // A deletion is of the version that the user has seen.
-    await boxOf(page, 'three.jpg').check();
-    await page.keyboard.press('Delete');
-    const question = page.getByRole('button', { name: 'Delete 2 files' });
-    await question.waitFor();
-    await site.api.upload(id, 'three.txt', 'another bridge');
-    await question.click();
-    const alert = page.getByRole('alert').filter({ hasText: '1 file could not be deleted.' });
-    await alert.getByText('It was changed after you selected it.').waitFor();
-    expect(await site.api.text(id, 'three.txt')).toBe('another bridge');
-    await alert.getByRole('button', { name: 'Try again' }).click();
-    await messageOf(page).getByText('2 files deleted.').waitFor();
-    expect(await site.api.filenames(id)).toHaveLength(4);
-  });
-
-  test('has pages of 50 revisions', { tags: ['long'] }, async () => {
-    const id = await site.api.newDataset();
-    for (let i = 1; i <= 53; i++) await site.api.upload(id, 'one.txt', `text ${i}`);
-    const { page } = await site.open(`/datasets/${id}/history`);
-    await rowOf(page, 53).waitFor();
-    await soon(() => rowOf(page, 3).count()).toBe(0);
-    await page.getByRole('button', { name: 'Older', exact: true }).click();
-    await rowOf(page, 1).waitFor();
-    await soon(() => page.getByRole('button', { name: 'Older', exact: true }).count()).toBe(0);
-    // A new revision appears by itself.
-    await site.api.upload(id, 'one.txt', 'text 54');
-    await rowOf(page, 54).waitFor();
-    await soon(() => page.getByRole('article').count()).toBe(54);
   });
 });

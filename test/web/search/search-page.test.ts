@@ -23,10 +23,8 @@ describeInBrowser('the search of the workbench', (site) => {
     await page.keyboard.press('/');
     await page.keyboard.type('snow');
     await soon(() => namesOf(page)).toEqual(['one.jpg', 'snowman.jpg']);
-    await soon(() => page.getByRole('list', { name: 'Pairs' }).locator('mark').allTextContents()).toEqual([
-      'snow',
-      'snow',
-    ]);
+    const marked = page.getByRole('list', { name: 'Pairs' }).locator('mark');
+    await soon(() => marked.allTextContents()).toEqual(['snow', 'snow']);
     await soon(() => new URL(page.url()).search).toBe('?q=snow');
     await fieldOf(page).fill('tag:"blue sky" OR -has:caption');
     await soon(() => namesOf(page)).toEqual(['one.jpg', 'snowman.jpg']);
@@ -36,8 +34,6 @@ describeInBrowser('the search of the workbench', (site) => {
     await page.getByRole('button', { name: 'What can be searched' }).click();
     await page.getByRole('button', { name: 'is:duplicate' }).click();
     await page.getByText('4 pairs', { exact: true }).waitFor();
-    await fieldOf(page).fill('nowhere');
-    await page.getByText('Nothing matches “nowhere”.').waitFor();
   });
 
   test('takes regular expressions, says what is wrong with one, and ends one that takes too long', async () => {

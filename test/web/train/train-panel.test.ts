@@ -1,6 +1,5 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import * as media from '../../fixtures/media.js';
 import { trainyard } from '../../harness/command.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
@@ -9,8 +8,8 @@ const train = (page: Page) => page.getByRole('region', { name: 'Train' });
 
 describeInBrowser('the steps to a training run', (site) => {
   /** A READY dataset and its view Train. */
-  async function readyDataset(name: string, more: Record<string, Buffer | string> = {}) {
-    const id = await datasetWith(site.api, { ...(await captionedImages({ a: 'a wagon' })), ...more }, { name });
+  async function readyDataset(name: string) {
+    const id = await datasetWith(site.api, await captionedImages({ a: 'a wagon' }), { name });
     const visited = await site.open(`/datasets/${id}/train`);
     await train(visited.page).waitFor();
     return { id, ...visited };
@@ -56,16 +55,5 @@ describeInBrowser('the steps to a training run', (site) => {
       await train(page).getByRole('alert').getByText('The lines below still have /elsewhere.').waitFor();
       await train(page).getByText('--into /elsewhere').waitFor();
     }
-  });
-
-  test('are shown for images and clips together and alone, with an id in place of a name like an option', async () => {
-    const { id, page } = await readyDataset('-x', { 'b.mp4': media.clip('faststart.mp4'), 'b.txt': 'a film' });
-    const settings = train(page).getByRole('region', { name: 'Settings' });
-    await settings.getByText('num_frames').first().waitFor();
-    await settings.getByText('1 image and 1 clip').waitFor();
-    await train(page).getByRole('group', { name: 'Train on' }).getByText('Images', { exact: true }).click();
-    await train(page).getByText('--only images').waitFor();
-    await expect.poll(() => settings.textContent()).not.toContain('num_frames');
-    await train(page).getByText(`trainyard mount ${id} --into`).waitFor();
   });
 });

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { checkFiles } from '../../../web/upload/add-files/check-files.js';
 import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
 import { droppedPairsOf } from '../../../web/upload/add-files/pairs/dropped-pairs.js';
-import { Speed } from '../../../web/upload/queue/speed.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
@@ -54,21 +53,6 @@ describe('checkFiles', () => {
   test('finds the folder that all files share', () => {
     expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('wagons/b/c.jpg')])).toBe('wagons');
     expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('b.jpg')])).toBe('');
-    expect(commonFolderOf([dropped('a.jpg')])).toBe('');
-    expect(commonFolderOf([])).toBe('');
-  });
-});
-
-describe('the upload speed', () => {
-  test('is known after one second, and covers the last seconds only', () => {
-    const speed = new Speed();
-    speed.add(0, 0);
-    speed.add(500, 500);
-    expect(speed.bytesPerSecond()).toBeUndefined();
-    for (let at = 1000; at <= 10_000; at += 500) speed.add(at, at);
-    expect(speed.bytesPerSecond()).toBe(1000);
-    for (let at = 10_500; at <= 20_000; at += 500) speed.add(10_000 + (at - 10_000) * 3, at);
-    expect(speed.bytesPerSecond()).toBe(3000);
   });
 });
 
@@ -84,34 +68,27 @@ const partsOf = (...paths: string[]) => {
   );
 };
 
-describe('a dropped folder of pairs', () => {
-  test('is split into its sub-folders, with what is below them', () => {
-    expect(
-      partsOf('railway/target/deep/b.jpg', 'railway/Control/a.png', 'railway/mask/a.png', 'railway/README.txt'),
-    ).toEqual({
-      folder: 'railway',
-      parts: {
-        target: ['railway/target/deep/b.jpg'],
-        control_1: ['railway/Control/a.png'],
-        mask: ['railway/mask/a.png'],
-      },
-      outside: ['railway/README.txt'],
-    });
+test('a dropped folder of pairs is split into its sub-folders, with what is below them', () => {
+  expect(
+    partsOf('railway/target/deep/b.jpg', 'railway/Control/a.png', 'railway/mask/a.png', 'railway/README.txt'),
+  ).toEqual({
+    folder: 'railway',
+    parts: {
+      target: ['railway/target/deep/b.jpg'],
+      control_1: ['railway/Control/a.png'],
+      mask: ['railway/mask/a.png'],
+    },
+    outside: ['railway/README.txt'],
   });
-
-  test('may be dropped without the folder around it', () => {
-    expect(partsOf('target/a.jpg', 'control/a.png')).toEqual({
-      folder: '',
-      parts: { target: ['target/a.jpg'], control_1: ['control/a.png'] },
-      outside: [],
-    });
-    expect(partsOf('control/a.png', 'control/b.png')).toMatchObject({ parts: { control_1: { length: 2 } } });
-  });
-
-  test('has controls or masks directly below it', () => {
-    expect(partsOf('x/a.jpg', 'x/a.txt')).toBeUndefined();
-    expect(partsOf('x/target/a.jpg')).toBeUndefined();
-    expect(partsOf('x/y/target/a.jpg', 'x/y/control/a.jpg')).toBeUndefined();
-    expect(partsOf('control.jpg', 'mask')).toBeUndefined();
-  });
+  // It may be dropped without the folder around it.
+  const parts = { target: ['target/a.jpg'], control_1: ['control/a.png'] };
+  expect(partsOf('target/a.jpg', 'control/a.png')).toEqual({ folder: '', parts, outside: [] });
+  for (const paths of [
+    ['x/a.jpg', 'x/a.txt'],
+    ['x/target/a.jpg'],
+    ['x/y/target/a.jpg', 'x/y/control/a.jpg'],
+    ['control.jpg', 'mask'],
+  ]) {
+    expect(partsOf(...paths), paths.join()).toBeUndefined();
+  }
 });

@@ -1,6 +1,4 @@
 import { beforeAll, expect, test } from 'vitest';
-import { TrainyardClient } from '../../../src/client/client.js';
-import { replaceEntry } from '../../../web/upload/queue/replace-entry.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser, runProxy } from '../../harness/describe-in-browser.js';
 import type { BreakingProxy } from '../../harness/proxy.js';
@@ -60,7 +58,9 @@ describeInBrowser('a file with another extension', (site) => {
     expect([status, files.map(({ filename }) => filename), damaged]).toEqual(['READY', ['a.png', 'a.txt'], undefined]);
   });
 
-  test('that is rejected leaves the old entry, with its explanation, and the page says why', async () => {
+  test('that is rejected leaves the old entry, with its explanation, and the page says why', {
+    tags: ['long'],
+  }, async () => {
     const { page } = await withRejected(site.server);
     await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
     await dockOf(page).getByText('1 rejected:').waitFor();
@@ -68,30 +68,6 @@ describeInBrowser('a file with another extension', (site) => {
     await replaceButton(page, 'a.jpg').waitFor();
     await replaceFile(page, 'a.jpg', png);
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
-  });
-
-  test('leaves the old entry if it is cancelled, or the page is loaded again, before it is stored', {
-    tags: ['long'],
-  }, async () => {
-    const { page, statusOf } = await withRejected();
-    const upload = holdNextUpload();
-    await replaceFile(page, 'a.jpg', png);
-    await upload.isHeld();
-    await dockOf(page).getByRole('button', { name: 'Cancel' }).click();
-    await dockOf(page).getByText('Cancelled, 0 files uploaded').waitFor();
-    await replaceButton(page, 'a.jpg').waitFor();
-    expect(await statusOf()).toMatchObject({ status: 'FAILED', counts: { rejected: 1, pending: 0 } });
-
-    const again = holdNextUpload();
-    await replaceFile(page, 'a.jpg', png);
-    await again.isHeld();
-    page.on('dialog', (dialog) => void dialog.accept());
-    await page.reload();
-    const interrupted = page.getByRole('region', { name: 'Interrupted upload' });
-    await interrupted.getByRole('button', { name: 'Withdraw 1 file' }).click();
-    await replaceButton(page, 'a.jpg').waitFor();
-    const { error } = await statusOf();
-    expect(error?.problems).toContainEqual(expect.objectContaining({ filename: 'a.jpg', code: 'NOT_AN_IMAGE' }));
   });
 
   test('does not remove what another client uploaded meanwhile, and the page says so', async () => {
@@ -112,28 +88,5 @@ describeInBrowser('a file with another extension', (site) => {
     await dock.getByText('1 file uploaded').waitFor();
     await expect.poll(() => dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.png', 'a.txt']);
-  });
-
-  test('knows that the old entry is gone after a lost answer, and takes no foreign answer for that', {
-    tags: ['long'],
-  }, async () => {
-    /** What replacing `old.txt` by `new.txt` ends with, after another client has done something. */
-    const replaceAfter = async (act: (id: string) => Promise<unknown>) => {
-      const { token } = site.api;
-      const id = await datasetWith(site.api, { 'old.txt': 'wagon', 'new.txt': 'train' });
-      const { etag } = (await site.api.status(id)).body.files[1]!;
-      await act(id);
-      const client = new TrainyardClient({ baseUrl: proxy.url, token });
-      const { signal } = new AbortController();
-      const kept = await replaceEntry(client, id, { name: 'new.txt', replaces: { filename: 'old.txt', etag }, signal });
-      return { why: kept?.why, files: await site.api.filenames(id) };
-    };
-    proxy.rule(({ method, time }) => (method === 'DELETE' && time === 1 ? 'lose-answer' : undefined));
-    expect(await replaceAfter(async () => {})).toEqual({ why: undefined, files: ['new.txt'] });
-    proxy.rule(({ method }) => (method === 'DELETE' ? { status: 404, body: '404 page not found' } : undefined));
-    await expect(replaceAfter(async () => {})).rejects.toThrow('not as a dataset service');
-    proxy.rule();
-    const deleted = await replaceAfter((id) => site.api.raw('DELETE', `/${id}/files/old.txt`));
-    expect(deleted).toEqual({ why: undefined, files: ['new.txt'] });
   });
 });

@@ -1,6 +1,5 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { cardOf, filterOf, focusedOf, namesOf, soon } from '../pairs/pairs-page.js';
@@ -11,20 +10,23 @@ describeInBrowser('the workbench', (site) => {
     return { id, ...(await site.open(`/datasets/${id}${path}`)) };
   };
 
-  test.each([
-    [1440, 900, 112],
-    [1024, 768, 112],
-    [390, 844, 180],
-  ])('shows the first card at once on a window of %i × %i', async (width, height, least) => {
-    const id = await datasetWith(site.api, await captionedImages({ a: 'a wagon', b: undefined, c: undefined }));
-    const { page } = await site.open(`/datasets/${id}`, { width, height });
-    const { y } = (await cardOf(page, 'a.jpg').boundingBox())!;
-    expect(y).toBeLessThanOrEqual(least);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+  test('shows the first card at once on windows of all sizes', async () => {
+    const { id, page } = await openWith({ a: 'a wagon', b: undefined, c: undefined });
+    for (const [width, height, least] of [
+      [1440, 900, 112],
+      [1024, 768, 112],
+      [390, 844, 180],
+    ] as const) {
+      await page.setViewportSize({ width, height });
+      await page.goto(`${site.server.url}/datasets/${id}`);
+      const { y } = (await cardOf(page, 'a.jpg').boundingBox())!;
+      expect([width, y <= least]).toEqual([width, true]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    }
   });
 
-  test('shows pictures alone, with two lines, or beside their captions, and keeps the size', async () => {
-    const { page } = await openWith({ a: 'a wagon', b: 'a depot' });
+  test('shows pictures alone or beside their captions, sorts and finds them by keys, and is left by keys', async () => {
+    const { id, page } = await openWith({ a: 'a long caption of a wagon', b: 'short', c: 'a caption' });
     const fields = page.getByRole('list', { name: 'Pairs' }).getByRole('textbox');
     const widthOf = async () => Math.round((await cardOf(page, 'a.jpg').boundingBox())!.width);
     await cardOf(page, 'a.jpg').waitFor();
@@ -33,65 +35,19 @@ describeInBrowser('the workbench', (site) => {
     expect(await widthOf()).toBeLessThan(250);
     await page.keyboard.press('+');
     await page.keyboard.press('+');
-    await soon(() => fields.count()).toBe(2);
     await soon(widthOf).toBeGreaterThan(600);
     await page.reload();
-    await soon(() => fields.count()).toBe(2);
+    await soon(() => fields.count()).toBe(3);
     await soon(widthOf).toBeGreaterThan(600);
-    await soon(() => page.getByRole('radio', { name: 'L', exact: true }).isChecked()).toBe(true);
-  });
-
-  test('sorts pairs, finds them by keys, and is left by keys', async () => {
-    const { id, page } = await openWith({ a: 'a long caption of a wagon', b: 'short', c: 'a caption' });
-    await cardOf(page, 'a.jpg').waitFor();
     await page.keyboard.press('s');
     await soon(() => focusedOf(page)).toBe('Sort');
     await page.getByLabel('Sort').selectOption('Shortest captions first');
     await soon(() => namesOf(page)).toEqual(['b.jpg', 'c.jpg', 'a.jpg']);
     expect(new URL(page.url()).search).toBe('?sort=short');
     await page.getByLabel('Sort').blur();
-    await page.keyboard.press('/');
-    await page.keyboard.type('b.');
-    await soon(() => namesOf(page)).toEqual(['b.jpg']);
-    await page.getByRole('searchbox', { name: 'Search names and captions' }).blur();
-    await page.keyboard.press('?');
-    await page.getByRole('dialog', { name: 'Keys' }).getByText('Write the caption').waitFor();
-    await page.keyboard.press('Escape');
     await page.keyboard.press('g');
     await page.keyboard.press('h');
     await page.waitForURL(new RegExp(`/datasets/${id}/history$`));
-  });
-
-  test('names its tab, and is where the old addresses lead', { tags: ['long'] }, async () => {
-    const files = await captionedImages({ a: 'snow, wagon', b: 'rain', c: undefined });
-    const id = await datasetWith(site.api, files, { name: 'evening' });
-    const { page } = await site.open(`/datasets/${id}`);
-    await soon(() => page.title()).toBe('evening · Workbench · trainyard');
-    await page.getByRole('link', { name: 'History' }).first().click();
-    await soon(() => page.title()).toBe('evening · History · trainyard');
-    for (const [old, query, names] of [
-      ['/files', '', ['a.jpg', 'b.jpg', 'c.jpg']],
-      ['/captions?tag=snow', '?tag=snow', ['a.jpg']],
-      ['/captions?only=missing', '?filter=missing', ['c.jpg']],
-    ] as const) {
-      await page.goto(`${site.server.url}/datasets/${id}${old}`);
-      await soon(() => namesOf(page)).toEqual(names);
-      expect(page.url()).toBe(`${site.server.url}/datasets/${id}${query}`);
-    }
-    await page.goto(`${site.server.url}/datasets/${id}/nowhere`);
-    await page.getByText('This view does not exist.').waitFor();
-    await page.getByRole('link', { name: 'All datasets' }).click();
-    await soon(() => page.title()).toBe('Datasets · trainyard');
-  });
-
-  test('says of an empty dataset that it has no files, and counts nothing', { tags: ['long'] }, async () => {
-    const id = await site.api.newDataset('nothing yet');
-    const { page } = await site.open(`/datasets/${id}`);
-    await page.getByText('No files yet').waitFor();
-    await soon(() => page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
-    await page.getByRole('link', { name: 'All datasets' }).click();
-    await page.getByRole('link', { name: 'nothing yet' }).waitFor();
-    await soon(() => page.getByText(/\b0 (captions|B)\b/).count()).toBe(0);
   });
 
   test('shows one pair in the inspector, and what can be done with several', async () => {
@@ -111,11 +67,6 @@ describeInBrowser('the workbench', (site) => {
     await inspector.getByText('2 pairs').waitFor();
     await inspector.getByLabel('Trigger word').fill('sks');
     await inspector.getByText('2 changes to captions of 2 selected pairs.').waitFor();
-    // Folded, it leaves its place to the pictures, and the verbs to the toolbar.
-    await page.getByRole('button', { name: 'Inspector' }).click();
-    await inspector.waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.getByRole('dialog', { name: 'Delete 4 files?' }).waitFor();
   });
 });
 
@@ -189,43 +140,20 @@ describeInBrowser('captions that are written one after another', (site) => {
     await soon(() => page.getByLabel('Caption of b.jpg').inputValue()).toBe('a signal');
     await page.keyboard.press('Escape');
     await soon(() => focusedOf(page)).toBe('Open b.jpg');
-  });
 
-  test('are written in the inspector, in the viewer and in Fit to train? by the same keys', async () => {
-    const { id, page } = await open();
-    await cardOf(page, 'a.jpg').waitFor();
+    // The same keys write in the inspector, beside pictures alone.
     await page.keyboard.press('-');
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('e');
     await expectCaret(page, 'Caption', '');
-    await page.keyboard.type('a signal');
+    await page.keyboard.type('a bridge');
     await page.keyboard.press('Control+Enter');
-    await page.getByRole('complementary', { name: 'Inspector' }).getByRole('heading', { name: 'c.jpg' }).waitFor();
+    await page.getByRole('complementary', { name: 'Inspector' }).getByRole('heading', { name: 'd.jpg' }).waitFor();
     await expectCaret(page, 'Caption', '');
-    await soon(() => site.api.text(id, 'b.txt')).toBe('a signal');
-
-    await page.getByRole('button', { name: 'Open c.jpg' }).click();
-    const viewer = page.getByRole('dialog');
-    await viewer.getByLabel('Caption of c.jpg').fill('a bridge');
-    await page.keyboard.press('Control+Enter');
-    await viewer.getByRole('heading', { name: 'd.jpg' }).waitFor();
-    await expectCaret(page, 'Caption of d.jpg', '');
     await soon(() => site.api.text(id, 'c.txt')).toBe('a bridge');
-    await page.keyboard.press('Escape');
-    await page.keyboard.press('Escape');
-    await viewer.waitFor({ state: 'detached' });
-
-    await site.api.upload(id, 'f.jpg', await media.jpeg({ seed: 77 }));
-    await page.goto(`${site.server.url}/datasets/${id}/fitness`);
-    await page.getByLabel('Caption of d.jpg').fill('a shed');
-    await page.keyboard.press('Control+Enter');
-    await expectCaret(page, 'Caption of f.jpg', '');
-    await page.keyboard.press('Shift+Tab');
-    await expectCaret(page, 'Caption of d.jpg', 'a shed');
-    await soon(() => site.api.text(id, 'd.txt')).toBe('a shed');
   });
 
-  test('are completed with the tags of the dataset, the most frequent first', async () => {
+  test('are completed with the tags of the dataset, the most frequent first', { tags: ['long'] }, async () => {
     const captions = { a: 'snow, red wagon', b: 'snowfall', c: 'night, snow', d: undefined, e: undefined };
     const id = await datasetWith(site.api, await captionedImages(captions));
     const { page } = await site.open(`/datasets/${id}?filter=missing`);
@@ -251,21 +179,5 @@ describeInBrowser('captions that are written one after another', (site) => {
     await page.keyboard.press('Tab');
     await expectCaret(page, 'Caption of e.jpg', '');
     await soon(() => site.api.text(id, 'd.txt')).toBe('dusk, snow, red wagon, ni');
-  });
-
-  test('go on when one could not be saved, and a count leads back to it', async () => {
-    const { id, page, context } = await open('?filter=missing');
-    await page.getByText('0 of 3 written').waitFor();
-    await page.keyboard.press('e');
-    await context.setOffline(true);
-    await page.keyboard.type('a signal');
-    await page.keyboard.press('Control+Enter');
-    await expectCaret(page, 'Caption of c.jpg', '');
-    await page.getByRole('button', { name: '1 not saved' }).click();
-    await expectCaret(page, 'Caption of b.jpg', 'a signal');
-    await context.setOffline(false);
-    await page.keyboard.press('Control+Enter');
-    await soon(() => site.api.text(id, 'b.txt')).toBe('a signal');
-    await page.getByText('not saved').waitFor({ state: 'detached' });
   });
 });
