@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { Router } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { DatasetHeader } from '../dataset/dataset-header.js';
@@ -26,8 +26,17 @@ const VIEWS: DatasetViewsByName = {
 
 /** A dataset as a share link shows it: its current files, to a person without an account. A session of the browser is untouched. */
 export function SharedPage({ id, view }: { id: string; view: string }) {
-  const [secret] = useState(() => secretOf(id));
+  const [secret, setSecret] = useState(() => secretOf(id));
   const [reason, setReason] = useState<string>();
+  useEffect(() => {
+    // A new link to the same dataset, opened in this tab, loads no new page.
+    const takeNew = () => {
+      setSecret(secretOf(id));
+      setReason(undefined);
+    };
+    addEventListener('hashchange', takeNew);
+    return () => removeEventListener('hashchange', takeNew);
+  }, [id]);
   if (secret === undefined || reason !== undefined) return <Ended />;
   return (
     <ClientProvider token={secret} onUnauthorized={setReason}>

@@ -75,7 +75,7 @@ describeInBrowser('the page Account', (site) => {
     await guest.page.getByRole('heading', { name: 'This link no longer works' }).waitFor();
 
     const { body } = await site.api.json<{ url: string }>('POST', `/${id}/shares`, {});
-    await guest.page.goto('about:blank');
+    // In the same tab, where only the part of the address after # changes.
     await guest.page.goto(body.url);
     await guest.page.getByRole('heading', { name: 'shared wagons' }).waitFor();
     await site.api.raw('DELETE', `/${id}`);
