@@ -96,6 +96,8 @@ async function main(): Promise<void> {
     return;
   }
   const folder = await mkdtemp(join(values.dir, 'trainyard-bench-'));
+  // What the measured commands remember is not for the person who measures.
+  process.env.XDG_CONFIG_HOME = join(folder, 'settings');
   if (values.soak) {
     const log = (line: string) => process.stderr.write(`  soak: ${line}\n`);
     try {

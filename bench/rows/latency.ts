@@ -9,7 +9,8 @@ import { median } from '../measure.js';
 import { formatFigure, type Row, rowWithTarget } from '../table.js';
 
 const SMALL = { images: 2, captions: 2 };
-const STATUS_LIMIT_MS = 50;
+/** After a change, and polled again. */
+const STATUS_LIMIT_MS = { first: 60, again: 10 };
 /** Further datasets, so that a Postgres has a million files in total, or over half a million with `--quick`. */
 const REST = { account: 'rest', datasets: 445, images: 500, captions: 500 };
 
@@ -83,14 +84,14 @@ async function latencyOn(
     const bigStatus = {
       what: `status of a dataset of 10,000 files after a change${on}`,
       measured: `${formatFigure(list.big)} ms`,
-      reference: `limit ${STATUS_LIMIT_MS} ms`,
-      ratio: list.big / STATUS_LIMIT_MS,
+      reference: `limit ${STATUS_LIMIT_MS.first} ms`,
+      ratio: list.big / STATUS_LIMIT_MS.first,
     };
     const polled = {
       what: `the same, polled again${on}`,
       measured: `${formatFigure(list.again)} ms`,
-      reference: `limit ${STATUS_LIMIT_MS} ms`,
-      ratio: list.again / STATUS_LIMIT_MS,
+      reference: `limit ${STATUS_LIMIT_MS.again} ms`,
+      ratio: list.again / STATUS_LIMIT_MS.again,
     };
     return [
       rowWithTarget(flat, { atMost: 1.2 }),

@@ -8,6 +8,7 @@ import { fillCatalog } from '../fill.js';
 import { fillBlobs } from '../fill-blobs.js';
 import { median } from '../measure.js';
 import { writePhotos } from '../photos.js';
+import { KEY_FIGURES, keyRows } from './page-keys.js';
 import { formatFigure, type Row, rowNotMeasured, rowWithTarget } from '../table.js';
 
 const PHOTOS = 16;
@@ -61,7 +62,7 @@ interface Card {
   readonly querySelector: (selector: string) => { readonly naturalWidth: number } | null;
 }
 
-/** Datasets of many pairs on the page: what is loaded, the time until the first cards are painted, a jump, and scrolling. */
+/** Datasets of many pairs on the page: what is loaded, the time until the first cards are painted, a jump, scrolling, and keys. */
 export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
   const sizes = isQuick ? [2000] : [2000, 10_000];
   const firstOf = (pairs: number): Figure => ({
@@ -70,7 +71,7 @@ export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
   });
   const why = whyNoBrowser();
   if (why !== undefined) {
-    const figures = [FIRST_LOAD, ...sizes.map(firstOf), JUMP, GREY, TASK, FRAMES];
+    const figures = [FIRST_LOAD, ...sizes.map(firstOf), JUMP, GREY, TASK, FRAMES, ...KEY_FIGURES];
     return figures.map(({ what }) => rowNotMeasured(what, why, '≤ 1'));
   }
   const dataFolder = join(folder, 'data');
@@ -103,7 +104,7 @@ export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
       }
       rows.push(rowOf(firstOf(sizes[index]!), median(firsts)));
     }
-    return rows;
+    return [...rows, ...(await keyRows(browser, server))];
   } finally {
     await browser.close();
     await discardServer(server);

@@ -15,7 +15,7 @@ const run = promisify(execFile);
 export const benchPush: Benchmark = async ({ folder, isQuick, log }) => {
   const pairs = isQuick ? 200 : 1000;
   const what = `push of ${formatFigure(pairs)} pairs of a 200 kB JPEG and its caption`;
-  if (!(await hasCurl())) return [rowNotMeasured(what, 'curl is not installed', '≤ 0.33')];
+  if (!(await hasCurl())) return [rowNotMeasured(what, 'curl is not installed', '≤ 0.3')];
   const files = await writePairs(folder, pairs);
   const server = await startServer({}, { dataFolder: join(folder, 'data') });
   try {
@@ -45,7 +45,7 @@ export const benchPush: Benchmark = async ({ folder, isQuick, log }) => {
       reference: `curl, sequentially: ${formatFigure(seconds.curl)} s`,
       ratio: seconds.push / seconds.curl,
     };
-    return [rowWithTarget(row, { atMost: 0.33 })];
+    return [rowWithTarget(row, { atMost: 0.3 })];
   } finally {
     await discardServer(server);
   }

@@ -121,7 +121,7 @@ function Card(props: CardProps) {
   const canWrite = useCanWrite();
   const isGoing = canWrite && !isKept;
   const picture = (
-    <span className={`relative block overflow-hidden rounded-t-lg bg-raised ${height}`}>
+    <span className={`relative block overflow-hidden bg-raised ${canWrite ? '' : 'rounded-t-lg'} ${height}`}>
       <span className={`absolute inset-0 block ${isGoing ? 'opacity-40' : ''}`}>
         <Picture datasetId={datasetId} candidate={candidate} />
       </span>
@@ -138,8 +138,8 @@ function Card(props: CardProps) {
     >
       {canWrite ? (
         <label className="flex cursor-pointer flex-col" title={withKey('Keep or remove', 'duplicateKeep')}>
-          {picture}
-          <span className={`flex touch items-center gap-2 px-3 pt-2 font-medium ${isGoing ? 'text-bad' : 'text-good'}`}>
+          {/* Above the picture: a message covers the lower corner of the window for some seconds. */}
+          <span className={`flex touch items-center gap-2 px-3 py-1 font-medium ${isGoing ? 'text-bad' : 'text-good'}`}>
             <input
               type="checkbox"
               checked={isKept}
@@ -149,6 +149,7 @@ function Card(props: CardProps) {
             />
             {isKept ? 'Keep' : 'Remove'}
           </span>
+          {picture}
         </label>
       ) : (
         picture

@@ -13,14 +13,14 @@ import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
-/** The sizes of cards: pictures alone, with two lines of the caption, and beside the whole caption. */
+/** The sizes of cards: pictures alone, with three lines or two rows of tags of the caption, and beside the whole caption. */
 export const CARD_SIZES = ['S', 'M', 'L'] as const;
 export type CardSize = (typeof CARD_SIZES)[number];
 
 /** Fixed heights, so that the grid can lay out ten thousand cards and render only a few. */
 export const CARD_LAYOUTS = {
   S: { heightRem: 9.375, gapRem: 0.5, leastWidthRem: 9.375 },
-  M: { heightRem: 17.5, gapRem: 1, leastWidthRem: 15 },
+  M: { heightRem: 18.75, gapRem: 1, leastWidthRem: 15 },
   L: { heightRem: 10, gapRem: 0.5, leastWidthRem: Number.POSITIVE_INFINITY },
 } as const satisfies Record<CardSize, object>;
 
