@@ -1,14 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import {
   acceptReceived,
-  finalize,
   receive,
   recordRecheck,
   reject,
   rejectReceived,
-  remove,
   type StemGroup,
-  withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
 import { countsOf } from '../harness/counts-of.js';
 import {
@@ -84,19 +81,6 @@ describe('a file that is received and not checked completely', () => {
     expect(receive(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
   });
 
-  test('replaces the stored file of its name once it is accepted', () => {
-    const after = acceptReceived([stored('old', 1), ...group], 'new', storedAt(30));
-    expect(shapeOf(after)).toEqual(['new stored']);
-    expect(after?.[0]?.upload).toEqual(storedAt(30));
-  });
-
-  test('makes the dataset FAILED with the reason if it is rejected', () => {
-    const after = rejectReceived([fileOf('older', 1, rejectedAt(1)), ...group], 'new', rejectedAt(30))!;
-    expect(shapeOf(after)).toEqual(['new rejected']);
-    expect(statusAt(after, 31)).toBe('FAILED');
-    expect(findingsOf(after, 31).errors).toEqual([PROBLEM]);
-  });
-
   test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {
     const before = [stored('old', 1), ...group, pending('newest', 25, 'presigned')];
     const rejected = reject(before, holder('newest'), rejectedAt(26))!;
@@ -121,20 +105,6 @@ describe('a file that is received and not checked completely', () => {
     expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
   });
 
-  test('is dropped by a later upload that is stored, by a removal and by a withdrawal', () => {
-    expect(shapeOf(finalize([...group, pending('later', 30)], holder('later'), storedAt(40)))).toEqual([
-      'later stored',
-    ]);
-    expect(remove(group, CLIP)).toEqual([]);
-    expect(shapeOf(withdrawUploads([stored('old', 1), ...group], CLIP))).toEqual(['old stored']);
-  });
-
-  test('stays if a later upload is rejected', () => {
-    expect(shapeOf(reject([...group, pending('later', 30)], holder('later'), rejectedAt(40)))).toEqual([
-      'new received',
-    ]);
-  });
-
   test('the order of upload decides, not the order in which the checks end', () => {
     const both = [received('first', 10), received('second', 20)];
     const secondFirst = acceptReceived(both, 'second', storedAt(30))!;
@@ -146,13 +116,6 @@ describe('a file that is received and not checked completely', () => {
     const accepted = acceptReceived(secondRejected, 'first', storedAt(40))!;
     expect(shapeOf(accepted)).toEqual(['first stored']);
     expect(findingsOf(accepted, 50).warnings.map(({ code }) => code)).toEqual(['REPLACEMENT_REJECTED']);
-  });
-
-  test('is not changed by a check that ends once it was checked, replaced or removed', () => {
-    for (const others of [[stored('new', 1)], [pending('new', 1)], [received('other', 1)], []]) {
-      expect(acceptReceived(others, 'new', storedAt(1001))).toBeUndefined();
-      expect(rejectReceived(others, 'new', rejectedAt(1001))).toBeUndefined();
-    }
   });
 });
 
@@ -168,18 +131,6 @@ describe('a recheck of a stored file', () => {
     expect(findingsOf(after, 5).errors).toEqual([PROBLEM]);
     expect(statusAt(recordRecheck(after, 'old', intact)!, 6)).toBe('READY');
   });
-
-  test('changes nothing if it finds nothing new, or if the file is gone', () => {
-    expect(recordRecheck(group, 'old', intact)).toBeUndefined();
-    const damaged = recordRecheck(group, 'old', { ok: false, problem: PROBLEM })!;
-    expect(recordRecheck(damaged, 'old', { ok: false, problem: PROBLEM })).toBeUndefined();
-    expect(recordRecheck(group, 'another', { ok: false, problem: PROBLEM })).toBeUndefined();
-  });
-
-  test('records new facts and warnings', () => {
-    const found = { ...intact, facts: { kind: 'video', format: 'mp4', frames: 7 } } as const;
-    expect(recordRecheck(group, 'old', found)?.[0]?.upload).toEqual({ ...storedAt(1), facts: found.facts });
-  });
 });
 
 const NOW = 1_000_000 * MICROS_PER_SECOND;
@@ -192,21 +143,14 @@ function link(upload: Partial<PendingFile['upload']> = {}): PendingFile {
   return { ...common, upload: { state: 'pending', ...unused, ...upload } };
 }
 
-describe('pending uploads', () => {
-  test('are interrupted if nothing has happened for half a minute', () => {
-    expect(areInterrupted([link()], ago(29), NOW)).toBe(false);
-    expect(areInterrupted([link()], ago(30), NOW)).toBe(true);
-    expect(areInterrupted([], ago(30), NOW)).toBe(false);
-  });
-
-  test('are not, as long as the bytes of one are received', () => {
-    const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
-    expect(areInterrupted([link(), received], ago(3000), NOW)).toBe(false);
-    expect(areInterrupted([link(), link({ leaseUntil: NOW })], ago(3000), NOW)).toBe(true);
-    expect(areInterrupted([link(), link({ via: 'direct' })], ago(3000), NOW)).toBe(false);
-  });
-
-  test('to a bucket are not seen on their way', () => {
-    expect(areInterrupted([link(), link({ via: 'presigned' })], ago(3000), NOW)).toBe(false);
-  });
+test('pending uploads are interrupted if nothing has happened for half a minute, and the bytes of none are received', () => {
+  const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
+  const ended = link({ leaseUntil: NOW });
+  expect([areInterrupted([link()], ago(29), NOW), areInterrupted([link()], ago(30), NOW)]).toEqual([false, true]);
+  expect(areInterrupted([], ago(30), NOW)).toBe(false);
+  expect(areInterrupted([link(), ended], ago(3000), NOW)).toBe(true);
+  // The bytes of an upload to a bucket are not seen.
+  for (const other of [received, link({ via: 'direct' }), link({ via: 'presigned' })]) {
+    expect(areInterrupted([link(), other], ago(3000), NOW)).toBe(false);
+  }
 });

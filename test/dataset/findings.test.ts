@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { countsInRole, countsOfStem } from '../../src/dataset/counts.js';
-import type { StoredFile } from '../../src/dataset/dataset.js';
-import { allFindings, findingsOf } from '../../src/dataset/findings.js';
-import { type FileKind, MEDIA, mediaTypeOf } from '../../src/dataset/media.js';
+import { countsOfStem } from '../../src/dataset/counts.js';
+import { allFindings } from '../../src/dataset/findings.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
 
 const findingsOfNames = (role: 'training' | 'control' | 'mask', ...filenames: string[]) => {
   const files = filenames.map((filename) => ({ filename, kind: mediaTypeOf(filename)!.kind }));
@@ -19,23 +18,11 @@ describe('the findings of a control or mask dataset', () => {
     expect(findingsOfNames('training', 'a.jpg')).toEqual([expect.stringMatching(/^MISSING_CAPTION/)]);
   });
 
-  test('ten unused captions are named, the others counted', () => {
-    const captions = Array.from({ length: 1012 }, (_, i) => `${i}.txt`);
-    const [finding, ...others] = findingsOfNames('mask', 'a.png', ...captions);
-    expect([finding, others]).toEqual([expect.stringMatching(/: 0\.txt, .*, 9\.txt and 1,002 more\.$/), []]);
-  });
-
   test('the trainer takes one of two images with one stem', () => {
     expect(findingsOfNames('control', 'a.jpg', 'a.png', 'b.jpg')).toEqual([
       'SHARED_STEM a.jpg and a.png have the same name before the extension, and the trainer takes one of them. Delete or rename the others.',
     ]);
     expect(findingsOfNames('control', 'a.JPG', 'a.jpg')).toContainEqual(expect.stringMatching(/^NAME_COLLISION/));
-  });
-
-  test('images that the trainer reads are needed', () => {
-    expect(findingsOfNames('control', 'a.txt')).toContainEqual(expect.stringMatching(/^NO_MEDIA/));
-    expect(findingsOfNames('mask', 'a.gif')).toEqual([expect.stringMatching(/^NO_TRAINABLE_MEDIA/)]);
-    expect(findingsOfNames('control', 'a.jpg', 'b.mp4')).toEqual([]);
   });
 
   test('a clip is no mask', () => {
@@ -56,22 +43,6 @@ describe('the findings of a control or mask dataset', () => {
     ]);
     expect(findingsOfNames('control', 'a.mp4')).toEqual([]);
   });
-
-  // `countsInRole` subtracts the clips of a mask dataset.
-  test('the trainer reads clips of all types', () => {
-    const clips = Object.entries(MEDIA).filter(([, { kind }]) => kind === 'video');
-    expect(clips.filter(([, { trainable }]) => !trainable)).toEqual([]);
-    const upload = { state: 'stored', sizeBytes: 1 } as StoredFile['upload'];
-    const counts = countsOfStem(
-      clips.map(([extension]) => ({
-        ...{ id: extension, datasetId: 'd', filename: `a${extension}`, createdAt: 1 },
-        ...{ kind: 'video', upload },
-      })),
-    );
-    expect(counts).toMatchObject({ videos: clips.length, trainable: clips.length });
-    expect(countsInRole(counts, 'mask').trainable).toBe(0);
-    expect(countsInRole(counts, 'control').trainable).toBe(clips.length);
-  });
 });
 
 describe('the findings of a training dataset', () => {
@@ -87,31 +58,6 @@ describe('the findings of a training dataset', () => {
   });
 });
 
-/** More than V8 takes as the arguments of one call. */
-const MANY = 150_000;
-
-function stored(filename: string, kind: FileKind): StoredFile {
-  const facts = { kind, format: 'mp4', width: 16, height: 16 } as unknown as StoredFile['upload']['facts'];
-  const bytes = { sizeBytes: 1, sha256: 'ab', contentType: 'text/plain', facts, warnings: [], blobVersion: null };
-  const upload = { state: 'stored', ...bytes, finalizedAt: 1, addedIn: 2 } as const;
-  return { id: filename, datasetId: 'd', filename, kind, createdAt: 1, upload };
-}
-
-const many = (extension: string, kind: FileKind) =>
-  Array.from({ length: MANY }, (_, i) => stored(`${i}.${extension}`, kind));
-
-describe('a dataset of very many files', () => {
-  test('has a finding for each caption whose image is not there yet', () => {
-    const { errors, warnings } = findingsOf(many('txt', 'caption'), 10);
-    expect(errors.length + warnings.length).toBeGreaterThanOrEqual(MANY);
-  });
-
-  test('has a finding for each clip of a mask', () => {
-    const { errors, warnings } = findingsOf([...many('mp4', 'video'), stored('a.png', 'image')], 10, 'mask');
-    expect(errors.length + warnings.length).toBeGreaterThanOrEqual(MANY);
-  });
-});
-
 describe('sound', () => {
   const clip = (filename: string, hasAudio?: boolean) => ({ filename, kind: 'video' as const, hasAudio });
   const soundFindings = (...clips: ReturnType<typeof clip>[]) =>
@@ -123,19 +69,6 @@ describe('sound', () => {
     ]);
     expect(soundFindings(clip('a.mp4', true), clip('b.mp4', true))).toEqual([]);
     expect(soundFindings(clip('a.mp4', false), clip('b.mp4'))).toEqual([]);
-  });
-
-  test('of a stored clip is known by its facts; other roles need none', () => {
-    const stored = (filename: string, hasAudio: boolean): StoredFile => ({
-      ...{ id: filename, datasetId: 'd', filename, kind: 'video', createdAt: 0 },
-      upload: {
-        ...{ state: 'stored', sizeBytes: 1, sha256: '', contentType: 'video/mp4', warnings: [], blobVersion: null },
-        ...{ facts: { kind: 'video', format: 'mp4', hasAudio }, finalizedAt: 0 },
-      },
-    });
-    const files = [stored('a.mp4', true), stored('b.mp4', false)];
-    const codes = (role: 'training' | 'control') => findingsOf(files, 0, role).warnings.map(({ code }) => code);
-    expect([codes('training'), codes('control')]).toEqual([['MIXED_SOUND'], []]);
   });
 });
 

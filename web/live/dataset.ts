@@ -86,8 +86,12 @@ export function useDigest(dataset: DatasetWithFiles): string | undefined {
   return dataset.digest;
 }
 
-/** Updates the dataset that is shown by an event of its stream, or fetches it again if the event does not tell enough. */
-export function applyChange(queries: QueryClient, change: DatasetChange): void {
+/**
+ * Updates the dataset that is shown by an event of its stream, or fetches it again if the event does not tell enough.
+ *
+ * @param openedAt when the stream was requested, as `Date.now()`
+ */
+export function applyChange(queries: QueryClient, change: DatasetChange, openedAt: number): void {
   const { caption_runs: runs, ...summary } = change;
   if (runs !== undefined) putRuns(queries, change.id, runs);
   // Progress before the first event of a stream may have been missed.
@@ -98,9 +102,12 @@ export function applyChange(queries: QueryClient, change: DatasetChange): void {
     changes.push(summary);
     return;
   }
-  const known = queries.getQueryData<DatasetWithFiles>(queryKey);
+  const { data: known, dataUpdatedAt = 0 } = queries.getQueryState<DatasetWithFiles>(queryKey) ?? {};
   const isOnlyProgress = runs !== undefined && summary.files?.length === 0 && summary.absent?.length === 0;
-  if (isOnlyProgress && known?.updated_at === summary.updated_at && known.status === summary.status) return;
+  // The first event names no files. An answer that came after the stream was requested has missed nothing.
+  const isFirst = summary.files === undefined && dataUpdatedAt >= openedAt;
+  const isSame = known?.updated_at === summary.updated_at && known.status === summary.status;
+  if ((isOnlyProgress || isFirst) && isSame) return;
   const next = known && datasetAfter(known, summary);
   if (next !== undefined) {
     queries.setQueryData(queryKey, next);

@@ -82,8 +82,9 @@ async function followDataset(
 ): Promise<void> {
   // The first event names no files, so that the dataset is fetched: changes before it may have been missed.
   const linked = new Set<string>();
+  const openedAt = Date.now();
   for await (const change of client.events(id, { signal, linked: true })) {
-    applyChange(queries, change);
+    applyChange(queries, change, openedAt);
     // A change of a control or the mask changes what is said about the pairs. The first event of each stream is not a change.
     if (linked.has(change.id)) refetchDatasetSoon(queries, id);
     if (change.id !== id) linked.add(change.id);

@@ -1,6 +1,8 @@
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
 import { type ChangeGroup, TrainyardClient } from '../../src/client/client.js';
+// The client imports it on the first call. Here it is loaded along, so that the first call does not wait for it.
+import '../../src/client/contract.js';
 import { messageOf } from '../ui/format.js';
 import { checkSession, isUnauthorized } from './session.js';
 

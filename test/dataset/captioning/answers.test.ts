@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { answerIn, errorOutcome, errorWords } from '../../../src/dataset/captioning/answers.js';
 import { cleanCaption, withTrigger } from '../../../src/dataset/captioning/clean.js';
 import { promptOf } from '../../../src/dataset/captioning/prompts.js';
-import { isRefusal } from '../../../src/dataset/captioning/refusals.js';
 import { type Dialect, type Mode, REPLIES } from '../../harness/dialect-server.js';
 
 const DIALECTS: readonly Dialect[] = ['vllm', 'llama.cpp', 'lm-studio', 'ollama'];
@@ -62,22 +61,11 @@ test.each<[string, string]>([
   expect(cleanCaption(answer).text).toBe(text);
 });
 
-test('cleaning takes time that grows with the text alone', () => {
-  expect(cleanCaption('<think>'.repeat(100_000)).text).toBe('');
-  expect(cleanCaption(`${'"'.repeat(100_000)}a`).text).toHaveLength(100_001);
-  const fences = '```\n'.repeat(300_000);
-  expect(cleanCaption(`${fences}a wagon\n${fences}`).text.length).toBeGreaterThan(1_000_000);
-  expect(answerIn(JSON.stringify({ error: 'model '.repeat(1_000_000) }))).toMatchObject({ outcome: 'server_error' });
-});
-
 test.each<[string, string]>([
   ['{"choices":[{"message":{"content":{}}}]}', 'empty'],
   ['{"choices":[{"message":{"content":[null,{"text":7}],"refusal":{},"reasoning":[]}}]}', 'empty'],
-  ['{"choices":[null],"message":"text"}', 'empty'],
-  ['[[]]', 'empty'],
   [`{"error":${'['.repeat(9000)}${']'.repeat(9000)}}`, 'server_error'],
   ['{"error":{"message":null}}', 'server_error'],
-  ['null', 'server_error'],
   ['', 'server_error'],
   ['\u001f\ufffd\b\0\0\ud83d', 'server_error'],
 ])('%#: an answer that no server should send has no text', (body, outcome) => {
@@ -85,10 +73,6 @@ test.each<[string, string]>([
   expect(answer).toMatchObject({ outcome });
   expect(answer.text).toBeUndefined();
   expect(JSON.stringify(answer)).not.toMatch(/\\u|object Object/);
-});
-
-test('a byte order mark is no part of an answer', () => {
-  expect(answerIn(`\ufeff${JSON.stringify({ message: { content: TEXT } })}`)).toEqual({ text: TEXT });
 });
 
 test('a trigger is put in front of a text that lacks it', () => {
@@ -105,11 +89,4 @@ test('a prompt has its variables, and the words to leave out', () => {
   const sentence = { ...values, caption: 'A long sentence of many words, with one comma.' };
   expect(promptOf('[{tags}]', sentence, ['text', 'people'])).toBe('[]\n\nDo not mention: text, people.');
   expect(promptOf('{caption}', { ...values, caption: '{trigger} $1' }, [])).toBe('{trigger} $1');
-});
-
-test('a refusal is known by its first words', () => {
-  expect(isRefusal('I\u2019m sorry, but I can\u2019t help.')).toBe(true);
-  expect(isRefusal('As an AI, I have no eyes.')).toBe(true);
-  expect(isRefusal('a sign that says "I can\'t"')).toBe(false);
-  expect(isRefusal('As an airplane lands')).toBe(false);
 });

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import sharp, { type Sharp } from 'sharp';
-import { thumbHashToAverageRGBA, thumbHashToRGBA } from 'thumbhash';
+import { thumbHashToAverageRGBA } from 'thumbhash';
 import { describe, expect, test } from 'vitest';
 import { type ComparedFile, duplicateGroups } from '../../../src/dataset/duplicates/duplicate-groups.js';
 import { makeThumbnail } from '../../../src/dataset/inspect/image/thumbnail.js';
-import { ICONS, iconSvg } from '../../fixtures/icons.js';
 import { writeUpload } from '../../harness/inspecting.js';
 
 // Only the service must not read it.
@@ -54,54 +53,27 @@ async function cropped(bytes: Buffer, share: number): Promise<Sharp> {
 describe('pictures are duplicates', () => {
   test('after recompression, resizing, another format, blur and a crop of 2 %', async () => {
     const { width } = await sharp(BRIDGE).metadata();
-    const files = [
-      await fileOf(
-        'original.png',
-        sharp(BRIDGE)
-          .resize(width * 2)
-          .png(),
-      ),
-      await fileOf('q30.jpg', sharp(BRIDGE).jpeg({ quality: 30 })),
-      await fileOf(
-        'half.webp',
-        sharp(BRIDGE)
-          .resize(width / 2)
-          .webp(),
-      ),
-      await fileOf(
-        'eighth.jpg',
-        sharp(BRIDGE)
-          .resize(Math.round(width / 8))
-          .jpeg(),
-      ),
-      await fileOf('blurred.jpg', sharp(BRIDGE).blur(2).jpeg()),
-      await fileOf('cropped.jpg', await cropped(BRIDGE, 0.02)),
-      await fileOf('grass.jpg', GRASS),
-      await fileOf('grass-2.jpg', sharp(GRASS).resize(512).jpeg()),
-      await fileOf('street.jpg', STREET),
-    ];
-    const groups = groupsOf(files);
-    expect(groups).toHaveLength(2);
-    expect(groups[0]).toMatch(/^original\.png \(pixels\): /);
-    for (const name of ['q30.jpg', 'half.webp', 'eighth.jpg', 'blurred.jpg', 'cropped.jpg']) {
-      expect(groups[0]).toContain(`${name} alike`);
-    }
-    expect(groups[1]).toBe('grass-2.jpg (pixels): grass.jpg alike');
+    const resized = (factor: number) => sharp(BRIDGE).resize(Math.round(width * factor));
+    const copies: Record<string, Sharp> = {
+      'original.png': resized(2).png(),
+      'q30.jpg': sharp(BRIDGE).jpeg({ quality: 30 }),
+      'half.webp': resized(0.5).webp(),
+      'eighth.jpg': resized(1 / 8).jpeg(),
+      'blurred.jpg': sharp(BRIDGE).blur(2).jpeg(),
+      'cropped.jpg': await cropped(BRIDGE, 0.02),
+    };
+    const files = [await fileOf('grass.jpg', GRASS), await fileOf('street.jpg', STREET)];
+    for (const [name, image] of Object.entries(copies)) files.push(await fileOf(name, image));
+    const [group = '', ...others] = groupsOf(files);
+    expect(others).toEqual([]);
+    expect(group).toMatch(/^original\.png \(pixels\): /);
+    for (const name of Object.keys(copies).slice(1)) expect(group).toContain(`${name} alike`);
   });
 
   test('of equal bytes, and mirrored ones are told apart', async () => {
     const copies = [await fileOf('a.jpg', STREET), await fileOf('b.jpg', STREET)];
     const mirrored = await fileOf('mirror.jpg', sharp(STREET).flop().jpeg({ quality: 60 }));
     expect(groupsOf([mirrored, ...copies])).toEqual(['a.jpg (age): b.jpg exact, mirror.jpg mirrored']);
-  });
-
-  test('not in chains: a member is like the keeper', async () => {
-    const steps = await Promise.all([0, 0.02, 0.04, 0.06].map((share) => cropped(BRIDGE, share)));
-    const files = await Promise.all(steps.map((image, i) => fileOf(`${i}.jpg`, image)));
-    // Each is like the next, and the last is not like the first.
-    for (let i = 0; i < 3; i++) expect(groupsOf(files.slice(i, i + 2)), `${i}`).toHaveLength(1);
-    expect(groupsOf([files[0]!, files[3]!])).toEqual([]);
-    expect(groupsOf(files).length).toBeGreaterThan(1);
   });
 });
 
@@ -116,26 +88,15 @@ describe('pictures are no duplicates', () => {
     expect(groupsOf([...files, copy])).toEqual(['#dd3333.png (bytes): copy.webp alike']);
   });
 
-  test('if they are icons of different things, or of one thing in different colours', async () => {
-    const icons = Object.keys(ICONS) as (keyof typeof ICONS)[];
-    const drawn = (icon: keyof typeof ICONS, colours = {}) => sharp(Buffer.from(iconSvg(icon, colours))).png();
-    const files = await Promise.all(icons.map((icon) => fileOf(`${icon}.png`, drawn(icon))));
-    const red = await fileOf('red.png', drawn('violin', { background: '#f66' }));
-    const transparent = await fileOf('transparent.png', drawn('guitar', { background: 'none' }));
-    expect(groupsOf([...files, red])).toEqual([]);
-    expect(groupsOf([...files, transparent])).toEqual([expect.stringMatching(/guitar.*alike/)]);
-  });
-
   test('if they are different photos, or the same in other colours', async () => {
-    const files = [
-      await fileOf('bridge.jpg', BRIDGE),
-      await fileOf('grey.jpg', sharp(BRIDGE).greyscale().jpeg()),
-      await fileOf('night.jpg', sharp(BRIDGE).modulate({ brightness: 0.6 }).jpeg()),
-      await fileOf('grass.jpg', GRASS),
-      await fileOf('street.jpg', STREET),
-      await fileOf('q0122.jpg', photo('q0122.jpg')),
-      await fileOf('wee.jpg', photo('wee.jpg')),
-    ];
+    const pictures: Record<string, Sharp | Buffer> = {
+      'bridge.jpg': BRIDGE,
+      'grey.jpg': sharp(BRIDGE).greyscale().jpeg(),
+      'night.jpg': sharp(BRIDGE).modulate({ brightness: 0.6 }).jpeg(),
+      'grass.jpg': GRASS,
+      'street.jpg': STREET,
+    };
+    const files = await Promise.all(Object.entries(pictures).map(([name, picture]) => fileOf(name, picture)));
     expect(groupsOf(files)).toEqual([]);
   });
 
@@ -163,41 +124,17 @@ test('the keeper has the most pixels, then bytes, then a caption, then the longe
   expect(groupsOf(files({ storedAt: 4 }))).toEqual(['b.mp4 (age): a.mp4 exact']);
 });
 
-describe('the placeholder', () => {
-  const thumbhashOf = async (image: Sharp) => {
-    const { thumbhash } = await makeThumbnail({ path: writeUpload(await image.toBuffer()), maxPixels: 320 });
-    return Buffer.from(thumbhash, 'base64');
-  };
-
-  test('has the shape and colours of the picture in at most 25 bytes', async () => {
-    const half = { create: { width: 300, height: 600, channels: 3, background: '#f00' } } as const;
-    const image = sharp({ create: { width: 600, height: 600, channels: 3, background: '#00f' } });
-    const hash = await thumbhashOf(image.composite([{ input: half, left: 0, top: 0 }]).png());
-    expect(hash.length).toBeLessThanOrEqual(25);
-    const { w, h, rgba } = thumbHashToRGBA(hash);
-    expect([w, h]).toEqual([32, 32]);
-    const left = [...rgba.subarray((16 * w + 4) * 4)].slice(0, 4);
-    const right = [...rgba.subarray((16 * w + w - 5) * 4)].slice(0, 4);
-    expect(left[0]! - left[2]!).toBeGreaterThan(120);
-    expect(right[2]! - right[0]!).toBeGreaterThan(120);
-  });
-
-  test('is transparent where the picture is, without the colours under it', async () => {
-    const background = { r: 255, g: 0, b: 0, alpha: 0 };
-    const image = sharp({ create: { width: 200, height: 100, channels: 4, background } });
-    const square = { create: { width: 100, height: 100, channels: 4, background: '#00ff00' } } as const;
-    const hash = await thumbhashOf(image.composite([{ input: square, left: 0, top: 0 }]).png());
-    expect(thumbHashToAverageRGBA(hash)).toMatchObject({ r: 0, g: expect.closeTo(1, 1), a: expect.closeTo(0.5, 1) });
-  });
-
-  test('exists for a picture of one pixel, and for a very long one', async () => {
-    for (const [width, height] of [
-      [1, 1],
-      [2000, 1],
-      [1, 2000],
-    ] as const) {
-      const image = sharp({ create: { width, height, channels: 3, background: '#123456' } });
-      expect((await thumbhashOf(image.png())).length).toBeGreaterThan(5);
-    }
-  });
+test('the placeholder has the colours and the transparency of the picture in at most 25 bytes', async () => {
+  const background = { r: 255, g: 0, b: 0, alpha: 0 };
+  const image = sharp({ create: { width: 200, height: 100, channels: 4, background } });
+  const square = { create: { width: 100, height: 100, channels: 4, background: '#00ff00' } } as const;
+  const path = writeUpload(
+    await image
+      .composite([{ input: square, left: 0, top: 0 }])
+      .png()
+      .toBuffer(),
+  );
+  const hash = Buffer.from((await makeThumbnail({ path, maxPixels: 320 })).thumbhash, 'base64');
+  expect(hash.length).toBeLessThanOrEqual(25);
+  expect(thumbHashToAverageRGBA(hash)).toMatchObject({ r: 0, g: expect.closeTo(1, 1), a: expect.closeTo(0.5, 1) });
 });

@@ -25,7 +25,9 @@ async function found({ sets }: PictureClass): Promise<string> {
 }
 
 // The table of docs/inspection.md says the same.
-test('of series of pictures, those that a person keeps one of are found, and no others', async () => {
+test('of series of pictures, those that a person keeps one of are found, and no others', {
+  tags: ['long'],
+}, async () => {
   const result: Record<string, string> = {};
   for (const each of await pictureClasses()) result[each.name] = await found(each);
   expect(result).toMatchInlineSnapshot(`
@@ -43,4 +45,4 @@ test('of series of pictures, those that a person keeps one of are found, and no 
       "screenshots with other texts": "0 of 0 found, 0 of 6 wrong",
     }
   `);
-}, 120_000);
+});

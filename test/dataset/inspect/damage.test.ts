@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { IS_ALL } from '../../harness/available.js';
 import { inspectBytes } from '../../harness/inspecting.js';
 
-/** The lengths to cut a file to: each one within the first and last 20 bytes, and some 30 between. */
+/** The lengths to cut a file to: each one within the first and last 20 bytes, and some 15 between. */
 function cutsOf(length: number): number[] {
-  const step = Math.max(1, Math.floor(length / 30));
+  const step = Math.max(1, Math.floor(length / 15));
   return Array.from({ length }, (_, at) => at).filter((at) => at < 20 || at >= length - 20 || at % step === 0);
 }
 
@@ -43,104 +42,29 @@ describe('a file that is truncated anywhere is rejected', () => {
   });
 });
 
-describe('a flipped bit', () => {
-  test('is detected anywhere in a PNG', async () => {
-    const bytes = await media.png({ width: 40, height: 40 });
-    for (let at = 0; at < bytes.length; at += 17) {
-      expect((await inspectBytes('a.png', media.damaged.flipped(bytes, at))).ok, `byte ${at}`).toBe(false);
-    }
-  });
-
-  test('never makes inspect throw, in any format', async () => {
-    const files: [string, Buffer][] = [
-      ['a.jpg', await media.jpeg({ orientation: 3 })],
-      ['a.webp', await media.webp({ alpha: true })],
-      ['a.gif', await media.animated('gif')],
-      ['a.tif', await media.tiff()],
-      ['a.avif', await media.avif()],
-      ['a.bmp', media.bmp({ runs: true })],
-      ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
-    ];
-    const fileAndFlips = fc.tuple(
-      fc.constantFrom(...files),
-      fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fileAndFlips, async ([[filename, bytes], positions]) => {
-        // Every other flip is within the first tenth of the file, where the structure is.
-        const flips = positions.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
-        const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
-        if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
-      }),
-      { numRuns: 150 },
-    );
-  });
-});
-
-test('random bytes under any name never make inspect throw', async () => {
-  const starts = [
-    ...['', '\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'RIFF\x10\0\0\0WEBP', 'GIF89a', 'BM', 'II*\0', '\0\0\0\x14ftypisom'],
-    ...['\0\0\0\x14ftypavif', '\0\0\0\x08moov', '\x1a\x45\xdf\xa3', 'RIFF\0\0\0\0AVI ', 'FLV\x01', '\xef\xbb\xbf'],
-  ];
-  const extensions = ['jpg', 'png', 'webp', 'gif', 'bmp', 'tif', 'avif', 'heic', 'mp4', 'mkv', 'avi', 'txt'];
-  await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom(...starts),
-      fc.uint8Array({ maxLength: 200 }),
-      fc.constantFrom(...extensions),
-      async (start, rest, extension) => {
-        const found = await inspectBytes(`a.${extension}`, Buffer.concat([Buffer.from(start, 'latin1'), rest]));
-        if (extension !== 'txt' && !found.ok) expect(found.problem.filename).toBe(`a.${extension}`);
-      },
-    ),
-    { numRuns: 400, seed: 1 },
-  );
-});
-
-test('decoding at reduced size detects all damage that decoding at full size detects', async () => {
-  const PLACES = IS_ALL ? 12 : 3;
+test('a flipped bit never makes inspect throw, in any format', async () => {
   const files: [string, Buffer][] = [
-    ['a.jpg', await media.jpeg({ width: 640, height: 520 })],
-    ['a.jpg', await media.jpeg({ width: 640, height: 520, progressive: true })],
-    ['a.webp', await media.webp({ width: 640, height: 520 })],
-    ['a.webp', await media.webp({ width: 640, height: 520, alpha: true })],
-    ['a.png', await media.png({ width: 640, height: 520 })],
+    ['a.jpg', await media.jpeg({ orientation: 3 })],
+    ['a.webp', await media.webp({ alpha: true })],
+    ['a.gif', await media.animated('gif')],
+    ['a.tif', await media.tiff()],
+    ['a.avif', await media.avif()],
+    ['a.bmp', media.bmp({ runs: true })],
+    ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
   ];
-  for (const [filename, bytes] of files) {
-    let detectedAtFullSize = 0;
-    for (let at = 30; at < bytes.length; at += Math.ceil(bytes.length / PLACES)) {
-      const variants = [
-        media.damaged.flipped(bytes, at),
-        media.damaged.zeroed(bytes, { start: at, end: bytes.length - 2 }),
-        media.damaged.zeroed(bytes, { start: at, end: at + 64 }),
-      ];
-      for (const variant of variants) {
-        const full = await sharp(variant, { failOn: 'error' })
-          .raw()
-          .toBuffer()
-          .catch(() => undefined);
-        if (full !== undefined) continue;
-        detectedAtFullSize++;
-        expect((await inspectBytes(filename, variant)).ok, `${filename}, from byte ${at}`).toBe(false);
-      }
-    }
-    expect(detectedAtFullSize, filename).toBeGreaterThan(0);
-  }
-});
-
-describe('missing parts and false headers', () => {
-  test('a complete PNG with too few pixels is rejected', async () => {
-    const bytes = await media.png({ width: 64, height: 64 });
-    const data = bytes.subarray(41, 41 + bytes.readUInt32BE(33));
-    const header = Buffer.from(bytes.subarray(16, 29));
-    header.writeUInt32BE(65, 4);
-    const taller = media.pngOf([
-      ['IHDR', header],
-      ['IDAT', data],
-      ['IEND', Buffer.alloc(0)],
-    ]);
-    expect((await inspectBytes('a.png', taller)).ok).toBe(false);
-  });
+  const fileAndFlips = fc.tuple(
+    fc.constantFrom(...files),
+    fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fileAndFlips, async ([[filename, bytes], positions]) => {
+      // Every other flip is within the first tenth of the file, where the structure is.
+      const flips = positions.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
+      const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
+      if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
+    }),
+    { numRuns: 150 },
+  );
 });
 
 describe('of an image that is too large to be decoded, truncation is detected', () => {

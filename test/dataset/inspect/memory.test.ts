@@ -34,14 +34,6 @@ async function patterned(): Promise<Sharp> {
 const flat = (channels: 3 | 4): Sharp =>
   sharp({ create: { width: SIDE, height: SIDE, channels, background: { r: 9, g: 99, b: 199, alpha: 0.5 } } });
 
-/** A small frame on a canvas of a hundred million pixels, all of which a decoder allocates. */
-async function gif(): Promise<Buffer> {
-  const bytes = await media.gif();
-  bytes.writeUInt16LE(SIDE, 6);
-  bytes.writeUInt16LE(SIDE, 8);
-  return bytes;
-}
-
 /** A small image whose header declares a hundred million pixels: encoding those would take ten seconds. */
 async function avif(): Promise<Buffer> {
   const bytes = await media.avif();
@@ -60,9 +52,6 @@ const MAKERS = {
   'lossy.webp': async (path: string) => flat(3).webp({ effort: 0 }).toFile(path),
   'lossless.webp': async (path: string) => flat(3).webp({ effort: 0, lossless: true }).toFile(path),
   'strips.tif': async (path: string) => (await patterned()).tiff({ compression: 'lzw' }).toFile(path),
-  'raw.tif': async (path: string) => (await patterned()).tiff({ compression: 'none' }).toFile(path),
-  'tiled.tif': async (path: string) => (await patterned()).tiff({ tile: true }).toFile(path),
-  'canvas.gif': async (path: string) => writeFile(path, await gif()),
   'declared.avif': async (path: string) => writeFile(path, await avif()),
   // Rows of a million pixels each: libvips holds hundreds of rows while it scales an image down.
   'wide.png': async (path: string) => {
@@ -72,7 +61,8 @@ const MAKERS = {
 };
 const unchecked = ['lossless.webp', 'declared.avif', 'interlaced.png', 'wide.png'];
 
-const QUICK = ['canvas.gif', 'declared.avif', 'wide.png', 'baseline.jpg'];
+const undecoded = [...unchecked, 'progressive.jpg', 'deep.png'];
+const QUICK = ['declared.avif'];
 
 test.each(Object.entries(MAKERS).filter(([name]) => IS_ALL || QUICK.includes(name)))(
   '%s of 100 million pixels is inspected within the limit of memory',
@@ -82,31 +72,24 @@ test.each(Object.entries(MAKERS).filter(([name]) => IS_ALL || QUICK.includes(nam
     const { codes, thumbnail } = await inspectAlone(path, filename);
     expect(codes).not.toContain('INSPECTION_FAILED');
     expect(codes.includes('NOT_FULLY_CHECKED')).toBe(unchecked.includes(filename));
-    const undecoded = [...unchecked, 'progressive.jpg', 'deep.png'];
     expect(thumbnail).toBe(undecoded.includes(filename) ? 'NoThumbnail' : 'made');
     rmSync(path);
   },
 );
 
+/** 26 megapixels at 3 bytes, 19 at 4.2, 3.6 at 22: each just within the budget of a decoder. */
+const LARGEST: [filename: string, side: number, encode: (image: Sharp) => Sharp][] = [
+  ['a.jpg', 5100, (image) => image.jpeg({ progressive: true })],
+  ['a.png', 5100, (image) => image.png({ progressive: true, compressionLevel: 1 })],
+  ['a.webp', 4300, (image) => image.webp({ lossless: true, effort: 0 })],
+  ['a.avif', 1900, (image) => image.avif({ effort: 0 })],
+];
+
 test('the largest images that are decoded stay within it', async () => {
-  const makers = {
-    // 26 megapixels at 3 bytes, 19 at 4.2, 49 at 1.5, 17 at 4.6, 3.6 at 22: each just within the budget of a decoder.
-    'a.jpg': (path: string) => sharp(pixels(5100)).jpeg({ progressive: true }).toFile(path),
-    'a.png': (path: string) => sharp(pixels(5100)).png({ progressive: true, compressionLevel: 1 }).toFile(path),
-    'a.webp': (path: string) => sharp(pixels(4300)).webp({ lossless: true, effort: 0 }).toFile(path),
-    'b.webp': (path: string) => sharp(pixels(7000)).ensureAlpha(0.5).webp({ effort: 0 }).toFile(path),
-    'a.gif': (path: string) => sharp(pixels(4100)).gif({ effort: 1, colours: 8 }).toFile(path),
-    'a.avif': (path: string) => sharp(pixels(1900)).avif({ effort: 0 }).toFile(path),
-  };
-  for (const [filename, make] of Object.entries(makers).slice(0, IS_ALL ? undefined : 1)) {
+  for (const [filename, side, encode] of LARGEST.slice(0, IS_ALL ? undefined : 1)) {
     const path = join(FOLDER, filename);
-    await make(path);
+    await encode(sharp({ create: { width: side, height: side, channels: 3, background: '#963' } })).toFile(path);
     const { codes } = await inspectAlone(path, filename);
-    expect(codes, filename).not.toContain('INSPECTION_FAILED');
-    expect(codes, filename).not.toContain('NOT_FULLY_CHECKED');
+    expect(codes.filter((code) => code !== 'NOT_TRAINED_ON')).toEqual([]);
   }
 });
-
-function pixels(side: number) {
-  return { create: { width: side, height: side, channels: 3, background: '#963' } } as const;
-}

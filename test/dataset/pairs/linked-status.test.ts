@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { countsOf } from '../../harness/counts-of.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
@@ -53,31 +52,5 @@ describe('the status of a dataset with links', () => {
     expect(datasetStatusOf(dataset, 2099, RULES)).toBe('UPLOADING');
     expect(datasetStatusOf(dataset, 2100, RULES)).toBe('FAILED');
     expect(datasetStatusOf(datasetWith({ ...target, unpaired: 0 }, control), 2100, RULES)).toBe('READY');
-  });
-
-  test('changes with time at no moment before the one that is named', () => {
-    const anyCounts = fc
-      .record({
-        images: fc.nat(1),
-        uncaptioned: fc.nat(1),
-        unpaired: fc.nat(1),
-        rejected: fc.nat(1),
-        pending: fc.nat(1),
-        pendingEnds: fc.nat(300),
-        lastActivity: fc.nat(300),
-      })
-      .map(({ pendingEnds, ...each }): DatasetCounts => {
-        const pendingUntil = each.pending > 0 ? pendingEnds : null;
-        return { ...countsOf([], 0), ...each, trainable: each.images, pendingUntil };
-      });
-    fc.assert(
-      fc.property(anyCounts, fc.array(anyCounts, { maxLength: 3 }), fc.nat(400), (own, linked, from) => {
-        const dataset = datasetWith(own, ...linked);
-        const status = datasetStatusOf(dataset, from, RULES);
-        const next = nextStatusChangeOf(dataset, from, RULES) ?? 1000;
-        expect(next).toBeGreaterThan(from);
-        for (let at = from; at < next; at++) expect(datasetStatusOf(dataset, at, RULES)).toBe(status);
-      }),
-    );
   });
 });

@@ -9,11 +9,6 @@ const namesOf = (name: string, ...folders: string[]) =>
 describe('pairFoldersOf', () => {
   test('finds targets, controls and masks in any order and case', () => {
     expect(partsOf('mask', 'control', 'target')).toEqual(['target=target', 'control_1=control', 'mask=mask']);
-    expect(partsOf('Target', 'CONTROL_2', 'control_1')).toEqual([
-      'target=Target',
-      'control_1=control_1',
-      'control_2=CONTROL_2',
-    ]);
     expect(partsOf('target', 'control', 'control_2')).toHaveLength(3);
     expect(partsOf('target', 'control-1', 'Control-2')).toEqual([
       'target=target',
@@ -56,23 +51,11 @@ describe('pairFoldersOf', () => {
   });
 });
 
-describe('pairDatasetsOf', () => {
-  test('names the datasets after the folder and its sub-folders', () => {
-    expect(namesOf(' railway ', 'target', 'control', 'mask')).toEqual([
-      'railway training',
-      'railway-control control',
-      'railway-mask mask',
-    ]);
-    expect(namesOf('railway', 'target', 'control-1')).toEqual(['railway training', 'railway-control-1 control']);
-    expect(namesOf('railway', 'Control_2', 'target', 'control_1')).toEqual([
-      'railway training',
-      'railway-control-1 control',
-      'railway-control-2 control',
-    ]);
-  });
-
-  test('rejects names that no dataset can have', () => {
-    expect(() => namesOf('a/b', 'target', 'mask')).toThrow('contains "/"');
-    expect(() => namesOf('x'.repeat(125), 'target', 'mask')).toThrow('at most 128 fit');
-  });
+test('pairDatasetsOf names the datasets after the folder and its sub-folders', () => {
+  expect(namesOf(' railway ', 'target', 'control', 'mask')).toEqual([
+    'railway training',
+    'railway-control control',
+    'railway-mask mask',
+  ]);
+  expect(namesOf('railway', 'target', 'control-1')).toEqual(['railway training', 'railway-control-1 control']);
 });

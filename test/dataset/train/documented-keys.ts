@@ -134,91 +134,43 @@ export const AI_TOOLKIT_BLOCK: Record<string, DocumentedKey> = {
   'datasets.[].cache_latents_to_disk': key('config/examples/train_lora_flux_24gb.yaml:38', isFlag),
 };
 
+const PROMPT = expect.stringMatching(/./);
+const PATH = expect.stringMatching(/^\//);
+
 interface Job {
   readonly type?: string;
   readonly trigger_word?: unknown;
-  /** The rank of the LoRA. */
-  readonly rank: number;
-  readonly train: object;
   readonly model: object;
   readonly sample: object;
 }
 
-/** A job with the keys and values that all examples in `config/examples/` have; its datasets are checked as a block. */
-const jobOf = ({ type = 'sd_trainer', trigger_word, rank, train, model, sample }: Job) => ({
+const jobOf = ({ type = 'sd_trainer', model, sample, ...others }: Job) => ({
   job: 'extension',
-  config: {
-    name: 'rail "1"',
-    process: [
-      {
-        ...{ type, training_folder: 'output', device: 'cuda:0', ...(trigger_word !== undefined && { trigger_word }) },
-        network: { type: 'lora', linear: rank, linear_alpha: rank },
-        save: { dtype: 'float16', save_every: 250, max_step_saves_to_keep: 4 },
-        train: {
-          ...{ batch_size: 1, steps: 2000, train_unet: true, train_text_encoder: false, gradient_checkpointing: true },
-          ...{ noise_scheduler: 'flowmatch', optimizer: 'adamw8bit', lr: 0.0001, dtype: 'bf16', ...train },
-        },
-        model: { quantize: true, ...model },
-        sample: {
-          ...{ sampler: 'flowmatch', sample_every: 250, sample_start_step: 0, width: 1024, height: 1024 },
-          ...{ neg: '', seed: 42, walk_seed: true, ...sample },
-        },
-      },
-    ],
-  },
+  config: { name: 'rail "1"', process: [{ type, ...others, model, sample }] },
   meta: { name: '[name]', version: '1.0' },
 });
 
-const PROMPT = expect.stringMatching(/./);
-const PATH = expect.stringMatching(/^\//);
-const LOW_VRAM = { quantize_te: true, qtype_te: 'qfloat8', low_vram: true };
-const ADAPTERS = 'ostris/accuracy_recovery_adapters';
-
-/** By the example that each is made after. */
+/** What tells a job from others, by the example in `config/examples/` that it is made after. */
 export const AI_TOOLKIT_JOBS = {
   'train_lora_flux_24gb.yaml': jobOf({
-    ...{ trigger_word: PROMPT, rank: 16 },
-    train: { gradient_accumulation_steps: 1, ema_config: { use_ema: true, ema_decay: 0.99 } },
+    trigger_word: PROMPT,
     model: { name_or_path: 'black-forest-labs/FLUX.1-dev', is_flux: true },
-    sample: { prompts: expect.any(Array), guidance_scale: 4, sample_steps: 20 },
+    sample: { prompts: ['a red wagon', 'a wagon, in rain'], guidance_scale: 4, sample_steps: 20 },
   }),
   'train_lora_wan22_14b_24gb.yaml': jobOf({
-    rank: 32,
-    train: {
-      ...{ gradient_accumulation: 1, timestep_type: 'linear', optimizer_params: { weight_decay: 0.0001 } },
-      ...{ switch_boundary_every: 10, cache_text_embeddings: true },
-    },
-    model: {
-      ...{ name_or_path: 'ai-toolkit/Wan2.2-T2V-A14B-Diffusers-bf16', arch: 'wan22_14b' },
-      ...{ qtype: `uint4|${ADAPTERS}/wan22_14b_t2i_torchao_uint4.safetensors`, ...LOW_VRAM },
-      model_kwargs: { train_high_noise: true, train_low_noise: true },
-    },
+    model: { name_or_path: 'ai-toolkit/Wan2.2-T2V-A14B-Diffusers-bf16', arch: 'wan22_14b' },
     // The frames are those of the clips; toolkit/config_modules.py:98.
-    sample: {
-      prompts: expect.any(Array),
-      num_frames: expect.any(Number),
-      fps: 16,
-      guidance_scale: 3.5,
-      sample_steps: 25,
-    },
+    sample: { prompts: expect.any(Array), num_frames: expect.any(Number), fps: 16 },
   }),
   'train_lora_flux_kontext_24gb.yaml': jobOf({
-    ...{ trigger_word: PROMPT, rank: 16 },
-    train: { gradient_accumulation_steps: 1, timestep_type: 'weighted' },
+    trigger_word: PROMPT,
     model: { name_or_path: 'black-forest-labs/FLUX.1-Kontext-dev', arch: 'flux_kontext' },
     // `ctrl_img` is read in toolkit/config_modules.py:60.
-    sample: { samples: [{ prompt: PROMPT, ctrl_img: PATH }], guidance_scale: 4, sample_steps: 20 },
+    sample: { samples: [{ prompt: PROMPT, ctrl_img: PATH }] },
   }),
   'train_lora_qwen_image_edit_2509_32gb.yaml': jobOf({
-    ...{ type: 'diffusion_trainer', rank: 16 },
-    train: { gradient_accumulation: 1, timestep_type: 'weighted', cache_text_embeddings: true },
-    model: {
-      ...{ name_or_path: 'Qwen/Qwen-Image-Edit-2509', arch: 'qwen_image_edit_plus', ...LOW_VRAM },
-      qtype: `uint3|${ADAPTERS}/qwen_image_edit_2509_torchao_uint3.safetensors`,
-    },
-    sample: {
-      samples: [{ prompt: PROMPT, ctrl_img_1: PATH, ctrl_img_2: PATH, ctrl_img_3: PATH }],
-      ...{ guidance_scale: 3, sample_steps: 25 },
-    },
+    type: 'diffusion_trainer',
+    model: { name_or_path: 'Qwen/Qwen-Image-Edit-2509', arch: 'qwen_image_edit_plus', low_vram: true },
+    sample: { samples: [{ prompt: PROMPT, ctrl_img_1: PATH, ctrl_img_2: PATH, ctrl_img_3: PATH }] },
   }),
 } as const;

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
-import { finalize, releaseLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { finalize, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
 import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 let ids = 0;
@@ -47,20 +48,26 @@ async function upload(catalog: Catalog, key: { accountId: string; id: string }, 
     });
 }
 
+/** The messages of the changes that a limit rejects. */
+async function rejectionsOf(work: readonly Promise<unknown>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(work);
+  const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  for (const error of errors) expect(error).toMatchObject({ code: 'quota_exceeded' });
+  return errors.map(({ message }) => message);
+}
+
 onEach(catalogs, (open) => {
-  describe('the totals of an account', () => {
-    test("are not touched by another account's id of a dataset", async () => {
-      const { catalog, accounts, accountId } = await open();
-      const key = { accountId, id: newId() };
-      await catalog.createDataset({ ...key, name: 'mine', createdAt: 1 });
-      await upload(catalog, key, 'a.txt', 10);
-      const stranger = (await accounts.grantOf((await accounts.createToken('stranger', 1)).token))!.accountId;
-      const file = pending(key.id, 'b.txt', null);
-      expect(await catalog.reserveDirect({ accountId: stranger, file })).toBeUndefined();
-      expect(await catalog.deleteDataset({ accountId: stranger, id: key.id }, 50)).toBe(false);
-      expect(await accounts.usage(stranger)).toMatchObject({ datasets: 0, files: 0, bytes: 0 });
-      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 1, bytes: 10 });
-    });
+  test("the totals of an account are not touched by another account's id of a dataset", async () => {
+    const { catalog, accounts, accountId } = await open();
+    const key = { accountId, id: newId() };
+    await catalog.createDataset({ ...key, name: 'mine', createdAt: 1 });
+    await upload(catalog, key, 'a.txt', 10);
+    const stranger = (await accounts.grantOf((await accounts.createToken('stranger', 1)).token))!.accountId;
+    const file = pending(key.id, 'b.txt', null);
+    expect(await catalog.reserveDirect({ accountId: stranger, file })).toBeUndefined();
+    expect(await catalog.deleteDataset({ accountId: stranger, id: key.id }, 50)).toBe(false);
+    expect(await accounts.usage(stranger)).toMatchObject({ datasets: 0, files: 0, bytes: 0 });
+    expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 1, bytes: 10 });
   });
 
   describe('the limits of an account', () => {
@@ -103,34 +110,13 @@ onEach(catalogs, (open) => {
       const accountLimits = { ...NO_LIMITS, datasets: 3, files: 5, bytes: 100 };
       // Two catalogs, as two instances on one database have them.
       const instances = [0, 1].map(() => new Catalog(database, { blobGrace: 0, accountLimits }));
-      const outcomes = async (work: readonly Promise<unknown>[]) => {
-        const settled = await Promise.allSettled(work);
-        const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
-        return { done: settled.length - errors.length, errors };
-      };
       const keys = Array.from({ length: 8 }, () => ({ accountId, id: newId() }));
-      const created = await outcomes(
-        keys.map((key, i) => instances[i % 2]!.createDataset({ ...key, name: key.id, createdAt: 1 })),
-      );
-      expect(created.done).toBe(3);
-      for (const error of created.errors) {
-        expect(error).toMatchObject({
-          code: 'quota_exceeded',
-          message: expect.stringContaining('limit of 3 datasets.'),
-        });
-      }
+      const created = keys.map((key, i) => instances[i % 2]!.createDataset({ ...key, name: key.id, createdAt: 1 }));
+      expect(await rejectionsOf(created)).toEqual(Array(5).fill(expect.stringContaining('limit of 3 datasets.')));
 
       const mine = (await instances[0]!.datasets({ accountId })).map(({ id }) => ({ accountId, id }));
-      const uploaded = await outcomes(
-        Array.from({ length: 9 }, (_, i) => upload(instances[i % 2]!, mine[i % 3]!, `${i}.txt`, 1)),
-      );
-      expect(uploaded.done).toBe(5);
-      for (const error of uploaded.errors) {
-        expect(error).toMatchObject({
-          code: 'quota_exceeded',
-          message: expect.stringContaining('limit of 5 files.'),
-        });
-      }
+      const uploads = Array.from({ length: 9 }, (_, i) => upload(instances[i % 2]!, mine[i % 3]!, `${i}.txt`, 1));
+      expect(await rejectionsOf(uploads)).toEqual(Array(4).fill(expect.stringContaining('limit of 5 files.')));
       expect(await accounts.usage(accountId)).toMatchObject({ datasets: 3, files: 5, bytes: 5 });
     });
 
@@ -140,26 +126,11 @@ onEach(catalogs, (open) => {
       const instances = [0, 1].map(() => new Catalog(database, { blobGrace: 0, accountLimits }));
       const key = { accountId, id: newId() };
       await instances[0]!.createDataset({ ...key, name: key.id, createdAt: 1 });
-      const reserveOne = (catalog: Catalog, filename: string, isDirect: boolean) => {
-        const file = pending(key.id, filename, isDirect ? null : 1);
-        if (isDirect) return catalog.reserveDirect({ accountId, file });
-        return catalog.change(change(key.id, filename), (group) => reserve(group, file));
-      };
-      await upload(instances[0]!, key, '0.txt', 1);
-      await reserveOne(instances[0]!, '0.txt', true);
-      await reserveOne(instances[1]!, '0.txt', true);
-      const work = Array.from({ length: 9 }, (_, i) => reserveOne(instances[i % 2]!, `${i}.txt`, i % 3 !== 0));
-      const settled = await Promise.allSettled(work);
-      const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
-      expect(errors).toHaveLength(4);
-      for (const error of errors) {
-        expect(error).toMatchObject({
-          code: 'quota_exceeded',
-          message: expect.stringMatching(/has 5 files, and one more would exceed .* \(--max-dataset-files\)/),
-        });
-      }
-      const names = (await instances[0]!.files(key.id)).map(({ filename }) => filename);
-      expect(new Set(names).size).toBe(5);
+      for (const catalog of instances) await upload(catalog, key, '0.txt', 1);
+      const uploads = Array.from({ length: 9 }, (_, i) => upload(instances[i % 2]!, key, `${i}.txt`, 1));
+      const message = expect.stringMatching(/has 5 files, and one more would exceed .* \(--max-dataset-files\)/);
+      expect(await rejectionsOf(uploads)).toEqual(Array(4).fill(message));
+      expect(await instances[0]!.files(key.id)).toHaveLength(5);
     });
 
     test('count bytes once they are known; a replacement counts only what it adds', async () => {
@@ -182,6 +153,12 @@ onEach(catalogs, (open) => {
       const files: DatasetFile[] = await catalog.files(key.id);
       expect(files.filter(({ upload }) => upload.state === 'stored')).toHaveLength(2);
       expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 2, bytes: 100 });
+      // A restore counts too.
+      await catalog.change(change(key.id, 'a.txt'), (group) => remove(group, 'a.txt'));
+      await upload(catalog, key, 'c.txt', 1);
+      const restore = { datasetId: key.id, number: 1, author: { ...laptop, how: 'restore' }, now: 60 } as const;
+      await upload(catalog, key, 'b.txt', 99);
+      await expect(catalog.restore(restore)).rejects.toMatchObject(full);
     });
   });
 });

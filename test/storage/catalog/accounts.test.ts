@@ -1,13 +1,7 @@
-import { sql } from 'kysely';
-import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
-import { Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
-import { openPostgres } from '../../../src/storage/database/postgres.js';
+import { expect, test } from 'vitest';
+import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
 import type { Schema } from '../../../src/storage/database/schema.js';
-import { whyNoPostgres } from '../../harness/available.js';
 import { onCatalogs } from '../../harness/backends.js';
-import { databaseForTest } from '../../harness/postgres.js';
-import { eventually } from '../../harness/server.js';
 
 const MINUTE = 60_000_000;
 const DAY = 1440 * MINUTE;
@@ -19,7 +13,7 @@ const MAX_TOKENS = 1000;
 
 onCatalogs((open) => {
   const openAccounts = async () => {
-    const { accounts, database, openAnother } = await open();
+    const { accounts, database } = await open();
     const ids = async () => (await database.query.selectFrom('token').select('id').execute()).map(({ id }) => id);
     const make = (rights: Parameters<Accounts['createToken']>[2] = {}) => accounts.createToken('yard', NOW, rights);
     const start = (tokenId: string, now = NOW) => accounts.makeSession('session', tokenId, { now, name: 'Firefox' });
@@ -34,7 +28,7 @@ onCatalogs((open) => {
         await database.query.insertInto('token').values(rows).execute();
       }
     };
-    return { accounts, database, openAnother, ids, make, start, addLike };
+    return { accounts, database, ids, make, start, addLike };
   };
 
   test('a session ends after 30 days, or with its token, whose name its changes have', async () => {
@@ -74,16 +68,6 @@ onCatalogs((open) => {
     await accounts.revokeToken(id, NOW);
     expect(await use(NOW, late)).toBeUndefined();
     expect((await accounts.tokens('yard')).filter(({ kind }) => kind === 'code')).toEqual([]);
-  });
-
-  test('a wrong code waits for no writer', async () => {
-    const { accounts, openAnother } = await openAccounts();
-    const { database: writer } = await openAnother();
-    await writer.transact({ isDurable: false }, async ({ send }) => {
-      await send([writer.query.updateTable('token').set({ last_used_at: NOW })]);
-      const wrong = `tyc_${'x'.repeat(43)}`;
-      expect(await accounts.startSessionWithCode(wrong, { now: NOW, name: null })).toBeUndefined();
-    });
   });
 
   test('a token has at most 50 sessions, and a further one ends the oldest', async () => {
@@ -152,66 +136,4 @@ onCatalogs((open) => {
     expect(await accounts.grantOf(kept.token)).toMatchObject({ tokenId: kept.id });
     expect(await accounts.hasAccounts()).toBe(true);
   });
-
-  test('a token whose maker ended long ago ends with the one that made that', async () => {
-    const { accounts, database, make } = await openAccounts();
-    const first = await make();
-    const second = await make({ parentId: first.id });
-    const third = await make({ parentId: second.id });
-    await accounts.revokeToken(second.id, NOW);
-    await pruneTokens(database, { now: LATER });
-    await accounts.revokeToken(first.id, LATER, { withMade: true });
-    expect(await accounts.grantOf(third.token)).toBeUndefined();
-    for (let run = 0; run < 3; run++) await pruneTokens(database, { now: LATER + ENDED_TOKEN_LIFETIME });
-    expect(await accounts.tokens('yard')).toEqual([]);
-  });
-
-  test('of more than a thousand that ended, the newest are kept, and all that have not ended', async () => {
-    const { accounts, database, ids, make, addLike } = await openAccounts();
-    const [valid, other] = [await make(), await accounts.createToken('other', NOW)];
-    await accounts.revokeToken(other.id, NOW);
-    await addLike(valid.id, MAX_TOKENS + 700, (i) => ({ revoked_at: NOW + i }));
-    await pruneTokens(database, { now: NOW + DAY });
-    const left = await ids();
-    expect(left).toEqual(expect.arrayContaining([valid.id, other.id, 't700', `t${MAX_TOKENS + 699}`]));
-    // The token that `open` made is there too.
-    expect([left.length, left.includes('t699')]).toEqual([MAX_TOKENS + 3, false]);
-  });
 });
-
-test.skipIf(whyNoPostgres() !== undefined)(
-  'a token that is made while the maker of its maker is revoked with all that it made, does not survive',
-  async () => {
-    const url = await databaseForTest();
-    const [making, revoking] = [await openPostgres(url), await openPostgres(url)];
-    const blocking = new pg.Client({ connectionString: url });
-    await blocking.connect();
-    onTestFinished(async () => {
-      await blocking.end();
-      await Promise.all([making.close(), revoking.close()]);
-    });
-    const accounts = new Accounts(making);
-    const first = await accounts.createToken('yard', NOW);
-    const maker = await accounts.createToken('yard', NOW, { parentId: first.id });
-
-    await blocking.query('begin');
-    await blocking.query('select id from account for update');
-    const made = accounts.createToken('yard', NOW, { parentId: maker.id });
-    const waiting = async () => {
-      const { rows } = await sql<{ count: number }>`
-        select count(*) as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-      `.execute(making.query);
-      return rows[0]?.count;
-    };
-    await eventually(async () => ((await waiting()) === 1 ? true : undefined));
-    const revoked = new Accounts(revoking).revokeToken(first.id, NOW, { withMade: true });
-    await eventually(async () => ((await waiting()) === 2 ? true : undefined));
-    await blocking.query('rollback');
-
-    await revoked;
-    const late = await made.catch(() => undefined);
-    for (const secret of [first.token, maker.token, late?.token ?? '']) {
-      expect(await accounts.grantOf(secret)).toBeUndefined();
-    }
-  },
-);

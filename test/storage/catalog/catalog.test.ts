@@ -1,22 +1,6 @@
-import { installationSetting } from '../../../src/storage/catalog/open-catalog.js';
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  acceptReceived,
-  acquireLease,
-  finalize,
-  receive,
-  recordRecheck,
-  reject,
-  rejectReceived,
-  releaseLease,
-  remove,
-  reserve,
-  type StemGroup,
-  store,
-} from '../../../src/dataset/upload-transitions.js';
-import { usageOf } from '../../../src/dataset/counts.js';
+import { finalize, remove, reserve } from '../../../src/dataset/upload-transitions.js';
 import { countsOf } from '../../harness/counts-of.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
@@ -25,7 +9,6 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { recountUsage } from '../../harness/recount-usage.js';
 
 let ids = 0;
 const newId = () => `id-${++ids}`;
@@ -79,30 +62,15 @@ async function upload(catalog: Catalog, datasetId: string, filename: string, siz
 onEach(catalogs, (open) => {
   const openDataset = async () => {
     const opened = await open();
-    const dataset = await opened.catalog.createDataset({
-      id: newId(),
-      accountId: opened.accountId,
-      name: 'dogs',
-      createdAt: 10,
-    });
-    return { ...opened, dataset, datasetId: dataset.id };
+    const { accountId } = opened;
+    const { id } = await opened.catalog.createDataset({ id: newId(), accountId, name: 'dogs', createdAt: 10 });
+    return { ...opened, datasetId: id };
   };
 
   test('pages return every stored file once, and no other file', async () => {
     const { catalog, datasetId } = await openDataset();
-    const names = [
-      'a.jpg',
-      'A.jpg',
-      'a.txt',
-      'a 1.jpg',
-      'é.jpg',
-      'e.jpg',
-      'z.mp4',
-      '猫.txt',
-      '🚂.jpg',
-      '_.png',
-      '"\'.txt',
-    ];
+    const names = [...'aAézeè猫🚂_'].map((stem) => `${stem}.jpg`);
+    names.push('a.txt', 'a 1.jpg', 'z.mp4', `"'.txt`);
     for (const name of names) await upload(catalog, datasetId, name);
     await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pending(datasetId, 'b.jpg')));
     const rejected = pending(datasetId, 'c.jpg');
@@ -123,7 +91,7 @@ onEach(catalogs, (open) => {
     };
     const inOrder = await walk(100);
     expect(inOrder.toSorted()).toEqual(names.toSorted());
-    for (const limit of [1, 3, 11]) expect(await walk(limit)).toEqual(inOrder);
+    for (const limit of [1, 3, names.length]) expect(await walk(limit)).toEqual(inOrder);
     for (const kind of ['image', 'video', 'caption'] as const) {
       expect(await walk(2, kind)).toEqual(inOrder.filter((name) => mediaTypeOf(name)?.kind === kind));
     }
@@ -160,33 +128,22 @@ onEach(catalogs, (open) => {
 
   test('a stem has one name for each extension, however a further one is added', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
-    const ways: ((filename: string) => Promise<unknown>)[] = [
-      (filename) => {
-        const file = pending(datasetId, filename);
-        const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
-        return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
-      },
-      (filename) => catalog.reserveDirect({ accountId, file: pending(datasetId, filename) }),
-      (filename) => {
-        const file: StoredFile = { ...pending(datasetId, filename), upload: stored(1) };
-        return catalog.change(at(datasetId, filename), (group) => store(group, file, undefined));
-      },
-    ];
-    const allowed = Object.keys(MEDIA).map((extension) => `a${extension}`);
-    for (const [i, filename] of allowed.entries()) await ways[i % 2]!(filename);
-    const names = async () => new Set((await catalog.files(datasetId)).map(({ filename }) => filename));
-    for (const add of ways) {
-      await expect(add('a.TXT')).rejects.toMatchObject({
-        code: 'invalid_name',
-        message: expect.stringMatching(/ 21 names .*a\.TXT/),
-      });
-      // Other stems, and names that it has.
+    const reserveLink = (filename: string) => {
+      const file = pending(datasetId, filename);
+      const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
+      return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
+    };
+    const reserveDirect = (filename: string) =>
+      catalog.reserveDirect({ accountId, file: pending(datasetId, filename) });
+    for (const extension of Object.keys(MEDIA)) await reserveLink(`a${extension}`);
+    const error = { code: 'invalid_name', message: expect.stringMatching(/ 21 names .*a\.TXT/) };
+    for (const add of [reserveLink, reserveDirect]) {
+      await expect(add('a.TXT')).rejects.toMatchObject(error);
+      // Another stem, and a name that it has.
       for (const name of ['b.TXT', 'a.txt']) await add(name);
     }
-    expect(await names()).toEqual(new Set([...allowed, 'b.TXT']));
     await catalog.change(at(datasetId, 'a.jpg'), (group) => remove(group, 'a.jpg'));
-    await ways[2]!('a.TXT');
-    expect(await names()).toEqual(new Set([...allowed.filter((name) => name !== 'a.jpg'), 'b.TXT', 'a.TXT']));
+    await reserveDirect('a.TXT');
   });
 
   test('a transition that returns undefined for one stem changes no stem', async () => {
@@ -204,7 +161,7 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, datasetId } = await openDataset();
     let isOver = false;
     const uploads = Array.from({ length: 4 }, async (_, i) => {
-      for (let turn = 0; turn < 25; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
+      for (let turn = 0; turn < 5; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
     });
     const reads = (async () => {
       const wrong: unknown[] = [];
@@ -218,23 +175,6 @@ onEach(catalogs, (open) => {
     await Promise.all(uploads);
     isOver = true;
     expect(await reads).toEqual([]);
-  });
-
-  test('finds uploads whose lease has expired', async () => {
-    const { catalog, datasetId } = await openDataset();
-    const file = pending(datasetId, 'a.jpg');
-    const idle: PendingFile = {
-      ...pending(datasetId, 'b.jpg'),
-      upload: { ...file.upload, via: 'link', leaseUntil: null, leaseToken: null },
-    };
-    await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, file));
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, idle));
-    expect(await catalog.expiredLeases(899)).toEqual([]);
-    expect((await catalog.expiredLeases(900)).map(({ id }) => id)).toEqual([file.id]);
-    await catalog.change(at(datasetId, 'b.jpg'), (group) =>
-      acquireLease(group, idle.id, { now: 50, until: 70, token: 'me' }),
-    );
-    expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
   test('enqueues the check of a received file once, and a change that is cancelled none', async () => {
@@ -255,82 +195,5 @@ onEach(catalogs, (open) => {
     expect(await claim('check-file', 1_000_000_050)).toMatchObject({ key: file.id, generation: 0 });
     // Cleanup ends pending uploads only: the bytes of a received file must stay.
     expect(await catalog.expiredLeases(800)).toEqual([]);
-  });
-
-  test('the counts of a dataset, and the totals of its account, equal a recount after any sequence of changes', async () => {
-    const { catalog, accounts, accountId, database } = await openDataset();
-    const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
-    const step = fc.record({
-      filename,
-      pick: fc.nat(9),
-      action: fc.constantFrom(
-        ...['link', 'direct', 'direct', 'store', 'store', 'reject', 'release', 'remove'],
-        ...['receive', 'accept', 'reject received', 'damaged'],
-      ),
-    });
-    let datasets = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
-        const name = `history-${++datasets}`;
-        const { id } = await catalog.createDataset({ id: newId(), accountId, name, createdAt: 1 });
-        let now = 10;
-        for (const { filename, pick, action } of steps) {
-          now++;
-          const fresh = pending(id, filename);
-          const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
-          const holder = leased((chosen ?? fresh) as PendingFile);
-          const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
-          const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
-            link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
-            store: (group) => finalize(group, holder, { ...stored(pick), finalizedAt: now }),
-            reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
-            release: (group) => releaseLease(group, holder),
-            receive: (group) => receive(group, holder, received(pick, now)),
-            accept: (group) => acceptReceived(group, holder.id, { ...stored(pick), finalizedAt: now }),
-            'reject received': (group) =>
-              rejectReceived(group, holder.id, { state: 'rejected', problem, finalizedAt: now }),
-            damaged: (group) => recordRecheck(group, holder.id, { ok: false, problem }),
-            remove: (group) => remove(group, filename),
-          };
-          const transition = transitions[action];
-          const outcome =
-            transition === undefined
-              ? await catalog.reserveDirect({ accountId, file: { ...fresh, createdAt: now } })
-              : await catalog.change(at(id, filename, now), transition);
-          const dataset = (await catalog.record({ accountId, id }))!;
-          expect({ ...dataset.counts, unpaired: 0 }).toEqual(countsOf(await catalog.files(id), dataset.updatedAt));
-          if (outcome !== undefined) expect(outcome).toMatchObject(dataset);
-          expect(await accounts.usage(accountId)).toMatchObject({ datasets: 2, ...usageOf(await catalog.files(id)) });
-        }
-        const counted = await accounts.usage(accountId);
-        await database.query.executeQuery(recountUsage(database.query).compile());
-        expect(await accounts.usage(accountId)).toEqual(counted);
-        await catalog.deleteDataset({ accountId, id }, now);
-        expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 0, bytes: 0 });
-      }),
-      { numRuns: 12, seed: 1 },
-    );
-  });
-
-  test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {
-    const { catalog, accountId, datasetId } = await openDataset();
-    let calls = 0;
-    const stop = catalog.changes.onAnyChange((id) => {
-      if (id === datasetId) calls++;
-    });
-    await upload(catalog, datasetId, 'a.txt');
-    expect(calls).toBe(2);
-    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-    expect(calls).toBe(3);
-    stop();
-    const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
-    await upload(catalog, id, 'a.txt');
-    expect(calls).toBe(3);
-  });
-
-  test('a setting is created once', async () => {
-    const { database } = await open();
-    expect(await installationSetting(database.query, 'key', () => 'first')).toBe('first');
-    expect(await installationSetting(database.query, 'key', () => 'second')).toBe('first');
   });
 });

@@ -1,8 +1,6 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { migrateSchema } from '../../../src/storage/database/migrate.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
@@ -124,20 +122,5 @@ onCatalogs((open) => {
     expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
     expect(await rowsIn(database)).toEqual(others);
     expect((await catalog.file('other-file10000'))?.filename).toBe('file10000.txt');
-  });
-
-  test('one that an earlier version has only marked is erased when the catalog is opened', async () => {
-    const { database, blobs } = await fill();
-    const usage = { datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
-    const marked = { id: 'deleted', name: '(deleted)', created_at: 1, ...usage };
-    await database.query.insertInto('account').values(marked).execute();
-    await database.query.updateTable('dataset').set({ account_id: 'deleted' }).execute();
-    const tables = sql.table(database.hasRowLocks ? 'pg_tables' : 'sqlite_master');
-    const column = sql.ref(database.hasRowLocks ? 'tablename' : 'name');
-    await migrateSchema(database, {
-      tableNamed: (name) => sql`select 1 from ${tables} where ${column} = ${name}`,
-      begin: [],
-    });
-    expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
   });
 });

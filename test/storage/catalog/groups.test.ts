@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { MAX_GROUPS } from '../../../src/dataset/groups.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 let ids = 0;
 
@@ -15,7 +15,7 @@ function image(datasetId: string, filename: string, sha256 = 'ab'.repeat(32)): S
   };
 }
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   const opened = async (...filenames: string[]) => {
     const { catalog, accountId, openAnother } = await open();
     const key = { accountId, id: `d-${++ids}` };

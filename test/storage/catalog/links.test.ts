@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { LinkSlot, Role, StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import type { Database } from '../../../src/storage/database/database.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { PairedDatasets } from '../../harness/paired-datasets.js';
-import { plansOfReads } from '../../harness/query-plans.js';
 
 let ids = 0;
 
@@ -42,11 +39,8 @@ onEach(catalogs, (open) => {
     test('are replaced as a whole, and are read with the dataset, in a list and with its files', async () => {
       const { catalog, accountId, make, find, link } = await openAccount();
       const target = await make('railway');
-      const [depth, pose, mask] = [
-        await make('depth', 'control'),
-        await make('pose', 'control'),
-        await make('mask', 'mask'),
-      ];
+      const [depth, pose] = [await make('depth', 'control'), await make('pose', 'control')];
+      const mask = await make('mask', 'mask');
       const heard: string[] = [];
       catalog.changes.onAnyChange((changed) => heard.push(changed));
       expect(await link(target.id, { mask: mask.id, control_2: pose.id, control_1: depth.id })).toBe(true);
@@ -104,16 +98,6 @@ onEach(catalogs, (open) => {
       expect(await catalog.deleteDataset(key, 60)).toBe(true);
     });
 
-    test('the deletion of a target announces the datasets that it was linked to', async () => {
-      const { catalog, accountId, make, link } = await openAccount();
-      const [target, depth] = [await make('railway'), await make('depth', 'control')];
-      await link(target.id, { control_1: depth.id });
-      const heard: string[] = [];
-      catalog.changes.onAnyChange((changed) => heard.push(changed));
-      await catalog.deleteDataset({ accountId, id: target.id }, 60);
-      expect(heard.sort()).toEqual([target.id, depth.id].sort());
-    });
-
     test('of concurrent changes, each leaves datasets and links that agree', async () => {
       const { catalog, accountId, database, make, link } = await openAccount();
       for (let round = 0; round < 4; round++) {
@@ -150,44 +134,5 @@ onEach(catalogs, (open) => {
         }
       }
     });
-  });
-
-  test('a list reads files only of datasets with links that have changed, and links only if a dataset has some', async () => {
-    const opened = await open();
-    const { accountId, database } = opened;
-    const subject = new PairedDatasets(opened);
-    const [target, alone] = [await subject.create('training'), await subject.create('training')];
-    const control = await subject.create('control');
-    await subject.put(target, ['a.jpg', 'b.jpg']);
-    await subject.link(target, { control_1: control });
-    let reads = 0;
-    const read: Database['read'] = (statements) => {
-      reads++;
-      return database.read(statements);
-    };
-    const catalog = new Catalog({ ...database, read }, { blobGrace: 0 });
-    const list = async () => {
-      const before = reads;
-      const datasets = await catalog.datasets({ accountId });
-      return [datasets.find(({ id }) => id === target)?.counts.unpaired, reads - before];
-    };
-    expect([await list(), await list()]).toEqual([
-      [2, 1],
-      [2, 0],
-    ]);
-    await subject.put(control, ['a.png']);
-    expect([await list(), await list()]).toEqual([
-      [1, 1],
-      [1, 0],
-    ]);
-    await subject.put(target, ['c.jpg']);
-    await subject.put(alone, ['c.jpg']);
-    expect([await list(), await list()]).toEqual([
-      [2, 1],
-      [2, 0],
-    ]);
-    const ofLinks = (ids: readonly string[]) =>
-      plansOfReads(database, 'link', (watched) => new Catalog(watched, { blobGrace: 0 }).datasets({ accountId, ids }));
-    expect([(await ofLinks([alone, control])).length, (await ofLinks([target])).length]).toEqual([0, 3]);
   });
 });

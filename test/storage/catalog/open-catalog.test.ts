@@ -1,6 +1,8 @@
-import { cp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { dataFolderPaths } from '../../../src/storage/data-folder.js';
 import { trainyard } from '../../harness/command.js';
 import { startServer, temporaryFolder } from '../../harness/server.js';
 
@@ -12,7 +14,7 @@ beforeAll(async () => {
   const server = await startServer({}, { dataFolder: filled });
   const api = await server.api();
   const id = await api.newDataset();
-  for (let index = 0; index < 30; index++) await api.upload(id, `${index}.txt`, 'a red wagon');
+  await api.upload(id, 'a.txt', 'a red wagon');
   await server.stop();
 });
 afterAll(() => rm(filled, { recursive: true, force: true }));
@@ -39,29 +41,20 @@ async function damage({ at, bytes }: { at: number; bytes: number }): Promise<voi
   await file.close();
 }
 
-const DAMAGES: Record<string, () => Promise<void>> = {
-  'its first page': () => damage({ at: 0, bytes: 100 }),
-  'all pages after the first': () => damage({ at: 4096, bytes: 100 * 4096 }),
-  'its content, which is a text': () => writeFile(catalog, 'this is no database\n'.repeat(1000)),
-  'its end, which is cut off': () => truncate(catalog, 5000),
-};
-
-describe('a catalog that is damaged in', () => {
-  test.each(Object.entries(DAMAGES))('%s keeps the server from starting, with one line', async (_, damageIt) => {
-    await fillFolder();
-    await damageIt();
-    const { code, message } = await serve();
-    expect(message).toMatch(/^trainyard: [^\n]*catalog[^\n]*damaged[^\n]*Restore a backup\.\n$/);
-    expect([65, 78]).toContain(code);
-  });
+test.each([
+  ['all pages after the first', () => damage({ at: 4096, bytes: 100 * 4096 })],
+  ['its content, which is a text', () => writeFile(catalog, 'this is no database\n'.repeat(1000))],
+])('a catalog that is damaged in %s keeps the server from starting, with one line', async (_, damageIt) => {
+  await fillFolder();
+  await damageIt();
+  const { code, message } = await serve();
+  expect(message).toMatch(/^trainyard: [^\n]*catalog[^\n]*damaged[^\n]*Restore a backup\.\n$/);
+  expect([65, 78]).toContain(code);
 });
 
-test.each([
-  ['missing', () => rm(catalog)],
-  ['empty', () => truncate(catalog)],
-])('a catalog that is %s beside files of datasets is not replaced by a new one', async (_, remove) => {
+test('a catalog that is missing beside files of datasets is not replaced by a new one', async () => {
   await fillFolder();
-  await remove();
+  await rm(catalog);
   const filesOf = async () => (await readdir(folder, { recursive: true })).filter((name) => !name.includes('lock'));
   const before = await filesOf();
   const { code, message } = await serve();
@@ -73,9 +66,11 @@ test.each([
 });
 
 test('a folder whose datasets have no files starts as new without its catalog', async () => {
-  await (await startServer({}, { dataFolder: folder })).stop();
+  const opened = () => openCatalog({ dataFolder: folder, blobGrace: 0 });
+  await (await opened()).close();
+  await mkdir(join(dataFolderPaths(folder).blobs, 'empty'), { recursive: true });
   await rm(catalog);
-  const server = await startServer({}, { dataFolder: folder });
-  expect((await (await server.api()).list()).body).toEqual({ datasets: [] });
-  await server.stop();
+  const { catalog: empty, close } = await opened();
+  expect(await empty.datasets({})).toEqual([]);
+  await close();
 });

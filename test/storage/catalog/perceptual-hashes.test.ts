@@ -56,16 +56,6 @@ onCatalogs((open) => {
     expect(after).toEqual({ ...before, version: before!.version + 1 });
   });
 
-  test('an image that can not be decoded is not hashed again, and is not pending', async () => {
-    const { catalog, stored, missing } = await openImages('a');
-    await catalog.hashes.record('d', new Map([[imageNamed('a'), undefined]]));
-    expect(await missing()).toEqual([]);
-    expect(await stored()).toEqual({ a: undefined });
-    const { files, pending } = await catalog.hashes.comparable('d');
-    expect(files).toMatchObject([{ filename: 'a.jpg', hash: null, pixels: 200 }]);
-    expect(pending).toBe(0);
-  });
-
   test('a removed and restored image keeps both; the hash is deleted with the blob', async () => {
     const { catalog, change, record, stored, missing, hashed } = await openImages('a', 'b');
     await record('a', 'b');
@@ -83,26 +73,5 @@ onCatalogs((open) => {
     expect(await hashed()).toEqual(['d/a', 'd/b']);
     await catalog.trash.remove(due, 4 + GRACE);
     expect(await hashed()).toEqual([]);
-  });
-
-  test('of a file that was removed while it was hashed, nothing is recorded', async () => {
-    const { change, record, hashed } = await openImages('a');
-    await change('a.jpg', (group) => remove(group, 'a.jpg'), 2);
-    await record('a');
-    expect(await hashed()).toEqual([]);
-  });
-
-  test('a decision is of its dataset, can be forgotten, and ends with the dataset', async () => {
-    const { accountId, catalog } = await openImages('a', 'b');
-    const decision = { decision: 'x', sha256s: ['aa', 'bb'] };
-    const decided = async () => (await catalog.hashes.comparable('d')).decisions.map(({ sha256 }) => sha256).sort();
-    // Twice, as after a lost answer.
-    for (let i = 0; i < 2; i++) await catalog.hashes.decide('d', { ...decision, areDifferent: true });
-    expect(await decided()).toEqual(['aa', 'bb']);
-    await catalog.hashes.decide('d', { ...decision, areDifferent: false });
-    expect(await decided()).toEqual([]);
-    await catalog.hashes.decide('d', { ...decision, areDifferent: true });
-    await catalog.deleteDataset({ accountId, id: 'd' }, 5);
-    expect(await decided()).toEqual([]);
   });
 });

@@ -1,13 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  acceptReceived,
-  finalize,
-  receive,
-  reject,
-  remove,
-  reserve,
-  type StemGroup,
-} from '../../../src/dataset/upload-transitions.js';
+import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { onCatalogs } from '../../harness/backends.js';
@@ -21,23 +13,9 @@ let ids = 0;
 
 /** An upload through a presigned link, whose lease is held. */
 function linked(datasetId: string): PendingFile {
-  const filename = 'a.mp4';
   const lease = { leaseUntil: NOW + 900, leaseToken: HOLDER };
-  const upload = {
-    state: 'pending',
-    via: 'presigned',
-    expectedBytes: 1,
-    expiresAt: 5_000_000,
-    ...lease,
-  };
-  return {
-    id: `linked-${++ids}`,
-    datasetId,
-    filename,
-    kind: 'video',
-    createdAt: 1,
-    upload: upload as PendingFile['upload'],
-  };
+  const upload = { state: 'pending', via: 'presigned', expectedBytes: 1, expiresAt: 5_000_000, ...lease } as const;
+  return { id: `linked-${++ids}`, datasetId, filename: 'a.mp4', kind: 'video', createdAt: 1, upload };
 }
 
 const bytes = {
@@ -62,27 +40,12 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
       change((group) => reject(group, holderOf(file), { state: 'rejected', problem, finalizedAt: NOW })),
   ],
   [
-    'stored and removed',
-    async ({ change, file }) => {
-      await change((group) => finalize(group, holderOf(file), stored));
-      await change((group) => remove(group, file.filename));
-    },
-  ],
-  [
     'stored and replaced',
     async ({ change, file }) => {
       await change((group) => finalize(group, holderOf(file), stored));
       const other: PendingFile = { ...file, id: `direct-${ids}`, upload: { ...file.upload, via: 'direct' } };
       await change((group) => reserve(group, other));
       await change((group) => finalize(group, holderOf(other), { ...stored, sha256: 'cd'.repeat(32) }));
-    },
-  ],
-  [
-    'checked in the background and removed',
-    async ({ change, file }) => {
-      await change((group) => receive(group, holderOf(file), received));
-      await change((group) => acceptReceived(group, file.id, stored));
-      await change((group) => remove(group, file.filename));
     },
   ],
   [

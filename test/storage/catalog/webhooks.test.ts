@@ -1,14 +1,7 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { copyCatalog } from '../../../src/storage/catalog/copy-catalog.js';
+import { expect, test } from 'vitest';
 import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import type { Database } from '../../../src/storage/database/database.js';
-import { openSqlite } from '../../../src/storage/database/sqlite.js';
-import { whyNoPostgres } from '../../harness/available.js';
-import { catalogs, onCatalogs } from '../../harness/backends.js';
-import { pausedBeforeCommit, untilLockWait } from '../../harness/paused-database.js';
-import { temporaryFolder } from '../../harness/server.js';
+import { onCatalogs } from '../../harness/backends.js';
 
 const HOOK = { url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null } as const;
 
@@ -56,44 +49,17 @@ onCatalogs((open) => {
     expect(order).toEqual(['a1 at 70', 'a2 at 20', 'a3 at 70']);
   });
 
-  test('the last deliveries of a webhook are kept', async () => {
-    const { webhooks, add } = await openWebhook();
-    for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) await add(`d${i}`, null, i);
-    const kept = await webhooks.deliveries('hook');
-    expect([kept.length, kept[0]?.id, kept.at(-1)?.id]).toEqual([KEPT_DELIVERIES, 'd102', 'd3']);
-  });
-
-  test('one that waits is kept, however many others end after it, and however far a clock was ahead of it', async () => {
+  test('the last deliveries of a webhook are kept, and one that waits, however many others end after it', async () => {
     const { webhooks, add, next } = await openWebhook();
     await add('waits', 'a', 1);
     await webhooks.recordAttempt(await next(), retryAt(10_000));
-    for (let i = 1; i <= KEPT_DELIVERIES; i++) {
+    for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) {
       await add(`d${i}`, 'b', 5000 + i);
       await webhooks.recordAttempt(await next(), DELIVERED);
     }
-    // The clock was ahead, and the server has been started again.
-    for (const id of ['after the clock was set back', 'later']) await add(id, 'b', 20);
-    expect((await next()).id).toBe('after the clock was set back');
     const kept = (await webhooks.deliveries('hook')).map(({ id }) => id);
-    expect([kept.length, ...kept.slice(0, 2), kept.at(-1)]).toEqual([
-      ...[KEPT_DELIVERIES + 1, 'later', 'after the clock was set back', 'waits'],
-    ]);
-    await add('next', 'a', 30);
-    for (const id of ['after the clock was set back', 'later', 'waits', 'next']) {
-      expect((await next()).id).toBe(id);
-      await webhooks.recordAttempt(await next(), DELIVERED);
-    }
-  });
-
-  test('a process that stalled while it sent a delivery does not change what another has recorded', async () => {
-    const { webhooks, add, next } = await openWebhook();
-    await add('a1', 'a', 10);
-    await add('a2', 'a', 20);
-    const inFlight = await next();
-    await webhooks.recordAttempt(inFlight, DELIVERED);
-    const recorded = await webhooks.deliveries('hook');
-    await webhooks.recordAttempt(inFlight, retryAt(70));
-    expect(await webhooks.deliveries('hook')).toEqual(recorded);
+    expect([kept.length, kept[0], kept.at(-1)]).toEqual([KEPT_DELIVERIES + 1, 'd102', 'waits']);
+    expect((await next()).id).toBe('waits');
   });
 
   test.each([
@@ -110,7 +76,7 @@ onCatalogs((open) => {
     expect(await next()).toMatchObject({ id: 'a1', attempts: 0, nextAt: 40, deliveredAt: null });
   });
 
-  test('of two processes that announce one change, one records the event; a copy of the catalog has it', async () => {
+  test('of two processes that announce one change, one records the event', async () => {
     const { accountId, catalog, database, webhooks } = await openWebhook();
     await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
     const key = { accountId, id: 'a' };
@@ -120,53 +86,5 @@ onCatalogs((open) => {
     await Promise.all(announcing);
     expect(await webhooks.deliveries('hook')).toHaveLength(1);
     expect(await jobsOf(database)).toEqual([['deliver', 'hook', 7]]);
-    const folder = await temporaryFolder();
-    const copy = await openSqlite(join(folder, 'catalog.sqlite'));
-    onTestFinished(async () => {
-      await copy.close();
-      await rm(folder, { recursive: true });
-    });
-    await copyCatalog(database, copy, { find: undefined, signal: new AbortController().signal });
-    expect(await new Webhooks(copy).deliveries('hook')).toEqual(await webhooks.deliveries('hook'));
-    expect(await jobsOf(copy)).toEqual(await jobsOf(database));
-  });
-});
-
-describe.skipIf(whyNoPostgres() !== undefined)('on Postgres, concurrently', () => {
-  const openTwo = async (...hooks: readonly string[]) => {
-    const opened = await catalogs.find(({ name }) => name === 'Postgres')!.open();
-    const { accountId, catalog, database, openAnother } = opened;
-    const { database: beside } = await openAnother();
-    await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
-    const webhooks = new Webhooks(database);
-    for (const id of hooks) {
-      await webhooks.add({ ...HOOK, id, accountId, events: ['dataset.ready'] }, 2);
-    }
-    const announceOn = (on: Database, id: string) =>
-      announce(
-        on,
-        { accountId, id: 'a' },
-        {
-          ...{ before: null, after: 'READY d' },
-          event: { ...eventOf('', 'a', 20), idFor: (webhookId) => `${id} ${webhookId}` },
-        },
-      );
-    return { accountId, database, beside, webhooks, announceOn };
-  };
-
-  test('a webhook that is deleted while an event is recorded is no error', async () => {
-    const { accountId, database, beside, webhooks, announceOn } = await openTwo('hook', 'other');
-    const paused = pausedBeforeCommit(database, /webhook_delivery/);
-    const recording = announceOn(paused.database, 'm');
-    await paused.reached;
-    const removal = new Webhooks(beside).remove({ accountId, id: 'hook' });
-    await untilLockWait(database, removal);
-    paused.resume();
-    await recording;
-    expect(await removal).toBe(true);
-    expect([await webhooks.deliveries('hook'), await webhooks.deliveries('other')]).toMatchObject([
-      [],
-      [{ datasetId: 'a' }],
-    ]);
   });
 });

@@ -6,10 +6,8 @@ import { discardServer, startServer, temporaryFolder } from '../../harness/serve
 
 /* Changes of all files of a dataset, each in one transaction, while other accounts send requests. */
 
-/** With one more file, as many as a dataset may have. */
-const PAIRS = 9_999;
-
-const DELETED = 3000;
+const PAIRS = 3000;
+const DELETED = 1000;
 
 /** A server on datasets with many pairs, whose files have no bytes. */
 async function serveMany() {
@@ -25,29 +23,27 @@ async function serveMany() {
   const api = await server.api('many');
   const [id] = filled!.datasetIds as [string];
   const other = await server.api('other');
-  return { server, api, id, other, otherId: await other.newDataset() };
+  return { api, id, other, otherId: await other.newDataset() };
 }
 
-test('while many files are restored, or their deletion is undone, others upload; too many bytes are rejected', async () => {
-  const { server, api, id, other, otherId } = await serveMany();
+test('while many files are restored, their deletion is undone, or all are deleted, others upload, and see all or nothing', async () => {
+  const { api, id, other, otherId } = await serveMany();
   const meanwhile = async <T>(work: Promise<T>): Promise<T> => {
     const [result, uploaded] = await Promise.all([work, other.upload(otherId, 'a.txt', 'a caption')]);
     expect(uploaded.status).toBe(200);
     return result;
   };
   /** Removes files of a kind in one revision. */
-  const removeMany = async (extension: string, count: number) => {
-    for (let from = 0; from < count; from += 1000) {
-      const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.${extension}`);
-      const headers = { 'content-type': 'application/json', 'trainyard-change': `bulk; ${extension}` };
-      const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
-      expect(removed.status).toBe(200);
-    }
+  const removeMany = async (extension: string) => {
+    const filenames = Array.from({ length: DELETED }, (_, i) => `image_${i}.${extension}`);
+    const headers = { 'content-type': 'application/json' };
+    const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
+    expect(removed.status).toBe(200);
   };
   await api.upload(id, 'one-more.txt', 'a caption');
   const { digest } = (await api.manifest(id)).body;
 
-  await removeMany('jpg', DELETED);
+  await removeMany('jpg');
   const restored = await meanwhile(api.request<{ revision: object }>('POST', `/${id}/revisions/1/restore`));
   expect(restored.body).toMatchObject({
     restored: true,
@@ -55,46 +51,24 @@ test('while many files are restored, or their deletion is undone, others upload;
   });
   expect((await api.manifest(id)).body.digest).toBe(digest);
 
-  await removeMany('txt', DELETED);
+  await removeMany('txt');
   // Files that were added again since are kept.
   await api.upload(id, 'image_7.txt', 'written again');
   const undone = await meanwhile(api.request<{ undone: string[]; kept: string[] }>('POST', `/${id}/revisions/4/undo`));
   expect(undone.body).toMatchObject({ revision: { number: 6, added: DELETED - 1, files: 2 * PAIRS + 1 } });
   expect([undone.body.undone.length, undone.body.kept]).toEqual([DELETED - 1, ['image_7.txt']]);
-  for (const work of ['restore', 'undo']) {
-    const missing = await api.request('POST', `/${id}/revisions/9/${work}`);
-    expect([missing.status, missing.body.error_message]).toEqual([404, expect.stringContaining('Revision 9')]);
-  }
 
-  // A restore of more bytes than the account may have is rejected, and changes nothing.
-  await removeMany('jpg', 1000);
-  const { usage } = (await api.request<{ usage: { bytes: number } }>('GET', '/account')).body;
-  await server.stop();
-  const limited = await startServer({ 'account-bytes': usage.bytes }, { dataFolder: server.dataFolder });
-  onTestFinished(() => limited.stop().then(() => {}));
-  const again = await limited.api('many');
-  const rejected = await again.request('POST', `/${id}/revisions/1/restore`);
-  expect(rejected.body.error_message).toContain('--account-bytes');
-  expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
-});
-
-test('while a dataset of many files is deleted, others upload, and requests see all of it or nothing', async () => {
-  const { api, id, other, otherId } = await serveMany();
   const look = async () => {
     for (;;) {
       const { status, body } = await api.request<{ files: unknown[] }>('GET', `/${id}/files?limit=1`);
       if (status === 404) return;
       expect(body.files).toHaveLength(1);
       const [listed] = (await api.list('?limit=1000')).body.datasets.filter((dataset) => dataset.id === id);
-      if (listed !== undefined) expect(listed.counts).toMatchObject({ images: PAIRS, captions: PAIRS });
+      if (listed !== undefined) expect(listed.counts).toMatchObject({ images: PAIRS, captions: PAIRS + 1 });
     }
   };
-  const [deleted, uploaded] = await Promise.all([
-    api.request('DELETE', `/${id}`),
-    other.upload(otherId, 'a.txt', 'a caption'),
-    look(),
-  ]);
-  expect([deleted.status, uploaded.status]).toEqual([200, 200]);
+  const [deleted] = await Promise.all([meanwhile(api.request('DELETE', `/${id}`)), look()]);
+  expect(deleted.status).toBe(200);
   expect((await api.request('DELETE', `/${id}`)).status).toBe(404);
   const { body } = await api.request<{ usage: object }>('GET', '/account');
   expect(body.usage).toMatchObject({ files: 0, bytes: 0 });

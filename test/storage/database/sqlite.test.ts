@@ -7,10 +7,8 @@ import { createInterface } from 'node:readline';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
-import { errorResponse } from '../../../src/server/errors.js';
-import { type Database, databaseError, isUniqueViolation } from '../../../src/storage/database/database.js';
+import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
-import { raw } from '../../harness/query-plans.js';
 import { temporaryFolder } from '../../harness/server.js';
 
 /** An empty database. While `held`, its write lock is another connection's, so that transactions wait. */
@@ -53,7 +51,7 @@ function commitsIn(path: string): number {
   return commits;
 }
 
-test('transactions that wait share commits of 32, first in, first out', async () => {
+test('transactions that wait share commits, first in, first out', async () => {
   const { path, database, holdLock, releaseLock } = await setUp();
   await add(database, 'first');
   const before = commitsIn(path);
@@ -65,19 +63,6 @@ test('transactions that wait share commits of 32, first in, first out', async ()
   expect(answered).toEqual(names(50));
   expect(await stored(database)).toEqual([...names(50), 'first']);
   expect(commitsIn(path) - before).toBe(2);
-});
-
-test('transactions that need not be durable join a durable one', async () => {
-  const { path, database, holdLock, releaseLock } = await setUp();
-  await add(database, 'first');
-  const before = commitsIn(path);
-  holdLock();
-  const adding = names(9).map((name, i) => add(database, name, { isDurable: i === 5 }));
-  releaseLock();
-  await Promise.all(adding);
-  expect(await stored(database)).toHaveLength(10);
-  // The first one may have begun before the durable one arrived.
-  expect(commitsIn(path) - before).toBeLessThanOrEqual(2);
 });
 
 test('a transaction whose statement or work fails is rolled back alone', async () => {
@@ -114,7 +99,7 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   const { path, database, holdLock, releaseLock } = await setUp();
   holdLock();
   const adding = Promise.allSettled(names(5).map((name) => add(database, name)));
-  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([raw('select 1 as one')]));
+  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([insert(database, 'rolled back')]));
   const settled = Promise.allSettled([rolledBack]);
   renameSync(path, `${path}.moved`);
   releaseLock();
@@ -126,24 +111,6 @@ test('a commit that fails fails all transactions of its group, and later ones ar
     });
   }
   renameSync(`${path}.moved`, path);
-  await add(database, 'later');
-  expect(await stored(database)).toEqual(['later']);
-});
-
-test('a write waits ten seconds for another process, and then is answered with 503, as are those behind it', {
-  tags: ['long'],
-}, async () => {
-  const { database, holdLock, releaseLock } = await setUp();
-  holdLock();
-  const outcomes = await Promise.allSettled(names(3).map((name) => add(database, name)));
-  for (const outcome of outcomes) {
-    const { code, message } = databaseError((outcome as PromiseRejectedResult).reason)!;
-    expect(errorResponse(code, message)).toMatchObject({
-      status: 503,
-      body: { error_message: 'The catalog does not answer right now. Try again.' },
-    });
-  }
-  releaseLock();
   await add(database, 'later');
   expect(await stored(database)).toEqual(['later']);
 });
@@ -170,24 +137,6 @@ test('reads see what is committed, and all that was acknowledged, and wait for n
   releaseLock();
   await adding;
   expect(await stored(database)).toContain('waits');
-});
-
-test('statements of many texts, and rows of many types', async () => {
-  const { database } = await setUp();
-  for (let round = 0; round < 2; round++) {
-    const numbers = Array.from({ length: 450 }, (_, i) => i);
-    const read = (i: number) =>
-      database.read([raw(`select ${i} as "n ""${i}""", ? as text, null as none`, [`a\0"${i}"é😀`])]);
-    const found = await Promise.all(numbers.map(read));
-    expect(found).toEqual(numbers.map((i) => [[{ [`n "${i}"`]: i, text: `a\u0001"${i}"é😀`, none: null }]]));
-  }
-  const { rows } = await database.query
-    .insertInto('setting')
-    .values({ name: 'new', value: 'new' })
-    .returning(['value', 'name'])
-    .execute()
-    .then((returned) => ({ rows: returned }));
-  expect(rows).toEqual([{ value: 'new', name: 'new' }]);
 });
 
 test('a thread that ends fails what is in flight, and all that follows, with `unavailable`', async () => {
@@ -247,30 +196,26 @@ function run(script: string, path: string): ChildProcess {
 test('a kill during group commits loses nothing that was acknowledged, and leaves no half of a transaction', async () => {
   const path = await pathForTest();
   const acknowledged: string[] = [];
-  for (let kills = 1; kills <= 2; kills++) {
-    const child = run(ADD_FOREVER.replace('last = 0', `last = ${kills * 100_000}`), path);
-    let printed = 0;
-    for await (const name of createInterface({ input: child.stdout! })) {
-      acknowledged.push(name);
-      if (++printed === 100 * kills) child.kill('SIGKILL');
-    }
+  const child = run(ADD_FOREVER, path);
+  for await (const name of createInterface({ input: child.stdout! })) {
+    acknowledged.push(name);
+    if (acknowledged.length === 200) child.kill('SIGKILL');
   }
   const database = await openSqlite(path);
   onTestFinished(() => database.close());
   const rows = await database.query.selectFrom('setting').select('name').where('value', '=', 'new').execute();
   const stored = new Set(rows.map(({ name }) => name));
-  expect(acknowledged.length).toBeGreaterThanOrEqual(300);
+  expect(acknowledged.length).toBeGreaterThanOrEqual(200);
   expect(acknowledged.filter((name) => !stored.has(name))).toEqual([]);
   expect([...stored].filter((name) => !name.endsWith(' too') && !stored.has(`${name} too`))).toEqual([]);
 });
 
-test.each(['await database.close();', ''])(
-  'a process ends by itself when its database is open or closed: %s',
-  async (end) => {
-    const path = await pathForTest();
-    const child = run(`${OPEN} await add('a'); await query.selectFrom('setting').selectAll().execute(); ${end}`, path);
-    expect(await once(child, 'exit')).toEqual([0, null]);
-    // A closed database is one file.
-    if (end !== '') expect(existsSync(`${path}-wal`)).toBe(false);
-  },
-);
+test('a process ends by itself while a database is open; a closed one is one file', async () => {
+  const path = await pathForTest();
+  const child = run(
+    `${OPEN} await add('a'); await database.close(); await openSqlite(process.argv[1] + '-other');`,
+    path,
+  );
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(existsSync(`${path}-wal`)).toBe(false);
+});

@@ -45,23 +45,17 @@ const BLOCKS: readonly [name: string, exif: Buffer, outcome: Outcome][] = [
   ['with a swapped version', exifOf([turned], 'II\0*'), 'turned'],
   ['empty', Buffer.alloc(0), 'upright'],
   ['with a garbled byte order', exifOf([turned], 'IX*\0'), 'rejected'],
-  ['with the other byte order', exifOf([turned], 'MM\0*'), 'upright'],
-  ['in the BigTIFF format', exifOf([turned], 'II+\0'), 'rejected'],
-  ['of zeros', Buffer.alloc(40), 'rejected'],
   ['that ends within the orientation', exifOf([turned]).subarray(0, 18), 'upright'],
   ['that ends after the orientation', exifOf([turned]).subarray(0, 22), 'turned'],
-  ['with an orientation as text', exifOf([text(ORIENTATION, '6')]), 'upright'],
   ['with an orientation as a fraction', exifOf([rational(ORIENTATION, 12, 2)]), 'turned'],
   ['with two orientations', exifOf([short(ORIENTATION, 1), turned]), 'turned'],
   // Pillow writes the fields of an image that it turns again. A value must fit the type that the field has by its tag.
   ['with a width as text', exifOf([turned, text(0x0100, 'wide')]), 'rejected'],
   ['with a width as text, upright', exifOf([short(ORIENTATION, 1), text(0x0100, 'wide')]), 'upright'],
   ['with a make that is a fraction', exifOf([turned, rational(0x010f, 1, 2)]), 'rejected'],
-  ['with a short number that is too long', exifOf([turned, long(0x0128, 70_000)]), 'rejected'],
   ['with a resolution of nothing', exifOf([turned, rational(0x011a, 72, 0)]), 'turned'],
   ['with a negative resolution', exifOf([turned, rational(0x011a, -72, 1, 10)]), 'rejected'],
   ['with a pointer before the start', exifOf([turned, { ...long(0x8769, 0xffff_ffff), type: 9 }]), 'rejected'],
-  ['with a pointer past the end', exifOf([turned, long(0x8769, 99_999)]), 'turned'],
 ];
 
 const jfif = (unit: number) => jpegSegment(0xe0, `JFIF\0\x01\x01${String.fromCharCode(unit)}\0\x48\0\x48\0\0`);
@@ -84,33 +78,13 @@ describe('an EXIF block', () => {
       'Remove the EXIF data, for example by saving the picture again, and upload it again.';
     expect(await inspect({ path, filename: 'a.png' })).toMatchObject({ problem: { message } });
   });
-
-  test('of any bytes is read in time that its length bounds', async () => {
-    const fields = Array.from({ length: 4000 }, (_, index) => ({
-      ...text(index + 1000, 'x'.repeat(5)),
-      count: 60_000,
-    }));
-    const overlapping = exifOf([turned, ...fields]);
-    expect(await outcomeOf('a.png', withChunks(images.png, [['eXIf', overlapping]]))).toBe('turned');
-    const long = Buffer.concat([overlapping, Buffer.alloc(70_000)]);
-    expect(await outcomeOf('a.png', withChunks(images.png, [['eXIf', long]]))).toBe('rejected');
-  });
 });
 
 describe('in a JPEG', () => {
   const broken = exifSegment(exifOf([turned], 'IX*\0'));
   const good = exifOf([turned]);
   const half = Math.floor(good.length / 2);
-  const entries = (count: number, format = 0) =>
-    Buffer.from(Array.from({ length: count * 16 }, (_, at) => (at % 16 === 3 ? format : 0)));
-  const pictureList = (list: Buffer) => ({ tag: 0xb002, type: 7, count: list.length, value: list });
-  const pictures = (number: number, list: Buffer) => [long(0xb001, number), pictureList(list)];
-  const index = (...args: Parameters<typeof exifOf>) =>
-    jpegSegment(0xe2, Buffer.concat([Buffer.from('MPF\0'), exifOf(...args)]));
   test.each<[string, readonly Buffer[], Outcome]>([
-    ['an index of two pictures', [index(pictures(2, entries(2)))], 'upright'],
-    ['an index with fewer pictures than it counts', [index(pictures(2, entries(1)))], 'rejected'],
-    ['an index without pictures', [index([long(0xb001, 2)])], 'upright'],
     ['an invalid block matters after a density', [jfif(1), broken], 'rejected'],
     ['an invalid block matters before a density', [broken, jfif(2)], 'rejected'],
     // Pillow looks for the density in the EXIF data then, fails, and never looks again.
@@ -144,11 +118,6 @@ describe('in a PNG', () => {
       'a raw profile with other characters',
       [textChunk('Raw profile type exif', profile(exif).replace('4', 'x'))],
       'rejected',
-    ],
-    [
-      'a raw profile counts less than a chunk',
-      [textChunk('Raw profile type exif', 'x'), ['eXIf', exifOf([])]],
-      'upright',
     ],
     ['XMP counts', [international(XMP, '<x tiff:Orientation="6"/>')], 'turned'],
     [

@@ -118,36 +118,21 @@ test('restart markers that are missing, twice or out of order are found', async 
   }
 });
 
-// Pillow 11.1 reads these two, of 1 kB, and fails on those of more than 64 KiB.
-test.each(['arithmetic.jpg', 'arithmetic-progressive.jpg'])('%s is rejected with the reason', async (name) => {
-  expect(await problemOf(readFileSync(join(IMAGES, name)))).toBe(
-    'a.jpg uses arithmetic coding, of which the trainer reads small files at most. Save it as an ordinary JPEG and upload it again.',
-  );
-});
-
-test.each([
-  [0xc3, 8, 'is a lossless or hierarchical JPEG, which the trainer may not be able to read.'],
-  [0xc1, 12, "has 12 bits per sample, which the trainer can't read."],
-])('a frame of type 0x%s with %s bits per sample is rejected with the reason', async (type, bits, reason) => {
+test('arithmetic coding, lossless JPEGs and 12 bits per sample are rejected with the reason', async () => {
+  const rejected = async (bytes: Buffer, reason: string) =>
+    expect(await problemOf(bytes)).toBe(`a.jpg ${reason} Save it as an ordinary JPEG and upload it again.`);
+  // Pillow 11.1 reads these two, of 1 kB, and fails on those of more than 64 KiB.
+  for (const name of ['arithmetic.jpg', 'arithmetic-progressive.jpg']) {
+    const reason = 'uses arithmetic coding, of which the trainer reads small files at most.';
+    await rejected(readFileSync(join(IMAGES, name)), reason);
+  }
   const bytes = readFileSync(join(IMAGES, 'restarts.jpg'));
   const frame = bytes.indexOf(Buffer.from([0xff, 0xc0]));
-  bytes[frame + 1] = type;
-  bytes[frame + 4] = bits;
-  expect(await problemOf(bytes)).toBe(`a.jpg ${reason} Save it as an ordinary JPEG and upload it again.`);
-});
-
-test('a JPEG without tables of its own uses the standard ones, as libjpeg-turbo does', async () => {
-  const bytes = await textured({ optimiseCoding: false });
-  const segments: Buffer[] = [bytes.subarray(0, 2)];
-  let at = 2;
-  while (bytes[at + 1] !== 0xda) {
-    const end = at + 2 + bytes.readUInt16BE(at + 2);
-    if (bytes[at + 1] !== 0xc4) segments.push(bytes.subarray(at, end));
-    at = end;
-  }
-  const bare = Buffer.concat([...segments, bytes.subarray(at)]);
-  expect(await problemOf(bare)).toBeUndefined();
-  expect(await problemOf(bare.subarray(0, -200))).toContain('truncated');
+  bytes[frame + 1] = 0xc3;
+  await rejected(bytes, 'is a lossless or hierarchical JPEG, which the trainer may not be able to read.');
+  bytes[frame + 1] = 0xc1;
+  bytes[frame + 4] = 12;
+  await rejected(bytes, "has 12 bits per sample, which the trainer can't read.");
 });
 
 test('more scans than any encoder writes are rejected before they are walked', async () => {
@@ -165,7 +150,7 @@ test('more scans than any encoder writes are rejected before they are walked', a
 test('damage that libjpeg reports as an error is found, wherever the bytes are', async () => {
   for (const [name, make] of Object.entries(MADE)) {
     const bytes = await make();
-    for (let at = 2; at < bytes.length; at += 29) {
+    for (let at = 2; at < bytes.length; at += 61) {
       const flipped = media.damaged.flipped(bytes, at);
       const isDecodable = await sharp(flipped, { failOn: 'error' })
         .raw()
@@ -204,133 +189,4 @@ test('segments of a wrong length, of arithmetic coding or after the whole image 
   for (const [name, [copy, message]] of Object.entries(damaged)) {
     expect(await problemOf(copy), name).toContain(message);
   }
-});
-
-describe('of a JPEG made bit by bit,', () => {
-  const segment = (marker: number, content: readonly number[]) => {
-    const length = content.length + 2;
-    return Buffer.from([0xff, marker, length >> 8, length & 255, ...content]);
-  };
-  const START = Buffer.from([0xff, 0xd8]);
-  const END = Buffer.from([0xff, 0xd9]);
-  const QUANTIZATION = segment(0xdb, [0, ...Array<number>(64).fill(1)]);
-
-  /** Codes of the given lengths for the symbols, shortest first. */
-  function huffman(kind: 0 | 1, codes: readonly (readonly [bits: number, symbol: number])[]): Buffer {
-    const counts = Array.from({ length: 16 }, (_, i) => codes.filter(([bits]) => bits === i + 1).length);
-    return segment(0xc4, [kind << 4, ...counts, ...codes.map(([, symbol]) => symbol)]);
-  }
-
-  function frame(marker: number, side: number, factors = [0x11]): Buffer {
-    const components = factors.flatMap((factor, i) => [i + 1, factor, 0]);
-    return segment(marker, [8, side >> 8, side & 255, side >> 8, side & 255, factors.length, ...components]);
-  }
-  const scan = (first: number, last: number, bits: number, components = [1]) =>
-    segment(0xda, [components.length, ...components.flatMap((id) => [id, 0]), first, last, bits]);
-
-  /** Joins numbers of as many bits as given, and pads the last byte with ones. */
-  function coded(...numbers: readonly (readonly [value: number, bits: number])[]): Buffer {
-    const bits = numbers
-      .map(([value, length]) => (length === 0 ? '' : value.toString(2).padStart(length, '0')))
-      .join('');
-    const bytes = bits.padEnd(Math.ceil(bits.length / 8) * 8, '1').match(/.{8}/g) ?? [];
-    return Buffer.from(bytes.flatMap((byte) => (byte === '11111111' ? [0xff, 0] : [Number.parseInt(byte, 2)])));
-  }
-  const ONE_DC = huffman(0, [[1, 0]]);
-  const ONE_AC = huffman(1, [[1, 0]]);
-  /** Of a progressive image. The DC coefficients of its first scan are all zero: one bit for each block. */
-  const headOf = (side: number) => [START, QUANTIZATION, frame(0xc2, side), ONE_DC, scan(0, 0, 0)];
-  const messageOf = (...parts: Buffer[]) => problemOf(Buffer.concat(parts));
-
-  test('runs of blocks are passed at once, also by refinements', async () => {
-    // 179 megapixels in few bytes.
-    const side = 13_376;
-    const blocks = (side / 8) ** 2;
-    /** All runs, by the number of bits of their length; and a coefficient, after no zeros. */
-    const table = huffman(1, [...Array.from({ length: 15 }, (_, bits) => [4, bits << 4] as const), [5, 1]]);
-    /** As many scans of one coefficient each as are allowed, the first bit of each and its refinements. */
-    const of = (run: number) => {
-      const codes: [number, number][] = [];
-      for (let left = run; left > 0; ) {
-        const bits = Math.min(14, Math.floor(Math.log2(left)));
-        const length = Math.min(2 ** (bits + 1) - 1, left);
-        codes.push([bits, 4], [length - 2 ** bits, bits]);
-        left -= length;
-      }
-      const scans = Array.from({ length: 35 * 14 }, (_, i) => {
-        const [at, bit] = [Math.floor(i / 14) + 1, 13 - (i % 14)];
-        return [scan(at, at, bit === 13 ? 13 : ((bit + 1) << 4) | bit), coded(...codes)];
-      });
-      return messageOf(...headOf(side), Buffer.alloc(blocks / 8), table, ...scans.flat(), END);
-    };
-    expect(await of(blocks)).toBeUndefined();
-    expect(await of(blocks - 1)).toContain('part of its image data is missing');
-    expect(await of(blocks + 1)).toMatch(/run of its image data is longer/);
-  });
-
-  test('a refinement whose code announces more than one bit is found', async () => {
-    const perBlock = (...numbers: [number, number][]) => coded(...Array.from({ length: 4 }, () => numbers).flat());
-    const of = (symbol: number) =>
-      messageOf(
-        ...[...headOf(16), perBlock([0, 1])],
-        ...[ONE_AC, scan(1, 63, 1), perBlock([0, 1])],
-        huffman(1, [
-          [1, symbol],
-          [2, 0],
-        ]),
-        ...[scan(1, 63, 0x10), perBlock([0, 1], [1, 1], [2, 2]), END],
-      );
-    expect(await of(0x01)).toBeUndefined();
-    expect(await of(0x02)).toContain('invalid code');
-  });
-
-  test('corrections are as many as the coefficients that earlier scans set', async () => {
-    const table = huffman(1, [
-      [1, 1],
-      [2, 0],
-    ]);
-    // Coefficients 1 to 40 are set, 41 to 63 are not.
-    const first = [scan(1, 63, 1), coded(...Array<[number, number]>(40).fill([0, 2]), [2, 2])];
-    const of = (corrections: number) => {
-      const data = coded([2, 2], ...Array<[number, number]>(corrections).fill([0, 1]));
-      return messageOf(...headOf(8), coded([0, 1]), table, ...first, scan(1, 63, 0x10), data, END);
-    };
-    // One code of two bits and the corrections: up to seven more bits are padding.
-    for (const corrections of [39, 40, 46]) expect(await of(corrections), `${corrections}`).toBeUndefined();
-    expect(await of(38)).toContain('part of its image data is missing');
-    expect(await of(47)).toContain('more image data than pixels');
-  });
-
-  test('codes of 13 to 16 bits are found', async () => {
-    const lengths = [1, 13, 14, 15, 16] as const;
-    const table = huffman(
-      1,
-      lengths.map((bits) => [bits, bits === 1 ? 0 : 0x01]),
-    );
-    const codes: [number, number][] = [];
-    let code = 0;
-    for (const [i, bits] of lengths.entries()) {
-      code = i === 0 ? 0 : (code + 1) << (bits - lengths[i - 1]!);
-      if (bits > 1) codes.push([code, bits], [1, 1]);
-    }
-    const of = (...numbers: [number, number][]) =>
-      messageOf(START, QUANTIZATION, frame(0xc0, 8), ONE_DC, table, scan(0, 63, 0), coded(...numbers), END);
-    expect(await of([0, 1], ...codes, [0, 1])).toBeUndefined();
-    expect(await of([0, 1], [0xfff1, 16], [0, 1])).toContain('invalid code');
-  });
-
-  test('markers that libjpeg-turbo does not know, and scans of more components than it takes, are found', async () => {
-    const of = (before: Buffer, factors?: number[], components?: number[]) =>
-      messageOf(
-        ...[START, QUANTIZATION, before, frame(0xc0, 8, factors), ONE_DC, ONE_AC],
-        ...[scan(0, 63, 0, components), coded([0, 2]), END],
-      );
-    for (const marker of [0xfe, 0xef, 0xdc]) expect(await of(segment(marker, [0, 0]))).toBeUndefined();
-    for (const marker of [0x02, 0xbf, 0xde, 0xdf, 0xf0, 0xfd]) {
-      expect(await of(segment(marker, [0, 0])), `${marker}`).toContain('unknown JPEG marker');
-    }
-    const none = Buffer.alloc(0);
-    expect(await of(none, [0x44, 0x11, 0x11], [1, 2, 3])).toContain('too many components');
-    expect(await of(none, [0x11, 0x11, 0x11], [1, 2, 2])).toContain('too many components');
-  });
 });

@@ -2,7 +2,6 @@ import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { inspectWith, loadDecoder } from '../../../../src/dataset/inspect/inspect.js';
 import { type MaskPng, maskPng } from '../../../fixtures/masks.js';
-import * as media from '../../../fixtures/media.js';
 import { writeUpload } from '../../../harness/inspecting.js';
 
 async function inspectMask(filename: string, bytes: Buffer, options: object = { loadDecoder }) {
@@ -31,10 +30,8 @@ const spotted = (png: Omit<MaskPng, 'width' | 'height' | 'pixel'>, black: readon
 type PngType = Pick<MaskPng, 'colour' | 'depth' | 'palette' | 'transparency'>;
 const GREYS: [string, PngType, number[], number[]][] = [
   ['1-bit grey', { colour: 0, depth: 1 }, [0], [1]],
-  ['8-bit grey', { colour: 0, depth: 8 }, [0], [1]],
   ['16-bit grey', { colour: 0, depth: 16 }, [0], [1]],
   ['grey with alpha', { colour: 4, depth: 8 }, [0, 255], [1, 255]],
-  ['RGB', { colour: 2, depth: 8 }, [0, 0, 0], [0, 1, 0]],
   ['16-bit RGB', { colour: 2, depth: 16 }, [255, 255, 255], [256, 256, 256]],
   ['16-bit RGBA', { colour: 6, depth: 16 }, [255, 0, 255, 65_535], [256, 256, 256, 65_535]],
   ['1-bit palette', { colour: 3, depth: 1, palette: GREYS_AND_RED.slice(0, 6) }, [0], [1]],
@@ -59,45 +56,14 @@ describe('a PNG mask is black if each pixel is 0 as Pillow 11.1 converts it to L
     const codes = await codesOf('a.png', maskPng({ ...SIZE, colour: 2, depth: 8, pixel: () => pixel }));
     expect(codes).toEqual(isBlack ? ['BLACK_MASK'] : []);
   });
-
-  test('the message says what happens and what to do', async () => {
-    const findings = await findingsOf('cat.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [0] }));
-    expect(findings).toEqual([
-      'BLACK_MASK: cat.png is black. As a mask it removes its image from the training or has no effect, depending on the ' +
-        'settings. Paint white what the trainer should learn.',
-    ]);
-  });
 });
 
 describe('a PNG mask that is more than shades of grey', () => {
-  const noise = (x: number, y: number) => Math.abs(Math.imul(x * 31 + y * 17 + 7, 2_654_435_761) >> 9);
-  /** Shades that differ by less than a person sees, under every filter. */
-  const shade = (x: number, y: number) =>
-    [0, 1, 2].map((channel) => 100 + (noise(x, y) % 130) + (noise(y, x + channel) % 9));
-
-  test('RGB and RGBA whose channels are nearly the same are grey', async () => {
-    for (const interlaced of [false, true]) {
-      const rgb = maskPng({ ...SIZE, colour: 2, depth: 8, interlaced, pixel: shade });
-      const rgba = maskPng({ ...SIZE, colour: 6, depth: 8, interlaced, pixel: (x, y) => [...shade(x, y), 255] });
-      const deep = (value: number) => value * 257;
-      const rgba16 = maskPng({
-        ...SIZE,
-        colour: 6,
-        depth: 16,
-        interlaced,
-        pixel: (x, y) => [...shade(x, y), 255].map(deep),
-      });
-      for (const bytes of [rgb, rgba, rgba16]) expect(await codesOf('a.png', bytes)).toEqual([]);
-    }
-  });
-
   test.each<[string, PngType, number[], number[], string]>([
     ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
-    ['RGB with less blue', { colour: 2, depth: 8 }, [90, 90, 90], [107, 107, 90], 'has colours'],
     ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [255, 0, 0, 255], 'has colours'],
     ['a colour of the palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [2], [3], 'has colours'],
     ['alpha', { colour: 6, depth: 8 }, [255, 255, 255, 255], [255, 255, 255, 254], 'is transparent in places'],
-    ['16-bit grey with alpha', { colour: 4, depth: 16 }, [999, 65_535], [999, 0], 'is transparent in places'],
     ['a 16-bit grey', { colour: 0, depth: 16 }, [0], [256], 'has greys of 16 bits, which trainers read as white'],
   ])('%s', async (_, type, plain, odd, reason) => {
     for (const interlaced of [false, true]) {
@@ -107,33 +73,12 @@ describe('a PNG mask that is more than shades of grey', () => {
     }
   });
 
-  test('16 bits of black and white are no greys, however large the mask is', async () => {
-    const size = { width: 2500, height: 1700 };
-    const large = (value: number) => {
-      const pixels = Uint16Array.from({ length: size.width * size.height }, (_, at) => (at % 3 === 0 ? 65_535 : value));
-      return sharp(pixels, { raw: { ...size, channels: 1 } })
-        .toColourspace('grey16')
-        .png({ compressionLevel: 1 });
-    };
-    expect(await codesOf('a.png', await large(0).toBuffer())).toEqual([]);
-    expect(await codesOf('a.png', await large(999).toBuffer())).toEqual(['MASK_NOT_GRAYSCALE']);
-  });
-
   test('a difference of 16 is grey, and a pixel in the middle of a line is seen', async () => {
     expect(await codesOf('a.png', spotted({ colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 106]))).toEqual([]);
     for (const depth of [1, 8] as const) {
       const bytes = maskPng({ ...SIZE, colour: 0, depth, pixel: (x, y) => [x === 3 && y === 4 ? 1 : 0] });
       expect(await codesOf('a.png', bytes)).toEqual([]);
     }
-  });
-
-  test('a shape in the transparency alone is black', async () => {
-    const bytes = spotted({ colour: 6, depth: 8 }, [0, 0, 0, 0], [0, 0, 0, 255]);
-    expect(await findingsOf('a.png', bytes)).toEqual([
-      expect.stringMatching(
-        /^BLACK_MASK: a.png is black, and its shape is in its transparency, which trainers ignore\./,
-      ),
-    ]);
   });
 });
 
@@ -184,41 +129,21 @@ describe('JPEG and WebP masks, and large ones', () => {
     expect(await codesOf('a.webp', await lossless(black!, white!))).toEqual([]);
   });
 
-  test('colours that scaling loses under transparent pixels are not taken for black', async () => {
-    const image = picture([...WHITE, 0], [...WHITE, 0], { side: 1200 });
-    const bytes = await image.webp({ lossless: true, exact: true, effort: 0 }).toBuffer();
-    expect(await codesOf('a.webp', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
-  });
-
   test('a large picture is scaled down, and a single white pixel is seen in it', async () => {
-    for (const encode of [
-      (image: Sharp) => image.jpeg({ quality: 95 }).toBuffer(),
-      (image: Sharp) => image.webp({ effort: 0 }).toBuffer(),
-      (image: Sharp) => image.png({ compressionLevel: 1 }).toBuffer(),
-    ]) {
-      const options = { side: 3000, spot: 4_345_678 };
-      const [black, spotted] = [picture(BLACK, BLACK, options), picture(BLACK, WHITE, options)];
-      expect(await codesOf('a.jpg', await encode(black))).toContain('BLACK_MASK');
-      expect(await codesOf('a.jpg', await encode(spotted))).not.toContain('BLACK_MASK');
+    const options = { side: 3000, spot: 4_345_678 };
+    for (const [square, isBlack] of [
+      [BLACK, true],
+      [WHITE, false],
+    ] as const) {
+      const bytes = await picture(BLACK, square, options).jpeg({ quality: 95 }).toBuffer();
+      expect((await codesOf('a.jpg', bytes)).includes('BLACK_MASK')).toBe(isBlack);
     }
   });
 
-  test('a picture that no decoder can decode within its memory', async () => {
+  test('a picture that no decoder can decode within its memory', { tags: ['long'] }, async () => {
     const image = sharp({ create: { width: 5000, height: 5000, channels: 3, background: '#000' } });
-    expect(await findingsOf('a.webp', await image.webp({ lossless: true, effort: 0 }).toBuffer())).toEqual([
-      expect.stringMatching(
-        /^NOT_FULLY_CHECKED: a.webp: its structure is complete, but decoding its 25 million pixels/,
-      ),
-    ]);
     expect(await findingsOf('a.jpg', await image.jpeg({ progressive: true }).toBuffer())).toEqual([
       expect.stringMatching(/^NOT_FULLY_CHECKED: a.jpg was not read as a mask: decoding its 25 million pixels/),
-    ]);
-  });
-
-  test('a JPEG in CMYK', async () => {
-    const image = picture(BLACK, WHITE).toColourspace('cmyk');
-    expect(await findingsOf('a.jpg', await image.jpeg().toBuffer())).toEqual([
-      expect.stringMatching(/^MASK_NOT_GRAYSCALE: a.jpg has the colours of print \(CMYK\)/),
     ]);
   });
 
@@ -227,27 +152,8 @@ describe('JPEG and WebP masks, and large ones', () => {
     expect(await findingsOf('a.jpg', await ENCODERS['colour.jpg']!(image), {})).toEqual([
       'NOT_FULLY_CHECKED: a.jpg is read as a mask by the service, when it receives the file.',
     ]);
-    expect(await codesOf('a.webp', await ENCODERS['lossy.webp']!(picture(BLACK, BLACK)), {})).toEqual([
-      'NOT_FULLY_CHECKED',
-    ]);
     expect(await findingsOf('a.png', spotted({ colour: 0, depth: 8 }, [0], [0]), {})).toEqual([
       'NOT_FULLY_CHECKED: a.png: its structure is complete, but its pixels are decoded by the service, when it receives the file.',
     ]);
-  });
-});
-
-describe('other files of a mask dataset', () => {
-  test('damage is an error as in any dataset', async () => {
-    const png = spotted({ colour: 2, depth: 8 }, [0, 0, 0], [1, 1, 1]);
-    const damaged = Buffer.from(png);
-    damaged[60] = ~damaged[60]!;
-    expect(await codesOf('a.png', damaged)).toEqual(['IMAGE_CORRUPT']);
-    const jpeg = await media.jpeg();
-    expect(await codesOf('a.jpg', jpeg.subarray(0, 900))).toEqual(['IMAGE_CORRUPT']);
-  });
-
-  test('without `asMask`, black and coloured images have no warning', async () => {
-    const path = writeUpload(spotted({ colour: 0, depth: 8 }, [0], [0]));
-    expect(await inspectWith({ path, filename: 'a.png' }, { loadDecoder })).toMatchObject({ ok: true, warnings: [] });
   });
 });

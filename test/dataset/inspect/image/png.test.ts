@@ -34,26 +34,13 @@ async function problemOf(bytes: Buffer): Promise<string> {
 }
 
 const latin = (content: string) => Buffer.from(content, 'latin1');
-const numbers = (...values: number[]) => {
-  const bytes = Buffer.alloc(values.length * 4);
-  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, index * 4);
-  return bytes;
-};
 const MEBIBYTE = 1 << 20;
 const packed = (bytes: number) => deflateSync(Buffer.alloc(bytes, 0x61));
-/** A frame control chunk: number, width, height, left, top, delay, disposal. */
-const frame = (sequence: number) => Buffer.concat([numbers(sequence, 24, 16, 0, 0), latin('\0\x01\0\x0a\0\0')]);
-const animation = (frames: number) => numbers(frames, 0);
 
 describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
   test.each<[string, Buffer, boolean]>([
-    ['gAMA', numbers(45_455), true],
-    ['gAMA', latin('\0\0\xb1'), false],
-    ['cHRM', Buffer.alloc(32), true],
-    ['cHRM', Buffer.alloc(30), false],
     ['sRGB', latin('\0'), true],
     ['sRGB', Buffer.alloc(0), false],
-    ['pHYs', Buffer.alloc(8), false],
     ['tRNS', Buffer.alloc(6), true],
     ['tRNS', Buffer.alloc(5), false],
     ['iCCP', Buffer.concat([latin('icc\0\0'), packed(500)]), true],
@@ -61,17 +48,14 @@ describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
     ['iCCP', Buffer.concat([latin('icc\0\x01'), packed(500)]), false],
     ['iCCP', Buffer.concat([latin('icc\0\0'), packed(MEBIBYTE)]), true],
     ['iCCP', Buffer.concat([latin('icc\0\0'), packed(MEBIBYTE + 1)]), false],
-    ['tEXt', latin('parameters\0a red wagon'), true],
     ['tEXt', Buffer.concat([latin('k\0'), Buffer.alloc(2 * MEBIBYTE, 0x61)]), true],
     ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE)]), true],
     ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE + 1)]), false],
     ['zTXt', Buffer.concat([latin('k\0\x01'), packed(10)]), false],
-    ['zTXt', latin('k\0\0not compressed'), true],
     ['iTXt', Buffer.concat([latin('k\0\0\0\0\0'), Buffer.alloc(2 * MEBIBYTE, 0x61)]), true],
     ['iTXt', Buffer.concat([latin('k\0\x01\0en\0k\0'), packed(MEBIBYTE)]), true],
     ['iTXt', Buffer.concat([latin('k\0\x01\0en\0k\0'), packed(MEBIBYTE + 1)]), false],
     ['iTXt', Buffer.concat([latin('k\0\x01\x01en\0k\0'), packed(MEBIBYTE + 1)]), true],
-    ['iTXt', latin('k\0\x01'), true],
   ])('%s %#', async (type, payload, isAccepted) => {
     for (const place of ['after header', 'before end'] as const) {
       const problem = await problemOf(withChunks(images.colour, [[type, payload]], place));
@@ -84,12 +68,7 @@ describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
     expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(1)]]))).toContain('tRNS');
   });
 
-  test('a chunk without a name matters before the pixels only', async () => {
-    expect(await problemOf(withChunks(images.colour, [['a b!', latin('x')]]))).toContain('damaged');
-    expect(await problemOf(withChunks(images.colour, [['a b!', latin('x')]], 'before end'))).toBe('accepted');
-  });
-
-  test('64 MiB of text in all', async () => {
+  test('64 MiB of text in all', { tags: ['long'] }, async () => {
     const texts = (count: number): [string, Buffer][] =>
       Array.from({ length: count }, () => ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE)])]);
     expect(await problemOf(withChunks(images.colour, texts(64)))).toBe('accepted');
@@ -97,33 +76,6 @@ describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
       'a.png has more than 64 MiB of text, so the trainer would leave the picture out. ' +
         'Save the picture again without its metadata and upload it again.',
     );
-  });
-
-  test('a chunk that would unpack to gigabytes is rejected once it passes the limit', async () => {
-    const block = packed(64 * MEBIBYTE);
-    const bomb = Buffer.concat([latin('k\0\0'), block]);
-    expect(await problemOf(withChunks(images.colour, [['zTXt', bomb]]))).toContain('unpack to more than 1 MiB');
-    // Blocks of no bytes, which would keep a decoder busy without any output.
-    const empty = Buffer.concat([latin('k\0\0\x78\x9c'), Buffer.alloc(9 * MEBIBYTE, latin('\0\0\0\xff\xff'))]);
-    expect(await problemOf(withChunks(images.colour, [['zTXt', empty]]))).toContain('unpack to more than 1 MiB');
-  });
-});
-
-describe('animations', () => {
-  test.each<[string, readonly (readonly [string, Buffer])[], boolean]>([
-    [
-      'a first frame',
-      [
-        ['acTL', animation(2)],
-        ['fcTL', frame(0)],
-      ],
-      true,
-    ],
-    ['a short control chunk', [['acTL', numbers(1)]], false],
-    ['a short frame control chunk', [['fcTL', frame(0).subarray(0, 25)]], false],
-  ])('%s', async (_, chunks, isAccepted) => {
-    const problem = await problemOf(withChunks(images.grey, chunks));
-    expect(problem === 'accepted', problem).toBe(isAccepted);
   });
 });
 

@@ -21,11 +21,9 @@ test('a URL has all settings of a bucket', () => {
 });
 
 test('a bucket alone is a valid location, and an endpoint changes the defaults', () => {
-  const amazon = parseS3Url('s3://train-data');
-  expect(amazon).toMatchObject({ prefix: '', region: undefined, isPathStyle: false, encryption: undefined });
-  const own = parseS3Url('s3://train-data?endpoint=http://ceph:7480');
-  expect(own).toMatchObject({ prefix: '', region: 'us-east-1', isPathStyle: true });
-  expect(parseS3Url('s3://train-data/a%20b%2Fc').prefix).toBe('a b/c');
+  expect(parseS3Url('s3://train-data')).toMatchObject({ prefix: '', region: undefined, isPathStyle: false });
+  const own = parseS3Url('s3://train-data/a%20b%2Fc?endpoint=http://ceph:7480');
+  expect(own).toMatchObject({ prefix: 'a b/c', region: 'us-east-1', isPathStyle: true });
 });
 
 test.each([

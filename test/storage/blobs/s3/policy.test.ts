@@ -89,19 +89,14 @@ onS3(() => {
       expect(await put(await link('d/theirs'))).toBe(200);
       for (const key of ['d/ours', '.staging/d/theirs']) {
         const { Bucket, Key } = bucket.target(key);
-        const statuses = [
-          await put(await link('d/copy'), { 'x-amz-copy-source': `/${Bucket}/${Key}` }),
-          await put(await link('d/copy'), { 'x-amz-copy-source': `${Bucket}/${Key}` }),
-          await put(await link('d/copy'), { 'x-amz-copy-source': `/${Bucket}/${Key}?versionId=null` }),
-          await put(await link('d/copy'), {
-            'X-AMZ-Copy-Source': `/${Bucket}/${Key}`,
-            'x-amz-copy-source-range': 'bytes=0-3',
-          }),
-          await put(await link('d/copy'), {
-            'x-amz-copy-source': `/${Bucket}/${Key}`,
-            'x-amz-metadata-directive': 'REPLACE',
-          }),
+        const headers: Record<string, string>[] = [
+          { 'x-amz-copy-source': `/${Bucket}/${Key}` },
+          { 'x-amz-copy-source': `/${Bucket}/${Key}?versionId=null` },
+          { 'X-AMZ-Copy-Source': `${Bucket}/${Key}`, 'x-amz-copy-source-range': 'bytes=0-3' },
+          { 'x-amz-copy-source': `/${Bucket}/${Key}`, 'x-amz-metadata-directive': 'REPLACE' },
         ];
+        const statuses = [];
+        for (const copy of headers) statuses.push(await put(await link('d/copy'), copy));
         expect([key, statuses.filter((status) => status < 400)]).toEqual([key, []]);
       }
       expect(await bucket.keys()).toEqual(['.staging/d/theirs', 'd/ours']);
@@ -110,55 +105,30 @@ onS3(() => {
     test('makes nothing public', async () => {
       const { blobs, bucket } = await openS3();
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
-      const headers = [
-        ...['public-read', 'public-read-write', 'authenticated-read', 'bucket-owner-read'].map((acl) => [
-          'x-amz-acl',
-          acl,
-        ]),
-        ...['read', 'write', 'read-acp', 'write-acp', 'full-control'].map((right) => [
-          `x-amz-grant-${right}`,
-          ALL_USERS,
-        ]),
+      const grants = ['read', 'write', 'read-acp', 'write-acp', 'full-control'];
+      const headers: [name: string, value: string][] = [
+        ['x-amz-acl', 'public-read'],
+        ['x-amz-acl', 'bucket-owner-read'],
+        ...grants.map((right): [string, string] => [`x-amz-grant-${right}`, ALL_USERS]),
         ['x-amz-grant-read', 'id="stranger"'],
-      ] as const;
-      for (const [name = '', value = ''] of headers) {
-        expect([name, value, await put(url, { [name]: value, 'content-type': 'text/html' })]).toEqual([
-          name,
-          value,
-          403,
-        ]);
+      ];
+      for (const [name, value] of headers) {
+        expect([name, value, await put(url, { [name]: value })]).toEqual([name, value, 403]);
       }
       expect(await bucket.keys()).toEqual([]);
     });
   });
 
-  describe('links are not presigned, and the log says why,', () => {
-    const expectUnsigned = async (isLeftOut: Parameters<typeof without>[0], reason: string) => {
+  test('links are not presigned, and the log says why, with a policy that does not deny copies or public objects', async () => {
+    const isAclDenied = ({ Condition }: Policy['Statement'][number]) =>
+      Condition?.StringLike['s3:x-amz-acl'] !== undefined;
+    for (const [isLeftOut, reason] of [
+      [isCopyDenied, 'x-amz-copy-source'],
+      [isAclDenied, 'x-amz-acl'],
+    ] as const) {
       const { blobs, warnings, left } = await openWithPolicy(without(isLeftOut));
-      expect(blobs.presigning).toBeUndefined();
-      expect(warnings).toEqual([expect.stringContaining(reason)]);
-      expect(left).toEqual([]);
-    };
-    const denies =
-      (header: string) =>
-      ({ Condition }: Policy['Statement'][number]) =>
-        Condition?.StringLike[`s3:x-amz-${header}`] !== undefined;
-
-    test('with a policy in which copies, or headers that make objects public, are not denied', async () => {
-      await expectUnsigned(isCopyDenied, 'x-amz-copy-source');
-      await expectUnsigned(denies('acl'), 'x-amz-acl');
-    });
-
-    test.each(['grant-read', 'grant-write', 'grant-read-acp', 'grant-write-acp', 'grant-full-control'])(
-      'with a policy in which x-amz-%s is not denied',
-      { tags: ['long'] },
-      (header) => expectUnsigned(denies(header), 'x-amz-acl'),
-    );
-  });
-
-  test('links are presigned with the whole policy', async () => {
-    const { blobs, warnings, left } = await openWithPolicy((policy) => policy);
-    expect([blobs.presigning === undefined, warnings, left]).toEqual([false, [], []]);
+      expect([blobs.presigning, warnings, left]).toEqual([undefined, [expect.stringContaining(reason)], []]);
+    }
   });
 
   test.each([
@@ -172,8 +142,9 @@ onS3(() => {
     await expect(openWithPolicy(without(isLeftOut))).rejects.toThrow(reason);
   });
 
-  test('the store needs only the permissions of the documented policy', async () => {
-    const { blobs } = await openWithPolicy((policy) => policy, 'stranger');
+  test('with the documented policy, links are presigned, and the store needs no other permissions', async () => {
+    const { blobs, warnings, left } = await openWithPolicy((policy) => policy, 'stranger');
+    expect([blobs.presigning === undefined, warnings, left]).toEqual([false, [], []]);
     await blobs.ping();
     for (const [key, bytes] of [
       ['d/small', Buffer.from('hello')],
@@ -187,11 +158,6 @@ onS3(() => {
       expect(fetched?.sizeBytes).toBe(bytes.length);
       await fetched?.discard();
     }
-    const failing = new Readable({ read() {} });
-    failing.push(Buffer.alloc(12_000_000, 'y'));
-    const staging = blobs.stage(failing, { key: 'd/failed', limit, atMostBytes: 20_000_000, signal });
-    setImmediate(() => failing.destroy(new Error('the client disconnected')));
-    await expect(staging).rejects.toThrow();
     const link = await blobs.presigning!.presign('d/linked', { sizeBytes: 5, expiresInSeconds: 60 });
     expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
     const received = await blobs.staging.receive('d/linked', { limit, signal });

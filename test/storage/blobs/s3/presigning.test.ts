@@ -73,13 +73,17 @@ onS3(() => {
       expect((await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1e7 })).expiresInSeconds).toBe(604_800);
     });
 
-    test('names the host by which clients reach the store', async () => {
+    test('names the host by which clients reach the store, also below an odd prefix', async () => {
       const endpoint = new URL(process.env.TEST_S3_ENDPOINT!);
       endpoint.hostname = 'localhost';
-      const { blobs } = await openS3({ parameters: { public_endpoint: endpoint.origin } });
+      const below = `it's (a) prefix + ü*!`;
+      const { blobs, bucket } = await openS3({ below, parameters: { public_endpoint: endpoint.origin } });
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(new URL(url).hostname).toBe('localhost');
       expect(await put(url, bytesOf(10))).toBe(200);
+      await (await blobs.staging.receive('d/a', { limit, signal }))!.commit();
+      const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`${below}/d/a`)));
+      expect((await Body!.transformToByteArray()).length).toBe(10);
     });
 
     test('lists the headers that the bucket requires for encryption, and is rejected without them', async ({
@@ -110,26 +114,13 @@ onS3(() => {
       await expect(committed).rejects.toMatchObject({ code: 'unavailable' });
       expect(warnings).toEqual([expect.stringContaining('the store copies no encrypted objects')]);
     });
-
-    test('of an odd prefix works too', async () => {
-      const { blobs, bucket } = await openS3({ below: `it's (a) prefix + ü*!` });
-      const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
-      expect(await put(url, bytesOf(10))).toBe(200);
-      await (await blobs.staging.receive('d/a', { limit, signal }))!.commit();
-      const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`it's (a) prefix + ü*!/d/a`)));
-      expect((await Body!.transformToByteArray()).length).toBe(10);
-    });
   });
 
-  test('lists what was uploaded for a dataset page by page, and nothing else', async () => {
+  test('lists and deletes what was uploaded for a dataset, and nothing else', async () => {
     const { blobs, bucket } = await openS3();
-    const names = Array.from({ length: 1005 }, (_, i) => `d/${String(i).padStart(4, '0')}`);
     const write = (key: string) => bucket.client.send(new PutObjectCommand({ ...bucket.target(key), Body: 'x' }));
-    await Promise.all(
-      Array.from({ length: 8 }, async (_, worker) => {
-        for (let i = worker; i < names.length; i += 8) await write(`.staging/${names[i]!}`);
-      }),
-    );
+    const names = ['d/0000', 'd/0001', 'd/0002'];
+    for (const name of names) await write(`.staging/${name}`);
     await write('.staging/d2/0000');
     await write('d/0000');
     expect((await stagedIn(blobs, 'd')).map(({ key }) => key)).toEqual(names);
