@@ -1,14 +1,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { discardServer, startServer, type TestServer } from './harness/server.js';
+import { afterAll, expect, test } from 'vitest';
+import { discardServer, startServer } from './harness/server.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 4 });
-});
+const server = await startServer({ 'caption-grace-seconds': 2 });
 afterAll(() => discardServer(server));
 
 /** Runs `npm run acceptance` as a person would. */
@@ -37,10 +34,7 @@ test('the acceptance tests fail with a token that the server does not know, and 
   expect(output).toContain('Left out');
 });
 
-test.each([[[]], [['http://127.0.0.1:1']], [['no-url', 'token']]])(
-  'start with usage for %j',
-  async (args: string[]) => {
-    const { code, output } = await acceptance(...args);
-    expect([code, output]).toEqual([64, expect.stringContaining('Usage: npm run acceptance -- URL TOKEN')]);
-  },
-);
+test.each([[['http://127.0.0.1:1']], [['no-url', 'token']]])('start with usage for %j', async (args: string[]) => {
+  const { code, output } = await acceptance(...args);
+  expect([code, output]).toEqual([64, expect.stringContaining('Usage: npm run acceptance -- URL TOKEN')]);
+});

@@ -1,13 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.js';
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-});
+const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const endpointsOf = (flags: Record<string, string>, environment = {}) =>
@@ -64,16 +61,7 @@ test.each<[unknown, RegExp]>([
   [[{ name: 'a b', url: 'http://a' }], /name must be 1 to 64 letters/],
   [[{ name: 'a', url: 'file:///etc' }], /the caption endpoint a must be an http or https URL/],
   [[{ name: 'a', url: 'http://a', keyEnv: 'NONE' }], /has the keyEnv NONE, and that variable is not set/],
-  [[{ name: 'a', url: 'http://a', keyFile: '/none' }], /the caption endpoint a .*\/none/],
   [[1, 2].map(() => ({ name: 'a', url: 'http://a' })), /the caption endpoint a has a name that another has/],
 ])('the file %j is rejected', async (content, fault) => {
   expect(faultsOf({ captionEndpoints: await fileOf(content) })).toEqual([expect.stringMatching(fault)]);
-});
-
-test('a setting that is no endpoint is rejected with the others', () => {
-  const faults = faultsOf({ captionEndpoint: 'http://127.0.0.1:8080', port: 'x' });
-  expect(faults).toEqual([
-    expect.stringMatching(/^--port /),
-    expect.stringMatching(/^--caption-endpoint must be NAME=URL/),
-  ]);
 });

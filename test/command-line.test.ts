@@ -4,9 +4,8 @@ import { commandLine, installLine } from '../src/command-line.js';
 
 test('lines for another machine name the package that the service serves', () => {
   expect(installLine('http://host:8787')).toBe('npm i -g http://host:8787/cli.tgz');
-  expect(commandLine('https://host/yard', ['mount', 'railway'])).toBe(
-    'npx --yes https://host/yard/cli.tgz mount railway',
-  );
+  const line = commandLine('https://host/yard', ['mount', 'railway']);
+  expect(line).toBe('npx --yes https://host/yard/cli.tgz mount railway');
 });
 
 test('each word reaches the command as it is', () => {

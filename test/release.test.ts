@@ -1,18 +1,17 @@
 import { execFile } from 'node:child_process';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { temporaryFolder } from './harness/server.js';
+import { expect, test } from 'vitest';
+import { folderWith } from './harness/folder.js';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** A repository with the files that a release reads, and the build of this folder. */
 async function repository() {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await folderWith({});
   const git = (...args: string[]) =>
     run('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: folder });
   await git('init', '--quiet');
@@ -68,10 +67,8 @@ test('a release names its version, and has the package, a bill of materials and 
     homepage: 'https://code.example/yard/trainyard#readme',
     bugs: 'https://code.example/yard/trainyard/issues',
   });
-  expect(JSON.parse(await read('package-lock.json'))).toMatchObject({
-    version: '0.2.0',
-    packages: { '': { version: '0.2.0' } },
-  });
+  const lock = { version: '0.2.0', packages: { '': { version: '0.2.0' } } };
+  expect(JSON.parse(await read('package-lock.json'))).toMatchObject(lock);
   expect(await read('CHANGELOG.md')).toMatch(/\n## \[Unreleased\]\n\n## \[0\.2\.0\] - \d{4}-\d\d-\d\d\n\n### Added\n/);
   expect((await git('status', '--porcelain')).stdout).toBe('');
   expect((await git('describe', '--exact-match')).stdout.trim()).toBe('v0.2.0');

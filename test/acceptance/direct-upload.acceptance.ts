@@ -23,14 +23,6 @@ describe('a direct upload', () => {
     expect((await statusOf(id)).files).toMatchObject([{ filename, size_bytes: bytes.length }]);
   });
 
-  test('of an image and its caption makes the dataset READY at the next poll', async () => {
-    const id = await newDataset();
-    await upload(id, 'dog.jpg', jpeg());
-    await upload(id, 'dog.txt', 'a dog');
-    const dataset = await statusOf(id);
-    expect([dataset.status, dataset.files.length]).toEqual(['READY', 2]);
-  });
-
   test('pairs a caption with the image of the same stem in the same case only', async () => {
     const id = await newDataset();
     await upload(id, 'img_1.png', png());
@@ -56,13 +48,6 @@ describe('a direct upload', () => {
     const { status, body } = await uploadRaw(id, `form-data; name="file"; filename="${sent}"`, 'a dog');
     expect([status, body]).toEqual([200, expect.objectContaining({ filename: stored })]);
     expect(await filenamesOf(id)).toEqual([stored]);
-  });
-
-  test('pairs a decomposed name with its composed one', async () => {
-    const id = await newDataset();
-    await upload(id, 'e\u0301.png', png());
-    await upload(id, '\u00e9.txt', 'a dog');
-    expect((await statusOf(id)).status).toBe('READY');
   });
 
   test.each([
@@ -104,7 +89,7 @@ describe('a direct upload', () => {
     expect(failed.files.map((file) => file.filename)).toEqual(['a.txt']);
     expect(failed.error).toMatchObject({ code: expect.any(String), message: expect.stringMatching(/\S/) });
     expect(failed.error?.problems.map((problem) => problem.filename)).toContain(filename);
-    const good = filename.endsWith('.png') ? png() : filename.endsWith('.jpg') ? jpeg() : clip();
+    const good = { 'a.png': png(), 'a.jpg': jpeg(), 'a.mp4': clip() }[filename]!;
     expect((await upload(id, filename, good)).status).toBe(200);
     expect((await statusOf(id)).status).toBe('READY');
   });
@@ -117,12 +102,8 @@ describe('a direct upload', () => {
     const { body } = await upload(id, 'a.png', second);
     expect((await upload(id, 'a.png', HTML)).status).toBe(422);
     const { files } = await statusOf(id);
-    const sizes = files.map(({ filename, size_bytes }) => [filename, size_bytes]).sort();
-    expect(sizes).toEqual([
-      ['a.png', second.length],
-      ['a.txt', 5],
-    ]);
     const stored = files.find(({ filename }) => filename === 'a.png');
+    expect([files.length, stored?.size_bytes]).toEqual([2, second.length]);
     if (stored?.sha256 !== undefined) expect(stored.sha256).toBe((body as { sha256?: string }).sha256);
   });
 

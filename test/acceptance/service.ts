@@ -114,14 +114,14 @@ export async function filenamesOf(id: string): Promise<string[]> {
 
 /** Polls once a second until the dataset has this status. */
 export async function waitForStatus(id: string, wanted: 'READY' | 'FAILED', seconds = 90): Promise<Dataset> {
-  for (const deadline = Date.now() + seconds * 1000; ; ) {
-    const dataset = await statusOf(id);
-    if (dataset.status === wanted || Date.now() > deadline) {
-      expect(dataset.status).toBe(wanted);
-      return dataset;
-    }
+  const deadline = Date.now() + seconds * 1000;
+  let dataset = await statusOf(id);
+  while (dataset.status !== wanted && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 1000));
+    dataset = await statusOf(id);
   }
+  expect(dataset.status).toBe(wanted);
+  return dataset;
 }
 
 /** Uploads a file in one request. Its part declares `application/octet-stream`, as some clients do for every file. */

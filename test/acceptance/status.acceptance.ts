@@ -29,19 +29,6 @@ describe('the status', () => {
     expect([ready.status, ready.files.length]).toEqual(['READY', 2]);
   });
 
-  test('is UPLOADING from the reservation of a file until it is stored, and READY again', async () => {
-    const id = await newDataset();
-    await upload(id, '1.png', png(1));
-    await upload(id, '1.txt', 'a dog');
-    expect((await statusOf(id)).status).toBe('READY');
-    const [image, caption] = [png(2), Buffer.from('a cat')];
-    const { body } = await links(id, { '2.png': image.length, '2.txt': caption.length });
-    expect(await statusOf(id)).toMatchObject({ status: 'UPLOADING', files: { length: 2 } });
-    await put(body.uploads['2.png']!, image);
-    await put(body.uploads['2.txt']!, caption);
-    expect((await waitForStatus(id, 'READY')).files).toHaveLength(4);
-  });
-
   test('with `wait` is returned when it is READY or FAILED or has changed', async () => {
     const id = await newDataset();
     expect((await statusOf(id, '?wait=1')).status).toBe('DRAFT');

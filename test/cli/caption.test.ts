@@ -1,27 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
-import { type DialectServer, startDialectServer } from '../harness/dialect-server.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { startDialectServer } from '../harness/dialect-server.js';
+import { discardServer, startServer } from '../harness/server.js';
+import { commandsOn } from './commands.js';
 
-let model: DialectServer;
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  model = await startDialectServer('llama.cpp');
-  server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const model = await startDialectServer('llama.cpp');
+const server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
 afterAll(async () => {
   await discardServer(server);
   await model.close();
 });
+const { api, run: trainyard } = await commandsOn(server);
 beforeEach(() => {
   Object.assign(model, { mode: 'writes a caption', caption: () => 'a blue wagon' });
 });
 
-const run = (...args: string[]) => trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const run = (...args: string[]) => trainyard(args);
 
 let seed = 0;
 
@@ -48,9 +42,8 @@ describe('caption', () => {
     expect(done.stdout).toContain('proposals wagons');
     expect([await api.text(id, 'a.txt'), await api.text(id, 'b.txt')]).toEqual(['p3nny, a blue wagon', 'a red wagon']);
     expect((await run('caption', 'wagons', '--missing')).stdout).toBe('No file is left to caption.\n');
-    expect((await run('caption', 'wagons', '--runs')).stdout).toMatch(
-      /^started.*\n.*test-vl +sentence +done +1 stored, 1 proposed\n$/i,
-    );
+    const { stdout } = await run('caption', 'wagons', '--runs');
+    expect(stdout).toMatch(/^started.*\n.*test-vl +sentence +done +1 stored, 1 proposed\n$/i);
     expect((await run('caption', 'wagons', '--stop')).stdout).toContain('No run of this dataset is active.');
   });
 
@@ -66,12 +59,10 @@ describe('caption', () => {
     expect([none.code, none.json().run.state]).toEqual([75, 'stopped']);
     for (const [code, ...args] of [
       [64, 'blind', '--missing', '--all'],
-      [64, 'blind', '--preset', 'tags', '--prompt', 'x'],
-      [66, 'ships'],
       [66, 'blind', '--endpoint', 'unknown'],
-      [66, 'blind', '--preset', 'unknown'],
-    ] as const)
+    ] as const) {
       expect([args, (await run('caption', ...args)).code]).toEqual([args, code]);
+    }
   });
 });
 
@@ -80,17 +71,12 @@ describe('proposals', () => {
     const id = await datasetOf('depot', { a: 'a red wagon', b: 'a red wagon', c: 'a red wagon', d: 'a red wagon' });
     await run('caption', 'depot', '--all', '--wait');
     const list = await run('proposals', 'depot');
-    expect([list.code, list.stdout.split('\n').slice(0, 2)]).toEqual([
-      0,
-      ['a.jpg  by test-vl', '    a [-red-]{+blue+} wagon'],
-    ]);
+    expect(list.stdout).toContain('a.jpg  by test-vl\n    a [-red-]{+blue+} wagon\n');
     await api.upload(id, 'c.txt', 'words of a person');
     expect((await run('proposals', 'depot', 'c.jpg')).stdout).toContain('c.jpg  by test-vl, outdated');
     const accepted = await run('proposals', 'depot', 'a.jpg', 'c.jpg', '--accept');
-    expect([accepted.code, accepted.stdout]).toEqual([
-      73,
-      expect.stringMatching(/^Accepted 1 proposal as revision \d+\.\n! c\.jpg: outdated\n$/),
-    ]);
+    expect(accepted.code).toBe(73);
+    expect(accepted.stdout).toMatch(/^Accepted 1 proposal as revision \d+\.\n! c\.jpg: outdated\n$/);
     expect((await run('proposals', 'depot', '--dismiss')).code).toBe(64);
     expect((await run('proposals', 'depot', '--dismiss', '--yes')).stdout).toBe('Dismissed 3 proposals.\n');
     expect((await run('proposals', 'depot')).stdout).toBe('No proposal waits for a decision.\n');

@@ -1,10 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, symlink } from 'node:fs/promises';
+import { type networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -12,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { isLoopback } from '../../src/command-line.js';
 import { serviceUrls } from '../../src/server/listening-urls.js';
 import { trainyard } from '../harness/command.js';
-import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { folderWith } from '../harness/folder.js';
+import { COMMAND, discardServer, startServer, type TestServer } from '../harness/server.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -21,59 +20,41 @@ test('the built command is executable, also after a second build', async () => {
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-describe('serve', () => {
-  test('exits with 78 and lists every invalid setting', async () => {
-    const { code, stderr } = await trainyard(['serve', '--port', 'many', '--public-url', 'x'], {
-      env: { TRAINYARD_LINK_SECONDS: '-1' },
-    });
-    expect(code).toBe(78);
-    expect(stderr).toContain('--port must be');
-    expect(stderr).toContain('--public-url must be');
-    expect(stderr).toContain('TRAINYARD_LINK_SECONDS must be');
-  });
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => discardServer(server));
 
+describe('serve', () => {
   test('exits with 78 and the reason for a port in use and an impossible folder', async () => {
-    const server = await startServer();
-    const folder = await temporaryFolder();
-    try {
-      const port = new URL(server.url).port;
-      const taken = await trainyard(['serve', '--port', port, '--data', folder]);
-      const advice = `port ${port} of 127.0.0.1 is taken by another process. Stop that one, or take another port: --port`;
-      expect([taken.code, taken.stderr]).toEqual([78, expect.stringContaining(advice)]);
-      const foreign = await trainyard(['serve', '--host', '192.0.2.1', '--port', '0', '--data', folder]);
-      expect([foreign.code, foreign.stderr]).toEqual([
-        78,
-        expect.stringContaining('192.0.2.1 is not an address of this'),
-      ]);
-      const none = await trainyard(['serve', '--port', '0', '--data', join(folder, 'catalog.sqlite', 'x')]);
-      expect([none.code, none.stderr]).toEqual([78, expect.stringContaining("can't start")]);
-    } finally {
-      await discardServer(server);
-      await rm(folder, { recursive: true });
+    const folder = await folderWith({ file: '' });
+    const port = new URL(server.url).port;
+    for (const [args, reason] of [
+      [['--port', port], `port ${port} of 127.0.0.1 is taken by another process. Stop that one, or take another port:`],
+      [['--host', '192.0.2.1', '--port', '0'], '192.0.2.1 is not an address of this'],
+      [['--port', '0', '--data', join(folder, 'file', 'x')], "can't start"],
+    ] as const) {
+      const ended = await trainyard(['serve', '--data', folder, ...args]);
+      expect([ended.code, ended.stderr]).toEqual([78, expect.stringContaining(reason)]);
     }
   });
 
   test.each([
     ['token', 'create'],
-    ['token', 'list'],
-    ['token', 'revoke', 'x'],
     ['backup', 'copy'],
     ['verify', '--store'],
     ['jobs'],
     ['mount', 'photos', '--into', 'datasets'],
   ])('only a server makes a data folder: %s %s', async (...args) => {
-    const folder = await temporaryFolder();
-    try {
-      const { code, stderr } = await trainyard([...args, '--data', 'data'], { cwd: folder });
-      expect([code, stderr]).toEqual([66, expect.stringMatching(/No trainyard data in .*Name .* with --data/)]);
-      expect(await readdir(folder)).toEqual([]);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    const cwd = await folderWith({});
+    const { code, stderr } = await trainyard([...args, '--data', 'data'], { cwd });
+    expect([code, stderr]).toEqual([66, expect.stringMatching(/No trainyard data in .*Name .* with --data/)]);
+    expect(await readdir(cwd)).toEqual([]);
   });
 
   test('with --json prints its URL and the first token, and errors at the start', async () => {
-    const folder = await temporaryFolder();
+    const folder = await folderWith({});
     const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', folder, '--json']);
     const ended = once(child, 'exit');
     try {
@@ -92,34 +73,11 @@ describe('serve', () => {
     } finally {
       child.kill();
       await ended;
-      await rm(folder, { recursive: true });
     }
-    const wrong = await trainyard(['serve', '--port', 'many', '--json']);
-    expect([wrong.code, wrong.stderr, JSON.parse(wrong.stdout).error]).toMatchObject([
-      78,
-      '',
-      { code: 'CONFIG_ERROR', message: expect.stringContaining('--port must be') },
-    ]);
-  });
-
-  test('the first start prints a valid token; the second finds the data and prints none', async () => {
-    const first = await startServer();
-    const token = /ty_[\w-]{43}/.exec(first.output())?.[0];
-    const list = (url: string) =>
-      fetch(`${url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } });
-    await fetch(`${first.url}/prod/v1/trainers/datasets`, {
-      method: 'POST',
-      body: '{"name":"kept"}',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    });
-    expect(await first.stop()).toBe(0);
-    const second = await startServer({}, { dataFolder: first.dataFolder });
-    try {
-      expect(second.output()).not.toContain('ty_');
-      expect(await (await list(second.url)).json()).toMatchObject({ datasets: [{ name: 'kept' }] });
-    } finally {
-      await discardServer(second);
-    }
+    const wrong = await trainyard(['serve', '--port', 'many', '--public-url', 'x', '--json']);
+    const message = expect.stringMatching(/--port must be[\s\S]*--public-url must be/);
+    expect(wrong).toMatchObject({ code: 78, stderr: '' });
+    expect(wrong.json().error).toMatchObject({ code: 'CONFIG_ERROR', message });
   });
 });
 
@@ -137,8 +95,7 @@ describe('the block that the first start prints', () => {
   };
 
   test('is one line in a clone, signed in, which makes a READY dataset', async () => {
-    const settings = await temporaryFolder();
-    onTestFinished(() => rm(settings, { recursive: true }));
+    const settings = await folderWith({});
     const env = { XDG_CONFIG_HOME: settings, npm_lifecycle_event: 'start' };
     expect(await pushed({ cwd: ROOT, env })).toBe(`cd ${resolve(ROOT)} && npx trainyard push examples/railway\n`);
     // That login is kept: another service has another address.
@@ -146,8 +103,7 @@ describe('the block that the first start prints', () => {
   });
 
   test('has the token where no login can be saved, and works in any folder', async () => {
-    const bin = await temporaryFolder();
-    onTestFinished(() => rm(bin, { recursive: true }));
+    const bin = await folderWith({});
     await symlink(COMMAND, join(bin, 'trainyard'));
     const env = { PATH: `${bin}:${process.env.PATH}` };
     await pushed({ cwd: tmpdir(), env });
@@ -155,12 +111,6 @@ describe('the block that the first start prints', () => {
 });
 
 describe('token', () => {
-  let server: TestServer;
-  beforeAll(async () => {
-    server = await startServer();
-  });
-  afterAll(() => discardServer(server));
-
   const statusWith = async (token: string) =>
     (await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } })).status;
   const token = (...args: string[]) => trainyard(['token', ...args, '--data', server.dataFolder]);
@@ -176,35 +126,13 @@ describe('token', () => {
     expect(listed.stdout).toContain('active');
     expect(listed.stdout).not.toContain(secret.slice(0, 12));
     expect(created.stderr).toContain(id);
-    expect((await token('revoke', id)).code).toBe(0);
-    expect(await statusWith(secret)).toBe(401);
+    const headers = { authorization: `Bearer ${secret}` };
+    const answer = await fetch(`${server.url}/prod/v1/trainers/datasets/tokens`, { method: 'POST', headers });
+    const made = ((await answer.json()) as { secret: string }).secret;
+    const ending = `Revoked token ${id}. 1 token, session or share of it ended too.\n`;
+    expect((await token('revoke', id, '--with-made')).stdout).toBe(ending);
+    expect([await statusWith(secret), await statusWith(made)]).toEqual([401, 401]);
     expect((await token('list', '--account', 'studio')).stdout).toContain('revoked');
-  });
-
-  test('revoke --with-made also ends the tokens that it made', async () => {
-    const [made, kept] = await Promise.all(
-      ['studio 2', 'studio 3'].map(async (account) => {
-        const { id, token: secret } = JSON.parse((await token('create', '--account', account, '--json')).stdout);
-        const headers = { authorization: `Bearer ${secret}` };
-        const answer = await fetch(`${server.url}/prod/v1/trainers/datasets/tokens`, { method: 'POST', headers });
-        return { id, secret: ((await answer.json()) as { secret: string }).secret };
-      }),
-    );
-    const revoked = await token('revoke', made!.id, '--with-made');
-    expect([revoked.code, revoked.stdout]).toEqual([
-      0,
-      `Revoked token ${made!.id}. 1 token, session or share of it ended too.\n`,
-    ]);
-    expect((await token('revoke', kept!.id)).stdout).toBe(`Revoked token ${kept!.id}.\n`);
-    expect([await statusWith(made!.secret), await statusWith(kept!.secret)]).toEqual([401, 200]);
-  });
-
-  test('is never stored in plain text', async () => {
-    const secret = (await token('create')).stdout.trim();
-    for (const name of await readdir(server.dataFolder)) {
-      if (!name.startsWith('catalog')) continue;
-      expect((await readFile(join(server.dataFolder, name))).includes(secret.slice(3))).toBe(false);
-    }
   });
 
   test.each([
@@ -217,24 +145,18 @@ describe('token', () => {
   });
 });
 
-const address = (each: string, internal = false) => {
-  const family = each.includes(':') ? ('IPv6' as const) : ('IPv4' as const);
-  return { address: each, internal, netmask: '', mac: '', cidr: null, ...ipv6(family) };
-};
-const ipv6 = (family: 'IPv4' | 'IPv6') => (family === 'IPv6' ? { family, scopeid: 0 } : { family });
-const INTERFACES = {
-  lo: [address('127.0.0.1', true), address('::1', true)],
-  eth0: [address('192.168.1.5'), address('fe80::1'), address('fd00::5')],
-};
-
 test.each([
   ['127.0.0.1', ['http://127.0.0.1:87']],
   ['::1', ['http://[::1]:87']],
-  ['data.example', ['http://data.example:87']],
   ['0.0.0.0', ['http://127.0.0.1:87', 'http://192.168.1.5:87']],
   ['::', ['http://[::1]:87', 'http://192.168.1.5:87', 'http://[fd00::5]:87']],
 ])('a service on %s can be opened at %j', (host, urls) => {
-  expect(serviceUrls({ host, port: 87 }, INTERFACES)).toEqual(urls);
+  const at = (address: string, family: string) => ({ address, family, internal: address.endsWith('1') });
+  const lo = [at('127.0.0.1', 'IPv4'), at('::1', 'IPv6')];
+  const eth0 = [at('192.168.1.5', 'IPv4'), at('fe80::12', 'IPv6'), at('fd00::5', 'IPv6')];
+  expect(serviceUrls({ host, port: 87 }, { lo, eth0 } as unknown as ReturnType<typeof networkInterfaces>)).toEqual(
+    urls,
+  );
 });
 
 test('loopback addresses lead to the machine on which they are opened', () => {
@@ -243,23 +165,11 @@ test('loopback addresses lead to the machine on which they are opened', () => {
 });
 
 test('a service on all addresses prints URLs that can be opened, and a command that can be run', async () => {
-  const server = await startServer({ host: '0.0.0.0' });
-  onTestFinished(() => discardServer(server));
-  expect(server.output()).not.toContain('http://0.0.0.0');
-  expect((await fetch(server.url)).status).toBe(200);
-  const [, install] = /npm i -g (\S+)/.exec(server.output()) ?? [];
+  const open = await startServer({ host: '0.0.0.0' });
+  onTestFinished(() => discardServer(open));
+  expect(open.output()).not.toContain('http://0.0.0.0');
+  expect((await fetch(open.url)).status).toBe(200);
+  const [, install] = /npm i -g (\S+)/.exec(open.output()) ?? [];
   expect((await fetch(install ?? '')).status).toBe(200);
-  expect(server.output()).toMatch(/run: trainyard token create --data \//);
-});
-
-test('https for a service without TLS says what to do', async () => {
-  const plain = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
-  try {
-    await once(plain, 'listening');
-    const { port } = plain.address() as AddressInfo;
-    const ended = await trainyard(['ls', '--url', `https://127.0.0.1:${port}`, '--token', 'x']);
-    expect([ended.code, ended.stderr]).toEqual([69, expect.stringContaining('Does its URL begin with http://')]);
-  } finally {
-    plain.close();
-  }
+  expect(open.output()).toMatch(/run: trainyard token create --data \//);
 });

@@ -5,30 +5,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
 import { startCommand, trainyard } from '../harness/command.js';
-import { startProxy } from '../harness/proxy.js';
-import {
-  discardServer,
-  eventually,
-  newToken,
-  startServer,
-  type TestServer,
-  temporaryFolder,
-} from '../harness/server.js';
+import { folderWith } from '../harness/folder.js';
+import { freePort } from '../harness/free-port.js';
+import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 
 const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url));
 
-let server: TestServer;
-let api: Api;
-let home: string;
-/** The URL of a server that was stopped. */
-let stopped: string;
+const server = await startServer({ 'caption-grace-seconds': 0 });
+const api = await server.api();
+const home = await temporaryFolder();
+const stopped = `http://127.0.0.1:${await freePort()}`;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  home = await temporaryFolder();
-  const proxy = await startProxy(server.url);
-  await proxy.close();
-  stopped = proxy.url;
   await run(['login', `${server.url}/`], { input: `${api.token}\n` });
   await run(['push', RAILWAY]);
   const id = await api.newDataset('broken');
@@ -49,7 +36,7 @@ async function idOf(name: string): Promise<string | undefined> {
 
 describe('login', () => {
   test('saves the URL and the token in a file that only the user can read, and prints its path', async () => {
-    const fresh = await temporaryFolder();
+    const fresh = await folderWith({});
     const env = { XDG_CONFIG_HOME: fresh };
     const path = join(fresh, 'trainyard', 'config.json');
     const { code, stdout } = await run(['login', server.url], { env, input: `${api.token}\n` });
@@ -57,42 +44,22 @@ describe('login', () => {
     expect(stdout).not.toContain(api.token);
     expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ url: server.url, token: api.token });
     expect((await stat(path)).mode & 0o077).toBe(0);
-    expect((await run(['login', server.url, '--token', api.token, '--json'], { env })).json()).toMatchObject({
-      url: server.url,
-      saved_in: path,
-    });
-    await rm(fresh, { recursive: true });
+    const again = await run(['login', server.url, '--token', api.token, '--json'], { env });
+    expect(again.json()).toMatchObject({ url: server.url, saved_in: path });
   });
 
   test.each([
-    ['an unknown token', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
-    ['no token', () => [server.url], '', 64, 'no token'],
-    ['a URL without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
-    ['a stopped service', () => [stopped], 'x', 69, 'Is the service running'],
-    ['a host that does not exist', () => ['http://trainyard.invalid'], 'x', 69, "can't be reached"],
-    ['a page that is not a service', () => [`${server.url}/elsewhere`], 'x', 66, 'does not exist'],
-  ])('rejects %s', async (_, args, input, code, reason) => {
-    const fresh = await temporaryFolder();
-    const ended = await run(['login', ...args()], { env: { XDG_CONFIG_HOME: fresh }, input });
+    ['an unknown token', server.url, 'ty_wrong', 77, 'Nothing was saved'],
+    ['no token', server.url, '', 64, 'no token'],
+    ['a URL without http://', '127.0.0.1:8787', 'x', 78, 'http://127.0.0.1:8787'],
+    ['a stopped service', stopped, 'x', 69, 'Is the service running'],
+    ['a host that does not exist', 'http://trainyard.invalid', 'x', 69, "can't be reached"],
+    ['a page that is not a service', `${server.url}/elsewhere`, 'x', 66, 'does not exist'],
+  ])('rejects %s', async (_, url, input, code, reason) => {
+    const fresh = await folderWith({});
+    const ended = await run(['login', url], { env: { XDG_CONFIG_HOME: fresh }, input });
     expect([ended.code, ended.stderr]).toEqual([code, expect.stringMatching(new RegExp(reason, 'i'))]);
     await expect(stat(join(fresh, 'trainyard'))).rejects.toThrow('ENOENT');
-    await rm(fresh, { recursive: true });
-  });
-
-  test('takes the address of a view of the page', async () => {
-    const ended = await run(['login', `${server.url}/datasets/abc/captions`, '--token', api.token, '--json']);
-    expect([ended.code, ended.json().url]).toEqual([0, server.url]);
-  });
-
-  test('flags override the environment, and the environment overrides what is saved', async () => {
-    const other = await newToken(server.dataFolder, 'other');
-    const count = async (args: string[], env: Record<string, string> = {}) =>
-      (await run(['ls', '--json', ...args], { env })).json().datasets?.length;
-    expect(await count([])).toBe(2);
-    expect(await count([], { TRAINYARD_TOKEN: other })).toBe(0);
-    expect(await count(['--token', api.token], { TRAINYARD_TOKEN: other })).toBe(2);
-    expect(await count(['--url', server.url], { TRAINYARD_URL: 'http://127.0.0.1:1' })).toBe(2);
-    expect(await count([], { TRAINYARD_URL: '' })).toBe(2);
   });
 });
 
@@ -103,33 +70,23 @@ describe('ls, status and show', () => {
     expect(stdout).toMatch(
       /^railway +READY +12 images, 1 video, 13 captions +223 kB +\d{4}-\d\d-\d\d \d\d:\d\d {2}\w+$/m,
     );
-    expect((await run(['ls', '--status', 'ready'])).stdout).not.toContain('broken');
     expect((await run(['ls', '--status', 'READY', '--json'])).json().datasets).toMatchObject([{ name: 'railway' }]);
-    expect(await run(['show', 'railwya'])).toMatchObject({
-      code: 66,
-      stderr: expect.stringContaining('Did you mean "railway"?'),
-    });
-    expect(await run(['show', 'photos'])).toMatchObject({ code: 66, stderr: expect.stringContaining('trainyard ls') });
-    expect(await run(['ls', '--status', 'DONE'])).toMatchObject({
-      code: 64,
-      stderr: expect.stringContaining('UPLOADING'),
-    });
+    for (const [args, code, words] of [
+      [['show', 'railwya'], 66, 'Did you mean "railway"?'],
+      [['show', 'photos'], 66, 'trainyard ls'],
+      [['ls', '--status', 'DONE'], 64, 'UPLOADING'],
+    ] as const) {
+      expect(await run(args)).toMatchObject({ code, stderr: expect.stringContaining(words) });
+    }
   });
 
   test('status lists the problems, and exits with 1 if the dataset is FAILED', async () => {
-    expect(await run(['status', 'railway'])).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/^READY {2}digest \w{64}$/m),
-    });
+    expect((await run(['status', 'railway'])).stdout).toMatch(/^READY {2}digest \w{64}$/m);
     const broken = await run(['status', 'broken']);
     expect([broken.code, broken.stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}bare\.jpg has no caption/m)]);
-    const json = await run(['status', 'broken', '--json']);
-    expect([json.code, json.json()]).toMatchObject([
-      1,
-      { name: 'broken', error: { problems: [{ filename: 'bare.jpg' }] } },
-    ]);
-    const id = json.json().id;
-    expect((await run(['status', id, '--json'])).json().name).toBe('broken');
+    const json = await run(['status', (await idOf('broken'))!, '--json']);
+    expect(json.code).toBe(1);
+    expect(json.json()).toMatchObject({ name: 'broken', error: { problems: [{ filename: 'bare.jpg' }] } });
   });
 
   test('status --watch waits until the dataset is READY', async () => {
@@ -158,15 +115,6 @@ describe('ls, status and show', () => {
     expect(caption.caption).toBe(await readFile(join(RAILWAY, 'yard_01.txt'), 'utf8'));
     expect((await run(['show', 'railway', '--no-captions'])).stdout).toContain('yard_01.txt');
   });
-
-  test('work with a service that has only the API of the contract', async () => {
-    const proxy = await startProxy(server.url, { isContractOnly: true });
-    const args = ['--url', proxy.url, '--token', api.token];
-    expect((await run(['ls', ...args])).stdout).toMatch(/^railway +READY +\d{4}/m);
-    expect((await run(['status', 'railway', ...args])).stdout).toMatch(/^railway {2}26 files, 223 kB\nREADY$/m);
-    expect((await run(['show', 'railway', ...args])).stdout).toMatch(/^yard_01\.jpg +21\.6 kB +yard_01\.txt$/m);
-    await proxy.close();
-  });
 });
 
 describe('rm and open', () => {
@@ -175,11 +123,8 @@ describe('rm and open', () => {
     expect(await run(['rm', 'doomed'])).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
     expect((await run(['rm', 'doomed', '--yes', '--json'])).json()).toMatchObject({ name: 'doomed', deleted: true });
     const gone = await run(['rm', 'doomed', '--yes', '--json']);
-    expect([gone.code, gone.stderr, gone.json().error]).toEqual([
-      66,
-      '',
-      { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no dataset "doomed"') },
-    ]);
+    const error = { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no dataset "doomed"') };
+    expect([gone.code, gone.stderr, gone.json().error]).toEqual([66, '', error]);
   });
 
   test('open prints the URL of the page, or that the service has no pages', async () => {
@@ -189,72 +134,48 @@ describe('rm and open', () => {
     expect(url.split('#')[1]).toMatch(/^code=tyc_[\w-]{43}&token=[0-9a-f]{8}$/);
     expect((await run(['open'])).stdout).toMatch(`${server.url}/#code=tyc_`);
     expect((await fetch(url)).headers.get('content-type')).toContain('text/html');
-    const proxy = await startProxy(server.url);
-    proxy.rule(({ path }) => (path === '/' ? { status: 404, headers: {}, body: '' } : undefined));
-    const other = await run(['open', 'railway', '--url', proxy.url, '--token', api.token]);
-    expect([other.code, other.stderr]).toEqual([69, expect.stringContaining(`${proxy.url} has no web pages`)]);
-    await proxy.close();
   });
 });
 
-describe('share', () => {
-  test('prints a link, lists it, and revokes it', async () => {
-    const made = await run(['share', 'railway', '--days', '1', '--for', 'Ada']);
-    const [id, secret] = [/--revoke (\w+)/.exec(made.stderr)?.[1] ?? '', /#share=(\S+)/.exec(made.stdout)?.[1] ?? ''];
-    expect([made.code, made.stdout]).toEqual([
-      0,
-      `${server.url}/shared/datasets/${await idOf('railway')}#share=${secret}\n`,
-    ]);
-    const visitor = new Api(server.url, secret);
-    expect((await visitor.list()).body.datasets.map(({ name }) => name)).toEqual(['railway']);
-    expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${id} +Ada `));
-    const { stdout } = await trainyard(['token', 'list', '--data', server.dataFolder]);
-    expect(stdout).toMatch(new RegExp(`${id} +\\S+ +share +Ada `));
-    expect((await run(['share', 'broken', '--revoke', id])).code).toBe(66);
-    expect((await run(['share', 'railway', '--revoke', id])).stdout).toContain(`Revoked the link ${id} of "railway"`);
-    expect((await visitor.list()).status).toBe(401);
-    expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
+test('share prints a link, lists it, and revokes it', async () => {
+  const id = await idOf('railway');
+  const made = await run(['share', 'railway', '--days', '1', '--for', 'Ada']);
+  const [share, secret] = [/--revoke (\w+)/.exec(made.stderr)?.[1] ?? '', /#share=(\S+)/.exec(made.stdout)?.[1] ?? ''];
+  expect([made.code, made.stdout]).toEqual([0, `${server.url}/shared/datasets/${id}#share=${secret}\n`]);
+  const visitor = new Api(server.url, secret);
+  expect((await visitor.list()).body.datasets.map(({ name }) => name)).toEqual(['railway']);
+  expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${share} +Ada `));
+  const listed = (await run(['share', 'railway', '--list', '--json'])).json();
+  expect(listed).toMatchObject({ name: 'railway', shares: [{ id: share, kind: 'share' }] });
+  expect((await run(['share', 'broken', '--revoke', share])).code).toBe(66);
+  const revoked = await run(['share', 'railway', '--revoke', share]);
+  expect(revoked.stdout).toContain(`Revoked the link ${share} of "railway"`);
+  expect((await visitor.list()).status).toBe(401);
+  expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
+  expect((await run(['share', 'railway', '--json'])).json()).toEqual({
+    id: expect.any(String),
+    dataset_id: id,
+    url: expect.stringContaining('#share='),
+    expires_at: expect.any(String),
   });
-
-  test('with --json prints documents, and rejects nonsensical options', async () => {
-    const made = (await run(['share', 'railway', '--json'])).json();
-    expect(made).toEqual({
-      id: expect.any(String),
-      dataset_id: await idOf('railway'),
-      url: expect.stringContaining('#share='),
-      expires_at: expect.any(String),
-    });
-    const listed = (await run(['share', 'railway', '--list', '--json'])).json();
-    expect(listed).toMatchObject({ name: 'railway', shares: [{ id: made.id, kind: 'share' }] });
-    const revoked = (await run(['share', 'railway', '--revoke', String(made.id), '--json'])).json();
-    expect(revoked).toEqual({ id: made.id, revoked: true });
-    for (const options of [
-      ['--days', '0'],
-      ['--days', '366'],
-      ['--list', '--revoke', 'x'],
-    ]) {
-      expect([options, (await run(['share', 'railway', ...options])).code]).toEqual([options, 64]);
-    }
-  });
+  for (const options of [
+    ['--days', '366'],
+    ['--list', '--revoke', 'x'],
+  ]) {
+    expect([options, (await run(['share', 'railway', ...options])).code]).toEqual([options, 64]);
+  }
 });
 
 describe('every command', () => {
   test('exits with 64 for invalid arguments, and with --json prints the error as a document', async () => {
-    for (const args of [['ls', '--bogus'], ['status'], ['nonsense'], []]) {
-      expect(await run(args)).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
+    for (const args of [['ls', '--\u001b[2J'], ['status'], ['nonsense'], []]) {
+      const ended = await run(args);
+      expect(ended).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
+      expect(ended.stderr).not.toContain('\u001b');
     }
     const { code, stderr, json } = await run(['ls', '--bogus', '--json']);
-    expect([code, stderr, json().error]).toEqual([
-      64,
-      '',
-      { code: 'USAGE', exit_code: 64, message: "unknown option '--bogus'" },
-    ]);
-  });
-
-  test('prints no control characters of an invalid argument', async () => {
-    for (const args of [['\u001b[2J'], ['ls', '--\u001b[2J']]) {
-      expect(await run(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('\\u001b[2J') });
-    }
+    const error = { code: 'USAGE', exit_code: 64, message: "unknown option '--bogus'" };
+    expect([code, stderr, json().error]).toEqual([64, '', error]);
   });
 
   test('prints an error of the service with its code', async () => {

@@ -1,8 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { requireSendableToken, serviceUrl } from '../../src/cli/remote.js';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type RemoteOptions, remoteFrom, requireSendableToken, serviceUrl } from '../../src/cli/remote.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { freePort } from '../harness/free-port.js';
@@ -25,58 +26,86 @@ describe('an output that can not be written', () => {
   });
 });
 
-describe('what login has saved', () => {
-  const unset = { TRAINYARD_URL: '', TRAINYARD_TOKEN: '' };
+describe('the service and the token of a command', () => {
+  afterEach(() => vi.unstubAllEnvs());
 
-  test.each(['null', '{}'])('%s has no service', async (saved) => {
-    const home = await folderWith({ 'trainyard/config.json': saved });
-    const ended = await trainyard(['ls'], { env: { ...unset, XDG_CONFIG_HOME: home } });
-    expect([ended.code, ended.stderr]).toEqual([78, expect.stringContaining('no service URL is set')]);
+  interface Sources {
+    /** The file that login has written. */
+    readonly saved?: string;
+    readonly url?: string;
+    readonly token?: string;
+    readonly options?: RemoteOptions;
+  }
+
+  async function remoteOf({ saved, url = '', token = '', options = {} }: Sources) {
+    const files: Record<string, string> = saved === undefined ? {} : { 'trainyard/config.json': saved };
+    vi.stubEnv('XDG_CONFIG_HOME', await folderWith(files));
+    vi.stubEnv('TRAINYARD_URL', url);
+    vi.stubEnv('TRAINYARD_TOKEN', token);
+    return remoteFrom(options);
+  }
+
+  const [ONE, TWO] = ['http://one.example', 'http://two.example'];
+  const saved = JSON.stringify({ url: ONE, token: 'saved' });
+
+  test.each<[Sources, string, string]>([
+    [{ saved }, ONE, 'saved'],
+    [{ saved, token: 'variable' }, ONE, 'variable'],
+    [{ saved, token: 'variable', options: { token: 'flag' } }, ONE, 'flag'],
+    [{ saved, url: TWO, token: 'variable' }, TWO, 'variable'],
+    [{ saved, url: TWO, options: { url: ONE } }, ONE, 'saved'],
+    [{ saved, url: TWO, token: 'variable', options: { url: `${TWO}/` } }, TWO, 'variable'],
+    [{ url: ONE, token: 'white space at the end\r\n'.replaceAll(' ', '_') }, ONE, 'white_space_at_the_end'],
+  ])('of %j', async (sources, url, token) => {
+    const remote = await remoteOf(sources);
+    expect([remote.url, remote.token.trim()]).toEqual([url, token]);
   });
 
-  test.each(['{', '{"url":"http://127.0.0.1:1","token":[]}'])('%s is damaged', async (saved) => {
-    const home = await folderWith({ 'trainyard/config.json': saved });
-    const ended = await trainyard(['ls'], { env: { ...unset, XDG_CONFIG_HOME: home } });
-    expect([ended.code, ended.stderr]).toEqual([
-      78,
-      expect.stringMatching(/config\.json can't be read: .*log in again/),
-    ]);
+  test.each<[string, Sources, RegExp]>([
+    ['nothing', {}, /no service URL is set.*trainyard login/],
+    ['null', { saved: 'null' }, /no service URL is set/],
+    ['damaged JSON', { saved: '{' }, /config\.json can't be read: .*log in again/],
+    ['a token that is no text', { saved: `{"url":"${ONE}","token":[]}` }, /config\.json can't be read/],
+    ['the saved token of another service', { saved, url: TWO }, /no token for http:\/\/two\.example is set/],
+    [
+      'a variable for another service',
+      { url: ONE, token: 'x', options: { url: TWO } },
+      /To use another one, add --token/,
+    ],
+    ['a URL with a password', { url: 'https://me:secret@data.example', token: 'x' }, /^(?!.*secret).*has a user or a/],
+  ])('are not taken from %s', async (_, sources, message) => {
+    const rejected = expect.objectContaining({ exitCode: 78, message: expect.stringMatching(message) });
+    await expect(remoteOf(sources)).rejects.toEqual(rejected);
   });
 
-  test('is not read from the current folder if HOME is empty', async () => {
+  test('are not read from the current folder if HOME is empty', async () => {
     const foreign = JSON.stringify({ url: 'http://foreign.invalid', token: 'x' });
     const cwd = await folderWith({ '.config/trainyard/config.json': foreign });
-    const { stderr } = await trainyard(['ls'], { cwd, env: { ...unset, XDG_CONFIG_HOME: '', HOME: '' } });
+    const { stderr } = await trainyard(['ls'], { cwd, env: { XDG_CONFIG_HOME: '', HOME: '' } });
     expect(stderr).not.toContain('foreign.invalid');
   });
 
-  test.skipIf(process.getuid?.() !== 0)(
-    'is not needed: a user without a home folder can name the service',
-    async () => {
-      const url = `http://127.0.0.1:${await freePort()}`;
-      const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: 'x', XDG_CONFIG_HOME: '' };
-      const ended = await trainyard(['ls'], { uid: 54_321, env });
-      expect(ended.code).toBe(69);
-    },
-  );
+  test.skipIf(process.getuid?.() !== 0)('can be named by a user without a home folder', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: 'x', XDG_CONFIG_HOME: '' };
+    expect((await trainyard(['ls'], { uid: 54_321, env })).code).toBe(69);
+  });
 });
 
 describe('a URL', () => {
-  test.each([
+  const addresses = [
     '/datasets/abc/captions?filter=blank',
     '/shared/datasets/abc#share=ty_x',
-    '/account',
     '/docs?',
     '/#token=ty_x',
-  ])('is the service whose page has the address %s', (address) => {
+  ];
+  test.each(addresses)('is the service whose page has the address %s', (address) => {
     expect(serviceUrl(`https://data.example/yard${address}`)).toBe('https://data.example/yard');
   });
 
   const TWICE = 'has a user or a password, and a service takes neither. Write https://data.example';
   test.each([
     ['https://me:secret@data.example/', TWICE],
-    ['https://secret@data.example', 'has a user or a password'],
-    ['https://me:secret@data.example:99999', 'is not the URL of a service'],
     ['https://me:secret/@1@data.example:99999', 'is not the URL of a service'],
     ['ftp://me:secret@data.example', 'is not the URL of a service'],
     ['me:secret@data.example', 'is not the URL of a service'],
@@ -84,69 +113,31 @@ describe('a URL', () => {
     const message = expect.stringMatching(new RegExp(`^(?!.*secret).*${reason}`));
     expect(() => serviceUrl(url)).toThrow(expect.objectContaining({ exitCode: 78, message }));
   });
-
-  test('of a flag, of the environment and of login is checked', async () => {
-    const url = 'https://me:secret@data.example';
-    for (const [args, env] of [
-      [['ls', '--url', url], {}],
-      [['ls', '--json'], { TRAINYARD_URL: url }],
-      [['login', url], {}],
-    ] as const) {
-      const { code, stdout, stderr } = await trainyard(args, { env: { TRAINYARD_TOKEN: 'x', ...env }, input: 'token' });
-      expect([code, stdout + stderr]).toEqual([78, expect.stringContaining('has a user or a password')]);
-      expect(stdout + stderr).not.toContain('secret');
-    }
-  });
 });
 
-const DATASET = { id: 'd1', name: 'railway', files: {} };
 const TOKENS = ['ty_secret\nsecond', 'ty_secret\r\nsecond', 'ty_secret second', 'ty_secret\u6f22', 'ty_secret\u00e9'];
-const [LINES] = TOKENS as [string];
-
-const oneLine = (origin: string) => {
-  const fault = 'is empty, or has a space, a line end or a character that is not ASCII. It was not sent.\n';
-  return `trainyard: ${origin} ${fault}`;
-};
 
 test.each(TOKENS)('a token that no header can carry is rejected: %j', (token) => {
-  const ending = expect.objectContaining({
-    message: expect.stringMatching(/^x is empty, or has a space.*not sent\.$/),
-  });
-  expect(() => requireSendableToken(token, { exitCode: 64, origin: 'x' })).toThrow(ending);
+  const message = expect.stringMatching(/^x is empty, or has a space.*not sent\.$/);
+  const requiring = () => requireSendableToken(token, { exitCode: 64, origin: 'x' });
+  expect(requiring).toThrow(expect.objectContaining({ message }));
 });
 
 test('a token that no header can carry is neither sent nor printed, wherever it is from', async () => {
-  const token = LINES;
-  const service = await startScriptedService(DATASET);
-  const environment = { TRAINYARD_URL: service.url, HOME: '/nowhere' };
-  const typed = await trainyard(['login', service.url], { env: environment, input: `${token}\n` });
-  expect(typed).toMatchObject({ code: 64, stdout: '', stderr: oneLine('the token') });
-  const flag = await trainyard(['ls', '--token', token], { env: environment });
-  expect(flag).toMatchObject({ code: 64, stdout: '', stderr: oneLine('the token of --token') });
-  const variable = await trainyard(['ls'], { env: { ...environment, TRAINYARD_TOKEN: token } });
-  expect(variable).toMatchObject({ code: 78, stdout: '', stderr: oneLine('the token of TRAINYARD_TOKEN') });
-  const asJson = await trainyard(['ls', '--json'], { env: { ...environment, TRAINYARD_TOKEN: token } });
-  expect(asJson.json().error).toMatchObject({ exit_code: 78, code: 'CONFIG_ERROR' });
-  expect(asJson.stdout).not.toContain('secret');
+  const token = TOKENS[0]!;
+  const service = await startScriptedService({ id: 'd1', name: 'railway', files: {} });
   const saved = await folderWith({ 'trainyard/config.json': JSON.stringify({ url: service.url, token }) });
-  const read = await trainyard(['ls'], { env: { XDG_CONFIG_HOME: saved } });
-  expect(read).toMatchObject({ code: 78, stdout: '', stderr: oneLine('the saved token') });
+  const here = { TRAINYARD_URL: service.url, HOME: '/nowhere' };
+  for (const [args, env, code, origin] of [
+    [['login', service.url], here, 64, 'the token'],
+    [['ls', '--token', token], here, 64, 'the token of --token'],
+    [['ls'], { ...here, TRAINYARD_TOKEN: token }, 78, 'the token of TRAINYARD_TOKEN'],
+    [['ls'], { XDG_CONFIG_HOME: saved }, 78, 'the saved token'],
+  ] as const) {
+    const stderr = `trainyard: ${origin} is empty, or has a space, a line end or a character that is not ASCII. It was not sent.\n`;
+    expect(await trainyard(args, { env, input: `${token}\n` })).toMatchObject({ code, stdout: '', stderr });
+  }
   expect(service.seen).toEqual([]);
-});
-
-test('a saved token goes only to the service that it was saved for', async () => {
-  const service = await startScriptedService(DATASET);
-  const saved = JSON.stringify({ url: 'http://127.0.0.1:1', token: 'ty_secret' });
-  const env = { TRAINYARD_URL: service.url, XDG_CONFIG_HOME: await folderWith({ 'trainyard/config.json': saved }) };
-  const { code, stderr } = await trainyard(['ls'], { env });
-  expect([code, stderr, service.seen]).toEqual([78, expect.stringContaining('no token'), []]);
-});
-
-test('white space at the end of a token is not sent', async () => {
-  const service = await startScriptedService(DATASET);
-  const env = { TRAINYARD_URL: service.url, TRAINYARD_TOKEN: 'ty_secret\r\n' };
-  expect((await trainyard(['ls'], { env })).code).toBe(0);
-  expect(service.seen).toEqual([expect.stringMatching(/ Bearer ty_secret$/)]);
 });
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
@@ -157,15 +148,12 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     onTestFinished(() => void child.kill('SIGKILL'));
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (chunk) => {
-      stderr += chunk;
-    });
+    const ended = Promise.all([once(child, 'close'), text(child.stderr)]);
     child.stdin.on('error', () => {});
     // More than a pipe holds: once all of it is written, the command reads.
     await new Promise((resolve) => child.stdin.write('x'.repeat(4_000_000), resolve));
     child.kill(signal);
-    const [code] = await once(child, 'close');
+    const [[code], stderr] = await ended;
     expect([code, stderr]).toEqual([130, 'trainyard: interrupted\n']);
   },
 );

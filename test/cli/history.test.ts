@@ -1,30 +1,22 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { newRoot } from '../harness/mounting.js';
+import { discardServer, startServer } from '../harness/server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
+import { commandsOn } from './commands.js';
 
-let server: TestServer;
-let api: Api;
-let folder: string;
+const server = await startServer({ 'caption-grace-seconds': 0 });
+afterAll(() => discardServer(server));
+const { api, envFor, run: trainyard } = await commandsOn(server);
 let id: string;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  folder = join(await temporaryFolder(), 'wagons');
-  await mkdir(folder);
   id = await api.newDataset('wagons');
   await change('one').upload(id, 'red.jpg', new Blob([(await media.jpeg({ seed: 3 })) as Uint8Array<ArrayBuffer>]));
   await save('one', { 'red.txt': 'a red wagon, at dusk' });
   await save('two', { 'red.txt': 'a rusty wagon, at dusk\u001b[2J', 'blue.txt': 'a blue wagon' });
-});
-afterAll(async () => {
-  await discardServer(server);
-  await rm(join(folder, '..'), { recursive: true, force: true });
 });
 
 const change = (changeId: string) =>
@@ -34,10 +26,8 @@ const save = (changeId: string, captions: Record<string, string>) =>
     id,
     Object.entries(captions).map(([filename, text]) => ({ filename, text })),
   );
-const environment = () => ({ TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token });
-const run = (...args: string[]) => trainyard(args, { env: environment() });
-const textOf = async (filename: string) =>
-  (await new TrainyardClient({ baseUrl: server.url, token: api.token }).file(id, filename)).text();
+const run = (...args: string[]) => trainyard(args);
+const textOf = (filename: string) => api.text(id, filename);
 
 describe('the history on the command line', () => {
   test('log lists revisions, newest first', async () => {
@@ -45,8 +35,6 @@ describe('the history on the command line', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^REVISION .*\n2 .* push .*\+1 ~1 .*\n1 .* push .*\+2 .*\n$/);
     expect((await run('log', 'wagons', '--limit', '1', '--json')).json().revisions).toMatchObject([{ number: 2 }]);
-    await api.newDataset('empty');
-    expect((await run('log', 'empty')).stdout).toContain('no revisions');
     expect((await run('log', 'ships')).code).toBe(66);
   });
 
@@ -62,10 +50,7 @@ describe('the history on the command line', () => {
         '',
       ],
     ]);
-    expect((await run('diff', 'wagons', '0', '1')).stdout).toContain('2 files added');
     expect((await run('diff', 'wagons', '1', '2', '--json')).json()).toMatchObject({
-      from: 1,
-      to: 2,
       added: [{ filename: 'blue.txt', text: 'a blue wagon' }],
       changed: [{ filename: 'red.txt', from_text: 'a red wagon, at dusk' }],
     });
@@ -77,35 +62,25 @@ describe('the history on the command line', () => {
   test('mount takes an earlier revision or digest, from the service and from the data folder, and pins it', async () => {
     const { revisions } = (await run('log', 'wagons', '--json')).json();
     const digest: string = revisions[1].digest;
-    for (const [flag, value] of [
-      ['--revision', '1'],
-      ['--digest', digest],
-    ] as const) {
-      for (const source of [[], ['--data', server.dataFolder]]) {
-        const root = join(await temporaryFolder(), 'root');
-        const mounted = await run('mount', 'wagons', '--into', root, flag, value, ...source, '--json');
-        expect(mounted.json()).toMatchObject({ mounts: [{ outcome: 'mounted', digest, revision: 1, files: 2 }] });
-        expect(await readFile(join(root, 'wagons', 'red.txt'), 'utf8')).toBe('a red wagon, at dusk');
-        await rm(join(root, '..'), { recursive: true });
-      }
+    for (const args of [
+      ['--digest', digest, '--data', server.dataFolder],
+      ['--revision', '1', '--pin'],
+    ]) {
+      const root = await newRoot();
+      const { mounts } = (await run('mount', 'wagons', '--into', root, ...args, '--json')).json();
+      expect(mounts).toMatchObject([{ outcome: 'mounted', digest, revision: 1, files: 2 }]);
+      expect(await readFile(join(root, 'wagons', 'red.txt'), 'utf8')).toBe('a red wagon, at dusk');
     }
-    const root = join(folder, 'mounted');
-    expect((await run('mount', 'wagons', '--into', root, '--revision', '1', '--pin')).code).toBe(0);
     expect((await run('log', 'wagons')).stdout).toContain('pinned: mounted in');
     expect((await run('unpin', 'wagons', '1')).code).toBe(0);
-    const other = await run('mount', 'wagons', '--into', root, '--digest', '0'.repeat(64));
-    expect([other.code, other.stderr]).toEqual([65, expect.stringContaining('Kept are')]);
-    expect((await run('mount', 'wagons', '--into', root, '--revision', '9')).code).toBe(66);
-    expect((await run('mount', 'wagons', '--into', root, '--revision', '1', '--digest', digest)).code).toBe(64);
+    expect((await run('mount', 'wagons', '--into', await newRoot(), '--revision', '9')).code).toBe(66);
   });
 
   test('pin keeps the latest, or a revision with a note', async () => {
     expect((await run('pin', 'wagons')).stdout).toContain('Pinned revision 2');
-    expect((await run('pin', 'wagons', '1', '--note', 'v3', '--json')).json()).toMatchObject({
-      pinned: { note: 'v3' },
-    });
+    const noted = await run('pin', 'wagons', '1', '--note', 'v3', '--json');
+    expect(noted.json()).toMatchObject({ pinned: { note: 'v3' } });
     expect((await run('unpin', 'wagons', '2')).stdout).toContain('no longer pinned');
-    expect((await run('unpin', 'wagons', '9')).code).toBe(66);
   });
 
   test('rollback asks in a terminal, and needs --yes elsewhere', async (context) => {
@@ -113,7 +88,7 @@ describe('the history on the command line', () => {
     expect([refused.code, refused.stderr]).toEqual([64, expect.stringContaining('--yes')]);
     expect(await textOf('blue.txt')).toBe('a blue wagon');
     needTerminal(context);
-    const terminal = await openTerminal(environment());
+    const terminal = await openTerminal(envFor());
     await terminal.trainyard('rollback wagons 1');
     expect(await terminal.waitFor(/\[y\/N\]/)).toMatch(/- blue\.txt[\s\S]*1 file removed, 1 changed\?/);
     await terminal.answer('n');

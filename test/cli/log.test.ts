@@ -1,11 +1,7 @@
-import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { logText } from '../../src/cli/commands/serve.js';
-import { COMMAND, temporaryFolder } from '../harness/server.js';
-
-const run = promisify(execFile);
+import { folderWith } from '../harness/folder.js';
+import { needTerminal, openTerminal } from '../harness/terminal.js';
 
 test.each([
   [{ level: 30, msg: 'checked a file' }, ''],
@@ -22,33 +18,19 @@ test.each([
   expect(written).toBe(text);
 });
 
-test.each([
+test.for([
   ['', false],
   ['--log json', true],
-])('on a terminal, serve %s prints a block, and JSON lines: %j', async (flags, hasJson) => {
-  const folder = await temporaryFolder();
-  try {
-    const line = `exec '${process.execPath}' '${COMMAND}' serve --port 0 --data '${folder}/data' ${flags}`;
-    // A terminal of its own, which ctrl-C ends once the block is complete.
-    const script = `import os, pty, sys
-pid, fd = pty.fork()
-if pid == 0: os.execvp("sh", ["sh", "-c", sys.argv[1]])
-text, stopped = b"", 0
-while True:
-    try: part = os.read(fd, 65536)
-    except OSError: break
-    if not part: break
-    text += part
-    if b"railway\\r\\n" in text and not stopped:
-        stopped = os.write(fd, b"\\x03")
-sys.stdout.buffer.write(text)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
-    const { stdout } = await run('python3', ['-c', script, line]);
-    for (const part of ['trainyard serves http://127.0.0.1:', '/#token=ty_', `${folder}/data`, 'ffmpeg', '/docs']) {
-      expect(stdout).toContain(part);
-    }
-    expect(/^\{"level"/m.test(stdout)).toBe(hasJson);
-  } finally {
-    await rm(folder, { recursive: true });
+] as const)('on a terminal, serve %s prints a block, and JSON lines: %j', async ([flags, hasJson], context) => {
+  needTerminal(context);
+  const folder = await folderWith({});
+  const terminal = await openTerminal({ XDG_CONFIG_HOME: folder });
+  await terminal.trainyard(`serve --port 0 --data '${folder}/data' ${flags}`);
+  await terminal.waitFor(/railway\n/);
+  await terminal.press('C-c');
+  const screen = await terminal.waitFor(/ended with 0/);
+  for (const part of ['trainyard serves http://127.0.0.1:', '/#token=ty_', `${folder}/data`, 'ffmpeg', '/docs']) {
+    expect(screen).toContain(part);
   }
+  expect(/^\{"level"/m.test(screen)).toBe(hasJson);
 });

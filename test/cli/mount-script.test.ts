@@ -1,14 +1,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Header } from 'tar';
 import { expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../src/storage/lock-file.js';
 import { whyNoBusybox } from '../harness/available.js';
@@ -52,41 +54,32 @@ async function serve({ add, sums, error, archive: answer = (response, bytes) => 
 
 function startMount([program = '', ...args]: readonly string[], link: string, root: string) {
   const child = spawn(program, [...args, SCRIPT, link, root], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const closed = new Promise((resolve) => child.once('close', resolve));
-  const saysSomething = once(child.stderr, 'data');
-  const ended = Promise.all([closed, text(child.stderr)]).then(([code, stderr]) => ({ code, stderr }));
-  return { ended, saysSomething };
+  const ended = Promise.all([once(child, 'close'), text(child.stderr)]);
+  return {
+    saysSomething: once(child.stderr, 'data'),
+    ended: ended.then(([[code], stderr]) => ({ code: code as number, stderr })),
+  };
 }
 
 const mountBy = (shell: readonly string[], link: string, root: string) => startMount(shell, link, root).ended;
 
-/** The entries of a tar archive: empty files, with these names. */
-function* entriesOf(names: Iterable<string>): Generator<Buffer> {
-  for (const name of names) {
-    const header = Buffer.alloc(512);
-    header.write(name);
-    header.write(`0000644\0${'0000000\0'.repeat(2)}${'00000000000\0'.repeat(2)}        0`, 100);
-    header.write('ustar\0' + '00', 257);
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-    yield header;
-  }
+/** The entry of an empty file in a tar archive. */
+function entryOf(path: string): Buffer {
+  const entry = Buffer.alloc(512);
+  new Header({ path, size: 0, type: 'File', mode: 0o644 }).encode(entry);
+  return entry;
 }
 
 /** A hundred empty files at a time, for ever. */
 function* endlessArchive(): Generator<Buffer> {
   for (let from = 0; ; from += 100) {
-    yield Buffer.concat([...entriesOf(Array.from({ length: 100 }, (_, i) => `yard/${from + i}`))]);
+    yield Buffer.concat(Array.from({ length: 100 }, (_, i) => entryOf(`yard/${from + i}`)));
   }
 }
 
 const HOSTILE: [string, Service][] = [
   ['a link in the archive', { add: (folder) => symlink('/', join(folder, 'b.txt')) }],
   ['a pipe in the archive', { add: (folder) => run('mkfifo', [join(folder, 'b.txt')]) }],
-  [
-    'a program with the rights of its owner in the archive',
-    { add: (folder) => writeFile(join(folder, 'b'), '').then(() => chmod(join(folder, 'b'), 0o4755)) },
-  ],
   ['a file without a checksum', { add: (folder) => writeFile(join(folder, '.bashrc'), '') }],
   ['a checksum of a file outside', { sums: lineOf('yard/a.txt') + lineOf('yard/../../../../dev/zero') }],
   ['a folder in the folder', { add: (folder) => mkdir(join(folder, 'b')) }],
@@ -113,14 +106,13 @@ test('mount.sh mounts the same without it, and prints no message that a terminal
 test('mount.sh reads no endless list of checksums, and no endless archive', async () => {
   const longList = lineOf(`yard/${'x'.repeat(64 * 1024)}`).repeat(1100);
   let taken = 0;
-  const flood = async (response: ServerResponse) => {
+  const flood = (response: ServerResponse) => {
     const files = Readable.from(endlessArchive());
     files.on('data', () => {
       taken += 100;
     });
-    files.on('close', () => response.destroy());
-    response.on('close', () => files.destroy());
-    files.pipe(response);
+    // Fails when the client leaves.
+    pipeline(files, response).catch(() => {});
   };
   for (const shell of SHELLS) {
     const root = await newRoot();
@@ -133,52 +125,38 @@ test('mount.sh reads no endless list of checksums, and no endless archive', asyn
   }
 });
 
-test('mount.sh unpacks no file that is larger than the disk, although it is sparse', async () => {
-  const large = async (folder: string) => {
-    await writeFile(join(folder, 'b.txt'), '');
-    await truncate(join(folder, 'b.txt'), 2 ** 42);
-  };
-  const root = await newRoot();
-  const link = await serve({ add: large, sums: lineOf('yard/a.txt') + lineOf('yard/b.txt') });
-  expect((await mountBy(SHELLS[0]!, link, root)).code).toBe(74);
-  expect(await readdir(root)).toEqual([]);
-});
-
 const LOCK = '.trainyard-mount.lock';
 
-test.each(SHELLS)(
-  'mount.sh with %s waits for another, and for "trainyard mount", which waits for it',
-  async (...shell) => {
-    const root = await newRoot();
-    const signal = new AbortController().signal;
-    const asked: ServerResponse[] = [];
-    const slow = await serve({ archive: (response) => asked.push(response) });
-    const first = startMount(shell, slow, root);
-    await eventually(() => (asked.length > 0 ? true : undefined));
-    const second = startMount(shell, await serve({}), root);
-    await second.saysSomething;
-    let isWaiting = false;
-    const onWaiting = () => {
-      isWaiting = true;
-    };
-    const command = acquireLock(join(root, LOCK), { signal, onWaiting }).then((release) => release());
-    await eventually(() => (isWaiting ? true : undefined));
-    asked[0]?.destroy();
-    expect((await first.ended).code).toBe(74);
-    expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
-    await command;
+test('mount.sh waits for another, and for "trainyard mount", which waits for it', async () => {
+  const root = await newRoot();
+  const signal = new AbortController().signal;
+  const asked: ServerResponse[] = [];
+  const slow = await serve({ archive: (response) => asked.push(response) });
+  const first = startMount(SHELLS[0]!, slow, root);
+  await eventually(() => (asked.length > 0 ? true : undefined));
+  const second = startMount(SHELLS.at(-1)!, await serve({}), root);
+  await second.saysSomething;
+  let isWaiting = false;
+  const onWaiting = () => {
+    isWaiting = true;
+  };
+  const command = acquireLock(join(root, LOCK), { signal, onWaiting }).then((release) => release());
+  await eventually(() => (isWaiting ? true : undefined));
+  asked[0]?.destroy();
+  expect((await first.ended).code).toBe(74);
+  expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
+  await command;
 
-    const release = await acquireLock(join(root, LOCK), { signal });
-    const third = startMount(shell, slow, root);
-    await third.saysSomething;
-    expect(asked).toHaveLength(1);
-    await release();
-    await eventually(() => (asked.length === 2 ? true : undefined));
-    asked[1]?.destroy();
-    expect((await third.ended).stderr).toContain('waiting for another mount');
-    expect(await readdir(root)).toEqual(['yard']);
-  },
-);
+  const release = await acquireLock(join(root, LOCK), { signal });
+  const third = startMount(SHELLS[0]!, slow, root);
+  await third.saysSomething;
+  expect(asked).toHaveLength(1);
+  await release();
+  await eventually(() => (asked.length === 2 ? true : undefined));
+  asked[1]?.destroy();
+  expect((await third.ended).stderr).toContain('waiting for another mount');
+  expect(await readdir(root)).toEqual(['yard']);
+});
 
 test('mount.sh takes over the lock of a mount that was killed', async () => {
   for (const shell of SHELLS) {

@@ -1,22 +1,17 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
-import { put } from '../harness/api.js';
-import { type Ended, type RunOptions, type Running, startCommand, trainyard } from '../harness/command.js';
+import { type Running, trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 import { trainerWalk } from '../harness/trainer.js';
+import { commandsOn } from './commands.js';
 
 const server = await startServer();
 afterAll(() => discardServer(server));
-const api = await server.api();
-
-const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
-const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
-  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+const { api, envFor, run, start } = await commandsOn(server);
 
 /** The path of a file in the store. */
 async function storedFile(content: string): Promise<string> {
@@ -34,15 +29,17 @@ describe('the command', () => {
   });
 
   test('mounts several datasets, and continues after a missing one', async () => {
-    const root = await newRoot();
-    const ended = await run(['mount', 'one', 'missing', 'two', '--into', join(root, 'new', 'folder'), '--json']);
-    expect(ended.code).toBe(66);
-    expect(ended.json().mounts).toMatchObject([
-      { name: 'one', outcome: 'mounted', files: 4 },
-      { name: 'missing', error: { exit_code: 66 } },
-      { name: 'two', outcome: 'mounted', files: 2 },
+    const root = join(await newRoot(), 'new', 'folder');
+    const ended = await run(['mount', 'one', 'missing', 'two', '--into', root, '--json']);
+    expect([ended.code, ended.json().mounts]).toMatchObject([
+      66,
+      [
+        { name: 'one', outcome: 'mounted', files: 4 },
+        { name: 'missing', error: { exit_code: 66 } },
+        { name: 'two', outcome: 'mounted', files: 2 },
+      ],
     ]);
-    expect(await mountedIn(join(root, 'new', 'folder'))).toEqual(['one', 'two']);
+    expect(await mountedIn(root)).toEqual(['one', 'two']);
   });
 
   test('links images to the store on request, and never captions', async () => {
@@ -55,38 +52,23 @@ describe('the command', () => {
     expect([remote.code, remote.stderr]).toEqual([64, expect.stringContaining('--data')]);
   });
 
-  test('waits for another process that mounts into the same root', async () => {
-    const root = await newRoot();
-    const all = await Promise.all(
-      Array.from({ length: 4 }, () => run(['mount', 'one', 'two', '--into', root, '--json'])),
-    );
-    expect(all.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
-    const outcomes = all.flatMap((ended) => ended.json().mounts.map((mount: { outcome: string }) => mount.outcome));
-    expect(outcomes.filter((outcome) => outcome === 'mounted')).toHaveLength(2);
-    expect(await mountedIn(root)).toEqual(['one', 'two']);
-  });
-
-  test('finds damaged bytes in the store, and mounts nothing', async () => {
-    const id = await datasetOf(
-      api,
-      { 'a.jpg': await media.jpeg({ seed: 50 }), 'a.txt': 'a caption of its own' },
-      'rotten',
-    );
-    await writeFile(await storedFile('a caption of its own'), 'A caption of its own');
-    const root = await newRoot();
-    const ended = await run(['mount', id, '--into', root]);
-    expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('a.txt')]);
-    expect(await mountedIn(root)).toEqual([]);
-  });
-
-  test('says which file to upload again if its bytes in the store have disappeared', async () => {
-    const caption = 'the bytes that have disappeared';
-    const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 51 }), 'a.txt': caption }, 'disappeared');
-    await rm(await storedFile(caption));
+  test('finds damaged and lost bytes in the store, says which file to upload again, and mounts nothing', async () => {
+    const [damaged, lost] = ['a caption of its own', 'the bytes that have disappeared'];
+    const image = await media.jpeg({ seed: 50 });
+    await datasetOf(api, { 'a.jpg': image, 'a.txt': damaged }, 'rotten');
+    await datasetOf(api, { 'a.jpg': image, 'a.txt': lost }, 'disappeared');
+    await writeFile(await storedFile(damaged), 'A caption of its own');
+    await rm(await storedFile(lost));
     const root = await newRoot();
     for (const source of [[], ['--data', server.dataFolder]]) {
-      const ended = await run(['mount', id, '--into', root, ...source]);
-      expect([ended.code, ended.stderr]).toEqual([65, expect.stringMatching(/a\.txt.* store.*Upload the file again/s)]);
+      const ended = await run(['mount', 'disappeared', 'rotten', '--into', root, ...source, '--json']);
+      expect([ended.code, ended.json().mounts]).toMatchObject([
+        65,
+        [
+          { name: 'disappeared', error: { message: expect.stringMatching(/a\.txt.* store.*Upload the file again/s) } },
+          { name: 'rotten', error: { message: expect.stringContaining('a.txt') } },
+        ],
+      ]);
       // What was received over HTTP is kept, hidden, for the next attempt.
       expect((await mountedIn(root)).filter((name) => !name.startsWith('.'))).toEqual([]);
     }
@@ -96,7 +78,10 @@ describe('the command', () => {
     [['--digest', 'x'], 'SHA-256'],
     [['two', '--digest', 'a'.repeat(64)], 'one dataset'],
     [['--concurrency', '0'], '1 to 64'],
-    [['--digest', 'x', '--exec', 'trainer', '--json'], 'SHA-256'],
+    [['--timeout', '1s'], '--timeout needs --wait'],
+    [['--wait', '--data', 'data'], '--data'],
+    [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
+    [['--wait', '--revision', '3'], '--revision'],
   ])('rejects %j', async (args, reason) => {
     const ended = await run(['mount', 'one', '--into', await newRoot(), ...args]);
     expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
@@ -114,17 +99,13 @@ describe('--exec', () => {
 
   test('runs a command after mounting, with its arguments and streams, and exits with its exit code', async () => {
     const script =
-      'const { readdirSync } = require("fs"); process.stdin.on("data", (d) => process.stdout.write(d)).on("end", () => { console.log(process.argv.slice(1), readdirSync(process.argv[1]).length); process.exit(7); })';
-    const ended = await run(
-      args(process.execPath, '-e', script, join(root, 'trained'), '--', '--version', '--help', '--json'),
-      {
-        input: 'through\n',
-      },
-    );
-    expect([ended.code, ended.stdout]).toEqual([
-      7,
-      `through\n[\n  '${join(root, 'trained')}',\n  '--',\n  '--version',\n  '--help',\n  '--json'\n] 3\n`,
-    ]);
+      'process.stdin.on("data", (d) => process.stdout.write(d)).on("end", () => { console.log(process.argv.slice(1).join()); process.exit(7); })';
+    const folder = join(root, 'trained');
+    const words = [folder, '--', '--version', '--help', '--json'];
+    const mounting = args(process.execPath, '-e', script, ...words);
+    const ended = await trainyard(mounting, { env: envFor(), input: 'through\n' });
+    expect([ended.code, ended.stdout]).toEqual([7, `through\n${words.join()}\n`]);
+    expect(await readdir(folder)).toHaveLength(3);
   });
 
   test('exits as the command does: with 0, by a signal, or because it does not exist', async () => {
@@ -135,17 +116,14 @@ describe('--exec', () => {
     expect((await run(args(root))).code).toBe(126);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('forwards %s and waits for the command to end', async (signal) => {
-    const running = startCommand(
-      args('sh', '-c', `trap 'echo got it; exit 9' ${signal.slice(3)}; echo ready; while :; do sleep 0.02; done`),
-      {
-        env: environment(),
-      },
-    );
-    await eventually(() => (running.stdout().includes('ready') ? true : undefined));
-    running.process.kill(signal);
-    const ended = await running.ended;
-    expect([ended.code, ended.stdout]).toEqual([9, 'ready\ngot it\n']);
+  test('forwards a signal and waits for the command to end', async () => {
+    const trapping = "trap 'echo got it; exit 9' INT TERM; echo ready; while :; do sleep 0.02; done";
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const running = start(args('sh', '-c', trapping));
+      await eventually(() => (running.stdout().includes('ready') ? true : undefined));
+      running.process.kill(signal);
+      expect(await running.ended).toMatchObject({ code: 9, stdout: 'ready\ngot it\n' });
+    }
   });
 
   test('does not run the command if a dataset could not be mounted', async () => {
@@ -154,7 +132,7 @@ describe('--exec', () => {
   });
 });
 
-const startMount = (...args: string[]) => startCommand(['mount', ...args], { env: environment() });
+const startMount = (...args: string[]) => start(['mount', ...args]);
 const wait = (...args: string[]) => startMount(...args).ended;
 const said = (command: Running, words: string) =>
   eventually(() => (command.stderr().includes(words) ? true : undefined));
@@ -163,26 +141,13 @@ describe('--wait', () => {
   test('says what it waits for, mounts once the dataset is READY, and then trains', async () => {
     const id = await api.newDataset('late');
     const root = await newRoot();
-    const script = 'console.log(require("fs").readdirSync(process.argv[1]).length)';
-    const command = startMount(
-      'late',
-      '--into',
-      root,
-      '--wait',
-      '--timeout',
-      '1h',
-      '--exec',
-      'node',
-      '-e',
-      script,
-      join(root, 'late'),
-    );
+    const command = startMount('late', '--into', root, '--wait', '--timeout', '1h', '--exec', 'ls', join(root, 'late'));
     await said(command, 'waiting for "late", which is DRAFT: it has no files yet');
     await api.upload(id, 'a.jpg', await media.jpeg({ seed: 1 }));
     expect(await mountedIn(root)).toEqual([]);
     await api.upload(id, 'a.txt', 'a');
     const { code, stdout, stderr } = await command.ended;
-    expect([code, stdout]).toEqual([0, '3\n']);
+    expect([code, stdout]).toEqual([0, 'a.jpg\na.txt\n']);
     expect(stderr).toContain('mounted late in');
   });
 
@@ -200,46 +165,11 @@ describe('--wait', () => {
     expect(empty.error).toMatchObject({ reason: 'FAILED', message: expect.stringContaining('is DRAFT') });
   });
 
-  /** A READY dataset with one image, and a control that is linked to it. */
-  const linked = async (name: string) => {
-    const target = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
-    const control = (await api.json<{ id: string }>('POST', '', { name: `${name}-depth`, role: 'control' })).body.id;
-    return { control, link: () => api.json('PUT', `/${target}/links`, { control_1: control }) };
-  };
-
-  test('says which linked dataset it waits for, and mounts both once that is READY', async () => {
-    const { control, link } = await linked('paired');
-    await api.upload(control, 'b.jpg', await media.jpeg({ seed: 2 }));
-    const image = await media.jpeg({ seed: 3 });
-    const url = await api.link(control, 'a.jpg', image.length);
-    await link();
-    const root = await newRoot();
-    const command = startMount('paired', '--into', root, '--wait', '--timeout', '1h');
-    const reason = 'its control 1 "paired-depth" is UPLOADING and has nothing yet for a';
-    await said(command, `waiting for "paired", which is UPLOADING: ${reason}`);
-    expect((await put(url, image)).status).toBe(200);
-    expect((await command.ended).code).toBe(0);
-    expect(await mountedIn(root)).toEqual(['paired', 'paired-depth']);
-  });
-
   test('ends when the time is over, with the reason', async () => {
     await api.newDataset('never');
     const ended = await wait('never', '--into', await newRoot(), '--wait', '--timeout', '1s');
     expect(ended.code).toBe(75);
     expect(ended.stderr).toContain('trainyard: "never" was not READY within 1s: ');
-  });
-
-  test('is rejected with options that it contradicts', async () => {
-    const root = await newRoot();
-    for (const [args, reason] of [
-      [['--timeout', '1s'], '--timeout needs --wait'],
-      [['--wait', '--data', 'data'], '--data'],
-      [['--wait', '--digest', 'a'.repeat(64)], '--digest'],
-      [['--wait', '--revision', '3'], '--revision'],
-    ] as const) {
-      const ended = await wait('late', '--into', root, ...args);
-      expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
-    }
   });
 });
 
@@ -249,17 +179,12 @@ describe('--only', () => {
   const names = async () => (await readdir(folder())).filter((name) => name !== '.mount.json').sort();
   const record = async () => JSON.parse(await readFile(join(folder(), '.mount.json'), 'utf8'));
   beforeAll(async () => {
-    const clip = media.clip('faststart.mp4');
     const image = await media.jpeg({ seed: 2 });
     const files = {
-      'a.jpg': image,
-      'a.txt': 'a',
-      'b.mp4': clip,
-      'b.txt': 'b',
-      'both.jpg': await media.jpeg({ seed: 3 }),
+      ...{ 'a.jpg': image, 'a.txt': 'a', 'b.mp4': media.clip('faststart.mp4'), 'b.txt': 'b' },
+      ...{ 'both.jpg': await media.jpeg({ seed: 3 }), 'both.txt': 'shared', 'both.webm': media.clip('live.webm') },
     };
-    const shared = { 'both.txt': 'shared', 'both.webm': media.clip('live.webm') };
-    await datasetOf(api, { ...files, ...shared }, 'mixed');
+    await datasetOf(api, files, 'mixed');
     await datasetOf(api, { 'a.jpg': image, 'a.txt': 'a' }, 'images');
   });
 
@@ -267,12 +192,8 @@ describe('--only', () => {
     root = await newRoot();
     const mounted = (await wait('mixed', '--into', root, '--only', 'images', '--json')).json().mounts[0];
     expect(await names()).toEqual(['a.jpg', 'a.txt', 'both.jpg', 'both.txt']);
-    expect(mounted).toMatchObject({
-      outcome: 'mounted',
-      only: 'images',
-      files: 4,
-      folder_digest: await digestOfFolder(folder()),
-    });
+    const folder_digest = await digestOfFolder(folder());
+    expect(mounted).toMatchObject({ outcome: 'mounted', only: 'images', files: 4, folder_digest });
     expect(await record()).toMatchObject({ only: 'images', digest: mounted.digest });
 
     // The digest names the state of the whole dataset.
@@ -287,18 +208,7 @@ describe('--only', () => {
     expect(await names()).toHaveLength(7);
     expect(await record()).not.toHaveProperty('only');
     expect(await digestOfFolder(folder())).toBe(mounted.digest);
-  });
-
-  test('a folder of one kind is removed with its dataset', async () => {
-    root = await newRoot();
-    await wait('mixed', '--into', root, '--only', 'videos');
-    await leaveLitter(folder());
-    await unmountDataset('mixed', { root, signal: new AbortController().signal });
-    expect(await mountedIn(root)).toEqual([]);
-  });
-
-  test('says that a dataset has nothing of that kind', async () => {
-    const ended = await wait('images', '--into', await newRoot(), '--only', 'videos');
-    expect([ended.code, ended.stderr]).toEqual([65, 'trainyard: "images" has no videos. Mount it without --only.\n']);
+    const none = await wait('images', '--into', root, '--only', 'videos');
+    expect([none.code, none.stderr]).toEqual([65, 'trainyard: "images" has no videos. Mount it without --only.\n']);
   });
 });

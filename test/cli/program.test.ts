@@ -9,12 +9,6 @@ const LISTED = GROUPS.flatMap(({ commands }) => Object.keys(commands));
 
 const namesOf = (program: Command) => program.commands.flatMap((command) => [command.name(), ...command.aliases()]);
 
-test.each(LISTED)('the commands %s are loaded together', async (names) => {
-  const program = new Command();
-  await addCommands(program, names.split(' ')[0]!, GROUPS);
-  expect(namesOf(program)).toEqual(names.split(' '));
-});
-
 test.each(['', '--help', 'pus'])('the name %j adds all commands, below their headings', async (name) => {
   const program = new Command();
   await addCommands(program, name, GROUPS);

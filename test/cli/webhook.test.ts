@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Api } from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
-import { type Receiver, startReceiver } from '../harness/receiver.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { afterAll, expect, test } from 'vitest';
+import { startReceiver } from '../harness/receiver.js';
+import { sharedServer } from '../harness/shared-server.js';
+import { commandsOn } from './commands.js';
 
-let server: TestServer;
-let receiver: Receiver;
-let api: Api;
-beforeAll(async () => {
-  [server, receiver] = await Promise.all([startServer({ 'webhook-allow': '127.0.0.1' }), startReceiver()]);
-  api = await server.api();
-});
-afterAll(() => Promise.all([discardServer(server), receiver.close()]));
+const { run } = await commandsOn(await sharedServer());
+const receiver = await startReceiver();
+afterAll(() => receiver.close());
 
-const webhook = (...args: string[]) =>
-  trainyard(['webhook', ...args], { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const webhook = (...args: string[]) => run(['webhook', ...args]);
 
 test('webhook add, ls, test, deliveries, resend, disable, enable and rm', async () => {
   const added = await webhook('add', receiver.url, '--event', 'dataset.ready');

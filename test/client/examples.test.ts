@@ -61,11 +61,8 @@ test('each public class of the client has an example', () => {
   expect(documented.filter(({ example }) => !example).map(({ name }) => name)).toEqual([]);
 });
 
-test('every example compiles', () => {
+test('every example compiles, and one that calls the client wrongly would not', () => {
   const functions = documented.map(({ name, example }) => `async function ${name}_example() {\n${example}\n}`);
-  expect(compile(PRELUDE + functions.join('\n'))).toEqual([]);
-});
-
-test('an example that calls the client wrongly would not compile', () => {
-  expect(compile(`${PRELUDE}await client.create(5);`)).toEqual([expect.stringContaining("'number'")]);
+  const wrong = 'await client.create(5);';
+  expect(compile([PRELUDE, ...functions, wrong].join('\n'))).toEqual([expect.stringContaining("'number'")]);
 });

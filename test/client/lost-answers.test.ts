@@ -37,10 +37,6 @@ const CHANGES: Record<string, Change> = {
     const { kind, etag } = await client.upload(id, 'é.txt', bytesOf('freight'), { ifMatch: null });
     return { kind, etag };
   },
-  'an upload over a file': async (client, { id, a }) => {
-    const { kind, etag } = await client.upload(id, 'a.txt', bytesOf('freight'), { ifMatch: a.etag });
-    return { kind, etag };
-  },
   'a push, also of an empty file': (client, { id, a }) => {
     const file = (name: string, text: string) => ({ name, size: text.length, open: async () => bytesOf(text) });
     const ifMatch = { 'a.txt': a.etag, 'empty.txt': null };
@@ -56,10 +52,7 @@ const CHANGES: Record<string, Change> = {
     return captions.map(({ file, ...caption }) => ({ ...caption, etag: file?.etag }));
   },
   'the removal of a file that was read': (client, { id, a }) => client.removeFile(id, 'a.txt', { ifMatch: a.etag }),
-  'the removal of files that were read': (client, { id, a: { etag } }) =>
-    client.bulk.removeFiles(id, ['a.txt', 'b.txt'], { ifMatch: { 'a.txt': etag, 'b.txt': etag } }),
   'a withdrawal': (client, { id }) => client.withdraw(id, 'c.txt'),
-  'a withdrawal of uploads': (client, { id }) => client.bulk.withdraw(id, ['c.txt']),
   'a restored revision': async (client, { id }) => {
     const { restored, revision } = await client.history.restore(id, 1);
     return { restored, number: revision.number };
@@ -67,14 +60,6 @@ const CHANGES: Record<string, Change> = {
   'a revision that is undone': async (client, { id }) => {
     const { revision, ...answer } = await client.history.undo(id, 2);
     return { ...answer, number: revision?.number };
-  },
-  links: async (client, { id }) => {
-    const control = await clientAt(server.url).create(`control-${id}`, { role: 'control' });
-    return Object.keys((await client.pairs.setLinks(id, { control_1: control.id })).links);
-  },
-  'the removal of a webhook': async (client) => {
-    const { id } = await clientAt(server.url).webhooks.add('https://queue.example/hook');
-    return client.webhooks.remove(id);
   },
   'the removal of a dataset': (client, { id }) => client.remove(id),
 };
@@ -109,23 +94,10 @@ describe('a change whose first answer is lost has the result of one whose answer
   }
 });
 
-test('a first attempt with the bytes that are there does not meet the condition of no file', async () => {
-  const [client, { id, a }] = [clientAt(server.url), await newFixture()];
-  const current = { etag: a.etag, size_bytes: 5 };
-  const upload = client.upload(id, 'a.txt', bytesOf('wagon'), { ifMatch: null });
-  await expect(upload).rejects.toMatchObject({ status: 412, current });
-  const [saved] = await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'wagon', ifMatch: null }]);
-  expect(saved).toEqual({ filename: 'a.txt', saved: false, current });
-});
-
 describe('what another client did meanwhile stays', () => {
   const CONDITIONAL: Record<string, Change> = {
     'an upload': (client, { id, a }) =>
       client.upload(id, 'a.txt', bytesOf('mine'), { ifMatch: a.etag }).catch(({ current }) => current),
-    'a removal': (client, { id, a }) =>
-      client.removeFile(id, 'a.txt', { ifMatch: a.etag }).catch(({ current }) => current),
-    captions: async (client, { id, a }) =>
-      (await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'mine', ifMatch: a.etag }]))[0]?.current,
     'the removal of files': async (client, { id, a }) =>
       (await client.bulk.removeFiles(id, ['a.txt'], { ifMatch: { 'a.txt': a.etag } }))[0]?.current,
   };
@@ -143,12 +115,4 @@ describe('what another client did meanwhile stays', () => {
       expect(await (await clientAt(server.url).file(fixture.id, 'a.txt')).text()).toBe('them');
     });
   }
-
-  test('before a removal that was rejected with 429 at first', async () => {
-    const { id, a } = await newFixture();
-    await clientAt(server.url).removeFile(id, 'a.txt');
-    proxy.rule(({ time }) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' } } : undefined));
-    const removal = clientAt(proxy.url).removeFile(id, 'a.txt', { ifMatch: a.etag });
-    await expect(removal).rejects.toMatchObject({ status: 412, current: null });
-  });
 });

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../harness/server.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -21,27 +21,19 @@ test('the client has nothing but its own files, the contract and Zod, so that it
   }
 });
 
-test('the package exports the client and the error class, with types', async () => {
+test('the package exports the client and the error class', async () => {
   const folder = await temporaryFolder();
-  try {
-    await mkdir(join(folder, 'node_modules'));
-    await symlink(ROOT, join(folder, 'node_modules/trainyard'));
-    await writeFile(
-      join(folder, 'use.mts'),
-      `import { type Dataset, type PushFile, TrainyardClient, TrainyardError } from 'trainyard';
-const client: TrainyardClient = new TrainyardClient({ baseUrl: 'http://127.0.0.1:9', token: 't', attempts: 1 });
-const fetched: Dataset | undefined = undefined;
-const files: PushFile[] = [];
-const error: unknown = new TrainyardError(404, { error_code: 404001, error_message: 'gone' });
-if (error instanceof TrainyardError) console.log(error.status, error.code, typeof client.push, fetched, files.length);
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(ROOT, join(folder, 'node_modules/trainyard'));
+  await writeFile(
+    join(folder, 'use.mjs'),
+    `import { TrainyardClient, TrainyardError } from 'trainyard';
+const client = new TrainyardClient({ baseUrl: 'http://127.0.0.1:9', token: 't', attempts: 1 });
+const { status, code } = new TrainyardError(404, { error_code: 404001, error_message: 'gone' });
+console.log(status, code, typeof client.push);
 `,
-    );
-    const tsc = join(ROOT, 'node_modules/.bin/tsc');
-    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom'];
-    await promisify(execFile)(tsc, [...flags, '--skipLibCheck', 'use.mts'], { cwd: folder });
-    const { stdout } = await promisify(execFile)(process.execPath, ['use.mjs'], { cwd: folder });
-    expect(stdout).toBe('404 dataset_not_found function undefined 0\n');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  );
+  const { stdout } = await promisify(execFile)(process.execPath, ['use.mjs'], { cwd: folder });
+  expect(stdout).toBe('404 dataset_not_found function\n');
 });

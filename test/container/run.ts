@@ -41,11 +41,12 @@ const url = `http://127.0.0.1:${port}`;
 const environment = { TRAINYARD_PORT: `${port}` };
 const container = startContainer(image, root, { volume: data, environment });
 let output = '';
-for (const stream of [container.stdout, container.stderr])
+for (const stream of [container.stdout, container.stderr]) {
   stream?.on('data', (chunk: Buffer) => {
     output += chunk;
     process.stdout.write(chunk);
   });
+}
 const ended = once(container, 'exit');
 while (!output.includes('documentation at')) {
   if (container.exitCode !== null) throw new Error('The container ended before it served');
@@ -62,9 +63,8 @@ const capabilities = inside('sh', '-c', 'grep CapBnd /proc/1/status').replace(/\
 expectEqual('capabilities', capabilities, 'CapBnd 0000000000000000');
 inside(...commandOf(lastOf(image, 'HEALTHCHECK')));
 console.log('the health check passes');
-const token = inside('trainyard', 'token', 'create', '--account', 'container')
-  .split(/\s+/)
-  .find((word) => word.startsWith('ty_'));
+const created = inside('trainyard', 'token', 'create', '--account', 'container');
+const token = created.split(/\s+/).find((word) => word.startsWith('ty_'));
 const client = (...args: string[]) =>
   execFileSync(process.execPath, [join(PROJECT, 'dist/cli/main.js'), ...args], {
     encoding: 'utf8',

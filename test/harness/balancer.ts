@@ -28,7 +28,7 @@ const HANG_MS = 60_000;
 const SHUNNED_MS = 1000;
 
 /** How the connection failed, by the name of the operating system, or `HANG`. */
-export class ConnectionFailed extends Error {
+class ConnectionFailed extends Error {
   readonly code: string;
 
   constructor(code: string) {

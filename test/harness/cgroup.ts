@@ -7,7 +7,7 @@ const ROOT = '/sys/fs/cgroup';
 const ROOT_V1 = join(ROOT, 'memory');
 
 /** A cgroup of its own for a server, with a limit of memory. */
-export interface MemoryCgroup {
+interface MemoryCgroup {
   /** The prefix of a command that runs in it. */
   readonly command: readonly string[];
   /** How many of its processes the kernel has ended for want of memory. */

@@ -4,7 +4,7 @@ import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/
 import type { Database } from '../../src/storage/database/database.js';
 
 /** A value in the row of a dataset that is not that of its files and links. */
-export interface WrongCount {
+interface WrongCount {
   readonly name: string;
   readonly recorded: number | null;
   readonly counted: number | null;

@@ -9,7 +9,7 @@ import type {} from './shared-browser.js';
 import { type SharedServer, sharedServer } from './shared-server.js';
 
 /** A connection to the browser of the run, and a server. */
-export class Site {
+class Site {
   browser!: Browser;
   server!: SharedServer;
   /** The account that `open` signs in to: on the server of the run, no other group of tests uses it. */

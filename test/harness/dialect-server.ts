@@ -19,15 +19,13 @@ interface Reply {
 }
 
 /** A request that the server got. */
-export interface ModelRequest {
+interface ModelRequest {
   readonly path: string;
   readonly authorization: string | undefined;
   readonly body: Record<string, unknown>;
   /** SHA-256 of the pictures that were shown, and the pictures. */
   readonly pictures: readonly Buffer[];
   readonly prompt: string;
-  /** Of its connection. */
-  readonly port: number | undefined;
 }
 
 const MODEL = 'test-vl';
@@ -183,7 +181,6 @@ export interface DialectServer {
   /** For `--caption-endpoint`, with the model. */
   readonly setting: string;
   readonly url: string;
-  readonly port: number;
   /** Questions, without lists of models. */
   readonly asked: ModelRequest[];
   /** How it answers from now on. `drop`: it closes the connection; `hang`: it never answers. */
@@ -203,7 +200,7 @@ export function captionOf({ pictures, prompt }: Pick<ModelRequest, 'pictures' | 
 }
 
 /** Starts a server that answers as a model server of this dialect does. */
-export async function startDialectServer(dialect: Dialect, { port = 0 } = {}): Promise<DialectServer> {
+export async function startDialectServer(dialect: Dialect): Promise<DialectServer> {
   const asked: ModelRequest[] = [];
   const server = createServer(async (request, response) => {
     const body = JSON.parse((await text(request).catch(() => '')) || '{}') as Record<string, unknown>;
@@ -211,18 +208,18 @@ export async function startDialectServer(dialect: Dialect, { port = 0 } = {}): P
     const listed = listOf(dialect, path);
     if (listed !== undefined) return send(response, { body: result.models ?? listed });
     const { authorization } = request.headers;
-    const question = { path, authorization, body, port: request.socket.remotePort, ...shownIn(body) };
+    const question = { path, authorization, body, ...shownIn(body) };
     const index = asked.push(question) - 1;
     const { mode } = result;
     const chosen = typeof mode === 'function' ? await mode(question, index) : mode;
     if (chosen === 'drop') return void request.socket.destroy();
     if (chosen !== 'hang') send(response, REPLIES[chosen](dialect, result.caption(question)));
   });
-  await once(server.listen(port, '127.0.0.1'), 'listening');
-  const address = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${address.port}${dialect === 'ollama' ? '' : '/v1'}`;
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}${dialect === 'ollama' ? '' : '/v1'}`;
   const result: DialectServer = {
-    ...{ url, port: address.port, asked, mode: 'writes a caption', caption: captionOf, models: undefined },
+    ...{ url, asked, mode: 'writes a caption', caption: captionOf, models: undefined },
     setting: `${url}#${MODEL}`,
     close: async () => {
       server.closeAllConnections();

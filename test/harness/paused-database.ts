@@ -13,29 +13,6 @@ export class Gate {
   }
 }
 
-/** A database of which a transaction pauses before its commit, with its locks, if one of its last statements matches. */
-export function pausedBeforeCommit(database: Database, pattern: RegExp) {
-  const [reached, resume] = [new Gate(), new Gate()];
-  const paused: Database = {
-    ...database,
-    transact: (options, work) =>
-      database.transact(options, ({ send, commit }) =>
-        work({
-          send,
-          commit: async (statements) => {
-            if (!statements.some((each) => pattern.test(each.compile().sql))) return commit(statements);
-            const rows = await send(statements);
-            reached.open();
-            await resume.opened;
-            await commit([]);
-            return rows;
-          },
-        }),
-      ),
-  };
-  return { database: paused, reached: reached.opened, resume: resume.open };
-}
-
 /** Resolves once a connection to this Postgres database waits for a lock, or the work ends. */
 export async function untilLockWait({ query }: Database, work: Promise<unknown>): Promise<void> {
   let hasEnded = false;

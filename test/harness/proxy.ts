@@ -32,8 +32,6 @@ export type Fault =
   | 'lose-answer'
   /** Forwards the request, and breaks the connection in the middle of the answer. */
   | 'cut-answer'
-  /** Forwards the request, and falls silent in the middle of the answer, until the client disconnects. */
-  | 'stall-answer'
   /** Forwards less than this many bytes, and holds the rest until `release` is called or the client disconnects. */
   | { readonly holdAfterBytes: number }
   /** Forwards the request, and changes the answer. */
@@ -128,7 +126,6 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     // The answer to a HEAD has no body, but the length of the one to a GET.
     const length = request.method === 'HEAD' ? {} : { 'content-length': sent.length };
     response.writeHead(incoming.statusCode ?? 502, { ...altered.headers, ...length });
-    if (fault === 'stall-answer') return void response.write(sent.subarray(0, sent.length >> 1));
     if (fault !== 'cut-answer') return void response.end(sent);
     // Not with a reset, which would discard bytes that have arrived and are not read yet.
     response.write(sent.subarray(0, sent.length >> 1), () => request.socket.destroy());

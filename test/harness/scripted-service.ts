@@ -15,7 +15,7 @@ export interface ScriptedService {
   readonly seen: string[];
 }
 
-export interface ScriptedDataset {
+interface ScriptedDataset {
   readonly id: string;
   readonly name: string;
   readonly files: Record<string, Buffer | string>;

@@ -7,7 +7,7 @@ import { COMMAND, eventually } from './server.js';
 const run = promisify(execFile);
 
 /** A real terminal (tmux) with a shell. */
-export interface Terminal {
+interface Terminal {
   /** Runs the built command with these arguments, and `ended with CODE` after it. */
   readonly trainyard: (line: string) => Promise<void>;
   /** Types the text and presses Enter. */

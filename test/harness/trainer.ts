@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** One training item of the trainer. */
-export interface TrainingItem {
+interface TrainingItem {
   /** Below the dataset's folder. */
   readonly path: string;
   /** `undefined` where the trainer would find no caption, and take the default or an empty one. */

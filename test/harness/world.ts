@@ -9,6 +9,12 @@ export interface World {
 
 const NOTHING: World = { env: {}, discard: async () => {} };
 
+async function inBucket(parameters?: Record<string, string>): Promise<World> {
+  const env = await s3Environment();
+  const place = newPlace();
+  return { env: { ...env, BLOBS_URL: place.url(parameters) }, discard: place.empty };
+}
+
 const PARTS: Record<string, () => Promise<World>> = {
   sqlite: async () => NOTHING,
   disk: async () => NOTHING,
@@ -16,17 +22,9 @@ const PARTS: Record<string, () => Promise<World>> = {
     const { url, drop } = await newDatabase();
     return { env: { DATABASE_URL: url }, discard: drop };
   },
-  s3: async () => {
-    const env = await s3Environment();
-    const place = newPlace();
-    return { env: { ...env, BLOBS_URL: place.url({ presign: 'false' }) }, discard: place.empty };
-  },
+  s3: () => inBucket({ presign: 'false' }),
   /** As `s3`, with presigned links to the bucket, which is the default. */
-  presigned: async () => {
-    const env = await s3Environment();
-    const place = newPlace();
-    return { env: { ...env, BLOBS_URL: place.url() }, discard: place.empty };
-  },
+  presigned: () => inBucket(),
 };
 
 /** @param combination as `COMBINATIONS` names them */

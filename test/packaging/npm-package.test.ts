@@ -22,10 +22,8 @@ test('the package installs without running code of packages, and serves from an 
     const filename = pack.stdout.trim();
     const listed = await run('tar', ['-tzf', filename], { cwd: folder });
     const paths = listed.stdout.split('\n').map((path) => path.replace('package/', ''));
-    expect(paths).toEqual(
-      expect.arrayContaining(['dist/cli/main.js', 'dist/client/client.d.ts', 'dist/web/index.html', 'LICENSE']),
-    );
-    expect(paths).toEqual(expect.arrayContaining(['packaging/trainyard.service', 'docs/installing.md', 'README.md']));
+    const needed = ['dist/cli/main.js', 'dist/client/client.d.ts', 'dist/web/index.html', 'LICENSE', 'README.md'];
+    for (const path of [...needed, 'packaging/trainyard.service', 'docs/installing.md']) expect(paths).toContain(path);
     expect(paths.filter((path) => /\.map$|^docs\/images|^(src|test|web|bench)\//.test(path))).toEqual([]);
 
     const prefix = join(folder, 'global');

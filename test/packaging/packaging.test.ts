@@ -29,11 +29,10 @@ test('all dependencies run on the lowest version of Node that the package allows
   const { packages } = JSON.parse(textOf('package-lock.json'));
   for (const [name, { dev, engines }] of Object.entries<{ dev?: boolean; engines?: { node?: string } }>(packages)) {
     if (dev || engines?.node === undefined) continue;
-    const ranges = engines.node.split('||').map((range) => range.trim());
-    const allows = ranges.some((range) => {
-      const [, sign, from, minimum = '0'] = /^(\^|>=|~)?\s*v?(\d+)(?:\.(\d+))?/.exec(range) ?? [];
-      if (sign === '>=') return major > Number(from) || (major === Number(from) && minor >= Number(minimum));
-      return major === Number(from) && minor >= Number(minimum);
+    const allows = engines.node.split('||').some((range) => {
+      const [, sign, from, minimum = '0'] = /^(\^|>=|~)?\s*v?(\d+)(?:\.(\d+))?/.exec(range.trim()) ?? [];
+      const isNewer = sign === '>=' && major > Number(from);
+      return isNewer || (major === Number(from) && minor >= Number(minimum));
     });
     expect(allows, `${name} needs Node ${engines.node}`).toBe(true);
   }
@@ -83,15 +82,11 @@ describe('the Dockerfile', () => {
   });
 });
 
-interface Service {
-  readonly image?: string;
-  readonly build?: string;
+type Service = Partial<Record<'image' | 'build' | 'stop_grace_period', string>> & {
   readonly environment?: Record<string, string>;
   readonly ports?: string[];
   readonly volumes?: string[];
-  readonly read_only?: boolean;
-  readonly stop_grace_period?: string;
-}
+};
 
 describe.each(['compose.yaml', 'packaging/compose.instances.yaml'])('%s', (path) => {
   const { services, volumes } = parse(textOf(path), { merge: true }) as {

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import * as media from '../fixtures/media.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
@@ -25,25 +23,6 @@ const headers = () => ({ Authorization: `Bearer ${api.token}` });
 async function metric(name: string): Promise<number> {
   const text = await metricsOf(server);
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
-}
-
-/** Sends the request of its second argument to the port of its first, with the smallest buffers at both ends, and reads nothing. */
-const SILENT_CLIENT = `
-import socket, sys
-client = socket.socket()
-client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 100)
-client.connect(('127.0.0.1', int(sys.argv[1])))
-client.sendall(sys.argv[2].encode())
-sys.stdin.read()`;
-
-/** The files of the data folder's `blobs/` that the server has open. */
-async function openBlobs(): Promise<string[]> {
-  const descriptors = `/proc/${server.process.pid}/fd`;
-  const targets = await Promise.all(
-    (await readdir(descriptors)).map((name) => readlink(join(descriptors, name)).catch(() => '')),
-  );
-  return targets.filter((target) => /\/blobs\/[^/]+\/[^/]+$/.test(target));
 }
 
 describe('of a request whose client resets the connection before it is answered', () => {
@@ -70,76 +49,20 @@ describe('of a request whose client resets the connection before it is answered'
     expect(datasets.find((dataset) => dataset.id === id)?.counts.pending).toBe(20_000);
   });
 
-  test('the files of an archive that is not read are in flight until its connection ends', async () => {
-    const id = await api.newDataset();
-    // More than the buffers of the connection hold.
-    const image = media.bmp({ width: 2000, height: 2000 });
-    for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
-    const unread = await api.raw('GET', `/${id}/zip`);
-    expect(await metric('trainyard_files_in_flight')).toBe(3);
-    await unread.body?.cancel();
-    await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
-  });
-
-  test('events that a client does not read are counted until its connection ends', async () => {
-    const id = await api.newDataset();
-    const request = headOf('GET', urlOf(`/${id}/events`), headers());
-    const client = spawn('/usr/bin/python3', ['-c', SILENT_CLIENT, new URL(server.url).port, request]);
-    try {
-      for (let i = 0; i < 100 && (await metric('trainyard_unsent_answer_bytes')) === 0; i++) {
-        const names = Array.from({ length: 5 }, (_, n) => `${'a long name '.repeat(15)}${i}-${n}.txt`);
-        await Promise.all(names.map((name) => api.upload(id, name, 'a caption')));
-      }
-      expect(await metric('trainyard_unsent_answer_bytes')).toBeGreaterThan(0);
-    } finally {
-      client.kill();
-    }
-    await eventually(async () => (await metric('trainyard_unsent_answer_bytes')) === 0 || undefined);
-  });
-
   test('requests behind an unanswered one on the same connection end with it, and have not begun', async () => {
     const id = await api.newDataset();
-    for (let i = 0; i < 4; i++) {
-      const client = await RawClient.open(server.url);
-      const body = JSON.stringify({ name: `made-by-${i}` });
-      const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
-      await client.send(
-        headOf('GET', urlOf(`/${id}/events`), headers()),
-        headOf('GET', urlOf('/account'), headers()),
-        headOf('POST', urlOf(''), head),
-        body,
-      );
-      await eventually(() => client.received.includes('event: dataset') || undefined);
-      await client.reset();
-    }
-    const { datasets } = await eventually(async () => {
-      const { status, body } = await api.list();
-      return status === 200 ? body : undefined;
-    });
-    expect(datasets.filter(({ name }) => name?.startsWith('made-by-'))).toEqual([]);
-  });
-
-  test('files are closed that were opened for requests behind others', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'a.png', await media.png());
-    const path = `/${id}/files/a.png`;
-    const answered = async () => {
-      const text = await metricsOf(server);
-      return [...text.matchAll(/^trainyard_http_request_duration_seconds_count{.*} (\d+)$/gm)].reduce(
-        (sum, [, count]) => sum + Number(count),
-        0,
-      );
-    };
-    const before = await answered();
-    for (let i = 0; i < 15; i++) {
-      const client = await RawClient.open(server.url);
-      await client.send(headOf('GET', urlOf(path), headers()).repeat(4));
-      await client.reset();
-    }
-    // Most of the requests have arrived.
-    await eventually(async () => (await answered()) > before + 30 || undefined);
-    await eventually(async () => ((await openBlobs()).length === 0 ? true : undefined));
-    expect(server.output()).not.toContain('on garbage collection');
+    const client = await RawClient.open(server.url);
+    const body = JSON.stringify({ name: 'made behind' });
+    const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
+    await client.send(
+      headOf('GET', urlOf(`/${id}/events`), headers()),
+      headOf('GET', urlOf('/account'), headers()),
+      headOf('POST', urlOf(''), head),
+      body,
+    );
+    await eventually(() => client.received.includes('event: dataset') || undefined);
+    await client.reset();
+    expect((await api.list('?name=made%20behind')).body.datasets).toEqual([]);
   });
 });
 
@@ -147,44 +70,31 @@ describe('of a request whose client resets the connection before it is answered'
 const statusesOf = (client: RawClient) =>
   [...client.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
 
-const HEALTH = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
-
-describe('requests that are sent at once', () => {
-  test('with large answers are all answered', async () => {
-    // The package of the command line has some hundred kilobytes.
-    expect((await fetch(`${server.url}/cli.tgz`, { method: 'HEAD' })).status).toBe(200);
+test('requests that are sent at once are answered in order, at every length and however the bytes are divided', async () => {
+  const json = (more: Record<string, string | number>, body: string) => {
+    const head = { ...headers(), 'Content-Type': 'application/json', ...more };
+    return headOf('POST', urlOf(''), head) + body;
+  };
+  const requests = Array.from({ length: 40 }, (_, i) => {
+    const body = `{"name":${'\r\n'.repeat(i * 70)}1}`;
+    const many = Object.fromEntries(Array.from({ length: i }, (_, n) => [`X-${n}`, 'x']));
+    const chunks = (body.match(/.{1,500}/gs) ?? []).map((text) => `${text.length.toString(16)}\r\n${text}\r\n`);
+    return [
+      // A large answer: the package of the command line has some hundred kilobytes.
+      { status: 200, bytes: 'GET /cli.tgz HTTP/1.1\r\nHost: a\r\n\r\n' },
+      { status: 404, bytes: 'GET /unknown HTTP/1.1\r\nHost: a\r\n\r\n' },
+      { status: 422, bytes: json({ ...many, 'Content-Length': body.length }, body) },
+      { status: 422, bytes: json({ ...many, 'Transfer-Encoding': 'chunked' }, `${chunks.join('')}0\r\n\r\n`) },
+    ][i % 4]!;
+  });
+  const bytes = requests.map((each) => each.bytes).join('');
+  for (const sizes of [[bytes.length], [1, 700], [7, 20_000, 3000]]) {
     const client = await RawClient.open(server.url);
-    await client.send('GET /cli.tgz HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(12) + HEALTH);
-    await eventually(() => (statusesOf(client).length === 13 ? true : undefined));
-    expect(new Set(statusesOf(client))).toEqual(new Set([200]));
-    await client.hangUp();
-  });
-
-  test('are answered in order, at every length and however the bytes are divided', async () => {
-    const json = (more: Record<string, string | number>, body: string) => {
-      const head = { ...headers(), 'Content-Type': 'application/json', ...more };
-      return headOf('POST', urlOf(''), head) + body;
-    };
-    const requests = Array.from({ length: 40 }, (_, i) => {
-      const body = `{"name":${'\r\n'.repeat(i * 70)}1}`;
-      const many = Object.fromEntries(Array.from({ length: i }, (_, n) => [`X-${n}`, 'x']));
-      const chunks = (body.match(/.{1,500}/gs) ?? []).map((text) => `${text.length.toString(16)}\r\n${text}\r\n`);
-      return [
-        { status: 200, bytes: HEALTH },
-        { status: 404, bytes: 'GET /unknown HTTP/1.1\r\nHost: a\r\n\r\n' },
-        { status: 422, bytes: json({ ...many, 'Content-Length': body.length }, body) },
-        { status: 422, bytes: json({ ...many, 'Transfer-Encoding': 'chunked' }, `${chunks.join('')}0\r\n\r\n`) },
-      ][i % 4]!;
-    });
-    const bytes = requests.map((each) => each.bytes).join('');
-    for (const sizes of [[bytes.length], [1, 700], [7, 20_000, 3000]]) {
-      const client = await RawClient.open(server.url);
-      for (let start = 0, i = 0; start < bytes.length; start += sizes[i++ % sizes.length]!) {
-        await client.send(bytes.slice(start, start + sizes[i % sizes.length]!));
-      }
-      await eventually(() => (statusesOf(client).length >= requests.length ? true : undefined));
-      expect(statusesOf(client)).toEqual(requests.map(({ status }) => status));
-      await client.hangUp();
+    for (let start = 0, i = 0; start < bytes.length; start += sizes[i++ % sizes.length]!) {
+      await client.send(bytes.slice(start, start + sizes[i % sizes.length]!));
     }
-  });
+    await eventually(() => (statusesOf(client).length >= requests.length ? true : undefined));
+    expect(statusesOf(client)).toEqual(requests.map(({ status }) => status));
+    await client.hangUp();
+  }
 });

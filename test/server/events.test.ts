@@ -1,10 +1,6 @@
-import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
-import type { WireDatasetChange } from '../../src/api/event-schemas.js';
-import type { WireDataset } from '../../src/api/schemas.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
@@ -21,203 +17,6 @@ beforeAll(async () => {
   image = await media.jpeg();
 });
 afterAll(() => discardServer(server));
-
-interface Event {
-  readonly event: string;
-  readonly data: WireDatasetChange;
-}
-
-/** Yields events as they arrive. */
-async function* eventsOf(response: Response): AsyncGenerator<Event> {
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(text.slice(0, end)) ?? [];
-      text = text.slice(end + 2);
-      if (event !== '') yield { event, data: JSON.parse(data) };
-    }
-  }
-}
-
-describe('wait', () => {
-  test('answers as soon as the dataset is READY', async () => {
-    const id = await api.newDataset();
-    const url = await api.link(id, 'dog.jpg', image.length);
-    const waiting = api.status(id, '?wait=60');
-    await api.upload(id, 'dog.txt', 'a dog');
-    await put(url, image);
-    expect((await waiting).body).toMatchObject({ status: 'READY', files: [{}, {}] });
-  });
-
-  test('is not disturbed by waits for ids that are events of an EventEmitter, or properties of every object', async () => {
-    const id = await api.newDataset();
-    const url = await api.link(id, 'a.txt', 5);
-    const waiting = api.status(id, '?wait=60');
-    for (const odd of ['newListener', 'removeListener', 'error', '__proto__', 'constructor']) {
-      expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
-    }
-    await put(url, 'a dog');
-    expect((await waiting).body.files).toHaveLength(1);
-  });
-
-  test('answers after the given time with the current state', async () => {
-    const id = await api.newDataset();
-    await api.link(id, 'dog.jpg', 5);
-    expect((await api.status(id, '?wait=0.2')).body.status).toBe('UPLOADING');
-  });
-
-  test.each([
-    ['61', 422],
-    ['-1', 422],
-    ['x', 422],
-    ['1.005', 200],
-    ['0.0001', 200],
-  ])('of %s is answered with %i', async (wait, status) => {
-    const id = await api.newDataset();
-    await api.upload(id, 'a.txt', 'a dog');
-    expect((await api.status(id, `?wait=${wait}`)).status).toBe(status);
-  });
-
-  test('answers 404 once the dataset is deleted', async () => {
-    const id = await api.newDataset();
-    const waiting = api.status(id, '?wait=60');
-    await api.request('DELETE', `/${id}`);
-    expect((await waiting).status).toBe(404);
-  });
-});
-
-describe('events', () => {
-  test('report the dataset at once, every change of status and counts, and the deletion', async () => {
-    const id = await api.newDataset();
-    const response = await api.raw('GET', `/${id}/events`);
-    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
-    const events = eventsOf(response);
-    const next = async () => (await events.next()).value as Event;
-    expect(await next()).toMatchObject({ event: 'dataset', data: { id, status: 'DRAFT' } });
-    await api.upload(id, 'dog.jpg', image);
-    const seen: WireDataset[] = [];
-    const until = async (isIt: (dataset: WireDataset) => boolean) => {
-      do seen.push((await next()).data);
-      while (!isIt(seen.at(-1)!));
-    };
-    await until(({ counts }) => counts.images === 1 && counts.pending === 0);
-    expect(seen.every(({ status }) => status === 'UPLOADING')).toBe(true);
-    // No request is sent here: the grace period ends by itself.
-    await until(({ status }) => status === 'FAILED');
-    expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
-    expect((await api.status(id)).body.error?.problems).toMatchObject([
-      { code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') },
-    ]);
-    const [listed] = (await api.list()).body.datasets;
-    expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
-    await api.upload(id, 'dog.txt', 'a dog');
-    await until(({ status }) => status === 'READY');
-    await api.request('DELETE', `/${id}`);
-    expect(await next()).toEqual({ event: 'deleted', data: { id } });
-    expect((await events.next()).done).toBe(true);
-  });
-
-  test('name the files that changed since the event before, in the form of the status', async () => {
-    const id = await api.newDataset();
-    await api.upload(id, 'dog.jpg', image);
-    // Then no job changes it any more.
-    await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
-    const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
-    const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
-    const events = eventsOf(await api.raw('GET', `/${id}/events`));
-    const next = async () => (await events.next()).value.data as WireDatasetChange;
-    /** The files and absent names of all events, until one has the last of these names. */
-    const changesUntil = async (name: string) => {
-      const changes: WireDatasetChange[] = [];
-      do changes.push(await next());
-      while (![...changes.at(-1)!.files!.map(({ filename }) => filename), ...changes.at(-1)!.absent!].includes(name));
-      return { files: changes.flatMap(({ files }) => files), absent: changes.flatMap(({ absent }) => absent) };
-    };
-    const first = await next();
-    expect(first).not.toHaveProperty('files');
-    expect(first).not.toHaveProperty('absent');
-
-    await save([{ filename: 'dog.txt', text: 'a dog' }]);
-    const { files } = (await api.status(id)).body;
-    expect(await changesUntil('dog.txt')).toEqual({ files: [files[1]], absent: [] });
-    // The text has the same length, so that the counts stay the same.
-    await save([{ filename: 'dog.txt', text: 'a cat' }]);
-    expect((await changesUntil('dog.txt')).files).toMatchObject([
-      { filename: 'dog.txt', uploaded_at: expect.any(String) },
-    ]);
-    await save(numbered(20));
-    expect((await changesUntil('19.txt')).files).toHaveLength(20);
-    await api.raw('DELETE', `/${id}/files/7.txt`);
-    expect(await changesUntil('7.txt')).toEqual({ files: [], absent: ['7.txt'] });
-    await save(numbered(250));
-    let many: WireDatasetChange;
-    do many = await next();
-    while (many.counts.captions < 251);
-    expect(many).not.toHaveProperty('files');
-    await events.return(undefined);
-  });
-
-  test.each(['/events', '/ID/events'])('a HEAD of %s leaves the connection to the next request', async (path) => {
-    const target = `/prod/v1/trainers/datasets${path.replace('ID', await api.newDataset())}`;
-    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
-    socket.write(`HEAD ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${api.token}\r\n\r\n`);
-    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
-    expect((await text(socket)).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
-  });
-
-  test('end soon after the token or the session of the listener was revoked or has expired', async () => {
-    const id = await api.newDataset();
-    const other = await server.api();
-    const { secret } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 3 })).body;
-    const page = { 'trainyard-page': '1' };
-    const signedIn = await api.raw('POST', '/session', { headers: page });
-    const [cookie = ''] = signedIn.headers.getSetCookie()[0]?.split(';') ?? [];
-    const session = (await signedIn.json()) as { id: string };
-    const texts = await Promise.all([
-      ...[other, new Api(server.url, secret)].flatMap((by) => [
-        by.raw('GET', `/${id}/events`),
-        by.raw('GET', '/events'),
-      ]),
-      fetch(`${server.url}${BASE_PATH}/${id}/events`, { headers: { ...page, cookie } }),
-    ]);
-    expect(texts.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    await revokeToken(server, other.token);
-    expect((await api.request('DELETE', `/tokens/${session.id}`)).status).toBe(200);
-    const [ofDataset] = await Promise.all(texts.map((response) => response.text()));
-    expect(ofDataset).toContain('event: dataset');
-    expect((await api.status(id)).status).toBe(200);
-  });
-});
-
-test('the events of an account name every change of every dataset to many clients, and end when the server stops', async () => {
-  const brief = await startServer();
-  onTestFinished(() => discardServer(brief));
-  const mine = await brief.api();
-  const before = await mine.newDataset();
-  const watching = new TrainyardClient({ baseUrl: brief.url, token: mine.token });
-  const streams = Array.from({ length: 5 }, () => watching.allEvents());
-  const next = () => Promise.all(streams.map(async (events) => (await events.next()).value));
-  const all = (event: DatasetEvent | undefined) => streams.map(() => event);
-  expect(await next()).toEqual(all({ type: 'open' }));
-  const { body: created } = await mine.create();
-  expect(await next()).toEqual(all({ type: 'dataset', dataset: created }));
-  await mine.link(created.id, 'a.txt', 5);
-  const [dataset] = (await mine.list()).body.datasets;
-  expect(await next()).toEqual(all({ type: 'dataset', dataset: dataset! }));
-  await mine.request('DELETE', `/${before}`);
-  expect(await next()).toEqual(all({ type: 'deleted', id: before }));
-  const ends = next();
-  await brief.stop();
-  expect(await ends).toEqual(all(undefined));
-});
-
-async function linkedPair(): Promise<{ target: string; control: string }> {
-  const target = (await client.create()).id;
-  const control = (await client.create(undefined, { role: 'control' })).id;
-  await client.pairs.setLinks(target, { control_1: control });
-  return { target, control };
-}
 
 /** Reads events until one matches. */
 async function until(
@@ -236,40 +35,143 @@ async function until(
 const hasFile = (id: string, name: string) => (change: DatasetChange) =>
   change.id === id && change.files?.some(({ filename }) => filename === name) === true;
 
-describe('the events of linked datasets', () => {
-  test('are in those of a dataset, for its controls and its mask if they are asked for', async () => {
-    const { target, control } = await linkedPair();
-    const events = client.events(target, { linked: true });
-    await until(events, ({ id }) => id === control);
-    await api.upload(control, 'a.jpg', await media.jpeg());
-    await until(events, hasFile(control, 'a.jpg'));
-
-    // A dataset that is linked later is followed, and one that is linked no longer is not.
-    const mask = (await client.create(undefined, { role: 'mask' })).id;
-    await client.pairs.setLinks(target, { mask });
-    await until(events, ({ id }) => id === mask);
-    await api.upload(control, 'b.jpg', await media.jpeg());
-    await api.upload(mask, 'c.png', await media.png());
-    const seen = await until(events, hasFile(mask, 'c.png'));
-    expect(seen.filter(({ id }) => id === control)).toEqual([]);
-
-    // The stream ends with its dataset.
-    await client.remove(target);
-    for await (const { id } of events) expect(id).not.toBe(control);
-  });
-
-  test('are not there without that, and for a token that may read no other dataset', async () => {
-    const { target, control } = await linkedPair();
-    const share = await client.shares.make(target, { expiresInSeconds: 3600 });
-    const secret = new URL(share.url).hash.slice(1).replace(/^.*=/, '');
-    const bound = new TrainyardClient({ baseUrl: server.url, token: secret });
-    for (const events of [client.events(target), bound.events(target, { linked: true })]) {
-      await events.next();
-      await api.upload(control, 'a.jpg', await media.jpeg({ seed: 3 }));
-      await api.upload(target, 'a.txt', crypto.randomUUID());
-      const seen = await until(events, hasFile(target, 'a.txt'));
-      expect(seen.filter(({ id }) => id !== target)).toEqual([]);
-      await events.return(undefined);
+describe('wait', () => {
+  test('ends at a change, at the deletion and after its time, whatever other ids are waited for', async () => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    expect((await api.status(id, '?wait=0.0001')).body.status).toBe('UPLOADING');
+    const waiting = api.status(id, '?wait=60');
+    // Events of an EventEmitter, and properties of every object.
+    for (const odd of ['newListener', 'error', '__proto__', 'constructor']) {
+      expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
     }
+    await put(url, 'a dog');
+    expect((await waiting).body.files).toHaveLength(1);
+    const other = await api.newDataset();
+    const deleted = api.status(other, '?wait=60');
+    await api.request('DELETE', `/${other}`);
+    expect((await deleted).status).toBe(404);
+    for (const wait of ['61', '-1', 'x']) expect((await api.status(id, `?wait=${wait}`)).status).toBe(422);
   });
+});
+
+// Streams look at their tokens every 15 s.
+describe.concurrent('events', () => {
+  test('report the dataset at once, every change of status and counts, and the deletion', async () => {
+    const id = await api.newDataset();
+    const events = client.events(id);
+    expect((await events.next()).value).toMatchObject({ id, status: 'DRAFT' });
+    await api.upload(id, 'dog.jpg', image);
+    const seen = await until(events, ({ counts }) => counts?.images === 1 && counts.pending === 0);
+    expect(seen.every(({ status }) => status === 'UPLOADING')).toBe(true);
+    // No request is sent here: the grace period ends by itself.
+    const failed = (await until(events, ({ status }) => status === 'FAILED')).at(-1);
+    expect(failed?.error?.code).toBe('MISSING_CAPTION');
+    await api.upload(id, 'dog.txt', 'a dog');
+    await until(events, ({ status }) => status === 'READY');
+    await api.request('DELETE', `/${id}`);
+    for await (const { status } of events) expect(status).toBe('READY');
+  });
+
+  test('name the files that changed since the event before, in the form of the status', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'dog.jpg', image);
+    // Then no job changes it any more.
+    await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
+    const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
+    const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
+    const events = client.events(id);
+    /** The files and absent names of all events, until one has this name. */
+    const changesUntil = async (name: string) => {
+      const changes = await until(events, ({ files = [], absent = [] }) =>
+        [...files.map(({ filename }) => filename), ...absent].includes(name),
+      );
+      return { files: changes.flatMap(({ files }) => files), absent: changes.flatMap(({ absent }) => absent) };
+    };
+    const first = (await events.next()).value;
+    expect(first).not.toHaveProperty('files');
+    expect(first).not.toHaveProperty('absent');
+
+    await save([{ filename: 'dog.txt', text: 'a dog' }]);
+    const { files } = (await api.status(id)).body;
+    expect(await changesUntil('dog.txt')).toEqual({ files: [files[1]], absent: [] });
+    // The text has the same length, so that the counts stay the same.
+    await save([{ filename: 'dog.txt', text: 'a cat' }]);
+    expect((await changesUntil('dog.txt')).files).toMatchObject([{ filename: 'dog.txt' }]);
+    await save(numbered(20));
+    expect((await changesUntil('19.txt')).files).toHaveLength(20);
+    await api.raw('DELETE', `/${id}/files/7.txt`);
+    expect(await changesUntil('7.txt')).toEqual({ files: [], absent: ['7.txt'] });
+    await save(numbered(250));
+    const many = await until(events, ({ counts }) => (counts?.captions ?? 0) >= 251);
+    expect(many.at(-1)).not.toHaveProperty('files');
+    await events.return(undefined);
+  });
+
+  test('end soon after the token or the session of the listener was revoked or has expired', async () => {
+    const id = await api.newDataset();
+    const other = await server.api();
+    const { secret } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 3 })).body;
+    const page = { 'trainyard-page': '1' };
+    const signedIn = await api.raw('POST', '/session', { headers: page });
+    const [cookie = ''] = signedIn.headers.getSetCookie()[0]?.split(';') ?? [];
+    const session = (await signedIn.json()) as { id: string };
+    const streams = await Promise.all([
+      other.raw('GET', `/${id}/events`),
+      other.raw('GET', '/events'),
+      new Api(server.url, secret).raw('GET', `/${id}/events`),
+      fetch(`${server.url}${BASE_PATH}/${id}/events`, { headers: { ...page, cookie } }),
+    ]);
+    await revokeToken(server, other.token);
+    expect((await api.request('DELETE', `/tokens/${session.id}`)).status).toBe(200);
+    const [ofDataset] = await Promise.all(streams.map((response) => response.text()));
+    expect(ofDataset).toContain('event: dataset');
+  });
+});
+
+test('the events of linked datasets are in those of a dataset if they are asked for, and not for a share', async () => {
+  const target = (await client.create()).id;
+  const control = (await client.create(undefined, { role: 'control' })).id;
+  await client.pairs.setLinks(target, { control_1: control });
+  const visitor = new TrainyardClient({ baseUrl: server.url, token: (await client.shares.make(target)).secret });
+  const alone = [client.events(target), visitor.events(target, { linked: true })];
+  for (const stream of alone) await stream.next();
+  const events = client.events(target, { linked: true });
+  await until(events, ({ id }) => id === control);
+  await api.upload(control, 'a.jpg', image);
+  await until(events, hasFile(control, 'a.jpg'));
+
+  // A dataset that is linked later is followed, and one that is linked no longer is not.
+  const mask = (await client.create(undefined, { role: 'mask' })).id;
+  await client.pairs.setLinks(target, { mask });
+  await until(events, ({ id }) => id === mask);
+  await api.upload(control, 'b.jpg', image);
+  await api.upload(mask, 'c.png', await media.png());
+  const seen = await until(events, hasFile(mask, 'c.png'));
+  expect(seen.filter(({ id }) => id === control)).toEqual([]);
+
+  // The streams end with their dataset.
+  await client.remove(target);
+  for await (const { id } of events) expect(id).not.toBe(control);
+  for (const stream of alone) for await (const { id } of stream) expect(id).toBe(target);
+});
+
+test('the events of an account name every change of every dataset to many clients, and end when the server stops', async () => {
+  const mine = await server.api('watched');
+  const before = await mine.newDataset();
+  const watching = new TrainyardClient({ baseUrl: server.url, token: mine.token });
+  const streams = Array.from({ length: 5 }, () => watching.allEvents());
+  const next = () => Promise.all(streams.map(async (events) => (await events.next()).value));
+  const all = (event: DatasetEvent | undefined) => streams.map(() => event);
+  expect(await next()).toEqual(all({ type: 'open' }));
+  const { body: created } = await mine.create();
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: created }));
+  await mine.link(created.id, 'a.txt', 5);
+  const [dataset] = (await mine.list()).body.datasets;
+  expect(await next()).toEqual(all({ type: 'dataset', dataset: dataset! }));
+  await mine.request('DELETE', `/${before}`);
+  expect(await next()).toEqual(all({ type: 'deleted', id: before }));
+  const ends = next();
+  await server.stop();
+  expect(await ends).toEqual(all(undefined));
 });

@@ -13,12 +13,12 @@ const run = promisify(execFile);
 
 const server = await sharedServer();
 const api = await server.api();
-let client: TrainyardClient;
-/** No test changes it. */
-let shared: Awaited<ReturnType<typeof dataset>>;
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+/** The last tests change it. */
+let id: string;
+let files: Map<string, string>;
 beforeAll(async () => {
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  shared = await dataset('rail way');
+  ({ id, files } = await dataset('Rail wäy'));
 });
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
@@ -29,25 +29,21 @@ async function byPython<T>(bytes: Buffer, script: string): Promise<T> {
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'input');
   await writeFile(path, bytes);
-  const { stdout } = await run(
-    'python3',
-    ['-c', `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`, path],
-    {
-      maxBuffer: 64 * 1024 * 1024,
-    },
-  );
+  const program = `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`;
+  const { stdout } = await run('python3', ['-c', program, path], { maxBuffer: 64 * 1024 * 1024 });
   return JSON.parse(stdout);
 }
 
-/** The files of an archive, by path. */
-async function filesOf(archive: Buffer): Promise<Map<string, Buffer>> {
+/** The files of an archive in Base64, by path: Vitest compares texts much faster than bytes. */
+async function filesOf(archive: Buffer): Promise<Map<string, string>> {
   const script = `
 z = zipfile.ZipFile(path)
 assert z.testzip() is None
 print(json.dumps([[i.filename, base64.b64encode(z.read(i)).decode()] for i in z.infolist()]))`;
-  const entries = await byPython<[string, string][]>(archive, script);
-  return new Map(entries.map(([name, text]) => [name, Buffer.from(text, 'base64')]));
+  return new Map(await byPython<[string, string][]>(archive, script));
 }
+
+const textOf = (base64: string | undefined) => Buffer.from(base64 ?? '', 'base64').toString();
 
 const CAPTIONS: Record<string, string> = {
   'a.txt': 'a "cat",\non two lines\r\n',
@@ -72,33 +68,40 @@ async function dataset(name: string) {
     expect((await api.upload(id, filename, bytes)).status).toBe(200);
   await client.groups.save(id, 'cat woman', { repeats: 10, add: ['a.jpg', 'clip.mp4'] });
   await client.groups.save(id, 'woman', { is_reg: true, add: ['b.PNG'] });
-  return { id, files: new Map(Object.entries(files).map(([filename, bytes]) => [filename, Buffer.from(bytes)])) };
+  const entries = Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')] as const);
+  return { id, files: new Map(entries) };
 }
 
-let changed: ReturnType<typeof dataset> | undefined;
-/** A dataset that tests change. */
-const changing = () => (changed ??= dataset('changing'));
+const zipOf = async (as?: ZipForm) => bytesOf(await client.exports.zip(id, { as }));
 
-const zipOf = async (id: string, as?: ZipForm) => bytesOf(await client.exports.zip(id, { as }));
-
-test('as files, each is under its name', async () => {
-  expect(await filesOf(await zipOf(shared.id, 'files'))).toEqual(new Map([...shared.files].sort()));
+test('as files, each is under its name, also through a link', async () => {
+  // Neither a rejected nor a pending upload is one.
+  await api.upload(id, 'bad.jpg', media.damaged.html());
+  await api.link(id, 'late.jpg', 5);
+  const response = await fetch((await client.downloadLinks(id)).zip());
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/zip']);
+  expect(response.headers.get('content-disposition')).toBe('attachment; filename="Rail wäy.zip"');
+  const archive = await bytesOf(response);
+  expect(await filesOf(archive)).toEqual(new Map([...files].sort()));
+  const head = await api.raw('HEAD', `/${id}/zip`);
+  expect([head.status, Number(head.headers.get('content-length'))]).toEqual([200, archive.length]);
+  expect(await filesOf(await bytesOf(await api.raw('GET', `/${await api.newDataset()}/zip`)))).toEqual(new Map());
 });
 
 test('kohya folders have the repeats of the groups', async () => {
   const folders: Record<string, string> = { a: '10_cat woman', clip: '10_cat woman', b: 'reg/1_woman' };
-  const expected = [...shared.files].map(([name, bytes]) => {
-    return [`${folders[name.replace(/\.\w+$/, '')] ?? '1_rail way'}/${name}`, bytes] as const;
+  const expected = [...files].map(([name, bytes]) => {
+    return [`${folders[name.replace(/\.\w+$/, '')] ?? '1_Rail wäy'}/${name}`, bytes] as const;
   });
-  expect(await filesOf(await zipOf(shared.id, 'kohya'))).toEqual(new Map(expected));
+  expect(await filesOf(await zipOf('kohya'))).toEqual(new Map(expected));
 });
 
 test('metadata.jsonl has a line for each picture and clip, in the place of its caption', async () => {
-  const found = await filesOf(await zipOf(shared.id, 'metadata'));
-  for (const [name, bytes] of shared.files)
+  const found = await filesOf(await zipOf('metadata'));
+  for (const [name, bytes] of files)
     if (!name.endsWith('.txt') && name !== 'c.TXT') expect(found.get(name)).toEqual(bytes);
   expect([...found.keys()].filter((name) => name.toLowerCase().endsWith('.txt'))).toEqual(['alone.txt', 'c.TXT']);
-  const lines = found.get('metadata.jsonl')!.toString().trim().split('\n');
+  const lines = textOf(found.get('metadata.jsonl')).trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     { file_name: 'a.jpg', text: CAPTIONS['a.txt'] },
     { file_name: 'b.PNG', text: CAPTIONS['b.txt'] },
@@ -109,10 +112,10 @@ test('metadata.jsonl has a line for each picture and clip, in the place of its c
 });
 
 test('captions alone are a zip archive, or a table that Python reads', async () => {
-  const found = await filesOf(await zipOf(shared.id, 'captions'));
-  expect(Object.fromEntries([...found].map(([name, bytes]) => [name, bytes.toString()]))).toEqual(CAPTIONS);
-  const table = await client.exports.csv(shared.id);
-  expect(table.headers.get('content-disposition')).toBe('attachment; filename="rail way captions.csv"');
+  const found = await filesOf(await zipOf('captions'));
+  expect(Object.fromEntries([...found].map(([name, base64]) => [name, textOf(base64)]))).toEqual(CAPTIONS);
+  const table = await client.exports.csv(id);
+  expect(table.headers.get('content-disposition')).toBe('attachment; filename="Rail wäy captions.csv"');
   const script = "print(json.dumps(list(csv.reader(open(path, encoding='utf-8', newline='')))))";
   expect(await byPython(await bytesOf(table), script)).toEqual([
     ['file_name', 'text'],
@@ -124,34 +127,7 @@ test('captions alone are a zip archive, or a table that Python reads', async () 
   ]);
 });
 
-test.each(['files', 'kohya', 'captions'] as const)('a zip of %s continues at any byte', async (as) => {
-  const id = (await changing()).id;
-  const read = (headers: Record<string, string>, method = 'GET') => api.raw(method, `/${id}/zip?as=${as}`, { headers });
-  const head = await read({}, 'HEAD');
-  const [size, etag] = [Number(head.headers.get('content-length')), head.headers.get('etag') ?? ''];
-  // The end first: the server has sent none of the files before.
-  const parts: Buffer[] = [];
-  for (const from of [size - 1, size - 100, Math.floor(size / 2), 45, 1]) {
-    const rest = await read({ range: `bytes=${from}-`, 'if-range': etag });
-    expect([rest.status, rest.headers.get('content-range')]).toEqual([206, `bytes ${from}-${size - 1}/${size}`]);
-    parts.push(await bytesOf(rest));
-  }
-  const whole = await bytesOf(await read({}));
-  expect(whole.length).toBe(size);
-  for (const part of parts) expect(part.equals(whole.subarray(size - part.length))).toBe(true);
-  expect((await filesOf(whole)).size).toBe(as === 'captions' ? 5 : 10);
-  expect((await read({ 'if-none-match': etag })).status).toBe(304);
-  expect((await read({ range: `bytes=${size}-` })).status).toBe(416);
-  // A range that ends earlier gets all.
-  expect((await read({ range: 'bytes=0-9' })).status).toBe(200);
-  await api.upload(id, 'a.txt', `changed after ${as}`);
-  const changed = await read({ range: 'bytes=9-', 'if-range': etag });
-  expect([changed.status, changed.headers.get('etag') === etag]).toEqual([200, false]);
-  expect((await filesOf(await bytesOf(changed))).size).toBe(as === 'captions' ? 5 : 10);
-});
-
 test('only a selection, or one kind of media, is downloaded', async () => {
-  const { id, files } = shared;
   const namesIn = async (response: Response) => [...(await filesOf(await bytesOf(response))).keys()];
   expect(await namesIn(await client.exports.selection(id, ['clip.mp4', 'a.txt']))).toEqual(['a.txt', 'clip.mp4']);
   expect(await namesIn(await client.exports.selection(id, ['b.PNG'], { as: 'kohya' }))).toEqual(['reg/1_woman/b.PNG']);
@@ -165,16 +141,31 @@ test('only a selection, or one kind of media, is downloaded', async () => {
   expect(await namesIn(await visitor.exports.selection(id, ['a.jpg']))).toEqual(['a.jpg']);
 });
 
-test('an earlier revision is exported with the groups of its files', async () => {
-  const { id } = await changing();
-  const [{ number } = { number: 0 }] = (await client.history.revisions(id)).revisions;
+test('a zip continues at any byte as long as nothing changes; an earlier revision has the groups of its files', async () => {
+  const read = (headers: Record<string, string>, method = 'GET') => api.raw(method, `/${id}/zip?as=kohya`, { headers });
+  const head = await read({}, 'HEAD');
+  const [size, etag] = [Number(head.headers.get('content-length')), head.headers.get('etag') ?? ''];
+  // The end first: the server has sent none of the files before.
+  const parts: Buffer[] = [];
+  for (const from of [size - 1, size - 100, Math.floor(size / 2), 45, 1]) {
+    const rest = await read({ range: `bytes=${from}-`, 'if-range': etag });
+    expect([rest.status, rest.headers.get('content-range')]).toEqual([206, `bytes ${from}-${size - 1}/${size}`]);
+    parts.push(await bytesOf(rest));
+  }
+  const whole = await bytesOf(await read({}));
+  expect(whole.length).toBe(size);
+  for (const part of parts) expect(part.equals(whole.subarray(size - part.length))).toBe(true);
+  expect((await read({ 'if-none-match': etag })).status).toBe(304);
+  expect((await read({ range: `bytes=${size}-` })).status).toBe(416);
+  // A range that ends earlier gets all.
+  expect((await read({ range: 'bytes=0-9' })).status).toBe(200);
+
+  const [latest] = (await client.history.revisions(id)).revisions;
   await client.bulk.removeFiles(id, ['a.jpg', 'a.txt', 'clip.mp4', 'clip.txt']);
-  const names = async (revision?: number) =>
-    [
-      ...(
-        await filesOf(await bytesOf(await client.exports.zip(id, { as: 'kohya', ...(revision && { revision }) })))
-      ).keys(),
-    ].filter((name) => name.startsWith('10_'));
-  expect(await names(number)).toHaveLength(4);
-  expect(await names()).toEqual([]);
+  const changed = await read({ range: 'bytes=9-', 'if-range': etag });
+  expect([changed.status, changed.headers.get('etag') === etag]).toEqual([200, false]);
+  const grouped = (names: Iterable<string>) => [...names].filter((name) => name.startsWith('10_'));
+  expect(grouped((await filesOf(await bytesOf(changed))).keys())).toEqual([]);
+  const earlier = await client.exports.zip(id, { as: 'kohya', revision: latest!.number });
+  expect(grouped((await filesOf(await bytesOf(earlier))).keys())).toHaveLength(4);
 });

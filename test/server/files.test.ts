@@ -1,28 +1,16 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { WireRecheck } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
+const server = await sharedServer();
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+const image = await media.jpeg({ width: 640, height: 400 });
 let id: string;
-let image: Buffer;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  image = await media.jpeg({ width: 640, height: 400 });
-});
-afterAll(async () => {
-  // Once it has stopped, all its output has arrived.
-  await server.stop();
-  expect(server.output()).not.toContain('Warning: ');
-  await discardServer(server);
-});
 beforeEach(async () => {
   id = await api.newDataset();
   await api.upload(id, 'dog 1.jpg', image);
@@ -47,26 +35,27 @@ describe('reading a file', () => {
     });
   });
 
-  test.each([
-    ['bytes=0-9', 0, 10],
-    ['bytes=100-', 100, undefined],
-    ['bytes=-7', -7, undefined],
-    ['bytes=5-99999999', 5, undefined],
-  ])('honours the range %s', async (range, start, end) => {
-    const response = await get('dog%201.jpg', { range });
-    const expected = image.subarray(start, end);
-    const first = start < 0 ? image.length + start : start;
-    expect(response.status).toBe(206);
-    expect(response.headers.get('content-range')).toBe(`bytes ${first}-${first + expected.length - 1}/${image.length}`);
-    expect(Buffer.from(await response.arrayBuffer()).equals(expected)).toBe(true);
-  });
-
-  test('answers 416 for a range beyond the end, and the whole file for several ranges or other units', async () => {
+  test('honours a range, answers 416 beyond the end, and the whole file for several ranges or other units', async () => {
+    for (const [range, start, end] of [
+      ['bytes=0-9', 0, 10],
+      ['bytes=100-', 100, image.length],
+      ['bytes=-7', image.length - 7, image.length],
+      ['bytes=5-99999999', 5, image.length],
+    ] as const) {
+      const response = await get('dog%201.jpg', { range });
+      expect([response.status, response.headers.get('content-range')]).toEqual([
+        206,
+        `bytes ${start}-${end - 1}/${image.length}`,
+      ]);
+      expect(Buffer.from(await response.arrayBuffer()).equals(image.subarray(start, end))).toBe(true);
+    }
     const beyond = await get('dog%201.jpg', { range: `bytes=${image.length}-` });
     expect([beyond.status, beyond.headers.get('content-range')]).toEqual([416, `bytes */${image.length}`]);
     for (const range of ['bytes=0-1,5-6', 'lines=1-2', 'bytes=x']) {
       expect((await get('dog%201.jpg', { range })).status).toBe(200);
     }
+    const ranged = await api.raw('HEAD', `/${id}/files/dog%201.jpg`, { headers: { range: 'bytes=1-2' } });
+    expect([ranged.status, ranged.headers.get('content-length')]).toEqual([200, String(image.length)]);
   });
 
   test('answers 304 to a known ETag, and ignores a range of other bytes', async () => {
@@ -81,100 +70,69 @@ describe('reading a file', () => {
     expect((await get('dog%201.jpg', { 'if-range': '"x"', range: 'bytes=0-1' })).status).toBe(200);
   });
 
-  test('HEAD returns the headers of the whole file, also with a range', async () => {
-    const ranged = await api.raw('HEAD', `/${id}/files/dog%201.jpg`, { headers: { range: 'bytes=1-2' } });
-    expect({ status: ranged.status, length: ranged.headers.get('content-length') }).toEqual({
-      status: 200,
-      length: String(image.length),
-    });
-  });
-
-  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.jpg%00x'])('%s is 404', async (path) => {
-    const response = await get(path);
-    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
-  });
-
   test('is possible under any Unicode form of its name; HTML in a caption is plain text, and it may be empty', async () => {
     await api.upload(id, 'caf\u00e9.txt', '<script>alert(1)</script>');
     const response = await get(encodeURIComponent('cafe\u0301.txt'));
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
     await api.upload(id, 'empty.txt', '');
     expect(await (await get('empty.txt')).text()).toBe('');
+    for (const path of ['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.jpg%00x']) {
+      const missing = await get(path);
+      expect([missing.status, await missing.json()]).toMatchObject([404, { error_code: 404002 }]);
+    }
   });
 });
 
-describe('a thumbnail', () => {
-  test('is a WebP of 320 pixels, the same each time, until the file is replaced', async () => {
-    const responses = await Promise.all([1, 2, 3].map(() => get('dog%201.jpg/thumbnail')));
-    const [first, ...others] = await Promise.all(responses.map(async (r) => Buffer.from(await r.arrayBuffer())));
-    expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
-    expect(await sharp(first!).metadata()).toMatchObject({ format: 'webp', width: 320, height: 200 });
-    for (const other of others) expect(other.equals(first!)).toBe(true);
-    expect(responses[0]!.headers.get('content-length')).toBe(String(first!.length));
-    const etag = responses[0]!.headers.get('etag')!;
-    expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
-    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
-    const replaced = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
-    expect(await sharp(replaced).metadata()).toMatchObject({ width: 100, height: 300 });
-  });
-
-  test('of a caption is 404 with the reason', async () => {
-    const response = await get('dog%201.txt/thumbnail');
-    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404004 })]);
-  });
+test('a thumbnail is a WebP of 320 pixels, the same each time, until the file is replaced', async () => {
+  const responses = await Promise.all([1, 2, 3].map(() => get('dog%201.jpg/thumbnail')));
+  const [first, ...others] = await Promise.all(responses.map(async (r) => Buffer.from(await r.arrayBuffer())));
+  expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
+  expect(await sharp(first!).metadata()).toMatchObject({ format: 'webp', width: 320, height: 200 });
+  for (const other of others) expect(other.equals(first!)).toBe(true);
+  const etag = responses[0]!.headers.get('etag')!;
+  expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
+  await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
+  const replaced = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
+  expect(await sharp(replaced).metadata()).toMatchObject({ width: 100, height: 300 });
+  const none = await get('dog%201.txt/thumbnail');
+  expect([none.status, await none.json()]).toMatchObject([404, { error_code: 404004 }]);
 });
 
-describe('removing a file', () => {
-  test('orphans its caption, and the image can be uploaded again', async () => {
-    const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
-    expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true, revision: expect.any(Number) }]);
-    expect((await get('dog%201.jpg')).status).toBe(404);
-    expect((await api.request('DELETE', `/${id}/files/dog%201.jpg`)).body.error_code).toBe(404002);
-    const after = await api.status(id);
-    expect(after.body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });
-    await api.upload(id, 'dog 1.jpg', image);
-    expect((await api.status(id)).body.status).toBe('READY');
-  });
-
-  test('removes a rejected and a pending upload of that name', async () => {
-    await api.upload(id, 'bad.png', media.damaged.html());
-    expect((await api.status(id)).body.status).toBe('FAILED');
-    await api.request('DELETE', `/${id}/files/bad.png`);
-    expect((await api.status(id)).body.status).toBe('READY');
-    await api.link(id, 'late.png', 9);
-    expect((await api.status(id)).body.status).toBe('UPLOADING');
-    await api.request('DELETE', `/${id}/files/late.png`);
-    expect((await api.status(id)).body.status).toBe('READY');
-  });
+test('a file that is removed orphans its caption; a rejected and a pending upload are removed too', async () => {
+  const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
+  expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true, revision: expect.any(Number) }]);
+  expect((await get('dog%201.jpg')).status).toBe(404);
+  expect((await api.request('DELETE', `/${id}/files/dog%201.jpg`)).body.error_code).toBe(404002);
+  expect((await api.status(id)).body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });
+  await api.upload(id, 'dog 1.jpg', image);
+  await api.upload(id, 'bad.png', media.damaged.html());
+  await api.link(id, 'late.png', 9);
+  for (const name of ['bad.png', 'late.png']) await api.request('DELETE', `/${id}/files/${name}`);
+  expect((await api.status(id)).body.status).toBe('READY');
 });
 
-describe('the manifest', () => {
-  test('lists every file with size, SHA-256 and facts, and the digest', async () => {
-    const { body } = await api.manifest(id);
-    const sums = body.files.map(({ sha256, filename }) => `${sha256}  ${filename}\n`).join('');
-    expect(body).toMatchObject({
-      dataset_id: id,
-      status: 'READY',
-      digest: createHash('sha256').update(sums).digest('hex'),
-      files: [
-        { filename: 'dog 1.jpg', size_bytes: image.length, width: 640, height: 400 },
-        { filename: 'dog 1.txt', size_bytes: 5, characters: 5 },
-      ],
-    });
-    expect((await api.status(id)).body.digest).toBe(body.digest);
+test('the manifest lists every file with size, SHA-256 and facts, and the digest of a READY dataset', async () => {
+  const { body } = await api.manifest(id);
+  const sums = body.files.map(({ sha256, filename }) => `${sha256}  ${filename}\n`).join('');
+  expect(body).toMatchObject({
+    dataset_id: id,
+    status: 'READY',
+    digest: createHash('sha256').update(sums).digest('hex'),
+    files: [
+      { filename: 'dog 1.jpg', size_bytes: image.length, width: 640, height: 400 },
+      { filename: 'dog 1.txt', size_bytes: 5, characters: 5 },
+    ],
   });
+  expect((await api.status(id)).body.digest).toBe(body.digest);
+  await api.upload(id, 'cat.jpg', image);
+  expect((await api.manifest(id)).body).not.toHaveProperty('digest');
+});
 
-  test('has the same digest for the same files, a different one for others, and none unless READY', async () => {
-    const twin = await api.newDataset();
-    await api.upload(twin, 'dog 1.txt', 'a dog');
-    await api.upload(twin, 'dog 1.jpg', image);
-    const { digest } = (await api.manifest(id)).body;
-    expect((await api.manifest(twin)).body.digest).toBe(digest);
-    await api.upload(twin, 'dog 1.txt', 'a cat');
-    expect((await api.manifest(twin)).body.digest).not.toBe(digest);
-    await api.upload(twin, 'cat.jpg', image);
-    expect((await api.manifest(twin)).body).not.toHaveProperty('digest');
-  });
+test('a recheck is started, reports its progress, and finds nothing in intact files', async () => {
+  const recheck = async (method: string) => (await api.request<WireRecheck>(method, `/${id}/recheck`)).body;
+  expect(await recheck('GET')).toMatchObject({ dataset_id: id, state: 'never', total: 0, checked: 0, problems: [] });
+  expect(await recheck('POST')).toMatchObject({ total: 2, started_at: expect.any(String) });
+  await expect.poll(() => recheck('GET')).toMatchObject({ state: 'finished', checked: 2, problems: [] });
 });
 
 describe('pages of files', () => {
@@ -208,19 +166,14 @@ describe('pages of files', () => {
     expect([body.files.length, body.next_after]).toEqual([100, '199.txt']);
   });
 
-  test('a last page may be exactly full', async () => {
+  test('begin after any name, in any Unicode form; the last may be exactly full', async () => {
+    expect(namesOf(await client.files(paged, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
+    expect(namesOf(await client.files(paged, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
+    for (const after of ['%00', '%ed%a0%80', 'x'.repeat(1024), '']) {
+      expect((await api.request('GET', `/${paged}/files?after=${after}`)).status).toBe(200);
+    }
     const { files, next_after } = await client.files(paged, { limit: 8 });
     expect([files.length, next_after]).toEqual([8, null]);
     expect(await client.files(paged, { limit: 1, kind: 'video' })).toEqual({ files: [], next_after: null });
-    expect(await client.files(await api.newDataset(), { limit: 1 })).toEqual({ files: [], next_after: null });
-  });
-
-  test('a page begins after any name, in any Unicode form', async () => {
-    expect(namesOf(await client.files(paged, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
-    expect(namesOf(await client.files(paged, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
-  });
-
-  test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {
-    expect((await api.request('GET', `/${paged}/files?after=${after}`)).status).toBe(200);
   });
 });

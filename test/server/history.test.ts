@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Revision, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../harness/server.js';
+import { put } from '../harness/api.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
+const server = await sharedServer();
+const api = await server.api();
 let client: TrainyardClient;
 let id: string;
 let image: Buffer;
 beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
   client = new TrainyardClient({ baseUrl: server.url, token: api.token });
   image = await media.png();
 });
-afterAll(() => discardServer(server));
 
 /** A client whose writes are one revision. */
 const change = (changeId: string, how: 'edit' | 'bulk' | 'push' = 'push') =>
@@ -53,13 +50,6 @@ beforeEach(async () => {
   id = await api.newDataset();
 });
 
-test('ending a pin that there is none of leaves the latest revision open', async () => {
-  await api.upload(id, 'a.txt', 'a dog');
-  expect((await api.request('DELETE', `/${id}/revisions/1/pin`)).status).toBe(200);
-  await api.upload(id, 'b.txt', 'a cat');
-  expect((await revisions()).map(({ number }) => number)).toEqual([1]);
-});
-
 /** What each revision did, the earliest first: how, and the numbers of files added, removed and replaced. */
 const summary = async () =>
   (await revisions()).toReversed().map(({ how, added, removed, changed: replaced }) => [how, added, removed, replaced]);
@@ -92,40 +82,16 @@ describe('every way to change files', () => {
       expect(await (await client.file(id, 'a.txt', { revision: i + 1 })).text()).toBe(content);
   });
 
-  test('by one token, or of one named change, is one revision', async () => {
-    await client.upload(id, 'a.txt', text('one'));
-    const { uploads } = (await api.links(id, { 'b.txt': 3, 'c.txt': 5 })).body;
-    expect((await put(uploads['b.txt']!.upload_url, 'two')).status).toBe(200);
-    expect((await put(uploads['c.txt']!.upload_url, 'three')).status).toBe(200);
-    await expect.poll(summary).toEqual([['upload', 3, 0, 0]]);
-    const push = change('3f2a');
-    await push.upload(id, 'd.txt', text('four'));
-    const links = await push.uploadLinks(id, { 'e.txt': 4 });
-    expect((await put(links['e.txt']!.upload_url, 'five')).status).toBe(200);
-    await expect.poll(() => api.filenames(id)).toContain('e.txt');
-    await push.bulk.saveCaptions(id, [{ filename: 'f.txt', text: 'six' }]);
-    await push.removeFile(id, 'a.txt');
-    expect((await summary()).slice(1)).toEqual([['push', 3, 1, 0]]);
-    await change('3f2b').upload(id, 'g.txt', text('seven'));
-    expect((await summary()).slice(2)).toEqual([['push', 1, 0, 0]]);
-  });
-
-  test.each(['push;', 'delete; 1', `push; ${'x'.repeat(65)}`, 'push; é'])(
-    'with the name "%s" is rejected, and nothing is written',
-    async (name) => {
+  test('with a name that none can have is rejected, and nothing is written', async () => {
+    const body = JSON.stringify({ captions: [{ filename: 'a.txt', text: 'text' }] });
+    for (const name of ['push;', 'delete; 1', `push; ${'x'.repeat(65)}`, 'push; é']) {
       const headers = { 'trainyard-change': Buffer.from(name).toString('latin1'), 'content-type': 'application/json' };
-      for (const [method, path, body] of [
-        ['PUT', 'captions', { captions: [{ filename: 'a.txt', text: 'text' }] }],
-        ['DELETE', 'files', { filenames: ['a.txt'] }],
-        ['POST', 'get-upload-endpoint', { filenameToByteSize: { 'a.txt': 4 } }],
-      ] as const) {
-        const answer = await api.request(method, `/${id}/${path}`, { headers, body: JSON.stringify(body) });
-        const refused = [422, expect.stringContaining('Trainyard-Change')];
-        expect([answer.status, answer.body.error_message]).toEqual(refused);
-      }
-      expect((await api.status(id)).body.counts).toMatchObject({ captions: 0, pending: 0 });
-    },
-  );
+      const answer = await api.request('PUT', `/${id}/captions`, { headers, body });
+      const reason = expect.stringContaining('Trainyard-Change');
+      expect([answer.status, answer.body.error_message]).toEqual([422, reason]);
+    }
+    expect(await api.filenames(id)).toEqual([]);
+  });
 });
 
 describe('revisions', () => {
@@ -138,7 +104,7 @@ describe('revisions', () => {
       { number: 2, how: 'edit', added: 0, removed: 0, changed: 1, files: 2, ready: true, is_latest: false },
       { number: 1, how: 'push', added: 2, removed: 0, changed: 0, files: 2, ready: true, is_latest: false, digest },
     ]);
-    expect(found[0]).toMatchObject({ account: 'default', restored_from: null });
+    expect(found[0]).toMatchObject({ account: expect.stringMatching(/^default/), restored_from: null });
     expect((await client.account()).usage?.history_bytes).toBeGreaterThanOrEqual(image.length);
     expect(api.token.startsWith((found[0]?.token?.name ?? '-').replace('…', ''))).toBe(true);
     const first = await client.history.revisions(id, { limit: 2 });
@@ -147,21 +113,20 @@ describe('revisions', () => {
     expect(second).toMatchObject({ revisions: [{ number: 1 }], next_before: null });
   });
 
-  test('can be compared, in both directions and with nothing, with the texts of captions', async () => {
+  test('can be compared, in both directions and with nothing, with the texts of captions, page by page', async () => {
     await threeRevisions();
     const edit = await client.history.diff(id, { from: 1, to: 2 });
-    expect(edit).toMatchObject({ from: 1, to: 2, added: [], removed: [], total: { added: 0, removed: 0, changed: 1 } });
+    expect(edit).toMatchObject({ added: [], removed: [], total: { added: 0, removed: 0, changed: 1 } });
     expect(edit.changed).toMatchObject([{ filename: 'a.txt', from_text: 'a dog', to_text: 'a dog, running' }]);
-    const bulk = await client.history.diff(id, { from: 3, to: 2 });
-    expect(bulk.added.map(({ filename, text }) => [filename, text])).toEqual([
+    const back = await client.history.diff(id, { from: 3, to: 2 });
+    expect(back.added.map(({ filename, text }) => [filename, text])).toEqual([
       ['a.png', undefined],
       ['a.txt', 'a dog, running'],
     ]);
-    expect(bulk.removed.map(({ filename }) => filename)).toEqual(['b.png', 'b.txt']);
+    expect(back.removed.map(({ filename }) => filename)).toEqual(['b.png', 'b.txt']);
     expect((await client.history.diff(id, { from: 0, to: 1 })).total).toEqual({ added: 2, removed: 0, changed: 0 });
-    const page = await client.history.diff(id, { from: 1, to: 3, limit: 3 });
-    const rest = await client.history.diff(id, { from: 1, to: 3, limit: 3, after: page.next_after ?? '' });
-    expect(page.next_after).toBe('b.png');
+    const { next_after } = await client.history.diff(id, { from: 1, to: 3, limit: 3 });
+    const rest = await client.history.diff(id, { from: 1, to: 3, limit: 3, after: next_after ?? '' });
     expect(rest).toMatchObject({ added: [{ filename: 'b.txt' }], removed: [], next_after: null });
   });
 
@@ -171,14 +136,11 @@ describe('revisions', () => {
     expect(await (await client.file(id, 'a.txt', { revision })).text()).toBe('a dog');
     expect(await client.bulk.captions(id, ['a.txt'], { revision: 2 })).toMatchObject([{ text: 'a dog, running' }]);
     expect((await client.thumbnail(id, 'a.png', { revision })).headers.get('content-type')).toBe('image/webp');
-    expect((await client.thumbnail(id, 'a.png', { revision })).headers.get('content-type')).toBe('image/webp');
     const archive = await (await client.bulk.archive(id, ['a.png', 'a.txt'], { revision })).arrayBuffer();
     expect(Buffer.from(archive).includes(image)).toBe(true);
     expect((await client.history.revision(id, 1)).manifest.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
     for (const query of [{ revision }, { digest }, { digest: digest.toUpperCase() }]) {
-      const manifest = await client.manifest(id, query);
-      expect(manifest).toMatchObject({ status: 'READY', digest, revision: 1 });
-      expect(manifest.files.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
+      expect(await client.manifest(id, query)).toMatchObject({ status: 'READY', digest, revision: 1, files: [{}, {}] });
     }
     const links = await client.downloadLinks(id);
     expect(await (await fetch(links.file({ filename: 'a.txt', revision }))).text()).toBe('a dog');
@@ -190,21 +152,17 @@ describe('revisions', () => {
 
   test('that are not there are answered with those that are', async () => {
     await threeRevisions();
+    const message = expect.stringContaining('Kept are 1 to 3');
     for (const call of [
       () => client.history.diff(id, { from: 1, to: 9 }),
       () => client.history.restore(id, 9),
       () => client.history.undo(id, 9),
       () => client.history.pin(id, 9),
-      () => client.manifest(id, { revision: 9 }),
       () => client.manifest(id, { digest: '0'.repeat(64) }),
       () => client.file(id, 'a.txt', { revision: 9 }),
     ]) {
-      await expect(call()).rejects.toMatchObject({
-        code: 'revision_not_found',
-        message: expect.stringContaining('Kept are 1 to 3'),
-      });
+      await expect(call()).rejects.toMatchObject({ code: 'revision_not_found', message });
     }
-    expect((await api.request('GET', `/${id}/zip?revision=9`)).body).toMatchObject({ error_code: 404007 });
   });
 });
 
@@ -222,9 +180,6 @@ describe('a restore', () => {
     expect(again).toMatchObject({ restored: false, revision: { number: 4 } });
     await client.history.restore(id, 3);
     expect(await textsOf()).toEqual({ 'b.txt': 'a cat' });
-    await client.history.restore(id, 4);
-    expect(await textsOf()).toEqual({ 'a.txt': 'a dog' });
-    expect((await revisions()).map(({ number }) => number)).toEqual([6, 5, 4, 3, 2, 1]);
   });
 
   test('keeps pending uploads, and replaces rejected ones of its names', async () => {
@@ -253,56 +208,9 @@ describe('an undo', () => {
     expect(await client.history.undo(id, 2)).toEqual({ revision: null, undone: ['a.txt', 'd.txt'], kept: ['b.txt'] });
   });
 
-  test('of a deletion brings the files back, and of the first revision removes them', async () => {
+  test('of a deletion brings the files back', async () => {
     await threeRevisions();
     expect(await client.history.undo(id, 3)).toMatchObject({ undone: ['a.png', 'a.txt', 'b.png', 'b.txt'], kept: [] });
     expect(await textsOf()).toEqual({ 'a.txt': 'a dog, running' });
-    expect(await client.history.undo(id, 1)).toMatchObject({ undone: ['a.png'], kept: ['a.txt'] });
-    expect(await api.filenames(id)).toEqual(['a.txt']);
   });
-});
-
-describe('a pin', () => {
-  test.each(['\udca9 half of a surrogate pair', 'a\0b'])(
-    'has no note %j, which not every database can hold',
-    async (note) => {
-      await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'a dog' }]);
-      await expect(client.history.pin(id, 1, { note })).rejects.toMatchObject({
-        code: 'invalid_field',
-        detail: [{ path: 'note', message: 'must be valid Unicode without NUL' }],
-      });
-      expect((await client.history.pin(id, 1, { note: 'a 🐕\n' })).pinned?.note).toBe('a 🐕\n');
-    },
-  );
-});
-
-test('only pinned revisions, and the latest, are kept without a history', async () => {
-  const short = await startServer({ ...NO_HISTORY, 'lease-seconds': 1 });
-  try {
-    const token = (await short.api()).token;
-    const as = (changeId: string) =>
-      new TrainyardClient({ baseUrl: short.url, token, change: { how: 'edit', id: changeId } });
-    const dataset = await as('create').create('short');
-    const edit = (text: string) =>
-      as(text.replace(' ', '-')).bulk.saveCaptions(dataset.id, [{ filename: 'a.txt', text }]);
-    await edit('text 1');
-    const history = as('reader').history;
-    const pinned = await history.pin(dataset.id, 1, { note: 'trained on this' });
-    expect(pinned.pinned).toMatchObject({ by: expect.any(String), note: 'trained on this' });
-    for (const text of ['text 2', 'text 3', 'text 4']) await edit(text);
-    const numbers = async () => (await history.revisions(dataset.id)).revisions.map(({ number }) => number);
-    await eventually(async () => ((await numbers()).join() === '4,1' ? true : undefined));
-    await expect(history.restore(dataset.id, 2)).rejects.toMatchObject({
-      code: 'revision_not_found',
-      message: expect.stringContaining('Kept are 1, 4'),
-    });
-    await expect(history.undo(dataset.id, 4)).rejects.toMatchObject({ code: 'revision_not_found' });
-    expect((await history.restore(dataset.id, 1)).revision).toMatchObject({ number: 5, restored_from: 1 });
-    expect((await history.unpin(dataset.id, 1)).pinned).toBeNull();
-    await eventually(async () => ((await numbers()).join() === '5' ? true : undefined));
-    await as('end').remove(dataset.id);
-    await expect(history.revisions(dataset.id)).rejects.toMatchObject({ code: 'dataset_not_found' });
-  } finally {
-    await discardServer(short);
-  }
 });

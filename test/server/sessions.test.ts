@@ -1,23 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
-import type { Api } from '../harness/api.js';
-import { trainyard } from '../harness/command.js';
-import {
-  discardServer,
-  environmentOf,
-  eventually,
-  revokeToken,
-  startServer,
-  type TestServer,
-} from '../harness/server.js';
+import { eventually, revokeToken } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer();
-  api = await server.api();
-});
-afterAll(() => discardServer(server));
+const server = await sharedServer();
+const api = await server.api();
 
 const PAGE = { 'trainyard-page': '1' };
 
@@ -28,15 +16,8 @@ const send = (method: string, path: string, headers: Record<string, string>, bod
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
 
-interface Body {
-  readonly error_message: string;
-  readonly token: { readonly id: string };
-  readonly datasets: readonly { readonly name: string }[];
-}
-
-async function bodyOf(response: Response): Promise<Body> {
-  return (await response.json()) as Body;
-}
+const bodyOf = async (response: Response) =>
+  (await response.json()) as { error_message: string; token: { id: string }; datasets: { name: string }[] };
 
 /** Signs in as the page does. @returns the header with the cookie that a browser would send, and the answer */
 async function signIn(token: string, headers: Record<string, string> = {}) {
@@ -47,12 +28,7 @@ async function signIn(token: string, headers: Record<string, string> = {}) {
   return { id, setCookie, cookie: setCookie.split(';', 1)[0] ?? '' };
 }
 
-/** A token of the account `default` with these flags. */
-async function tokenWith(...flags: string[]): Promise<string> {
-  const env = await environmentOf(server.dataFolder);
-  const { stdout } = await trainyard(['token', 'create', '--data', server.dataFolder, ...flags], { env });
-  return stdout.trim();
-}
+const newCode = async () => (await api.request<{ code: string; token_id: string }>('POST', '/session/codes')).body;
 
 describe('a session', () => {
   test('is a cookie that scripts and other sites do not have, with the rights of its token', async () => {
@@ -62,25 +38,21 @@ describe('a session', () => {
     );
     const created = await send('POST', '', { cookie, ...PAGE }, { name: 'by the page' });
     expect([created.status, created.headers.get('cache-control')]).toEqual([200, 'private, no-cache']);
-    const own = (await api.request<{ token: object }>('GET', '/account')).body;
+    const own = (await api.request<{ token: { id: string }; session_id: null }>('GET', '/account')).body;
     const account = await bodyOf(await send('GET', '/account', { cookie, ...PAGE }));
-    expect(account).toMatchObject({ account: 'default', token: { read_only: false }, session_id: id });
-    expect(own).toMatchObject({ token: { id: account.token.id }, session_id: null });
+    expect(account).toMatchObject({ token: { id: own.token.id, read_only: false }, session_id: id });
+    expect(own.session_id).toBeNull();
+    expect((await signIn(api.token, { origin: 'https://data.example' })).setCookie).toMatch(/; Secure$/);
+    expect((await signIn(api.token, { origin: 'http://data.example' })).setCookie).not.toContain('Secure');
 
-    const reader = await signIn(await tokenWith('--read-only', '--dataset', 'by the page', '--expires', '1h'));
+    const rights = { read_only: true, datasets: ['by the page'], expires_in: 3600 };
+    const reader = await signIn((await api.json<WireNewToken>('POST', '/tokens', rights)).body.secret);
     expect(Number(/Max-Age=(\d+)/.exec(reader.setCookie)?.[1])).toBeLessThanOrEqual(3600);
     const headers = { cookie: reader.cookie, ...PAGE };
     const listed = await bodyOf(await send('GET', '', headers));
     expect(listed.datasets.map(({ name }) => name)).toEqual(['by the page']);
     expect((await send('POST', '', headers, {})).status).toBe(403);
     expect((await send('POST', '/session/codes', headers)).status).toBe(200);
-    expect((await send('DELETE', '/session', headers)).status).toBe(200);
-    expect((await send('GET', '', headers)).status).toBe(401);
-  });
-
-  test('has a secure cookie over https, also behind a proxy that is not trusted', async () => {
-    expect((await signIn(api.token, { origin: 'https://data.example' })).setCookie).toMatch(/; Secure$/);
-    expect((await signIn(api.token, { origin: 'http://data.example' })).setCookie).not.toContain('Secure');
   });
 
   test('works for the page only, so that no other site can use it', async () => {
@@ -95,11 +67,8 @@ describe('a session', () => {
       { cookie, 'sec-fetch-site': 'same-site', ...PAGE },
       { cookie, 'sec-fetch-site': 'cross-site', ...PAGE },
     ]) {
-      const made = await send('POST', '', headers, { name });
-      expect([headers, made.status]).toEqual([headers, 401]);
-      const read = await send('GET', '', headers);
-      expect([headers, read.status]).toEqual([headers, 401]);
-      expect((await bodyOf(read)).error_message).not.toContain('tys_');
+      const statuses = [await send('POST', '', headers, { name }), await send('GET', '', headers)];
+      expect([headers, ...statuses.map(({ status }) => status)]).toEqual([headers, 401, 401]);
     }
     expect((await api.list(`?name=${encodeURIComponent(name)}`)).body.datasets).toEqual([]);
     // A browser asks for permission before a script of another origin sends the header, and gets none.
@@ -116,27 +85,26 @@ describe('a session', () => {
   });
 
   test('is not started by another site, which could sign a browser in to an account of its own', async () => {
-    const { code } = (await api.request<{ code: string }>('POST', '/session/codes')).body;
+    const { code } = await newCode();
     for (const headers of [{}, { 'sec-fetch-site': 'cross-site', ...PAGE }, { authorization: `Bearer ${api.token}` }]) {
       const answer = await send('POST', '/session', headers, { code });
       expect([headers, answer.status, answer.headers.getSetCookie()]).toEqual([headers, 403, []]);
     }
   });
 
-  test('and a token are not mixed up: each is valid in its own place only', async () => {
-    const { cookie } = await signIn(api.token);
-    const [name = '', secret = ''] = cookie.split('=');
-    expect((await send('GET', '', { authorization: `Bearer ${secret}` })).status).toBe(401);
-    expect((await send('GET', '', { cookie: `${name}=${api.token}`, ...PAGE })).status).toBe(401);
-    expect((await send('GET', '', { cookie: `other=1; trainyard_00000000=${secret}`, ...PAGE })).status).toBe(401);
-    expect((await send('GET', '', { cookie: `other=1; ${cookie}; last=2`, ...PAGE })).status).toBe(200);
-  });
-
-  test('of one tab is not the one of another that has signed in since', async () => {
+  test('and a token are not mixed up, nor are the sessions of two tabs', async () => {
     const [first, second] = [await signIn(api.token), await signIn(api.token)];
-    const statusOf = async (id: string) =>
-      (await send('GET', '', { cookie: second.cookie, 'trainyard-page': id })).status;
-    expect([await statusOf(first.id), await statusOf(second.id), await statusOf('1')]).toEqual([401, 200, 200]);
+    const [name = '', secret = ''] = second.cookie.split('=');
+    expect((await send('GET', '', { authorization: `Bearer ${secret}` })).status).toBe(401);
+    for (const [cookie, page, status] of [
+      [`${name}=${api.token}`, '1', 401],
+      [`other=1; trainyard_00000000=${secret}`, '1', 401],
+      [`other=1; ${second.cookie}; last=2`, '1', 200],
+      [second.cookie, first.id, 401],
+      [second.cookie, second.id, 200],
+    ] as const) {
+      expect((await send('GET', '', { cookie, 'trainyard-page': page })).status).toBe(status);
+    }
   });
 
   test('ends when it signs out, and when its token is revoked', async () => {
@@ -145,23 +113,19 @@ describe('a session', () => {
     const out = await send('DELETE', '/session', { cookie: left.cookie, ...PAGE });
     expect(out.headers.getSetCookie()).toEqual([expect.stringMatching(/^trainyard_[0-9a-f]{8}=; .*Max-Age=0$/)]);
     const ended = await send('GET', '', { cookie: left.cookie, ...PAGE });
-    expect([ended.status, (await bodyOf(ended)).error_message]).toEqual([
-      401,
-      'Your session was ended, or its token was revoked. Sign in again.',
-    ]);
+    const message = 'Your session was ended, or its token was revoked. Sign in again.';
+    expect([ended.status, (await bodyOf(ended)).error_message]).toEqual([401, message]);
     expect((await send('GET', '', { cookie: open.cookie, ...PAGE })).status).toBe(200);
     await revokeToken(server, other.token);
     // Another process has revoked it: with Postgres, this one learns of it a moment later.
     await eventually(async () => (await send('GET', '', { cookie: open.cookie, ...PAGE })).status === 401 || undefined);
-    const none = await send('GET', '', PAGE);
-    expect((await bodyOf(none)).error_message).toBe(
-      'You are not signed in, or your session has expired. Sign in again.',
-    );
+    const none = await bodyOf(await send('GET', '', PAGE));
+    expect(none.error_message).toBe('You are not signed in, or your session has expired. Sign in again.');
   });
 });
 
 test('a code signs in once, of several browsers at the same moment, and is no token', async () => {
-  const { code, token_id } = (await api.request<{ code: string; token_id: string }>('POST', '/session/codes')).body;
+  const { code, token_id } = await newCode();
   expect((await send('GET', '', { authorization: `Bearer ${code}` })).status).toBe(401);
   const answers = await Promise.all([1, 2, 3, 4].map(() => send('POST', '/session', PAGE, { code })));
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);

@@ -1,212 +1,113 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { whyNoFfmpeg, whyNoS3 } from '../../harness/available.js';
+import { whyNoFfmpeg } from '../../harness/available.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
-import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
-import { flipBit, pathOfBytes } from '../../harness/transferring.js';
-import { newWorld, type World } from '../../harness/world.js';
 
-const WORLDS = [
-  { name: 'sqlite+disk', leftOut: whyNoFfmpeg() },
-  { name: 'sqlite+presigned', leftOut: whyNoFfmpeg() ?? whyNoS3() },
-];
-
-const [first, second, third, intact, corrupt] = [
-  media.clip('faststart.mp4'),
-  media.clip('moov-last.mp4'),
-  media.clip('fragmented.mp4'),
-  media.clip('old.avi'),
-  media.damaged.clip(),
-].map(media.longClip) as [Buffer, Buffer, Buffer, Buffer, Buffer];
+const clip = (name: Parameters<typeof media.clip>[0]) => media.longClip(media.clip(name));
+const [first, second, third] = [clip('faststart.mp4'), clip('moov-last.mp4'), clip('fragmented.mp4')];
+const [intact, corrupt] = [clip('old.avi'), media.longClip(media.damaged.clip())];
 
 let names = 0;
 
-for (const { name: combination, leftOut } of WORLDS) {
-  const title = `files that a dataset has not stored yet, on ${combination}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
-  const tags = combination === 'sqlite+disk' ? [] : ['long'];
-  describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
-    let world: World;
-    let server: TestServer;
-    let api: Api;
-    let proxy: BreakingProxy;
-    let gate: string;
-    beforeAll(async () => {
-      world = await newWorld(combination);
-      const folder = await temporaryFolder();
-      gate = join(folder, 'open');
-      const [ffmpeg, ffprobe] = [join(folder, 'ffmpeg'), join(folder, 'ffprobe')];
-      const pathOf = (program: string) => execFileSync('which', [program], { encoding: 'utf8' }).trim();
-      const wait = `case "$*" in *-version*) ;; *) until [ -e '${gate}' ]; do sleep 0.02; done ;; esac`;
-      await writeFile(ffprobe, `#!/bin/sh\n${wait}\nexec '${pathOf('ffprobe')}' "$@"\n`);
-      await chmod(ffprobe, 0o755);
-      await symlink(pathOf('ffmpeg'), ffmpeg);
-      // Every clip is decoded after its answer, once the gate is open.
-      const settings = { 'caption-grace-seconds': 0, ffmpeg };
-      server = await startServer(settings, { env: world.env });
-      api = await server.api();
-      proxy = await startProxy(server.url);
-    });
-    afterAll(async () => {
-      await proxy?.close();
-      await discardServer(server);
-      await world?.discard();
-    });
-
-    const openGate = () => writeFile(gate, '');
-    const closeGate = () => rm(gate, { force: true });
-
-    /** A folder with an image, its caption and these files, on a machine of its own that has pushed it. */
-    async function pushed(files: Record<string, Buffer | string>, url = proxy.url) {
-      await openGate();
-      const name = `stored ${++names}`;
-      const folder = await folderWith({ '0.jpg': await media.jpeg({ seed: names }), '0.txt': 'v0', ...files }, name);
-      const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: await newRoot() };
-      const run = (...args: string[]) => trainyard(args, { env });
-      expect(await run('push', folder)).toMatchObject({ code: 0 });
-      const id = (await api.list()).body.datasets.find((dataset) => dataset.name === name)!.id;
-      await closeGate();
-      return {
-        id,
-        run,
-        start: (...args: string[]) => startCommand(args, { env }),
-        push: (...args: string[]) => run('push', folder, ...args),
-        pull: (...args: string[]) => run('pull', name, folder, ...args),
-        write: (file: string, bytes: Buffer | string) => writeFile(join(folder, file), bytes),
-        read: (file: string) => readFile(join(folder, file)),
-        list: async () => (await readdir(folder)).filter((file) => !file.startsWith('.')).sort(),
-        folder,
-      };
-    }
-
-    const isChecking = (id: string) =>
-      eventually(async () => {
-        const { pending, checking } = (await api.status(id)).body.counts;
-        return (pending === 0 && checking > 0) || undefined;
-      });
-    const isStored = (id: string) =>
-      eventually(async () => (await api.status(id)).body.status === 'READY' || undefined);
-    const bytesOf = async (id: string, file: string) =>
-      Buffer.from(await (await api.raw('GET', `/${id}/files/${file}`)).arrayBuffer());
-
-    test('stay in the folder, are not sent again, and are in common once they are accepted', async () => {
-      const { id, push, pull, write, read, list } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-      await write('a.mp4', second);
-      await write('b.mp4', third);
-      await write('b.txt', 'another');
-      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: ['a.mp4', 'b.mp4', 'b.txt'] });
-      await isChecking(id);
-      const pulled = await pull('--replace', '--theirs', '--dry-run');
-      expect(pulled.stdout).toMatch(/1 video is not stored in the dataset, .*: b\.mp4\. The folder keeps it\./);
-      expect((await pull('--replace', '--json')).json()).toMatchObject({
-        ...{ pulled: [], removed: [], conflicts: [], not_stored: ['b.mp4'] },
-        kept: { changed_in_folder: ['a.mp4'] },
-      });
-      expect(await list()).toEqual(['0.jpg', '0.txt', 'a.mp4', 'a.txt', 'b.mp4', 'b.txt']);
-      expect([second.equals(await read('a.mp4')), third.equals(await read('b.mp4'))]).toEqual([true, true]);
-      expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: [], unchanged: { length: 6 } });
-      await openGate();
-      await isStored(id);
-      expect((await pull('--json')).json()).toMatchObject({ unchanged: { length: 6 }, not_stored: [] });
-      await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
-      expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
-    });
-
-    test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
-      const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
-      await write('a.avi', corrupt);
-      const running = start('push', folder);
-      await isChecking(id);
-      await openGate();
-      const { code, stdout } = await running.ended;
-      expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.avi: .*this file is kept: .*damaged/m)]);
-      expect(stdout).toMatch(/^Sent nothing to .*3 files unchanged\.$/m);
-      expect((await pull('--replace')).stdout).toContain('1 video is newer in the folder: a.avi.');
-      expect(corrupt.equals(await read('a.avi'))).toBe(true);
-      const again = await push('--json');
-      expect([again.code, again.json()]).toMatchObject([65, { sent: [], failed: [{ filename: 'a.avi' }] }]);
-      await write('a.avi', intact);
-      const fixed = await push();
-      expect([fixed.code, fixed.stdout]).toEqual([
-        0,
-        expect.stringMatching(/^! Another upload of a\.avi was rejected/m),
-      ]);
-    });
-
-    test('that push --watch has sent and are rejected are sent again only once they have changed', {
-      tags: ['long'],
-    }, async () => {
-      const { id, start, write, folder } = await pushed({});
-      const running = start('push', folder, '--watch');
-      onTestFinished(() => void running.process.kill('SIGKILL'));
-      await eventually(() => running.stderr().includes('for changes') || undefined);
-      const sent = () => running.stdout().match(/^Sent .*video/gm) ?? [];
-      await write('a.txt', 'clip');
-      await write('a.avi', corrupt);
-      await openGate();
-      await eventually(() => /^✗ a\.avi .*damaged/m.test(running.stdout()) || undefined);
-      await write('0.txt', 'an edit');
-      await eventually(() => running.stdout().includes('- Left out: a.avi was rejected by the service.') || undefined);
-      await eventually(async () => String(await bytesOf(id, '0.txt')) === 'an edit' || undefined);
-      await write('a.avi', intact);
-      await isStored(id);
-      expect(intact.equals(await bytesOf(id, 'a.avi'))).toBe(true);
-      expect(sent().length).toBeLessThanOrEqual(1);
-      running.process.kill('SIGINT');
-      await running.ended;
-    });
-
-    test('and that another client replaces are in conflict, and stay in the folder', { tags: ['long'] }, async () => {
-      const { id, start, pull, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
-      await write('a.mp4', second);
-      const running = start('push', folder);
-      await isChecking(id);
-      await api.upload(id, 'a.mp4', third);
-      await openGate();
-      const { code, stdout } = await running.ended;
-      expect([code, stdout]).toEqual([73, expect.stringContaining('✗ a.mp4 is in conflict')]);
-      expect((await pull()).code).toBe(73);
-      expect(second.equals(await read('a.mp4'))).toBe(true);
-    });
-
-    test('a caption that another client edits after it was sent is not lost', async () => {
-      const { id, push, pull, write, read } = await pushed({});
-      await write('0.txt', 'a long edit');
-      let isEdited = false;
-      proxy.rule(async ({ method, pathname }) => {
-        // The status that ends the push.
-        const isSent = proxy.requests('POST', `/${id}/get-upload-endpoint`).length > 1;
-        if (!isEdited && isSent && method === 'GET' && pathname.endsWith('/status')) {
-          isEdited = true;
-          await api.upload(id, '0.txt', 'by another client');
-        }
-        return undefined;
-      });
-      onTestFinished(() => proxy.rule());
-      const { code } = await push();
-      expect(isEdited).toBe(true);
-      const stored = [code, (await pull()).code, String(await read('0.txt'))];
-      // Bytes that the service itself received were stored before, and are in the history.
-      expect(stored).toEqual(combination === 'sqlite+disk' ? [0, 0, 'by another client'] : [73, 73, 'a long edit']);
-    });
-
-    test.skipIf(combination !== 'sqlite+disk')('a file that a recheck found damaged stays in the folder', async () => {
-      const { id, pull, push, read, list } = await pushed({});
-      await flipBit(await pathOfBytes(server.dataFolder, await read('0.jpg')));
-      await api.raw('POST', `/${id}/recheck`);
-      await eventually(async () => (await api.status(id)).body.damaged?.length || undefined);
-      expect((await pull('--replace', '--theirs', '--json')).json()).toMatchObject({
-        removed: [],
-        not_stored: ['0.jpg'],
-      });
-      expect(await list()).toEqual(['0.jpg', '0.txt']);
-      expect((await push('--json')).json()).toMatchObject({ sent: ['0.jpg'], dataset: { status: 'READY' } });
-    });
+const leftOut = whyNoFfmpeg();
+const title = `files that a dataset has not stored yet${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
+describe.skipIf(leftOut !== undefined)(title, () => {
+  let server: TestServer;
+  let api: Api;
+  let gate: string;
+  beforeAll(async () => {
+    const folder = await temporaryFolder();
+    gate = join(folder, 'open');
+    const [ffmpeg, ffprobe] = [join(folder, 'ffmpeg'), join(folder, 'ffprobe')];
+    const pathOf = (program: string) => execFileSync('which', [program], { encoding: 'utf8' }).trim();
+    const wait = `case "$*" in *-version*) ;; *) until [ -e '${gate}' ]; do sleep 0.02; done ;; esac`;
+    await writeFile(ffprobe, `#!/bin/sh\n${wait}\nexec '${pathOf('ffprobe')}' "$@"\n`);
+    await chmod(ffprobe, 0o755);
+    await symlink(pathOf('ffmpeg'), ffmpeg);
+    // Every clip is decoded after its answer, once the gate is open.
+    server = await startServer({ 'caption-grace-seconds': 0, ffmpeg });
+    api = await server.api();
   });
-}
+  afterAll(() => discardServer(server));
+
+  const openGate = () => writeFile(gate, '');
+  const closeGate = () => rm(gate, { force: true });
+
+  /** A folder with an image, its caption and these files, on a machine of its own that has pushed it. */
+  async function pushed(files: Record<string, Buffer | string>) {
+    await openGate();
+    const name = `stored ${++names}`;
+    const folder = await folderWith({ '0.jpg': await media.jpeg({ seed: names }), '0.txt': 'v0', ...files }, name);
+    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: await newRoot() };
+    const run = (...args: string[]) => trainyard(args, { env });
+    expect(await run('push', folder)).toMatchObject({ code: 0 });
+    const id = (await api.list()).body.datasets.find((dataset) => dataset.name === name)!.id;
+    await closeGate();
+    return {
+      id,
+      run,
+      start: (...args: string[]) => startCommand(args, { env }),
+      push: (...args: string[]) => run('push', folder, ...args),
+      pull: (...args: string[]) => run('pull', name, folder, ...args),
+      write: (file: string, bytes: Buffer | string) => writeFile(join(folder, file), bytes),
+      read: (file: string) => readFile(join(folder, file)),
+      list: async () => (await readdir(folder)).filter((file) => !file.startsWith('.')).sort(),
+      folder,
+    };
+  }
+
+  const isChecking = (id: string) =>
+    eventually(async () => {
+      const { pending, checking } = (await api.status(id)).body.counts;
+      return (pending === 0 && checking > 0) || undefined;
+    });
+  const isStored = (id: string) => eventually(async () => (await api.status(id)).body.status === 'READY' || undefined);
+
+  test('stay in the folder, are not sent again, and are in common once they are accepted', async () => {
+    const { id, push, pull, write, read, list } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+    await write('a.mp4', second);
+    await write('b.mp4', third);
+    await write('b.txt', 'another');
+    expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: ['a.mp4', 'b.mp4', 'b.txt'] });
+    await isChecking(id);
+    const pulled = await pull('--replace', '--theirs', '--dry-run');
+    expect(pulled.stdout).toMatch(/1 video is not stored in the dataset, .*: b\.mp4\. The folder keeps it\./);
+    expect((await pull('--replace', '--json')).json()).toMatchObject({
+      ...{ pulled: [], removed: [], conflicts: [], not_stored: ['b.mp4'] },
+      kept: { changed_in_folder: ['a.mp4'] },
+    });
+    expect(await list()).toEqual(['0.jpg', '0.txt', 'a.mp4', 'a.txt', 'b.mp4', 'b.txt']);
+    expect([second.equals(await read('a.mp4')), third.equals(await read('b.mp4'))]).toEqual([true, true]);
+    expect((await push('--no-wait', '--json')).json()).toMatchObject({ sent: [], unchanged: { length: 6 } });
+    await openGate();
+    await isStored(id);
+    expect((await pull('--json')).json()).toMatchObject({ unchanged: { length: 6 }, not_stored: [] });
+    await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
+    expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
+  });
+
+  test('and are rejected are named, end the push with 65 if an earlier one stays, and stay in the folder', async () => {
+    const { id, start, push, pull, write, read, folder } = await pushed({ 'a.avi': intact, 'a.txt': 'clip' });
+    await write('a.avi', corrupt);
+    const running = start('push', folder);
+    await isChecking(id);
+    await openGate();
+    const { code, stdout } = await running.ended;
+    expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.avi: .*this file is kept: .*damaged/m)]);
+    expect(stdout).toMatch(/^Sent nothing to .*3 files unchanged\.$/m);
+    expect((await pull('--replace')).stdout).toContain('1 video is newer in the folder: a.avi.');
+    expect(corrupt.equals(await read('a.avi'))).toBe(true);
+    const again = await push('--json');
+    expect([again.code, again.json()]).toMatchObject([65, { sent: [], failed: [{ filename: 'a.avi' }] }]);
+    await write('a.avi', intact);
+    const fixed = await push();
+    expect([fixed.code, fixed.stdout]).toEqual([0, expect.stringMatching(/^! Another upload of a\.avi was rejected/m)]);
+  });
+});

@@ -18,7 +18,7 @@ const CHANGES = { ...DATASET_CHANGES, ...ACCOUNT_CHANGES };
 /** Operations that change nothing, though their method is not GET. */
 const READS = ['POST /{id}/captions', 'POST /{id}/caption-plan', 'POST /{id}/archive', 'POST /{id}/zip'];
 
-/** They ask a model server: `captioning.test.ts` and `captioning-histories.test.ts` have them. */
+/** They ask a model server: `captioning.test.ts` has them. */
 const OF_RUNS = ['', '/{run_id}/stop', '/{run_id}/resume'].map((path) => `POST /{id}/caption-runs${path}`);
 const OF_MODELS = ['POST /caption-endpoints/{endpoint}/test', 'POST /{id}/caption-proposals', ...OF_RUNS];
 

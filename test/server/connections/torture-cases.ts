@@ -36,9 +36,9 @@ const chunked = (body: string) => post('Transfer-Encoding: chunked\r\n', body);
 
 /** A direct upload with this body. */
 const upload =
-  (body: string, { type = 'multipart/form-data; boundary=B', length = body.length, headers = '' } = {}) =>
+  (body: string, { type = 'multipart/form-data; boundary=B', length = body.length } = {}) =>
   (target: Target) =>
-    `POST ${target.dataset}/upload HTTP/1.1\r\n${HOST}${target.token}Content-Type: ${type}\r\n${headers}Content-Length: ${length}\r\n\r\n${body}`;
+    `POST ${target.dataset}/upload HTTP/1.1\r\n${HOST}${target.token}Content-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n${body}`;
 const part = (headers: string, content = CONTENT) => `--B\r\n${headers}\r\n\r\n${content}\r\n`;
 const filePart = (filename: string) => part(`Content-Disposition: form-data; name="file"; filename="${filename}"`);
 const END = '--B--\r\n';
@@ -46,39 +46,21 @@ const END = '--B--\r\n';
 export const FRAMING: readonly Case[] = [
   ['no Host', GET(''), 400],
   ['two Hosts', GET('Host: a\r\nHost: b\r\n'), 400],
-  ['no Host in HTTP/1.0', GET('', { version: 'HTTP/1.0' }), 200, 'closed'],
   ['HTTP/0.9', 'GET /healthz\r\n\r\n', 200, 'closed'],
-  ['HTTP/1.2', GET(HOST, { version: 'HTTP/1.2' }), 400, 'closed'],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'closed'],
-  ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'closed'],
-  ['an unknown method', `BREW /healthz HTTP/1.1\r\n${HOST}\r\n`, 400, 'closed'],
-  ['TRACE', `TRACE /healthz HTTP/1.1\r\n${HOST}\r\n`, 404],
   ['OPTIONS of everything', `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`, 404],
-  ['CONNECT', `CONNECT a:443 HTTP/1.1\r\n${HOST}\r\n`, 400, 'closed'],
-  ['an upgrade', GET(`${HOST}Connection: upgrade\r\nUpgrade: websocket\r\n`), 200],
-  ['a bogus expectation', GET(`${HOST}Expect: bogus\r\n`), 417],
-  ['a bogus expectation of a body', post('Expect: 200-maybe\r\nContent-Length: 2\r\n', '{}'), 417],
   ['a body that was expected', post('Expect: 100-continue\r\nContent-Length: 2\r\n', '{}'), [100, 200]],
   ['line feeds alone', 'GET /healthz HTTP/1.1\nHost: a\n\n', 400, 'closed'],
   ['a folded header', GET(`${HOST}X: a\r\n b\r\n`), 400, 'closed'],
-  ['a zero byte in a header', GET(`${HOST}X: a\0b\r\n`), 400, 'closed'],
   ['a space before the colon', GET(`${HOST}X : a\r\n`), 400, 'closed'],
   ['a header of 20 kB', GET(`${HOST}X: ${'a'.repeat(20_000)}\r\n`), 431, 'closed'],
-  ['a header of 2 MB', GET(`${HOST}X: ${'a'.repeat(2_000_000)}\r\n`), 431, 'closed'],
-  ['thousands of headers', GET(HOST + 'X:\r\n'.repeat(5000)), 200],
   ['a URL of 20 kB', GET(HOST, { target: `/${'a'.repeat(20_000)}` }), 431, 'closed'],
   ['an unfinished request', 'GET /healthz HT', 400, 'half-closed'],
-  ['two requests at once', GET(HOST) + GET(HOST), [200, 200]],
   ['garbage after a request', `${GET(HOST)}BAD\r\n\r\n`, 400, 'closed'],
 ];
 
 export const BODIES: readonly Case[] = [
   ['two lengths', post('Content-Length: 2\r\nContent-Length: 3\r\n', '{}'), 400, 'closed'],
-  ['a list of lengths', post('Content-Length: 2, 2\r\n', '{}'), 400, 'closed'],
-  ['a length with a sign', post('Content-Length: +2\r\n', '{}'), 400, 'closed'],
   ['a negative length', post('Content-Length: -1\r\n', ''), 400, 'closed'],
-  ['a length of 26 digits', post(`Content-Length: ${'9'.repeat(26)}\r\n`, ''), 400, 'closed'],
-  ['a length of 2 PB', post('Content-Length: 2000000000000000\r\n', '{}'), 413, 'closed'],
   ['a length and chunks', post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'), 400, 'closed'],
   ...['gzip', 'identity', 'xchunked', 'chunked, gzip', 'chunked, chunked', 'chunked;q=1', 'gzip, chunked'].map(
     (coding): Case => [
@@ -89,12 +71,8 @@ export const BODIES: readonly Case[] = [
     ],
   ),
   ['chunks', chunked('1\r\n{\r\n1\r\n}\r\n0\r\n\r\n'), 200],
-  ['chunks with extensions', chunked('2;a=b\r\n{}\r\n0\r\n\r\n'), 200],
   ['chunks with trailers', chunked('2\r\n{}\r\n0\r\nX: y\r\n\r\n'), 200],
   ['a chunk size that is no number', chunked('zz\r\n{}\r\n0\r\n\r\n'), 400, 'closed'],
-  ['a negative chunk size', chunked('-2\r\n{}\r\n0\r\n\r\n'), 400, 'closed'],
-  ['a chunk size with 0x', chunked('0x2\r\n{}\r\n0\r\n\r\n'), 400, 'closed'],
-  ['a chunk size of 18 digits', chunked('ffffffffffffffffff\r\n{}'), 400, 'closed'],
   ['a chunk longer than its size', chunked('2\r\n{}xx\r\n0\r\n\r\n'), 400, 'closed'],
   ['a chunk extension of 20 kB', chunked(`2;a=${'b'.repeat(20_000)}\r\n{}`), 413, 'closed'],
   ['a trailer of 40 kB', chunked(`2\r\n{}\r\n0\r\nX: ${'y'.repeat(40_000)}\r\n\r\n`), 431, 'closed'],
@@ -102,9 +80,6 @@ export const BODIES: readonly Case[] = [
   ['a request hidden in a body', post(`Content-Length: ${GET(HOST).length}\r\n`, GET(HOST)), 422],
   ['a GET with a body', `${GET(`${HOST}Content-Length: 5\r\n`)}hello${GET(HOST)}`, [200, 200]],
   ['a GET with a body of 50 MB', GET(`${HOST}Content-Length: 50000000\r\n`), 413],
-  ['a body for no route', `POST /no HTTP/1.1\r\n${HOST}Content-Type: x/y\r\nContent-Length: 5\r\n\r\nhello`, 404],
-  ['a content type that is none', post('Content-Type: @@@\r\nContent-Length: 2\r\n', '{}'), 415],
-  ['JSON of another type', post('Content-Type: text/plain\r\nContent-Length: 2\r\n', '{}'), 415],
   ['JSON that is not UTF-8', post('Content-Length: 12\r\n', '{"name":"\xff"}'), 422],
   ['JSON with a prototype', post('Content-Length: 22\r\n', '{"__proto__":{"a":1}} '), 200],
   ['a PUT without a length', ({ link }) => `PUT ${link} HTTP/1.1\r\n${HOST}\r\n`, 411],
@@ -116,29 +91,15 @@ export const BODIES: readonly Case[] = [
 ];
 
 export const URLS: readonly Case[] = [
-  ...['%', '%zz', '%ff', '%c0%af', '%ed%a0%80', '%u0041'].map(
-    (id): Case => [
-      `the escape ${id} in a URL`,
+  ...['%zz', '%c0%af', '%00', '..%2f..%2fetc', '__proto__', '%F0%9F%9A%82'].map(
+    (id, i): Case => [
+      `the id ${id}`,
       ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${id}/status` }),
-      400,
+      i < 2 ? 400 : 404,
     ],
   ),
-  ...['%00', '..%2f..%2fetc', '__proto__', 'a'.repeat(1000), '%F0%9F%9A%82'].map(
-    (id): Case => [
-      `the id ${id.slice(0, 20)}`,
-      ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${id}/status` }),
-      404,
-    ],
-  ),
-  [
-    'an id of 2000 characters',
-    ({ datasets, token }) => GET(HOST + token, { target: `${datasets}/${'a'.repeat(2000)}/status` }),
-    400,
-  ],
-  ['dots in a path', GET(HOST, { target: '/assets/../../../../etc/passwd' }), 404],
   ['a whole URL', GET(HOST, { target: 'http://other/healthz' }), 200],
   ['bytes beyond ASCII in a URL', GET(HOST, { target: '/\xc3\xa9' }), 400, 'closed'],
-  ['a space in a URL', GET(HOST, { target: '/a b' }), 400, 'closed'],
   [
     'a parameter given twice',
     ({ datasets, token }) => GET(HOST + token, { target: `${datasets}?limit=1&limit=2` }),
@@ -146,93 +107,32 @@ export const URLS: readonly Case[] = [
   ],
 ];
 
+/** `npm run fuzz` generates further forms. */
 export const FORMS: readonly Case[] = [
   ['a file', upload(filePart('a.txt') + END), 200],
   ['a field before its file', upload(part('Content-Disposition: form-data; name="x"') + filePart('a.txt') + END), 200],
+  ['names without quotes', upload(part('Content-Disposition: form-data; filename=a.txt; name=file') + END), 200],
   ['a preamble and an epilogue', upload(`once\r\n${filePart('a.txt')}${END}${'upon '.repeat(1000)}`), 200],
-  ['a part after the end', upload(filePart('a.txt') + END + filePart('b.txt') + END), 200],
   ['two files', upload(filePart('a.txt') + filePart('b.txt') + END), 422],
   ['no end', upload(filePart('a.txt')), 422],
-  ['no byte', upload(''), 422],
-  ['an end alone', upload(END), 422],
   ['no boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data' }), 422],
-  ['an empty boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data; boundary=' }), 422],
-  ['another boundary', upload(filePart('a.txt') + END, { type: 'multipart/form-data; boundary=C' }), 422],
-  [
-    'a boundary of 5 kB',
-    upload(filePart('a.txt') + END, { type: `multipart/form-data; boundary=${'B'.repeat(5000)}` }),
-    422,
-  ],
   ['another type', upload(filePart('a.txt') + END, { type: 'multipart/mixed; boundary=B' }), 415],
-  ['two content types', upload(filePart('a.txt') + END, { headers: 'Content-Type: text/plain\r\n' }), 200],
-  [
-    'a form within the form',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"\r\nContent-Type: multipart/mixed; boundary=C',
-        `--C\r\nContent-Disposition: file; filename="a.txt"\r\n\r\nx\r\n--C--`,
-      ) + END,
-    ),
-    422,
-  ],
-  [
-    'a file in another field',
-    upload(part('Content-Disposition: form-data; name="other"; filename="a.txt"') + END),
-    422,
-  ],
-  ['no filename', upload(part('Content-Disposition: form-data; name="file"') + END), 422],
-  ['an empty filename', upload(filePart('') + END), 422],
-  ['no disposition', upload(part('Content-Type: text/plain') + END), 422],
-  ['a header without a colon', upload(part('Content-Disposition') + END), 422],
-  [
-    'a folded header of a part',
-    upload(part('Content-Disposition: form-data;\r\n name="file"; filename="a.txt"') + END),
-    200,
-  ],
+  ['another field', upload(part('Content-Disposition: form-data; name="other"; filename="a.txt"') + END), 422],
   ['line feeds alone in a form', upload((filePart('a.txt') + END).replaceAll('\r', '')), 422],
-  [
-    'a part header of 100 kB',
-    upload(part(`X: ${'y'.repeat(100_000)}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"`) + END),
-    422,
-  ],
+  ['a part header of 100 kB', upload(part(`X: ${'y'.repeat(100_000)}`) + END), 422],
   ['a part header without an end', upload(`--B\r\n${'X: y\r\n'.repeat(50_000)}`), 422],
+  ...['a\0.txt', 'a%0D%0A.txt', 'a\xe2\x80\xaeb.txt', '../a.txt', `${'a'.repeat(252)}.txt`].map(
+    (name): Case => [`the filename ${JSON.stringify(name.slice(0, 20))}`, upload(filePart(name) + END), 422],
+  ),
   [
-    'content that is encoded',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Transfer-Encoding: base64',
-        'eA==',
-      ) + END,
-    ),
+    'a form in chunks',
+    ({ dataset, token }) => {
+      const head = `POST ${dataset}/upload HTTP/1.1\r\n${HOST}${token}Content-Type: multipart/form-data; boundary=B\r\n`;
+      const chunks = (filePart('a.txt') + END).split('').map((byte) => `1\r\n${byte}\r\n`);
+      return `${head}Transfer-Encoding: chunked\r\n\r\n${chunks.join('')}0\r\n\r\n`;
+    },
     200,
   ],
-  [
-    'an unknown character set',
-    upload(
-      part(
-        'Content-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain; charset=klingon',
-      ) + END,
-    ),
-    200,
-  ],
-  ...[
-    'a\0.txt',
-    'a%0D%0A.txt',
-    'a\xe2\x80\xaeb.txt',
-    'CON.txt',
-    'nul.jpg',
-    '../a.txt',
-    '.a.txt',
-    `${'a'.repeat(252)}.txt`,
-  ].map((name): Case => [`the filename ${JSON.stringify(name.slice(0, 20))}`, upload(filePart(name) + END), 422]),
-  ...[
-    'a%22b.txt',
-    'a%2fb.txt',
-    '100%.txt',
-    'icon.txt',
-    'con-1.txt',
-    '\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80.txt',
-  ].map((name): Case => [`the filename ${JSON.stringify(name)}`, upload(filePart(name) + END), 200]),
   ['a form that ends early', upload(filePart('a.txt') + END, { length: 4000 }), 400, 'half-closed'],
   ['a form longer than its length', upload(filePart('a.txt') + END, { length: 60 }), 400, 'closed'],
 ];

@@ -7,7 +7,10 @@ import { whyNoS3 } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 import { newWorld } from '../../harness/world.js';
+
+const shared = await sharedServer();
 
 const linesIn = (log: string) =>
   log
@@ -54,8 +57,6 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     told.push(stdout + stderr);
   }
   await api.json('PATCH', `/${id}`, { role: 'training', name: 'hounds' });
-  await api.json('PUT', `/${id}/links`, { mask: null });
-  await api.json('PUT', `/${id}/revisions/1/pin`, {});
   await api.request('DELETE', `/${id}/files/a.txt`);
   await api.request('DELETE', `/${id}`);
   told.push(await metricsOf(server));
@@ -77,8 +78,6 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     { action: 'dataset.create', outcome: 'failed', error: 'invalid_name', ...mine },
     { action: 'dataset.delete', outcome: 'failed', error: 'dataset_not_found', ...mine },
     { action: 'dataset.change', outcome: 'done', dataset: id, name: 'hounds', role: 'training', ...mine },
-    { action: 'links.replace', outcome: 'done', dataset: id, ...mine },
-    { action: 'revision.pin', outcome: 'done', dataset: id, revision: 1, ...mine },
     { action: 'file.delete', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
     { action: 'dataset.delete', outcome: 'done', dataset: id, ...mine },
   ]) {
@@ -139,10 +138,9 @@ test('an audit log that was renamed is continued in a new file; one that can not
 });
 
 test('commands that change tokens write to the audit log, and an impossible one is a setting error of serve', async () => {
-  const server = await startServer();
   const folder = await temporaryFolder();
   const auditLog = join(folder, 'audit.jsonl');
-  const flags = ['--data', server.dataFolder, '--audit-log', auditLog];
+  const flags = ['--data', shared.dataFolder, '--audit-log', auditLog];
   const created = (await trainyard(['token', 'create', '--json', ...flags])).json() as { id: string; token: string };
   await trainyard(['token', 'revoke', created.id, ...flags]);
   const text = await readFile(auditLog, 'utf8');
@@ -154,5 +152,4 @@ test('commands that change tokens write to the audit log, and an impossible one 
   const serve = ['serve', '--port', '0', '--data', join(folder, 'data'), '--audit-log', folder];
   const { code, stderr } = await trainyard(serve);
   expect([code, stderr]).toEqual([78, expect.stringContaining("The audit log can't be written")]);
-  await discardServer(server);
 });

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { soon } from '../pairs/pairs-page.js';
@@ -24,6 +24,31 @@ describeInBrowser('the page behind a proxy', (site) => {
     }).toBe(1);
     await site.api.raw('DELETE', `/${id}`);
     await page.getByText('This dataset does not exist').waitFor();
+  });
+
+  test('that delays the events has the status read once, if nothing has changed', async () => {
+    const id = await newDataset();
+    const { page, context } = await site.open();
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const reads: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith(`/${id}/status`)) reads.push(request.url());
+    });
+    await page.route(/\/events/, async (route) => {
+      await released;
+      await route.continue();
+    });
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await soon(() => fieldOf(page).inputValue()).toBe('before');
+    // The first event has the runs read again, and must not have the status read.
+    const runs = page.waitForResponse(/\/caption-runs/);
+    release();
+    await runs;
+    expect(reads).toHaveLength(1);
+    await context.close();
   });
 
   test('that holds the events back shows changes nevertheless', async () => {
