@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { trainyard } from '../harness/command.js';
-import { openPlace, PLACES } from '../service/check/check-service.js';
+import { openPlace } from '../service/check/check-service.js';
 
 test('`trainyard jobs` shows the jobs of an installation by kind, with the error of one that failed', async () => {
-  const { newInstance, folder, key, jobs } = await openPlace(PLACES[0]!);
+  const { newInstance, folder, key, jobs } = await openPlace();
   const args = ['jobs', '--data', folder];
   expect(await trainyard(args)).toMatchObject({ code: 0, stdout: 'There are no jobs.\n' });
   const { upload, dependencies } = newInstance();

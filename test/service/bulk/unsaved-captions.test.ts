@@ -8,12 +8,10 @@ import type { Inspector, ServiceDependencies } from '../../../src/service/depend
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { catalogUnavailable, type Database } from '../../../src/storage/database/database.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
-import { catalogs, onEach, openDisk } from '../../harness/backends.js';
-import { Gate, untilLockWait } from '../../harness/paused-database.js';
+import { onCatalogs, openDisk } from '../../harness/backends.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
 
 const NEW = { ifNoneMatch: '*' } as const;
@@ -56,7 +54,7 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
   };
 }
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   const opened = async () => {
     const { database, accountId } = await open();
     const catalog = new Catalog(database, { blobGrace: 1000 });
@@ -95,58 +93,19 @@ onEach(catalogs, (open) => {
 describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response from Postgres is lost', () => {
   const LAST_TRIP = /insert into file[\s\S]*update dataset[\s\S]*commit/;
 
-  async function openOver(databaseOf: (database: Database) => Database, url: string) {
-    const database = await openPostgres(url);
-    onTestFinished(() => database.close());
-    const accounts = new Accounts(database);
-    const { accountId } = (await accounts.grantOf((await accounts.createToken('tester', 1)).token))!;
-    const catalog = new Catalog(databaseOf(database), { blobGrace: 1000 });
-    return { ...(await openService({ catalog, accountId })), database };
-  }
-
   test.each([
     ['keep their bytes if it stored them', /COMMIT/, COUNT],
     ['leave none if it did not receive them', undefined, 0],
   ])('%s', async (_what, answer, count) => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const service = await openOver((database) => database, url);
+    const database = await openPostgres(url);
+    onTestFinished(() => database.close());
+    const accounts = new Accounts(database);
+    const { accountId } = (await accounts.grantOf((await accounts.createToken('tester', 1)).token))!;
+    const service = await openService({ catalog: new Catalog(database, { blobGrace: 1000 }), accountId });
     service.last.before = async () => proxy.breakAt(LAST_TRIP, answer);
     await expect(service.save()).rejects.toMatchObject({ code: 'unavailable' });
     expect(await service.ids()).toHaveLength(count);
-    await service.emptyTrash();
-    expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
-  });
-
-  test('keep their bytes if it stores them later', async () => {
-    const later = new Gate();
-    /** Gives up a transaction that stores files before its last statements, which follow later. */
-    const impatient = (database: Database): Database => ({
-      ...database,
-      transact: (options, work) =>
-        new Promise((resolve, reject) => {
-          database
-            .transact(options, ({ send, commit }) =>
-              work({
-                send,
-                commit: async (statements) => {
-                  if (statements.some((each) => /insert into file/.test(each.compile().sql))) {
-                    reject(catalogUnavailable(undefined));
-                    await later.opened;
-                  }
-                  return commit(statements);
-                },
-              }),
-            )
-            .then(resolve, reject);
-        }),
-    });
-    const service = await openOver(impatient, await databaseForTest());
-    const saving = service.save();
-    const ended = expect(saving).rejects.toMatchObject({ code: 'unavailable' });
-    await untilLockWait(service.database, saving);
-    later.open();
-    await ended;
-    await expect.poll(service.ids).toHaveLength(COUNT);
     await service.emptyTrash();
     expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
   });

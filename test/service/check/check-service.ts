@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { describe, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
 import { inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
@@ -22,56 +22,13 @@ import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { clip } from '../../fixtures/media.js';
-import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
-import { openS3 } from '../../harness/backends.js';
 import { newRoot } from '../../harness/mounting.js';
-import { databaseForTest } from '../../harness/postgres.js';
-import { needsS3 } from '../../harness/s3.js';
 import { eventually } from '../../harness/server.js';
 
 export const SECOND = 1_000_000;
 
 /** Short, so that a lost lease is noticed soon: it is renewed five times in that time. */
 export const LEASE = SECOND;
-
-export interface Place {
-  readonly name: string;
-  readonly leftOut: string | undefined;
-  readonly prepare?: () => void;
-  readonly databaseUrl: () => Promise<string | undefined>;
-  readonly blobs: (folder: string) => Promise<BlobStore>;
-}
-
-const diskBlobs = async (folder: string) => {
-  const blobs = await DiskBlobs.open(join(folder, 'blobs'));
-  onTestFinished(() => blobs.close());
-  return blobs;
-};
-
-/** Combinations in which each database and each blob store occurs. */
-export const PLACES: readonly Place[] = [
-  { name: 'SQLite and disk', leftOut: undefined, databaseUrl: async () => undefined, blobs: diskBlobs },
-  { name: 'Postgres and disk', leftOut: whyNoPostgres(), databaseUrl: databaseForTest, blobs: diskBlobs },
-  {
-    name: 'SQLite and S3',
-    leftOut: whyNoS3(),
-    prepare: needsS3,
-    databaseUrl: async () => undefined,
-    blobs: async () => (await openS3()).blobs,
-  },
-];
-
-/** One suite over every place. All but the first repeat its proofs, on what the suites of database and blobs compare. */
-export function onPlaces(title: string, suite: (open: () => ReturnType<typeof openPlace>) => void): void {
-  for (const [i, place] of PLACES.entries()) {
-    const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
-    const tags = i > 0 ? ['long'] : [];
-    describe.skipIf(place.leftOut !== undefined)(`${title}, on ${place.name}${suffix}`, { tags }, () => {
-      place.prepare?.();
-      suite(() => openPlace(place));
-    });
-  }
-}
 
 /** A decode that the test ends. */
 export interface Decode {
@@ -80,11 +37,11 @@ export interface Decode {
   readonly end: (result: Inspection | Error) => void;
 }
 
-/** A catalog and blobs with a dataset, on which the test starts any number of instances. */
-export async function openPlace(place: Place) {
+/** A catalog, in SQLite without a URL, and a folder of blobs with a dataset, on which the test starts any number of instances. */
+export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefined } = {}) {
   const folder = await newRoot();
-  const databaseUrl = await place.databaseUrl();
-  const blobs = await place.blobs(folder);
+  const blobs = await DiskBlobs.open(join(folder, 'blobs'));
+  onTestFinished(() => blobs.close());
   const metadata = await openCatalog({ dataFolder: folder, blobGrace: 1000 * SECOND, databaseUrl });
   onTestFinished(metadata.close);
   const { token } = await metadata.accounts.createToken('tester', 1);
@@ -100,7 +57,6 @@ export async function openPlace(place: Place) {
       isAlone?: boolean;
       blobs?: BlobStore;
       inspect?: Inspector;
-      ofAccount?: number;
       leaseDuration?: number;
     } = {},
   ) => {
@@ -154,8 +110,10 @@ export async function openPlace(place: Place) {
       onTestFinished(() => runner.stop());
       return runner;
     };
-    const { ofAccount = 2, isAlone = false } = options;
-    const checks = runnerOf([checkFileJob(dependencies, { ofAccount, onChecked: () => {} })], isAlone);
+    const checks = runnerOf(
+      [checkFileJob(dependencies, { ofAccount: 2, onChecked: () => {} })],
+      options.isAlone ?? false,
+    );
     const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.rechecks)], false);
     const recheckService = new RecheckService(dependencies, metadata.rechecks);
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
@@ -166,7 +124,7 @@ export async function openPlace(place: Place) {
       checks,
       jobs,
       rechecks,
-      startRecheck: (of = key) => recheckService.start(of),
+      startRecheck: () => recheckService.start(key),
       progress: () => recheckService.progress(key),
       /** Waits until the recheck has finished. */
       rechecked: () =>
@@ -192,7 +150,7 @@ export async function openPlace(place: Place) {
   const view = () => datasets.view(key);
   return {
     ...metadata,
-    /** Holds the catalog and the blobs, unless they are elsewhere. */
+    /** Holds the catalog and the blobs. */
     folder,
     token,
     blobs,
@@ -220,7 +178,6 @@ export async function openPlace(place: Place) {
       })();
       return statuses;
     },
-    received: async () => (await metadata.catalog.files(key.id)).filter(({ upload }) => upload.state === 'received'),
     /** What waits and runs of the checks. */
     checkJobs: async () => {
       const found = (await metadata.jobs.counts()).find(({ kind }) => kind === 'check-file');

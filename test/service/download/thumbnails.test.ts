@@ -1,14 +1,14 @@
 import { getEventListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { Thumbnails, thumbnailKeyOf } from '../../../src/service/download/thumbnails.js';
 import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
-import { openPlace, PLACES } from '../check/check-service.js';
+import { openPlace } from '../check/check-service.js';
 
 const GONE = new Error('the client has gone');
 
@@ -24,30 +24,29 @@ function contentOf(webp: Buffer): string {
 }
 
 /** Images, and a decoder that the test ends. Two thumbnails are made at once. */
-async function openThumbnails({ images = 2, on = PLACES[0]! } = {}) {
-  const place = await openPlace(on);
+async function openThumbnails({ images = 2 } = {}) {
+  const place = await openPlace();
   const { dependencies, upload } = place.newInstance();
   const files: StoredFile[] = [];
   for (let i = 0; i < images; i++) {
     await upload(`${i}.png`, await media.png({ width: 64 + i, height: 64 }));
     files.push((await place.catalog.storedFile({ datasetId: place.key.id, filename: `${i}.png` }))!);
   }
-  const begun: { accountId: string; end: (result: string | Error) => void }[] = [];
+  const begun: { end: (result: string | Error) => void }[] = [];
   const thumbnails = new Thumbnails(dependencies, {
     atOnce: 2,
     forClips: async () => undefined,
-    make: (_, { accountId }) =>
+    make: () =>
       new Promise((resolve, reject) => {
         begun.push({
-          accountId,
           end: (made) =>
             made instanceof Error ? reject(made) : resolve({ webp: webpOf(made), hash: '', thumbhash: '' }),
         });
       }),
   });
   /** Reads a thumbnail; what it is made of. */
-  const read = (i: number, { accountId = 'a', client = new AbortController() } = {}) => {
-    const bytes = thumbnails.read(files[i]!, { accountId, signal: client.signal }).then(contentOf);
+  const read = (i: number, { client = new AbortController() } = {}) => {
+    const bytes = thumbnails.read(files[i]!, { accountId: 'a', signal: client.signal }).then(contentOf);
     bytes.catch(() => {});
     return bytes;
   };
@@ -58,24 +57,6 @@ async function openThumbnails({ images = 2, on = PLACES[0]! } = {}) {
 function waitingOf(client: AbortController): number {
   return getEventListeners(client.signal, 'abort').length;
 }
-
-test('two are made at once, and accounts take turns', async () => {
-  const { begun, begins, read } = await openThumbnails({ images: 6 });
-  const first = read(0);
-  await begins(1);
-  const second = read(1);
-  await begins(2);
-  const client = new AbortController();
-  const others = [2, 3, 4].map((i) => read(i, { client }));
-  others.push(read(5, { accountId: 'b', client }));
-  await eventually(() => waitingOf(client) === 4 || undefined);
-  begun[0]!.end('made');
-  expect(await first).toBe('made');
-  await begins(3);
-  expect(begun.map(({ accountId }) => accountId)).toEqual(['a', 'a', 'b']);
-  for (let i = 1; i < 6; i++) (await begins(i + 1)).end('made');
-  await Promise.all([second, ...others]);
-});
 
 test('one that waits is not begun once its client has gone, and one that has begun is stored', async () => {
   const { begun, begins, read } = await openThumbnails({ images: 4 });
@@ -125,25 +106,18 @@ const DAMAGED = [
   ['is too long', webpOf('x'.repeat(512 * 1024))],
 ] as const;
 
-for (const place of PLACES.filter(({ name }) => name.startsWith('SQLite'))) {
-  const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
-  describe.skipIf(place.leftOut !== undefined)(`on ${place.name}${suffix}`, () => {
-    place.prepare?.();
-
-    test('a stored one that is damaged is made again and replaced', async () => {
-      const { blobs, begins, begun, read, files } = await openThumbnails({ images: DAMAGED.length, on: place });
-      for (const [i, [how, damaged]] of DAMAGED.entries()) {
-        const key = thumbnailKeyOf(blobKeyOf(files[i]!));
-        await store(blobs, key, damaged);
-        const made = read(i);
-        (await begins(i + 1)).end('made');
-        expect([how, await made]).toEqual([how, 'made']);
-        expect(contentOf(await buffer((await blobs.read(key))!))).toBe('made');
-        expect([await read(i), begun.length]).toEqual(['made', i + 1]);
-      }
-    });
-  });
-}
+test('a stored one that is damaged is made again and replaced', async () => {
+  const { blobs, begins, begun, read, files } = await openThumbnails({ images: DAMAGED.length });
+  for (const [i, [how, damaged]] of DAMAGED.entries()) {
+    const key = thumbnailKeyOf(blobKeyOf(files[i]!));
+    await store(blobs, key, damaged);
+    const made = read(i);
+    (await begins(i + 1)).end('made');
+    expect([how, await made]).toEqual([how, 'made']);
+    expect(contentOf(await buffer((await blobs.read(key))!))).toBe('made');
+    expect([await read(i), begun.length]).toEqual(['made', i + 1]);
+  }
+});
 
 async function store(blobs: BlobStore, key: string, bytes: Buffer): Promise<void> {
   const limit = { bytes: bytes.length, message: '' };

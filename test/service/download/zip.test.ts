@@ -7,7 +7,6 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { zipOf } from '../../../src/service/download/zip.js';
-import { eventually } from '../../harness/server.js';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -109,21 +108,4 @@ test.each([
   const message = expect.stringContaining(`b.txt (b.txt) no longer has ${known} bytes`);
   await expect(all).rejects.toMatchObject({ code: 'bytes_replaced', message });
   expect(bytes).toBeLessThan(sizeBytes);
-});
-
-test('a client that disconnects within a file releases it and what was read ahead', async () => {
-  const opened: Readable[] = [];
-  const files = [fileOf('a.txt', 3), fileOf('b.mp4', 1024 * MIB), fileOf('c.mp4', 1024 * MIB)];
-  const { open: start } = zipOf(files, async (file) => {
-    const stream = await read(file);
-    opened.push(stream);
-    return stream;
-  });
-  let bytes = 0;
-  for await (const chunk of start()) {
-    bytes += chunk.length;
-    if (bytes > 20 * MIB) break;
-  }
-  await eventually(() => opened.every(({ destroyed }) => destroyed) || undefined);
-  expect(opened).toHaveLength(2);
 });

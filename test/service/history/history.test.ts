@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Author, DatasetFile } from '../../../src/dataset/dataset.js';
 import { digestOf } from '../../../src/dataset/digest.js';
-import { ServiceError } from '../../../src/dataset/errors.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
@@ -53,16 +52,9 @@ onCatalogs((open) => {
       return views.map(({ digest, isReady }) => ({ digest, isReady }));
     };
     const storedDigest = async () => (await catalog.revisions.find('d', 1))!.digest;
-    /** The service over a database that differs in its transactions. */
-    const historyWith = (transact: Database['transact']) => {
-      const dependencies = {
-        catalog: new Catalog({ ...database, transact }, { blobGrace: 0 }),
-        now: () => 1_000_000,
-      };
-      const services = dependencies as ServiceDependencies;
-      return { history: new HistoryService(services, new DatasetService(services)), catalog: dependencies.catalog };
-    };
-    return { ...opened, key, change, put, list, storedDigest, historyWith };
+    const services = { catalog: new Catalog(database, { blobGrace: 0 }), now: () => 1_000_000 } as ServiceDependencies;
+    const history = new HistoryService(services, new DatasetService(services));
+    return { ...opened, key, change, put, list, storedDigest, history };
   };
 
   test('the digest of a revision is that of its files, and is computed again after a change joined it, also at the same time', async () => {
@@ -89,49 +81,14 @@ onCatalogs((open) => {
     expect(await list()).toEqual([{ digest: digestOfNames('a'), isReady: false }]);
   });
 
-  test.each(['restore', 'undo'] as const)(
-    'a committed change is answered and announced, though nothing more can be written: %s',
-    async (how) => {
-      const { database, key, put, historyWith } = await openControl();
-      await put('b', { changeId: 'second' });
-      let changes = 0;
-      const { history, catalog } = historyWith(async (...args) => {
-        if (changes++ > 0) throw new ServiceError('no_space', 'The disk is full.');
-        return database.transact(...args);
-      });
-      const announced: string[] = [];
-      const stop = catalog.changes.onAnyChange((datasetId) => announced.push(datasetId));
-      const { revision } =
-        how === 'restore' ? await history.restore(key, 1, by(how)) : await history.undo(key, 2, by(how));
-      stop();
-      expect(revision).toMatchObject({ number: 3, files: 1, how });
-      expect(announced).toEqual(['d']);
-    },
-  );
-
   test('a change to files that the dataset has already is answered with the latest revision', async () => {
-    const { database, key, put, historyWith } = await openControl();
+    const { key, put, history } = await openControl();
     await put('b', { changeId: 'second' });
-    const { history } = historyWith(database.transact);
     expect(await history.restore(key, 2, by('restore'))).toMatchObject({
       isRestored: false,
       revision: { number: 2 },
     });
     expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: { number: 3 } });
     expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: undefined });
-  });
-
-  test('the end of a pin is answered, though the revision is deleted at once', async () => {
-    const { catalog, database, key, put, endHistory, historyWith } = await openControl();
-    await catalog.revisions.setPin('d', 1, { at: 1, by: 'laptop', note: null });
-    await put('a', { id: 'other', changeId: 'second' });
-    await put('b', { changeId: 'second' });
-    const { history } = historyWith(async (...args) => {
-      const result = await database.transact(...args);
-      await endHistory(1_000_000);
-      return result;
-    });
-    expect(await history.setPin(key, 1, null)).toMatchObject({ number: 1, pin: null });
-    expect(await catalog.revisions.page('d')).toMatchObject([{ number: 2 }]);
   });
 });

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -45,15 +45,6 @@ async function factsOf(pool: Pool, filename = 'good.png'): Promise<ProcessFacts>
   return inspection.facts as unknown as ProcessFacts;
 }
 
-const children = () =>
-  readdirSync('/proc').filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[1] === String(process.pid);
-    } catch {
-      return false;
-    }
-  });
-
 describe('a process', () => {
   test('has no secret, a low priority, and limits of the kernel', async () => {
     const { environment, priority, oomScore, limits } = await factsOf(hostilePool());
@@ -68,19 +59,15 @@ describe('a process', () => {
     expect(limits).toMatch(/Max core file size\s+0/);
   });
 
-  test('does one job after another, and there are no more of them than slots', async () => {
+  test('does one job after another, there are no more of them than slots, and they end with the pool', async () => {
     const pool = hostilePool();
     const facts = await Promise.all(Array.from({ length: 20 }, () => factsOf(pool)));
-    expect(new Set(facts.map(({ pid }) => pid)).size).toBe(2);
+    const pids = new Set(facts.map(({ pid }) => pid));
+    expect(pids.size).toBe(2);
     expect(Math.max(...facts.map(({ jobs }) => jobs))).toBeGreaterThan(5);
     expect(pool.queuedFiles).toBe(0);
-  });
-
-  test('ends with the pool', async () => {
-    const pool = hostilePool();
-    const { pid } = await factsOf(pool);
     await pool.close();
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    for (const pid of pids) expect(existsSync(`/proc/${pid}`)).toBe(false);
     await expect(factsOf(pool)).rejects.toThrow('shutting down');
   });
 });
@@ -163,19 +150,6 @@ test('a process that can’t be started is not the file’s fault', async () => 
   expect(String(errors[0])).toContain('Cannot find module');
 });
 
-test('another program takes a slot, and the place of an idle process', async () => {
-  const pool = hostilePool();
-  await Promise.all([factsOf(pool), factsOf(pool), factsOf(pool)]);
-  const idle = children();
-  let others: string[] = [];
-  const request = { accountId: 'a', signal };
-  await pool.runInSlot(request, async () => {
-    for (let i = 0; i < 500 && children().length === idle.length; i++) await factsOf(pool);
-    others = children();
-  });
-  expect(others.length).toBe(idle.length - 1);
-});
-
 describe('the real program', () => {
   test('decides by the bytes alone and not by the files before', async () => {
     const good = await media.png({ width: 300, height: 200 });
@@ -200,10 +174,7 @@ describe('the real program', () => {
       verdicts.get(filename)?.add(JSON.stringify(inspection));
     };
     const pool = poolOf();
-    for (let run = 0; run < 4; run++) {
-      const order = names.map((name, i) => ({ name, at: (i * 7919 + run * 104_729) % 97 })).sort((a, b) => a.at - b.at);
-      await Promise.all(order.map(({ name }) => inspectIn(pool, name)));
-    }
+    for (const order of [names, names.toReversed()]) await Promise.all(order.map((name) => inspectIn(pool, name)));
     for (const name of names) {
       const alone = poolOf();
       await inspectIn(alone, name);
@@ -213,17 +184,11 @@ describe('the real program', () => {
   });
 
   test('opens formats of images only', async () => {
-    const folder = await folderWith({ 'a.png': media.damaged.svg() });
-    writeFileSync(join(folder, 'b.png'), await media.png());
+    const folder = await folderWith({ 'a.png': media.damaged.svg(), 'b.png': await media.png() });
     const pool = poolOf();
     const thumbnailOf = (name: string) => pool.thumbnail({ path: join(folder, name), maxPixels: 320 }, options);
     expect((await thumbnailOf('b.png')).webp.subarray(8, 12).toString()).toBe('WEBP');
     await expect(thumbnailOf('a.png')).rejects.toMatchObject({ name: 'NoThumbnail' });
-  });
-
-  test('rejects with the operating system’s error if the file is gone', async () => {
-    const inspection = poolOf().inspect({ filename: 'a.png', path: '/nowhere/a.png', sizeBytes: 9 }, options);
-    await expect(inspection).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 

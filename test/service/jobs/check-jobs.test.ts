@@ -8,12 +8,12 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { clip, jpeg } from '../../fixtures/media.js';
 import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, onPlaces, openPlace, PLACES, SECOND, undecodable, withFetch } from '../check/check-service.js';
+import { decoded, LEASE, openPlace, SECOND, undecodable, withFetch } from '../check/check-service.js';
 
-onPlaces('a clip whose decode takes long', (open) => {
+describe('a clip whose decode takes long', () => {
   test('is answered before it is decoded, and its dataset is UPLOADING until then', async () => {
-    const { newInstance, view, becomes, watch, time, trash } = await open();
-    const { checks, upload, decode } = newInstance();
+    const { newInstance, view, becomes, watch, time, trash } = await openPlace();
+    const { checks, upload, decode, dependencies } = newInstance();
     const statuses = watch();
     checks.start();
     const { id, upload: answered } = await upload('long.mp4');
@@ -27,6 +27,8 @@ onPlaces('a clip whose decode takes long', (open) => {
       dataset: { counts: { received: 1, pending: 0 } },
     });
     time.ahead = 1000 * 3600 * SECOND;
+    await releaseLeases(dependencies, { isLiveToo: true });
+    await emptyTrash(dependencies);
     expect((await view()).status).toBe('UPLOADING');
     time.ahead = 0;
     const { clip, end } = await decode();
@@ -48,7 +50,7 @@ onPlaces('a clip whose decode takes long', (open) => {
   });
 
   test('is like an image whose inspection takes long, which is inspected after the answer', async () => {
-    const { newInstance, becomes } = await open();
+    const { newInstance, becomes } = await openPlace();
     const { checks, upload } = newInstance({
       inspect: async (file, { maxSeconds }) => {
         if (maxSeconds !== undefined) throw new CpuBudgetSpent();
@@ -64,7 +66,7 @@ onPlaces('a clip whose decode takes long', (open) => {
   });
 
   test('that is rejected after the answer makes the dataset FAILED with the reason', async () => {
-    const { newInstance, becomes, watch, trash } = await open();
+    const { newInstance, becomes, watch, trash } = await openPlace();
     const { checks, upload, decode } = newInstance();
     const statuses = watch();
     checks.start();
@@ -79,7 +81,7 @@ onPlaces('a clip whose decode takes long', (open) => {
   });
 
   test('goes on after a restart, and a stopped process has aborted its decode and released its job', async () => {
-    const { newInstance, becomes, checkJobs } = await open();
+    const { newInstance, becomes, checkJobs } = await openPlace();
     const first = newInstance();
     first.checks.start();
     await first.upload('long.mp4');
@@ -97,7 +99,7 @@ onPlaces('a clip whose decode takes long', (open) => {
   });
 
   test('is taken over once the lease of an instance that died has expired, and at once by a process that is alone', async () => {
-    const { newInstance, becomes, key, time } = await open();
+    const { newInstance, becomes, key, time } = await openPlace();
     const dead = newInstance();
     const { now, newId } = dead.dependencies;
     const claim = () => {
@@ -122,8 +124,8 @@ onPlaces('a clip whose decode takes long', (open) => {
     expect((await alone.decode()).clip.filename).toBe('long 2.mp4');
   });
 
-  test('that is removed or replaced while it is decoded stays so', async () => {
-    const { newInstance, removals, key, view, becomes, trash } = await open();
+  test('that is removed or replaced while it is decoded stays so, and the dataset says so if the other clip differs', async () => {
+    const { newInstance, removals, key, view, becomes, trash } = await openPlace();
     const { checks, upload, decode } = newInstance();
     checks.start();
     const removed = await upload('long.mp4');
@@ -145,51 +147,20 @@ onPlaces('a clip whose decode takes long', (open) => {
     expect(findings.warnings).toEqual([]);
     second.end(undecodable(second.clip));
     expect(await trash()).toEqual([removed, replaced].map(blobKeyOf).sort());
-  });
 
-  test('is replaced by another clip before it was checked, and the dataset says so', async () => {
-    const { newInstance, becomes } = await open();
-    const { checks, upload, decode } = newInstance();
-    checks.start();
-    await upload('long.txt', 'a dog');
-    await upload('long.mp4');
-    await decode(1);
-    const other = await upload('long.mp4', clip('moov-last.mp4'));
-    const { clip: decodedClip, end } = await decode(2);
-    end(decoded(decodedClip));
-    const { files, findings } = await becomes('READY');
-    expect(files.map(({ id }) => id)).toContain(other.id);
-    expect(findings.warnings).toMatchObject([{ code: 'REPLACEMENT_REJECTED', filename: 'long.mp4' }]);
-  });
-
-  test('stays when the stored file is deleted by a client that has read that, and not by a deletion without a condition', async () => {
-    const { newInstance, removals, key, received, becomes } = await open();
-    const { checks, upload, decode } = newInstance();
-    checks.start();
-    const first = await upload('long.mp4');
-    const { clip: decodedClip, end } = await decode(1);
-    end(decoded(decodedClip));
-    await becomes('FAILED');
-    const second = await upload('long.mp4');
-    const ifMatch = first.upload.state === 'received' ? [first.upload.sha256] : [];
-    await removals.file(key, 'long.mp4', { author: laptop, condition: { ifMatch } });
-    expect((await received()).map(({ id }) => id)).toEqual([second.id]);
-    await removals.file(key, 'long.mp4', { author: laptop });
-    expect(await received()).toEqual([]);
-  });
-
-  test('keeps its bytes when leases and trash are cleaned up', async () => {
-    const { newInstance, blobs, time } = await open();
-    const { dependencies, upload } = newInstance();
-    const file = await upload('long.mp4');
-    time.ahead = 1000 * LEASE;
-    await releaseLeases(dependencies, { isLiveToo: true });
-    await emptyTrash(dependencies);
-    expect((await blobs.find([blobKeyOf(file)])).size).toBe(1);
+    await upload('long 2.txt', 'a cat');
+    await upload('long 2.mp4');
+    await decode(4);
+    const other = await upload('long 2.mp4', clip('moov-last.mp4'));
+    const last = await decode(5);
+    last.end(decoded(last.clip));
+    const replacedAgain = await becomes('READY');
+    expect(replacedAgain.files.map(({ id }) => id)).toContain(other.id);
+    expect(replacedAgain.findings.warnings).toMatchObject([{ code: 'REPLACEMENT_REJECTED', filename: 'long 2.mp4' }]);
   });
 
   test('whose bytes vanished is rejected, and one that can not be read at the moment is not', async () => {
-    const { newInstance, blobs, becomes, checkJobs, time } = await open();
+    const { newInstance, blobs, becomes, checkJobs, time } = await openPlace();
     const vanished = await newInstance().upload('long.mp4');
     await newInstance().upload('long.txt', 'a dog');
     const isDown = { value: true };
@@ -215,32 +186,8 @@ onPlaces('a clip whose decode takes long', (open) => {
     expect(findings.errors).toMatchObject([{ code: 'NO_MEDIA' }, { code: 'BYTES_LOST', filename: 'long.mp4' }]);
   });
 
-  test('whose bytes the store does not find once is read once more before it is rejected', async () => {
-    const { newInstance, becomes, blobs, time } = await open();
-    let isFound = false;
-    const store = withFetch(blobs, async (...args) => {
-      const wasFound = isFound;
-      isFound = true;
-      return wasFound ? blobs.fetch(...args) : undefined;
-    });
-    const first = newInstance();
-    await first.upload('long.mp4');
-    await first.upload('long.txt', 'a dog');
-    const { checks, decode, errors, jobs } = newInstance({ blobs: store });
-    checks.start();
-    await eventually(() => errors[0]);
-    time.ahead += 60 * SECOND;
-    const { clip, end } = await eventually(() => {
-      jobs.wake();
-      return decode();
-    });
-    end(decoded(clip));
-    await becomes('READY');
-    expect(errors).toEqual([expect.stringMatching(/long\.mp4 disappeared .* read once more/)]);
-  });
-
   test('is stored with its warnings if there is no decoder any more', async () => {
-    const { newInstance, becomes } = await open();
+    const { newInstance, becomes } = await openPlace();
     await newInstance().upload('long.txt', 'a dog');
     await newInstance().upload('long.mp4');
     const { checks, decodes } = newInstance({ hasDecoder: false });
@@ -250,22 +197,18 @@ onPlaces('a clip whose decode takes long', (open) => {
   });
 });
 
-describe('a clip whose decode is expected to take at most 20 seconds', () => {
-  test('is decoded before the answer', async () => {
-    const { newInstance, view } = await openPlace(PLACES[0]!);
-    const { upload, decode } = newInstance();
-    await upload('short.txt', 'a dog');
-    const good = upload('short.mp4');
-    const first = await decode(1);
-    first.end(decoded(first.clip));
-    expect((await good).upload).toMatchObject({ state: 'stored', facts: { frames: 12 } });
-    expect((await view()).status).toBe('READY');
-    const bad = upload('short.mp4').catch((error) => error);
-    const second = await decode(2);
-    second.end(undecodable(second.clip));
-    expect(await bad).toMatchObject({ code: 'invalid_content', message: expect.stringContaining('damaged') });
-    expect((await view()).files.map((file) => file.upload.facts)).toContainEqual(
-      expect.objectContaining({ frames: 12 }),
-    );
-  });
+test('a clip whose decode is expected to take at most 20 seconds is decoded before the answer', async () => {
+  const { newInstance, view } = await openPlace();
+  const { upload, decode } = newInstance();
+  await upload('short.txt', 'a dog');
+  const good = upload('short.mp4');
+  const first = await decode(1);
+  first.end(decoded(first.clip));
+  expect((await good).upload).toMatchObject({ state: 'stored', facts: { frames: 12 } });
+  expect((await view()).status).toBe('READY');
+  const bad = upload('short.mp4').catch((error) => error);
+  const second = await decode(2);
+  second.end(undecodable(second.clip));
+  expect(await bad).toMatchObject({ code: 'invalid_content', message: expect.stringContaining('damaged') });
+  expect((await view()).files.map((file) => file.upload.facts)).toContainEqual(expect.objectContaining({ frames: 12 }));
 });

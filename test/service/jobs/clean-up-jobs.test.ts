@@ -6,26 +6,6 @@ import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
 import { onCatalogs, openDisk } from '../../harness/backends.js';
 
 onCatalogs((open) => {
-  test('a server that stops does not wait until all of a large trash is deleted', async () => {
-    const { catalog, database } = await open();
-    const { blobs } = await openDisk();
-    const names = Array.from({ length: 1200 }, (_, i) => `d/${i.toString(16).padStart(32, '0')}`);
-    await catalog.trash.add(names, 5);
-    const left = async () => (await database.query.selectFrom('trash').select('blob_key').execute()).length;
-    const stopping = new AbortController();
-    const stopsMeanwhile = {
-      delete: async (keys: readonly string[]) => {
-        stopping.abort();
-        await blobs.delete(keys);
-      },
-    };
-    const dependencies = { catalog, blobs: stopsMeanwhile, now: () => 10 } as unknown as ServiceDependencies;
-    await emptyTrash(dependencies, stopping.signal);
-    expect(await left()).toBe(700);
-    await emptyTrash({ ...dependencies, blobs });
-    expect(await left()).toBe(0);
-  });
-
   test("blobs that can not be deleted stay in the trash, and don't keep others in it", async () => {
     const { catalog, database } = await open();
     const { folder, blobs } = await openDisk();

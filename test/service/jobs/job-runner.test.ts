@@ -19,7 +19,7 @@ onCatalogs((open) => {
   /** Starts a runner with one handler. `ran` has the keys in the order in which they were started. */
   async function start(
     run: (job: Job, signal: AbortSignal) => Promise<JobEnd>,
-    { atOnce = 1, ofAccount = atOnce, isFor }: Partial<JobHandler> = {},
+    { atOnce = 1 }: Partial<JobHandler> = {},
   ) {
     const { database } = await open();
     const jobs = new Jobs(database);
@@ -31,8 +31,6 @@ onCatalogs((open) => {
     const handler: JobHandler = {
       kind: KIND,
       atOnce,
-      ofAccount,
-      ...(isFor && { isFor }),
       run: (job, signal) => {
         ran.push(job.key);
         return run(job, signal);
@@ -51,15 +49,6 @@ onCatalogs((open) => {
     return { runner, jobs, ran, errors, add, advance };
   }
 
-  test('serves the accounts round robin, whichever enqueued first', async () => {
-    const { runner, ran, add } = await start(async () => 'done');
-    for (const key of ['a1', 'a2', 'a3']) await add(key, 'a');
-    for (const key of ['b1', 'c1']) await add(key, key.slice(0, 1));
-    runner.start();
-    await expect.poll(() => ran.length).toBe(5);
-    expect(ran.slice(0, 3)).toEqual(['a1', 'b1', 'c1']);
-  });
-
   test('gives an account half of the places while others wait', async () => {
     const { release, released } = gate();
     const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), { atOnce: 4 });
@@ -70,18 +59,6 @@ onCatalogs((open) => {
     expect(ran.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
     release();
     await expect.poll(() => ran.length).toBe(7);
-  });
-
-  test('keeps a place free for an account that comes later, if the handler says so', async () => {
-    const { release, released } = gate();
-    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), { atOnce: 3, ofAccount: 2 });
-    for (const key of ['a1', 'a2', 'a3']) await add(key, 'a');
-    runner.start();
-    await expect.poll(() => ran).toEqual(['a1', 'a2']);
-    await add('b1', 'b');
-    await expect.poll(() => ran).toEqual(['a1', 'a2', 'b1']);
-    release();
-    await expect.poll(() => ran.length).toBe(4);
   });
 
   test('tries a failed job again after a pause, and reports it', async () => {
@@ -153,15 +130,5 @@ onCatalogs((open) => {
     await expect.poll(() => jobs.counts()).toEqual([]);
     expect(ran.toSorted()).toEqual(keys.toSorted());
     expect(errors).toEqual([]);
-  });
-
-  test('leaves jobs to other processes whose owners it is not for', async () => {
-    const { runner, ran, jobs, add } = await start(async () => 'done', { isFor: (id) => id.startsWith('mine/') });
-    for (const key of ['theirs/a', 'mine/a', 'mine/b']) await add(key, key);
-    runner.start();
-    await expect.poll(() => ran).toEqual(['mine/a', 'mine/b']);
-    await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);
-    await jobs.deleteUnclaimed(KIND, { dueBy: 1 });
-    expect(await jobs.counts()).toEqual([]);
   });
 });

@@ -26,12 +26,6 @@ test('an account gets no more than its limit, and others still get theirs', () =
   quota.hold('b');
 });
 
-test('the error of an account may be another one', () => {
-  const quota = new Quota({ ofAccount: 1, what: 'uploads in flight', accountError: 'too_many_uploads' });
-  quota.hold('a');
-  expect(errorOf(() => quota.hold('a'))).toMatchObject({ code: 'too_many_uploads', retryAfterSeconds: 2 });
-});
-
 test('what is held is what was accepted and not released, however often it is released', () => {
   const step = fc.record({ account: fc.constantFrom('a', 'b', 'c'), count: fc.nat(6), releases: fc.nat(20) });
   fc.assert(

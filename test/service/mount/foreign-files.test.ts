@@ -50,14 +50,13 @@ test('a pipe as the lock, the record or a file of a mount, or in the way of its 
 });
 
 test('where the system makes no folders, a command ends with one line', async () => {
-  for (const args of [
+  const commands = [
     ['mount', 'railway', '--into', '/proc/self/x/y'],
     ['mount', 'railway', '--into', '/dev/null/x'],
     ['pull', 'railway', '/proc/self/fd/x/y'],
-  ]) {
-    const ended = await run(args);
-    expect([args, ended.code, ended.stderr]).toEqual([args, 73, ONE_LINE]);
-  }
+  ];
+  const ends = await Promise.all(commands.map((args) => run(args)));
+  expect(ends.map(({ code, stderr }) => [code, stderr])).toEqual(commands.map(() => [73, ONE_LINE]));
   const login = await run(['login', service.url, '--token', 'x'], { XDG_CONFIG_HOME: '/proc/x' });
   expect(login.stderr).toEqual(ONE_LINE);
 });
@@ -65,7 +64,7 @@ test('where the system makes no folders, a command ends with one line', async ()
 describe('files of a person are kept', () => {
   const mine = 'a day of work';
 
-  test('in the staging folder, which is in the way then', async () => {
+  test('in the staging folder, which is in the way then, and outside of it, also where its record names them', async () => {
     const staging = join(root, '.railway.mounting');
     await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
     await writeFile(join(staging, 'mine.md'), mine);
@@ -76,10 +75,8 @@ describe('files of a person are kept', () => {
     expect((await mount()).code).toBe(0);
     expect((await mountedIn(join(root, 'railway'))).sort()).toEqual(['.mount.json', 'a.jpg', 'a.txt']);
     expect(await readdir(root)).not.toContain('.railway.mounting');
-  });
 
-  test('outside of the staging folder, also where its record names them', async () => {
-    const staging = join(root, '.railway.mounting');
+    await rm(join(root, 'railway'), { recursive: true });
     await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
     await mkdir(join(root, 'other'));
     await writeFile(join(root, 'other', 'a.txt'), mine);
@@ -91,7 +88,7 @@ describe('files of a person are kept', () => {
     expect(await readFile(join(root, 'other', 'a.txt'), 'utf8')).toBe(mine);
   });
 
-  test('behind links with the names that a mount uses, and the links too', async () => {
+  test('behind links with the names that a mount uses, and the links of the mount too', async () => {
     const elsewhere = await newRoot();
     await writeFile(join(elsewhere, 'a.txt'), mine);
     await symlink(elsewhere, join(root, '.railway.aside'));
@@ -101,6 +98,9 @@ describe('files of a person are kept', () => {
     await rm(join(root, 'railway'), { recursive: true });
     await symlink(elsewhere, join(root, '.railway.mounting'));
     expect((await mount()).code).toBe(73);
+    await rm(join(root, '.railway.mounting'));
+    await symlink(elsewhere, join(root, 'railway'));
+    expect([(await mount()).code, (await mount('--replace')).code]).toEqual([73, 0]);
     expect(await readdir(elsewhere)).toEqual(['a.txt']);
     expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
   });
@@ -123,33 +123,23 @@ describe('files of a person are kept', () => {
     expect((await mountedIn(root)).sort()).toEqual([kept, 'railway']);
   });
 
-  test('behind a link in the place of the dataset', async () => {
-    const elsewhere = await newRoot();
-    await writeFile(join(elsewhere, 'a.txt'), mine);
-    await symlink(elsewhere, join(root, 'railway'));
-    expect((await mount()).code).toBe(73);
-    expect((await mount('--replace')).code).toBe(0);
-    expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
-  });
-
-  test('in the folder of incomplete files of pull', async () => {
+  test('in the folder of incomplete files of pull, and behind a link with the name of that folder', async () => {
     const partial = join(root, '.trainyard-pull');
+    const incomplete = `${'0'.repeat(64)}.partial`;
     await mkdir(partial);
     await writeFile(join(partial, 'a.jpg'), mine);
-    await writeFile(join(partial, `${'0'.repeat(64)}.partial`), 'of a pull that was killed');
+    await writeFile(join(partial, incomplete), 'of a pull that was killed');
     expect((await run(['pull', 'railway', root])).code).toBe(0);
     expect(await readdir(partial)).toEqual(['a.jpg']);
     expect(await readFile(join(partial, 'a.jpg'), 'utf8')).toBe(mine);
     expect(await readFile(join(root, 'a.jpg'), 'utf8')).toBe('an image');
-  });
 
-  test('behind a link with the name of that folder', async () => {
-    const elsewhere = await newRoot();
-    await writeFile(join(elsewhere, `${'0'.repeat(64)}.partial`), mine);
-    await symlink(elsewhere, join(root, '.trainyard-pull'));
-    const ended = await run(['pull', 'railway', root]);
+    const [elsewhere, folder] = [await newRoot(), await newRoot()];
+    await writeFile(join(elsewhere, incomplete), mine);
+    await symlink(elsewhere, join(folder, '.trainyard-pull'));
+    const ended = await run(['pull', 'railway', folder]);
     expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
-    expect(await readdir(elsewhere)).toEqual([`${'0'.repeat(64)}.partial`]);
-    expect(existsSync(join(root, 'a.jpg'))).toBe(false);
+    expect(await readdir(elsewhere)).toEqual([incomplete]);
+    expect(existsSync(join(folder, 'a.jpg'))).toBe(false);
   });
 });

@@ -1,238 +1,193 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { DatasetKey } from '../../../src/service/datasets.js';
+import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { MountRoot } from '../../../src/service/jobs/mount-job.js';
-import { type Job, Jobs } from '../../../src/storage/catalog/jobs.js';
+import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { catalogs, openDisk } from '../../harness/backends.js';
+import { laptop } from '../../harness/author.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveLitter, mountedIn, newRoot } from '../../harness/mounting.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
+import { openPlace, SECOND } from '../check/check-service.js';
 
-let root: string;
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  root = join(await temporaryFolder(), 'datasets');
-  server = await startServer({ 'mount-root': root, 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
-afterAll(async () => {
-  await discardServer(server);
-  await rm(join(root, '..'), { recursive: true, force: true });
-});
-
-const digestOf = async (name: string): Promise<string | undefined> =>
+/** The digest that the record of a mounted dataset has. */
+const digestIn = async (root: string, name: string): Promise<string | undefined> =>
   readFile(join(root, name, '.mount.json'), 'utf8').then(
     (text) => JSON.parse(text).digest,
     () => undefined,
   );
-/** Waits until the current state of the dataset is mounted. */
-const currentStateMounted = async (id: string, name: string) => {
-  const { digest } = (await api.manifest(id)).body;
-  await eventually(async () => ((await digestOf(name)) === digest ? digest : undefined));
-};
-const gone = (name: string) => eventually(() => (existsSync(join(root, name)) ? undefined : true));
-const warned = (text: string) => eventually(() => (server.output().includes(text) ? true : undefined));
 
-describe('serve --mount-root', () => {
-  test('datasets are mounted when READY, replaced when they change, and unmounted when they are deleted', async () => {
-    const id = await datasetOf(api, await pairsOf(3), 'appearing');
-    await currentStateMounted(id, 'appearing');
-    expect(trainerWalk(join(root, 'appearing'))).toHaveLength(3);
-    await leaveLitter(join(root, 'appearing'));
-    await api.upload(id, '01.jpg', await media.jpeg({ seed: 77 }));
-    await currentStateMounted(id, 'appearing');
-    expect(existsSync(join(root, 'appearing', '_latent_cache'))).toBe(false);
-    await leaveLitter(join(root, 'appearing'));
-    await api.request('DELETE', `/${id}`);
-    await gone('appearing');
-    // The old folders are removed right after.
-    await eventually(async () => ((await mountedIn(root)).length === 0 ? true : undefined));
-  });
-
-  test('a dataset that is not READY is not mounted, and one that was mounted stays while it is not READY', async () => {
-    const id = await datasetOf(api, await pairsOf(1), 'wavering');
-    const failed = await api.newDataset('failed');
-    await api.upload(failed, 'bare.jpg', await media.jpeg());
-    await currentStateMounted(id, 'wavering');
-    const digest = await digestOf('wavering');
-    await api.upload(id, 'bare.jpg', await media.jpeg({ seed: 5 }));
-    // Earlier changes are reconciled first.
-    const later = await datasetOf(api, await pairsOf(1), 'later');
-    await currentStateMounted(later, 'later');
-    expect(await digestOf('wavering')).toBe(digest);
-    expect(existsSync(join(root, 'failed'))).toBe(false);
-    await api.upload(id, 'bare.txt', 'no longer');
-    await currentStateMounted(id, 'wavering');
-  });
-
-  /** A dataset of two pairs, mounted with a control. */
-  const mountedWithControl = async (name: string) => {
-    const id = await datasetOf(api, await pairsOf(2), name);
-    const control = (await api.json<{ id: string }>('POST', '', { name: `${name}-depth`, role: 'control' })).body.id;
-    for (const i of [1, 2]) await api.upload(control, `0${i}.jpg`, await media.jpeg({ seed: 10 + i }));
-    await api.json('PUT', `/${id}/links`, { control_1: control });
-    await currentStateMounted(id, name);
-    await currentStateMounted(control, `${name}-depth`);
-    return { id, control };
+test('a server mounts datasets when they are READY and after changes, unmounts deleted ones, and catches up at its start', async () => {
+  const root = await newRoot();
+  const settings = { 'mount-root': root, 'caption-grace-seconds': 0 };
+  let server = await startServer(settings);
+  onTestFinished(() => discardServer(server));
+  let api = await server.api();
+  const currentStateMounted = async (id: string, name: string) => {
+    const { digest } = (await api.manifest(id)).body;
+    await eventually(async () => (await digestIn(root, name)) === digest || undefined);
   };
+  const kept = await datasetOf(api, await pairsOf(1), 'kept');
+  const changing = await datasetOf(api, await pairsOf(3), 'changing');
+  await currentStateMounted(kept, 'kept');
+  await currentStateMounted(changing, 'changing');
+  expect(trainerWalk(join(root, 'changing'))).toHaveLength(3);
+  await leaveLitter(join(root, 'changing'));
+  await api.upload(changing, '01.jpg', await media.jpeg({ seed: 77 }));
+  await currentStateMounted(changing, 'changing');
+  expect(existsSync(join(root, 'changing', '_latent_cache'))).toBe(false);
 
-  test('a control is not mounted ahead of its target', async () => {
-    const { id, control } = await mountedWithControl('ahead');
-    const before = await digestOf('ahead-depth');
-    await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
-    await api.upload(control, '01.jpg', await media.jpeg({ seed: 21 }));
-    await warned('ahead was changed after it was mounted');
-    // Earlier changes are reconciled first.
-    const later = await datasetOf(api, await pairsOf(1), 'later than ahead');
-    await currentStateMounted(later, 'later than ahead');
-    expect(await digestOf('ahead-depth')).toBe(before);
-    await rm(join(root, 'ahead', 'mine.txt'));
-    await api.upload(id, '01.txt', 'another caption');
-    await currentStateMounted(id, 'ahead');
-    await currentStateMounted(control, 'ahead-depth');
-  });
-
-  test('a control stays as its target was mounted with it while that is not READY, and then is by itself without links', {
-    tags: ['long'],
-  }, async () => {
-    const { id, control } = await mountedWithControl('waiting');
-    const before = await digestOf('waiting-depth');
-    await api.request('DELETE', `/${control}/files/02.jpg`);
-    expect((await api.status(id)).body.status).toBe('FAILED');
-    // Earlier changes are reconciled first.
-    const later = await datasetOf(api, await pairsOf(1), 'later than that');
-    await currentStateMounted(later, 'later than that');
-    expect(await digestOf('waiting-depth')).toBe(before);
-    await api.json('PUT', `/${id}/links`, {});
-    await currentStateMounted(id, 'waiting');
-    await currentStateMounted(control, 'waiting-depth');
-  });
-
-  test("a deleted dataset's folder stays when files were added to it", async () => {
-    const id = await datasetOf(api, await pairsOf(1), 'shared');
-    await currentStateMounted(id, 'shared');
-    await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
-    await api.request('DELETE', `/${id}`);
-    await warned('shared was changed after it was mounted');
-    expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
-    expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
-    const lines = server.output().split('\n');
-    expect(lines.filter((line) => line.includes('shared was changed') && line.includes('"stack"'))).toEqual([]);
-  });
-
-  test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', {
-    tags: ['long'],
-  }, async () => {
-    const other = await server.api('other');
-    const mine = await datasetOf(api, await pairsOf(1), 'twin');
-    await currentStateMounted(mine, 'twin');
-    const theirs = await datasetOf(other, { ...(await pairsOf(2)) }, 'twin');
-    await warned('twin holds another dataset');
-    expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
-    await api.request('DELETE', `/${mine}`);
-    const { digest } = (await other.manifest(theirs)).body;
-    await eventually(async () => ((await digestOf('twin')) === digest ? true : undefined));
-    expect(trainerWalk(join(root, 'twin'))).toHaveLength(2);
-  });
-
-  test('a stop during a mount leaves no partial folder, and the next start mounts missed changes', async () => {
-    const kept = await datasetOf(api, await pairsOf(1), 'kept');
-    await currentStateMounted(kept, 'kept');
-    const lost = await datasetOf(api, await pairsOf(1), 'lost');
-    await currentStateMounted(lost, 'lost');
-    const { ino } = await stat(join(root, 'kept'));
-    const settings = { 'caption-grace-seconds': 0 };
-    expect(await server.stop()).toBe(0);
-    // Meanwhile the data folder is served without a mount root.
-    server = await startServer(settings, { dataFolder: server.dataFolder });
-    api = await server.api();
-    await api.request('DELETE', `/${lost}`);
-    const fresh = await datasetOf(api, await pairsOf(2), 'fresh');
-    expect(await server.stop()).toBe(0);
-    server = await startServer({ ...settings, 'mount-root': root }, { dataFolder: server.dataFolder });
-    api = await server.api();
-    await currentStateMounted(fresh, 'fresh');
-    await gone('lost');
-    expect((await stat(join(root, 'kept'))).ino).toBe(ino);
-  });
+  const { ino } = await stat(join(root, 'kept'));
+  const { dataFolder } = server;
+  expect(await server.stop()).toBe(0);
+  // Meanwhile the data folder is served without a mount root.
+  server = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder });
+  api = await server.api();
+  await api.request('DELETE', `/${changing}`);
+  const fresh = await datasetOf(api, await pairsOf(2), 'fresh');
+  expect(await server.stop()).toBe(0);
+  server = await startServer(settings, { dataFolder });
+  api = await server.api();
+  await currentStateMounted(fresh, 'fresh');
+  await expect.poll(() => existsSync(join(root, 'changing'))).toBe(false);
+  expect((await stat(join(root, 'kept'))).ino).toBe(ino);
+  await leaveLitter(join(root, 'fresh'));
+  await api.request('DELETE', `/${fresh}`);
+  // The old folders are removed right after.
+  await expect.poll(() => mountedIn(root)).toEqual(['kept']);
 });
 
-describe('the jobs of a mount root', () => {
-  /** A mount root whose jobs the test runs. */
-  async function open() {
-    const { catalog, accounts, accountId, database } = await catalogs[0]!.open();
-    const { blobs } = await openDisk();
-    const jobs = new Jobs(database);
-    const clock = { at: 1_000_000 };
-    const dependencies = { catalog, blobs, jobs, now: () => clock.at } as unknown as ServiceDependencies;
-    const folder = await newRoot();
-    const log = { info: () => {}, warn: () => {} };
-    const mountRoot = new MountRoot(dependencies, { root: folder, dataFolder: 'data', log });
-    onTestFinished(() => mountRoot.stop());
-    await mountRoot.start();
-    /** Claims all jobs that are due. */
-    const claimed = async () => {
-      const found: Job[] = [];
-      for (const owner of await jobs.owners(['mount'])) {
-        const lease = { now: clock.at, until: clock.at + 60_000_000, token: 'lease' };
-        for (let job = await jobs.claim(owner, lease); job; job = await jobs.claim(owner, lease)) found.push(job);
-      }
-      return found;
-    };
-    const [all] = await claimed();
-    const run = (job: Pick<Job, 'key'>) => mountRoot.handler.run(job as Job, new AbortController().signal);
-    const runFor = (id: string) => run({ key: `${all!.key}${id}` });
-    const newDataset = (id: string, owner = accountId) =>
-      catalog.createDataset({ id, accountId: owner, name: id, role: 'training', createdAt: 1 });
-    return { accounts, accountId, catalog, jobs, clock, folder, claimed, runFor, newDataset };
-  }
+/** A mount root whose clock is ahead as much as its jobs need. */
+async function open() {
+  const { newInstance, accounts, catalog, database, datasets, folder, key, removals, time } = await openPlace();
+  const { dependencies, upload } = newInstance();
+  const root = await newRoot();
+  // A table of jobs wakes one runner.
+  const jobs = new Jobs(database);
+  const log = { info: () => {}, warn: () => {} };
+  const mountRoot = new MountRoot({ ...dependencies, jobs }, { root, dataFolder: folder, log });
+  const errors: string[] = [];
+  const { now, newId } = dependencies;
+  const runner = new JobRunner({
+    ...{ jobs, now, newId, isAlone: true, handlers: [mountRoot.handler] },
+    // Longer than the clock is ever ahead.
+    leaseDuration: 1_000_000 * SECOND,
+    onError: (error) => errors.push(String(error)),
+  });
+  onTestFinished(async () => {
+    mountRoot.stop();
+    await runner.stop();
+  });
+  await mountRoot.start();
+  /** Lets time pass until the condition is met. */
+  const passes = (isMet: () => boolean | Promise<boolean>) =>
+    eventually(async () => {
+      time.ahead += SECOND;
+      jobs.wake();
+      return (await isMet()) || undefined;
+    });
+  const uploadAll = async (of: DatasetKey, files: Record<string, Buffer | string>) => {
+    for (const [name, bytes] of Object.entries(files)) await upload(name, bytes, of);
+  };
+  return {
+    ...{ accounts, catalog, datasets, errors, jobs, now, removals, root, runner, time, passes, upload, uploadAll },
+    /** A dataset of one pair, or with these files. */
+    newDataset: async (
+      name: string,
+      { files, ...more }: { files?: Record<string, Buffer | string>; role?: 'control'; accountId?: string } = {},
+    ) => {
+      const created = { accountId: key.accountId, id: newId(), name, createdAt: now(), ...more };
+      await catalog.createDataset(created);
+      await uploadAll(created, files ?? (await pairsOf(1)));
+      return created;
+    },
+    /** Waits until the current state of the dataset is mounted. */
+    currentStateMounted: async (of: DatasetKey & { name: string }) => {
+      const { digest } = await datasets.view(of);
+      await passes(async () => digest !== undefined && (await digestIn(root, of.name)) === digest);
+    },
+    failed: (text: string) => passes(() => errors.some((error) => error.includes(text))),
+  };
+}
 
-  test('each account owns its own, so that none waits for all jobs of another', async () => {
-    const { accounts, accountId, claimed, runFor, newDataset } = await open();
+describe('a mount root', () => {
+  test('a dataset that is not READY is not mounted, and one that was mounted stays while it is not READY', async () => {
+    const { newDataset, currentStateMounted, uploadAll, runner, root } = await open();
+    runner.start();
+    const wavering = await newDataset('wavering');
+    await newDataset('failed', { files: { 'bare.jpg': await media.jpeg() } });
+    await currentStateMounted(wavering);
+    const digest = await digestIn(root, 'wavering');
+    await uploadAll(wavering, { 'bare.jpg': await media.jpeg({ seed: 5 }) });
+    // Earlier changes are reconciled first.
+    await currentStateMounted(await newDataset('later'));
+    expect(await digestIn(root, 'wavering')).toBe(digest);
+    expect(existsSync(join(root, 'failed'))).toBe(false);
+    await uploadAll(wavering, { 'bare.txt': 'no longer' });
+    await currentStateMounted(wavering);
+  });
+
+  test('a control is not mounted ahead of its target, and by itself once it is the control of none', async () => {
+    const opened = await open();
+    const { newDataset, currentStateMounted, catalog, removals, uploadAll, failed, now, runner, root } = opened;
+    runner.start();
+    const target = await newDataset('ahead', { files: await pairsOf(2) });
+    const { '01.jpg': first = '', '02.jpg': second = '' } = await pairsOf(2);
+    const control = await newDataset('depth', { role: 'control', files: { '01.jpg': second, '02.jpg': first } });
+    await catalog.links.replace(target, { links: [{ slot: 'control_1', linkedId: control.id }], now: now() });
+    await currentStateMounted(target);
+    await currentStateMounted(control);
+    const before = await digestIn(root, 'depth');
+    await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
+    await uploadAll(control, { '01.jpg': await media.jpeg({ seed: 21 }) });
+    await failed('ahead was changed after it was mounted');
+    await currentStateMounted(await newDataset('later'));
+    expect(await digestIn(root, 'depth')).toBe(before);
+    await rm(join(root, 'ahead', 'mine.txt'));
+    await uploadAll(target, { '01.txt': 'another caption' });
+    await currentStateMounted(target);
+    await currentStateMounted(control);
+
+    const together = await digestIn(root, 'depth');
+    await removals.file(control, '02.jpg', { author: laptop });
+    await currentStateMounted(await newDataset('later still'));
+    expect(await digestIn(root, 'depth')).toBe(together);
+    await catalog.links.replace(target, { links: [], now: now() });
+    await currentStateMounted(target);
+    await currentStateMounted(control);
+  });
+
+  test("a deleted dataset's folder stays when files were added to it, and does not keep its other folders", async () => {
+    const { newDataset, currentStateMounted, datasets, failed, passes, runner, root } = await open();
+    runner.start();
+    const shared = await newDataset('shared');
+    await currentStateMounted(shared);
+    await cp(join(root, 'shared'), join(root, 'earlier'), { recursive: true });
+    const record = await readFile(join(root, 'shared', '.mount.json'), 'utf8');
+    await writeFile(join(root, 'earlier', '.mount.json'), record.replace('"shared"', '"earlier"'));
+    await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
+    await datasets.remove(shared);
+    await failed('shared was changed after it was mounted');
+    await passes(() => !existsSync(join(root, 'earlier')));
+    expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
+    expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
+  });
+
+  test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', async () => {
+    const { newDataset, currentStateMounted, accounts, datasets, failed, runner, root } = await open();
+    runner.start();
     const { token } = await accounts.createToken('other', 1);
-    const other = (await accounts.grantOf(token))!.accountId;
-    for (const id of ['a1', 'a2']) await newDataset(id);
-    await newDataset('b1', other);
-    await runFor('');
-    const owners = (await claimed()).map(({ key, accountId: owner }) => [key, owner].map((text) => text.split('/')[1]));
-    expect(Object.fromEntries(owners)).toEqual({ a1: accountId, a2: accountId, b1: other });
-  });
-
-  test('a change is enqueued although another process did the job of an earlier change', async () => {
-    const { jobs, clock, claimed, newDataset, catalog } = await open();
-    await newDataset('a1');
-    await expect.poll(() => jobs.owners(['mount'])).toMatchObject([{}, { dueAt: 3_000_000 }]);
-    clock.at = 3_000_000;
-    const [job] = await claimed();
-    await jobs.finish(job!, clock.at);
-    clock.at = 4_000_000;
-    catalog.changes.announce({ datasetId: 'a1' });
-    await expect.poll(() => jobs.owners(['mount'])).toMatchObject([{}, { dueAt: 6_000_000 }]);
-  });
-
-  test('a changed folder of a deleted dataset does not keep its other folders', async () => {
-    const { folder, runFor } = await open();
-    for (const name of ['first', 'second']) {
-      await mkdir(join(folder, name));
-      const record = { format: 1, dataset_id: 'gone', name, digest: '', source: 'data', files: [] };
-      await writeFile(join(folder, name, '.mount.json'), JSON.stringify(record));
-    }
-    await writeFile(join(folder, 'first', 'mine.txt'), 'mine');
-    await expect(runFor('gone')).rejects.toMatchObject({ code: 'changed' });
-    expect(await mountedIn(folder)).toEqual(['first']);
-  });
-
-  test('a job fails while the folder of the root can not be read', async () => {
-    const { folder, runFor } = await open();
-    await rm(folder, { recursive: true });
-    expect(await runFor('gone')).toBe('done');
-    await writeFile(folder, 'no folder');
-    await expect(runFor('gone')).rejects.toMatchObject({ code: 'ENOTDIR' });
+    const { accountId } = (await accounts.grantOf(token))!;
+    const mine = await newDataset('twin');
+    await currentStateMounted(mine);
+    const theirs = await newDataset('twin', { accountId, files: await pairsOf(2) });
+    await failed('twin holds another dataset');
+    expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
+    await datasets.remove(mine);
+    await currentStateMounted(theirs);
   });
 });

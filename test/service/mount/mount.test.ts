@@ -1,23 +1,20 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../../faults/small-disk.js';
 import * as media from '../../fixtures/media.js';
-import type {} from '../../harness/api.js';
-import { type Ended, ONLY_PROGRESS, type RunOptions, trainyard } from '../../harness/command.js';
-import { pairsOf } from '../../harness/folder.js';
+import { type Ended, ONLY_PROGRESS, trainyard } from '../../harness/command.js';
+import { folderWith, pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await sharedServer();
 const api = await server.api();
 
-const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
-const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
-  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+const run = (args: readonly string[]): Promise<Ended> =>
+  trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
 
 /** Over HTTP, and straight from the data folder. */
 const SOURCES = [
@@ -25,51 +22,41 @@ const SOURCES = [
   ['from a data folder', () => ['--data', server.dataFolder]],
 ] as const;
 
-describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
-  test('the trainer reads exactly the media of the dataset, each with its caption', async () => {
+/** An image and its caption as they are uploaded, the name of the mounted image, and the text. */
+const PAIRS = [
+  ['plain.jpg', 'plain.txt', 'plain.jpg', 'plain'],
+  ['LOUD.JPG', 'LOUD.TXT', 'LOUD.jpg', 'loud'],
+  ['with space.PnG', 'with space.txt', 'with space.png', 'space'],
+  [`quo"te's & $(dollar);.webp`, `quo"te's & $(dollar);.txt`, `quo"te's & $(dollar);.webp`, 'quotes'],
+  ['cafe\u0301.jpg', 'caf\u00e9.txt', 'caf\u00e9.jpg', 'both forms of an accent'],
+  ['猫と電車 🚂.jpeg', '猫と電車 🚂.txt', '猫と電車 🚂.jpeg', media.CAPTIONS.accents],
+  ['-rf.jpg', '-rf.txt', '-rf.jpg', 'a name like an option'],
+  ['two.dots.jpg', 'two.dots.txt', 'two.dots.jpg', 'dots'],
+] as const;
+
+test.each(SOURCES)(
+  '%s, the trainer reads exactly the media of the dataset, each with its caption',
+  async (source, sourceArgs) => {
+    const files: Record<string, Buffer | string> = {};
+    for (const [seed, [image, caption, , text]] of PAIRS.entries()) {
+      const isPng = image.toLowerCase().endsWith('.png');
+      files[image] = await (isPng ? media.png : image.endsWith('.webp') ? media.webp : media.jpeg)({ seed });
+      files[caption] = text;
+    }
     const clip = media.clip('faststart.mp4');
-    const files: Record<string, Buffer | string> = {
-      'plain.jpg': await media.jpeg({ seed: 1 }),
-      'plain.txt': 'plain',
-      'LOUD.JPG': await media.jpeg({ seed: 2 }),
-      'LOUD.TXT': 'loud',
-      'with space.PnG': await media.png({ seed: 3 }),
-      'with space.txt': 'space',
-      'quo"te\'s & $(dollar);.webp': await media.webp({ seed: 4 }),
-      'quo"te\'s & $(dollar);.txt': 'quotes',
-      'cafe\u0301.jpg': await media.jpeg({ seed: 5 }),
-      'caf\u00e9.txt': 'both forms of an accent',
-      '猫と電車 🚂.jpeg': await media.jpeg({ seed: 6 }),
-      '猫と電車 🚂.txt': media.CAPTIONS.accents,
-      '-rf.jpg': await media.jpeg({ seed: 7 }),
-      '-rf.txt': 'a name like an option',
-      'two.dots.jpg': await media.jpeg({ seed: 8 }),
-      'two.dots.txt': 'dots',
-      'clip.MP4': clip,
-      'clip.txt': 'a clip',
-    };
-    const name = `Ünder the  roof.v1-${_.length}`;
+    Object.assign(files, { 'clip.MP4': clip, 'clip.txt': 'a clip' });
+    const name = `Ünder the  roof.v1-${source.length}`;
     const id = await datasetOf(api, files, name);
     const root = await newRoot();
     const ended = await run(['mount', name, '--into', root, ...sourceArgs()]);
     expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
     expect(await mountedIn(root)).toEqual([name]);
     const folder = join(root, name);
-    expect(trainerWalk(folder)).toEqual(
-      [
-        ['plain.jpg', 'plain'],
-        ['LOUD.jpg', 'loud'],
-        ['with space.png', 'space'],
-        [`quo"te's & $(dollar);.webp`, 'quotes'],
-        ['caf\u00e9.jpg', 'both forms of an accent'],
-        ['猫と電車 🚂.jpeg', media.CAPTIONS.accents],
-        ['-rf.jpg', 'a name like an option'],
-        ['two.dots.jpg', 'dots'],
-        ['clip.mp4', 'a clip'],
-      ]
-        .map(([path, caption]) => ({ path, caption }))
-        .toSorted((a, b) => (a.path! < b.path! ? -1 : 1)),
-    );
+    const expected = [
+      ...PAIRS.map(([, , path, caption]) => ({ path, caption })),
+      { path: 'clip.mp4', caption: 'a clip' },
+    ];
+    expect(trainerWalk(folder)).toEqual(expected.toSorted((one, other) => (one.path < other.path ? -1 : 1)));
     expect((await readFile(join(folder, 'clip.mp4'))).equals(clip)).toBe(true);
     expect((await readdir(folder)).filter((file) => file.startsWith('.'))).toEqual(['.mount.json']);
     const record = JSON.parse(await readFile(join(folder, '.mount.json'), 'utf8'));
@@ -79,49 +66,47 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
     expect(record.files).toContainEqual(
       expect.objectContaining({ filename: 'LOUD.TXT', mounted_name: 'LOUD.txt', size_bytes: 4 }),
     );
-  });
+  },
+);
+
+test('an unchanged dataset is left alone with the caches of the trainer, a changed one replaced with them', async () => {
+  const name = 'changing';
+  const id = await datasetOf(api, await pairsOf(2), name);
+  const root = await newRoot();
+  const mount = async () => (await run(['mount', name, '--into', root, '--json'])).json().mounts;
+  await mount();
+  const folder = join(root, name);
+  for (const file of await readdir(folder)) expect((await stat(join(folder, file))).nlink).toBe(1);
+  await leaveLitter(folder);
+  const before = await stateOf(root);
+  expect(await mount()).toMatchObject([{ name, outcome: 'unchanged' }]);
+  expect(await stateOf(root)).toEqual(before);
+  await api.upload(id, '01.jpg', await media.jpeg({ seed: 99 }));
+  await api.request('DELETE', `/${id}/files/02.jpg`);
+  await api.request('DELETE', `/${id}/files/02.txt`);
+  expect(await mount()).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
+  expect((await readdir(folder)).sort()).toEqual(['.mount.json', '01.jpg', '01.txt']);
+  expect((await readFile(join(folder, '01.jpg'))).equals(await media.jpeg({ seed: 99 }))).toBe(true);
+  expect(await mountedIn(root)).toEqual([name]);
 });
 
-describe('a mount', () => {
-  test('an unchanged dataset is left alone with the caches of the trainer, a changed one replaced with them', async () => {
-    const name = 'changing';
-    const id = await datasetOf(api, await pairsOf(2), name);
-    const root = await newRoot();
-    const mount = async () => (await run(['mount', name, '--into', root, '--json'])).json().mounts;
-    await mount();
-    const folder = join(root, name);
-    for (const file of await readdir(folder)) expect((await stat(join(folder, file))).nlink).toBe(1);
-    await leaveLitter(folder);
-    const before = await stateOf(root);
-    expect(await mount()).toMatchObject([{ name, outcome: 'unchanged' }]);
-    expect(await stateOf(root)).toEqual(before);
-    await api.upload(id, '01.jpg', await media.jpeg({ seed: 99 }));
-    await api.request('DELETE', `/${id}/files/02.jpg`);
-    await api.request('DELETE', `/${id}/files/02.txt`);
-    expect(await mount()).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
-    expect((await readdir(folder)).sort()).toEqual(['.mount.json', '01.jpg', '01.txt']);
-    expect((await readFile(join(folder, '01.jpg'))).equals(await media.jpeg({ seed: 99 }))).toBe(true);
-    expect(await mountedIn(root)).toEqual([name]);
-  });
-
-  test('rejects another digest than the required one, and a dataset that is not READY', async () => {
-    const name = 'pinned';
-    const id = await datasetOf(api, await pairsOf(1), name);
-    const root = await newRoot();
-    const mount = (...args: string[]) => run(['mount', ...args, '--into', root]);
-    const digest = (await api.manifest(id)).body.digest!;
-    const other = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
-    const rejected = await mount(name, '--digest', other);
-    expect([rejected.code, rejected.stderr]).toEqual([65, expect.stringContaining(digest)]);
-    const unready = await api.newDataset('unready');
-    expect((await mount(unready)).code).toBe(65);
-    await api.link(unready, 'late.jpg', 1000);
-    const ended = await mount(unready);
-    expect([ended.code, ended.stderr]).toEqual([75, expect.stringContaining('UPLOADING')]);
-    expect((await mount('missing')).code).toBe(66);
-    expect(await mountedIn(root)).toEqual([]);
-    expect((await mount(name, '--digest', digest.toUpperCase())).code).toBe(0);
-  });
+test('rejects another digest than the required one, and a dataset that is not READY', async () => {
+  const name = 'pinned';
+  const id = await datasetOf(api, await pairsOf(1), name);
+  const root = await newRoot();
+  const mount = (...args: string[]) => run(['mount', ...args, '--into', root]);
+  const digest = (await api.manifest(id)).body.digest!;
+  const other = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+  const rejected = await mount(name, '--digest', other);
+  expect([rejected.code, rejected.stderr]).toEqual([65, expect.stringContaining(digest)]);
+  const unready = await api.newDataset('unready');
+  expect((await mount(unready)).code).toBe(65);
+  await api.link(unready, 'late.jpg', 1000);
+  const ended = await mount(unready);
+  expect([ended.code, ended.stderr]).toEqual([75, expect.stringContaining('UPLOADING')]);
+  expect((await mount('missing')).code).toBe(66);
+  expect(await mountedIn(root)).toEqual([]);
+  expect((await mount(name, '--digest', digest.toUpperCase())).code).toBe(0);
 });
 
 describe('files that trainyard did not mount', () => {
@@ -133,65 +118,47 @@ describe('files that trainyard did not mount', () => {
   const mount = (root: string, ...args: string[]) => run(['mount', name, '--into', root, ...args]);
 
   test.each([
-    [
-      'a folder with files',
-      async (path: string) => {
-        await mkdir(path);
-        await writeFile(join(path, 'mine.txt'), 'mine');
-      },
-    ],
-    [
-      "a folder with another program's .mount.json",
-      async (path: string) => {
-        await mkdir(path);
-        await writeFile(join(path, '.mount.json'), '{"format":"other"}');
-      },
-    ],
-  ])('%s of that name is left unchanged without --replace', async (_, make) => {
-    const root = await newRoot();
-    await make(join(root, name));
-    const before = await stateOf(root);
+    ['with files', { 'mine.txt': 'mine' }],
+    ["with another program's .mount.json", { '.mount.json': '{"format":"other"}' }],
+  ])('a folder of that name %s is left unchanged without --replace', async (_, files) => {
+    const folder = await folderWith(files, name);
+    const [root, before] = [dirname(folder), await stateOf(folder)];
     const ended = await mount(root);
     expect([ended.code, ended.stderr]).toEqual([73, expect.stringContaining('not mounted by trainyard')]);
-    expect(await stateOf(root)).toEqual(before);
+    expect(await stateOf(folder)).toEqual(before);
     expect((await mount(root, '--replace')).code).toBe(0);
-    expect(trainerWalk(join(root, name))).toHaveLength(2);
+    expect(trainerWalk(folder)).toHaveLength(2);
     expect(await mountedIn(root)).toEqual([name]);
   });
 
-  test.each([
-    ['a caption that was rewritten', (folder: string) => writeFile(join(folder, '01.txt'), 'wagon X'), '01.txt'],
-    ['an image that was removed', (folder: string) => rm(join(folder, '02.jpg')), '02.jpg'],
-    ['an image that was added', (folder: string) => writeFile(join(folder, 'new.jpg'), 'x'), 'new.jpg'],
-  ])('%s is reported, and kept without --replace', async (_, edit, what) => {
+  test('what a person changed, removed or added is reported, and kept without --replace; a new time is no change', async () => {
     const root = await newRoot();
+    const folder = join(root, name);
     await mount(root);
-    await edit(join(root, name));
-    const before = await stateOf(join(root, name));
-    const ended = await mount(root);
-    expect([ended.code, ended.stderr]).toEqual([73, expect.stringContaining(what)]);
-    expect(await stateOf(join(root, name))).toEqual(before);
-    expect((await mount(root, '--replace')).code).toBe(0);
-    expect(trainerWalk(join(root, name)).map(({ caption }) => caption)).toEqual(['wagon 1', 'wagon 2']);
-  });
-
-  test('a new modification time and an added hidden file are no changes, but the file is not removed either', async () => {
-    const root = await newRoot();
-    await mount(root);
-    await utimes(join(root, name, '01.jpg'), 1, 1);
-    await writeFile(join(root, name, '.DS_Store'), 'x');
+    const inside = await mount(folder);
+    expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
+    await utimes(join(folder, '01.jpg'), 1, 1);
+    await writeFile(join(folder, '.DS_Store'), 'x');
     expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
+    for (const [what, edit] of [
+      ['01.txt', () => writeFile(join(folder, '01.txt'), 'wagon X')],
+      ['02.jpg', () => rm(join(folder, '02.jpg'))],
+      ['new.jpg', () => writeFile(join(folder, 'new.jpg'), 'x')],
+    ] as const) {
+      await edit();
+      const before = await stateOf(folder);
+      const ended = await mount(root);
+      expect([ended.code, ended.stderr]).toEqual([73, expect.stringContaining(what)]);
+      expect(await stateOf(folder)).toEqual(before);
+    }
+    expect((await mount(root, '--replace')).code).toBe(0);
+    expect(trainerWalk(folder).map(({ caption }) => caption)).toEqual(['wagon 1', 'wagon 2']);
+    // A hidden file is no change, but it is not removed with the folder either.
+    await writeFile(join(folder, '.DS_Store'), 'x');
     await api.upload(id, '01.txt', 'another caption');
     expect((await mount(root)).code).toBe(73);
-    expect(existsSync(join(root, name, '.DS_Store'))).toBe(true);
+    expect(existsSync(join(folder, '.DS_Store'))).toBe(true);
     await api.upload(id, '01.txt', 'wagon 1');
-  });
-
-  test('a mounted dataset is no root', async () => {
-    const root = await newRoot();
-    await mount(root);
-    const inside = await mount(join(root, name));
-    expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
   });
 });
 

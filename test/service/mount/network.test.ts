@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type {} from '../../harness/api.js';
-import { type Ended, ONLY_PROGRESS, type RunOptions, startCommand, trainyard } from '../../harness/command.js';
+import { type Ended, ONLY_PROGRESS, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
-import { startProxy } from '../../harness/proxy.js';
+import { type Rule, startProxy } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
@@ -15,140 +14,123 @@ import { trainerWalk } from '../../harness/trainer.js';
 const server = await sharedServer();
 const api = await server.api();
 
-const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
-const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
-  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+const environment = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+
+/** A proxy with a rule before the service, and a mount through it. */
+async function mountThrough(rule?: Rule) {
+  const proxy = await startProxy(server.url);
+  onTestFinished(() => proxy.close());
+  proxy.rule(rule);
+  const root = await newRoot();
+  const args = ['mount', 'far', '--into', root];
+  const env = environment(proxy.url);
+  const mount = (...more: string[]): Promise<Ended> => trainyard([...args, ...more], { env });
+  return { proxy, root, args, env, mount };
+}
 
 /** The answer of a service without archives: the client then requests each file by itself. */
 const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
 const isArchive = ({ pathname }: { pathname: string }) => pathname.endsWith('/archive');
 
-describe('over an unreliable network', () => {
-  let id: string;
-  let big: Buffer;
-  beforeAll(async () => {
-    big = await media.png({ width: 700, height: 700, seed: 3 });
-    id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
-  });
+let id: string;
+let big: Buffer;
+beforeAll(async () => {
+  big = await media.png({ width: 700, height: 700, seed: 3 });
+  id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
+});
 
-  test('after an answer with many files is cut, the missing files are downloaded one by one', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    proxy.rule((seen) => (isArchive(seen) ? 'cut-answer' : undefined));
-    const root = await newRoot();
-    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
-    expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-    // The archive is mostly big.png, so it was cut within that file, after the small ones.
-    expect(
-      proxy.requests('GET', '/files/').map(({ pathname, status }) => [pathname.split('/').at(-1), status]),
-    ).toEqual([
-      ['big.png', 200],
-      ['big.txt', 200],
-    ]);
-    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
-    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
-  });
+test('after an answer with many files is cut, the missing files are downloaded one by one', async () => {
+  const { proxy, root, mount } = await mountThrough((seen) => (isArchive(seen) ? 'cut-answer' : undefined));
+  const ended = await mount();
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
+  // The archive is mostly big.png, so it was cut within that file, after the small ones.
+  const fetched = proxy
+    .requests('GET', '/files/')
+    .map(({ pathname, status }) => `${pathname.split('/').at(-1)} ${status}`);
+  expect(fetched).toEqual(['big.png 200', 'big.txt 200']);
+  expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+  expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+});
 
-  test('resumes within a file after the connection broke', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    proxy.rule((seen) => {
-      if (isArchive(seen)) return NO_ARCHIVE;
-      return seen.pathname.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
-    });
-    const root = await newRoot();
-    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
-    expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
-    // The first answer, 200, had half of the file; the others had the rest.
-    expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([200, 206, 206]);
+test('a mount resumes within a file after the connection broke', async () => {
+  const { proxy, root, mount } = await mountThrough((seen) => {
+    if (isArchive(seen)) return NO_ARCHIVE;
+    return seen.pathname.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
   });
+  const ended = await mount();
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
+  expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+  // The first answer, 200, had half of the file; the others had the rest.
+  expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([200, 206, 206]);
+});
 
-  test('interrupted and run again, downloads only missing files', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    let isWaiting = false;
-    // The last file never arrives; all others have arrived.
-    proxy.rule((seen) => {
-      if (isArchive(seen)) return NO_ARCHIVE;
-      if (!seen.pathname.endsWith('/files/big.txt')) return undefined;
-      isWaiting = true;
-      return new Promise(() => {});
-    });
-    const root = await newRoot();
-    const first = startCommand(['mount', 'far', '--into', root, '--concurrency', '1'], { env: environment(proxy.url) });
-    await eventually(() => isWaiting || undefined);
-    first.process.kill('SIGINT');
-    expect((await first.ended).code).toBe(130);
-    expect(existsSync(join(root, 'far'))).toBe(false);
-    const before = proxy.requests('GET', '/files/').length;
-    proxy.rule((seen) => (isArchive(seen) ? NO_ARCHIVE : undefined));
-    expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
-    const fetched = proxy
-      .requests('GET', '/files/')
-      .slice(before)
-      .map(({ pathname }) => pathname.split('/').at(-1));
-    expect(before).toBeGreaterThan(1);
-    expect(fetched.length + before).toBe(11);
-    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
-    expect(await mountedIn(root)).toEqual(['far']);
+test('a mount that is interrupted and run again downloads only missing files', async () => {
+  let isWaiting = false;
+  // The last file never arrives; all others have arrived.
+  const { proxy, root, args, env, mount } = await mountThrough((seen) => {
+    if (isArchive(seen)) return NO_ARCHIVE;
+    if (!seen.pathname.endsWith('/files/big.txt')) return undefined;
+    isWaiting = true;
+    return new Promise(() => {});
   });
+  const first = startCommand([...args, '--concurrency', '1'], { env });
+  await eventually(() => isWaiting || undefined);
+  first.process.kill('SIGINT');
+  expect((await first.ended).code).toBe(130);
+  expect(existsSync(join(root, 'far'))).toBe(false);
+  const before = proxy.requests('GET', '/files/').length;
+  proxy.rule((seen) => (isArchive(seen) ? NO_ARCHIVE : undefined));
+  expect((await mount()).code).toBe(0);
+  expect(before).toBeGreaterThan(1);
+  expect(proxy.requests('GET', '/files/')).toHaveLength(11);
+  expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  expect(await mountedIn(root)).toEqual(['far']);
+});
 
-  test('files of an earlier attempt are checked before they are kept', async () => {
-    const root = await newRoot();
-    await leaveStaging(root, 'far', {
-      '01.jpg': Buffer.alloc((await media.jpeg({ seed: 1 })).length),
-      '02.jpg': 'another file of that name',
-      'unexpected.jpg': 'not of this dataset',
-      'big.png': big.subarray(0, 1000),
-    });
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
-    expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([206]);
-    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
-    expect((await readFile(join(root, 'far', '01.jpg'))).equals(await media.jpeg({ seed: 1 }))).toBe(true);
-    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+test('files of an earlier attempt are checked before they are kept', async () => {
+  const { proxy, root, mount } = await mountThrough();
+  await leaveStaging(root, 'far', {
+    '01.jpg': Buffer.alloc((await media.jpeg({ seed: 1 })).length),
+    '02.jpg': 'another file of that name',
+    'unexpected.jpg': 'not of this dataset',
+    'big.png': big.subarray(0, 1000),
   });
+  expect((await mount()).code).toBe(0);
+  expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([206]);
+  expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+  expect((await readFile(join(root, 'far', '01.jpg'))).equals(await media.jpeg({ seed: 1 }))).toBe(true);
+  expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+});
 
-  test('a dataset that changes during the mount is mounted as it was, never as a mix', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    // Captions of the same length: only the bytes differ.
-    const change = async () => {
-      for (const n of [1, 2, 3, 4]) await api.upload(id, `0${n}.txt`, `WAGON ${n}`);
-    };
-    let changed: Promise<void> | undefined;
-    proxy.rule(async (seen) => {
-      if (!isArchive(seen)) return undefined;
-      changed ??= change();
-      await changed;
-      return undefined;
-    });
-    const root = await newRoot();
-    const { digest } = (await api.manifest(id)).body;
-    const ended = await run(['mount', 'far', '--into', root, '--json'], { env: environment(proxy.url) });
-    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest }]);
-    expect((await api.manifest(id)).body.digest).not.toBe(digest);
-    const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
-    // Small files come together, in one answer.
-    expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
-    expect(proxy.requests('GET', '/files/')).toEqual([]);
-    expect(captions).toEqual(['wagon 1', 'wagon 2', 'wagon 3', 'wagon 4', 'big']);
-    const pinned = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
-    expect(pinned.code).toBe(65);
+test('a dataset that changes during the mount is mounted as it was, never as a mix', async () => {
+  // Captions of the same length: only the bytes differ.
+  const change = async () => {
+    for (const n of [1, 2, 3, 4]) await api.upload(id, `0${n}.txt`, `WAGON ${n}`);
+  };
+  let changed: Promise<void> | undefined;
+  const { proxy, root, mount } = await mountThrough(async (seen) => {
+    if (!isArchive(seen)) return undefined;
+    changed ??= change();
+    await changed;
+    return undefined;
   });
+  const { digest } = (await api.manifest(id)).body;
+  const ended = await mount('--json');
+  expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest }]);
+  expect((await api.manifest(id)).body.digest).not.toBe(digest);
+  const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
+  // Small files come together, in one answer.
+  expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
+  expect(proxy.requests('GET', '/files/')).toEqual([]);
+  expect(captions).toEqual(['wagon 1', 'wagon 2', 'wagon 3', 'wagon 4', 'big']);
+});
 
-  test('bytes with another SHA-256 than in the manifest are rejected, and nothing is left', async () => {
-    const proxy = await startProxy(server.url);
-    onTestFinished(() => proxy.close());
-    proxy.rule((seen) => {
-      if (isArchive(seen)) return NO_ARCHIVE;
-      return seen.pathname.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
-    });
-    const root = await newRoot();
-    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
-    expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('01.txt')]);
-    expect(await mountedIn(root)).toEqual([]);
+test('bytes with another SHA-256 than in the manifest are rejected, and nothing is left', async () => {
+  const { root, mount } = await mountThrough((seen) => {
+    if (isArchive(seen)) return NO_ARCHIVE;
+    return seen.pathname.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
   });
+  const ended = await mount();
+  expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('01.txt')]);
+  expect(await mountedIn(root)).toEqual([]);
 });

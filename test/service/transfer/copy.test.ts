@@ -49,10 +49,11 @@ function copy(
 }
 
 onEach(blobStores, (open) => {
-  test('copies missing blobs, and reports progress', async () => {
+  test('copies missing blobs and those of another length, and reports progress', async () => {
     const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith([0, 1, 100_000, 300_000]), await open()];
     const progress: CopyProgress[] = [];
     expect(await copy(blobs.slice(0, 2), from, to)).toEqual({ copiedFiles: 2, copiedBytes: 1, lost: [] });
+    await keep(to, 'd1/13', bytesOf(4000));
     const copied = await copy(blobs, from, to, { onProgress: (now) => progress.push(now) });
     expect(copied).toEqual({ copiedFiles: 2, copiedBytes: 400_000, lost: [] });
     expect(progress.at(-1)).toEqual({ totalFiles: 4, totalBytes: 400_001, doneFiles: 4, doneBytes: 400_001 });
@@ -76,13 +77,6 @@ onEach(blobStores, (open) => {
     expect([copiedFiles, await keys()]).toEqual([0, []]);
   });
 
-  test('replaces a blob of another length', async () => {
-    const [{ from, blobs }, { blobs: to }] = [await sourceWith([5000]), await open()];
-    await keep(to, 'd1/10', bytesOf(4000));
-    expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 1 });
-    expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(5000))).toBe(true);
-  });
-
   test('stops on abort, and leaves only complete blobs', async () => {
     const [{ from, blobs }, { blobs: to }] = [await sourceWith(Array(50).fill(50_000)), await open()];
     const abort = new AbortController();
@@ -91,6 +85,9 @@ onEach(blobStores, (open) => {
     const found = await to.find(blobs.map(({ key }) => key));
     expect(found.size).toBeLessThan(50);
     expect([...found.values()].every(({ sizeBytes }) => sizeBytes === 50_000)).toBe(true);
-    expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 50 - found.size, lost: [] });
+    const { copiedFiles, lost } = await copy(blobs, from, to);
+    // What was in flight at the abort may have arrived since.
+    expect(copiedFiles).toBeLessThanOrEqual(50 - found.size);
+    expect([lost, (await to.find(blobs.map(({ key }) => key))).size]).toEqual([[], 50]);
   });
 });

@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
-import { ONLY_PROGRESS, startCommand, trainyard } from '../../harness/command.js';
-import { newRoot } from '../../harness/mounting.js';
-import { startProxy } from '../../harness/proxy.js';
+import { whyNoS3 } from '../../harness/available.js';
+import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
+import { folderWith, pairsOf } from '../../harness/folder.js';
 import {
   discardServer,
   eventually,
@@ -18,31 +15,23 @@ import {
   temporaryFolder,
   type TestServer,
 } from '../../harness/server.js';
-import { trainerWalk } from '../../harness/trainer.js';
 import { newWorld, type World } from '../../harness/world.js';
 
-const BACKENDS = [
-  { name: 'sqlite+presigned', leftOut: whyNoS3() },
-  { name: 'postgres+presigned', leftOut: whyNoPostgres() ?? whyNoS3() },
-];
-
+const SETTINGS = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 };
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 const putTo = (url: string, body: Uint8Array | string, headers: Record<string, string> = {}) =>
   fetch(url, { method: 'PUT', body: Buffer.from(body), headers });
 
-for (const { name, leftOut } of BACKENDS) {
-  const title = `on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
-  const tags = name.startsWith('postgres') ? ['long'] : [];
-  describe.skipIf(leftOut !== undefined)(title, { tags }, () => {
+const leftOut = whyNoS3();
+describe.skipIf(leftOut !== undefined)(
+  `presigned uploads${leftOut === undefined ? '' : `, left out: ${leftOut}`}`,
+  () => {
     let world: World;
     let server: TestServer;
     let api: Api;
     beforeAll(async () => {
-      world = await newWorld(name);
-      server = await startServer(
-        { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 },
-        { env: world.env },
-      );
+      world = await newWorld('sqlite+presigned');
+      server = await startServer(SETTINGS, { env: world.env });
       api = await server.api();
     });
     afterAll(async () => {
@@ -51,9 +40,9 @@ for (const { name, leftOut } of BACKENDS) {
     });
 
     /** Polls the status, as any client of the API does. */
-    const finalized = (id: string, as = api): Promise<WireDatasetWithFiles> =>
+    const finalized = (id: string): Promise<WireDatasetWithFiles> =>
       eventually(async () => {
-        const { body } = await as.status(id);
+        const { body } = await api.status(id);
         return body.status === 'UPLOADING' ? undefined : body;
       });
 
@@ -81,7 +70,7 @@ for (const { name, leftOut } of BACKENDS) {
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
     });
 
-    test('bytes that do not match the name make the dataset FAILED, and a new link repairs it', async () => {
+    test('bytes that do not match the name make the dataset FAILED, a new link repairs it, and a link that was used or withdrawn changes nothing', async () => {
       const id = await api.newDataset();
       await api.upload(id, 'a.txt', 'a caption');
       const html = media.damaged.html();
@@ -89,84 +78,45 @@ for (const { name, leftOut } of BACKENDS) {
       const failed = await finalized(id);
       expect(failed).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
       expect(failed.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
-      const good = await media.jpeg();
-      await putTo(await api.link(id, 'a.jpg', good.length), good);
-      expect((await finalized(id)).status).toBe('READY');
-    });
-
-    test('other bytes of the same size through a used link change nothing that is stored', async () => {
-      const id = await api.newDataset('replayed');
       const image = await media.jpeg({ seed: 1 });
       const url = await api.link(id, 'a.jpg', image.length);
       expect((await putTo(url, image)).status).toBe(200);
-      await api.upload(id, 'a.txt', 'a');
       const ready = await finalized(id);
       expect(ready.status).toBe('READY');
+
       const other = Buffer.from(image);
       other[other.length - 3]! ^= 1;
       expect((await putTo(url, other)).status).toBe(200);
+      const withdrawn = await api.link(id, 'b.jpg', image.length);
+      await api.request('DELETE', `/${id}/files/b.jpg`);
+      expect((await putTo(withdrawn, image)).status).toBe(200);
       const read = await api.raw('GET', `/${id}/files/a.jpg`);
       expect([read.status, sha256(Buffer.from(await read.arrayBuffer()))]).toEqual([200, sha256(image)]);
       expect((await api.status(id)).body).toMatchObject({ status: 'READY', files: ready.files });
-      const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
-      const root = await newRoot();
-      expect((await trainyard(['mount', id, '--into', root], { env })).code).toBe(0);
-      expect(sha256(readFileSync(join(root, 'replayed', 'a.jpg')))).toBe(sha256(image));
     });
 
-    test('an upload while no server runs is found after the next start, and its dataset appears in the mount root', async () => {
-      const root = await newRoot();
-      const dataFolder = await temporaryFolder();
-      const own = await newWorld(name);
-      onTestFinished(async () => {
-        await rm(dataFolder, { recursive: true, force: true });
-        await own.discard();
-      });
-      const first = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env: own.env });
-      const as = await first.api();
-      const id = await as.newDataset('appears');
+    test('the command line pushes and waits', async () => {
+      const folder = await folderWith(await pairsOf(3), 'pushed');
+      const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+      const pushed = await trainyard(['push', folder, '--json'], { env });
+      expect([pushed.code, pushed.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
+      const { datasets } = (await api.list()).body;
+      expect(datasets.find(({ name }) => name === 'pushed')).toMatchObject({ status: 'READY', counts: { images: 3 } });
+    });
+
+    test('an upload while no server runs is found after the next start', async () => {
+      const id = await api.newDataset();
       const image = await media.jpeg();
-      const { body } = await as.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
-      await first.stop('SIGKILL');
+      const { body } = await api.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
+      await server.stop('SIGKILL');
       await putTo(body.uploads['a.jpg']!.upload_url, image);
       await putTo(body.uploads['a.txt']!.upload_url, 'a');
-      const settings = { 'mount-root': root, 'caption-grace-seconds': 0 };
-      const second = await startServer(settings, { dataFolder, env: own.env });
-      onTestFinished(async () => void (await second.stop()));
-      expect((await finalized(id, await second.api())).status).toBe('READY');
-      const mounted = join(root, 'appears');
-      const pairs = await eventually(() => (existsSync(mounted) ? trainerWalk(mounted) : undefined));
-      expect(pairs.map(({ caption }) => caption)).toEqual(['a']);
+      server = await startServer(SETTINGS, { dataFolder: server.dataFolder, env: world.env });
+      api = await server.api();
+      expect((await finalized(id)).status).toBe('READY');
     });
-
-    test('the command line pushes, waits and mounts through it, and resumes after an interruption', async () => {
-      const folder = await newRoot();
-      await mkdir(join(folder, 'pairs'));
-      for (let i = 0; i < 12; i++) {
-        await writeFile(join(folder, 'pairs', `${i} é.jpg`), await media.jpeg({ seed: i }));
-        await writeFile(join(folder, 'pairs', `${i} é.txt`), `picture ${i}`);
-      }
-      const proxy = await startProxy(server.url);
-      onTestFinished(() => proxy.close());
-      const env = { TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token };
-      let hasReserved = false;
-      proxy.rule(({ path }) => {
-        hasReserved ||= path.endsWith('/get-upload-endpoint');
-        return undefined;
-      });
-      const dataset = `pushed ${name.replace('+', ' ')}`;
-      const first = startCommand(['push', join(folder, 'pairs'), '--name', dataset, '--concurrency', '1'], { env });
-      await eventually(() => hasReserved || undefined);
-      first.process.kill('SIGINT');
-      await first.ended;
-      const again = await trainyard(['push', join(folder, 'pairs'), '--name', dataset, '--json'], { env });
-      expect([again.code, again.stderr]).toEqual([0, expect.stringMatching(ONLY_PROGRESS)]);
-      const root = await newRoot();
-      expect((await trainyard(['mount', dataset, '--into', root], { env })).code).toBe(0);
-      expect(trainerWalk(join(root, dataset))).toHaveLength(12);
-    });
-  });
-}
+  },
+);
 
 test.skipIf(whyNoS3() !== undefined)(
   'without a user that signs links, on Ceph, they lead to the service, and uploads through earlier ones are still found',
@@ -179,8 +129,7 @@ test.skipIf(whyNoS3() !== undefined)(
     });
     if (world.env.TEST_S3_CEPH_HOME === undefined)
       return skip('only Ceph is known to obey headers that are not signed');
-    const settings = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 };
-    const before = await startServer(settings, { dataFolder, env: world.env });
+    const before = await startServer(SETTINGS, { dataFolder, env: world.env });
     const readiness = async (url: string) => (await fetch(`${url}/readyz`)).json();
     expect(await readiness(before.url)).toMatchObject({ upload_links_to: 'bucket' });
     const api = await before.api();
@@ -189,7 +138,7 @@ test.skipIf(whyNoS3() !== undefined)(
     const { body } = await api.links(earlier, { 'a.jpg': image.length, 'a.txt': 5 });
     await before.stop();
 
-    const server = await startServer(settings, {
+    const server = await startServer(SETTINGS, {
       dataFolder,
       env: { ...world.env, TRAINYARD_PRESIGN_ACCESS_KEY_ID: '', TRAINYARD_PRESIGN_SECRET_ACCESS_KEY: '' },
     });

@@ -11,14 +11,14 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
-import { openPlace, PLACES, SECOND } from '../check/check-service.js';
+import { openPlace, SECOND } from '../check/check-service.js';
 
 const LEASE = 60 * SECOND;
 const BYTES = 'a caption';
 
 /** A service whose clock can be advanced, and whose inspections can be paused. */
 async function openService(databaseUrl?: string) {
-  const { blobs, key, time, newInstance } = await openPlace({ ...PLACES[0]!, databaseUrl: async () => databaseUrl });
+  const { blobs, key, time, newInstance } = await openPlace({ databaseUrl });
   let beforeInspect = async () => {};
   const { dependencies, uploads } = newInstance({
     leaseDuration: LEASE,
@@ -132,24 +132,19 @@ describe('an upload that stalls past its lease', () => {
 describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last response from the database is lost', () => {
   const LAST_TRIP = /insert into file[\s\S]*update dataset[\s\S]*commit/;
 
-  test('is reported as stored', async () => {
+  test.each([
+    ['is reported as stored', /COMMIT/, 'stored'],
+    ['is unavailable and leaves nothing if the database did not receive the change', undefined, 'unavailable'],
+  ])('%s', async (_, answer, outcome) => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const service = await openService(url);
     const upload = await service.stall(() => service.put());
-    proxy.breakAt(LAST_TRIP, /COMMIT/);
-    expect(await upload.resume()).toBe('stored');
-    expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
-    expect(await service.textOf()).toBe(BYTES);
-  });
-
-  test('is unavailable and leaves nothing if the database did not receive the change', async () => {
-    const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const service = await openService(url);
-    const upload = await service.stall(() => service.put());
-    proxy.breakAt(LAST_TRIP);
-    expect(await upload.resume()).toBe('unavailable');
-    expect((await service.catalog.file(service.file.id))?.upload).toMatchObject({ state: 'pending', leaseToken: null });
-    expect(await service.textOf()).toBeUndefined();
-    expect(await codeOf(service.put())).toBe('stored');
+    proxy.breakAt(LAST_TRIP, answer);
+    expect(await upload.resume()).toBe(outcome);
+    const isStored = outcome === 'stored';
+    const state = isStored ? { state: 'stored' } : { state: 'pending', leaseToken: null };
+    expect((await service.catalog.file(service.file.id))?.upload).toMatchObject(state);
+    expect(await service.textOf()).toBe(isStored ? BYTES : undefined);
+    if (!isStored) expect(await codeOf(service.put())).toBe('stored');
   });
 });

@@ -1,16 +1,15 @@
 import { Readable } from 'node:stream';
 import sharp from 'sharp';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { CompleteFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import type { Inspector } from '../../../src/service/dependencies.js';
-import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
-import { decoded, LEASE, onPlaces, SECOND, undecodable, withFetch } from '../check/check-service.js';
+import { decoded, openPlace, SECOND, undecodable, withFetch } from '../check/check-service.js';
 
 /** Accepts every image, as an earlier version of the service did with some damaged ones. */
 const LENIENT: Inspector = async ({ filename }) =>
@@ -34,9 +33,9 @@ async function overwrite(blobs: BlobStore, file: CompleteFile, bytes: Buffer): P
 
 const namesOf = (files: readonly { filename: string }[]) => files.map(({ filename }) => filename);
 
-onPlaces('a recheck', (open) => {
+describe('a recheck', () => {
   test('makes a READY dataset FAILED if a file is damaged, and keeps the file until it is replaced', async () => {
-    const { newInstance, view, watch, blobs, trash } = await open();
+    const { newInstance, view, watch, blobs, trash } = await openPlace();
     const old = newInstance({ inspect: LENIENT });
     const image = await media.jpeg();
     await old.upload('bad.jpg', image.subarray(0, image.length / 2));
@@ -66,27 +65,8 @@ onPlaces('a recheck', (open) => {
     expect(await trash()).toEqual([]);
   });
 
-  test('that ends while its progress is read is not finished without its problems', async () => {
-    const { newInstance, key, blobs, rechecks: stored } = await open();
-    const { rechecks, upload, startRecheck, rechecked, dependencies } = newInstance();
-    await blobs.delete([blobKeyOf(await upload('lost.txt', 'a dog'))]);
-    await startRecheck();
-    const catalog = Object.create(dependencies.catalog, {
-      record: {
-        value: async (...args: Parameters<typeof dependencies.catalog.record>) => {
-          const found = await dependencies.catalog.record(...args);
-          rechecks.start();
-          await rechecked();
-          return found;
-        },
-      },
-    }) as typeof dependencies.catalog;
-    const { recheck, problems } = await new RecheckService({ ...dependencies, catalog }, stored).progress(key);
-    expect([recheck?.finishedAt, problems]).toEqual([null, []]);
-  });
-
   test('finds bytes that were changed or lost after the upload, and their return', async () => {
-    const { newInstance, blobs, view } = await open();
+    const { newInstance, blobs, view } = await openPlace();
     const { rechecks, upload, startRecheck, rechecked } = newInstance();
     const image = await media.jpeg();
     await upload('changed.jpg', image);
@@ -104,8 +84,6 @@ onPlaces('a recheck', (open) => {
       ['BYTES_LOST', 'lost.jpg'],
     ]);
     expect((await view()).status).toBe('FAILED');
-    // A bucket gives them another version.
-    if ('staging' in blobs) return;
     await overwrite(blobs, changed, Buffer.from('a dog'));
     await overwrite(blobs, lost, image);
     await startRecheck();
@@ -114,7 +92,7 @@ onPlaces('a recheck', (open) => {
   });
 
   test('decodes clips that were stored without a decoder', async () => {
-    const { newInstance, view } = await open();
+    const { newInstance, view } = await openPlace();
     const { upload } = newInstance({ hasDecoder: false });
     for (const stem of ['long a', 'long b']) {
       await upload(`${stem}.mp4`);
@@ -134,42 +112,8 @@ onPlaces('a recheck', (open) => {
     expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
   });
 
-  test('goes on after a restart, and in another instance once the lease of one that died has expired', async () => {
-    const { newInstance, time, key } = await open();
-    const { upload } = newInstance({ hasDecoder: false });
-    const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4'];
-    for (const name of names) await upload(name);
-    const first = newInstance();
-    first.rechecks.start();
-    await first.startRecheck();
-    const { clip, end } = await first.decode(1);
-    end(decoded(clip));
-    const interrupted = await first.decode(3);
-    await first.rechecks.stop();
-    expect(interrupted.signal.aborted).toBe(true);
-    expect((await first.progress()).recheck).toMatchObject({ total: 4, remaining: 3, finishedAt: null });
-
-    const now = first.dependencies.now();
-    const lease = { now, until: now + LEASE, token: 'a process that died' };
-    await first.jobs.claim({ kind: 'inspect-again', accountId: key.accountId }, lease);
-    const second = newInstance();
-    second.rechecks.start();
-    for (const count of [1, 2]) {
-      const next = await second.decode(count);
-      next.end(decoded(next.clip));
-    }
-    time.ahead = LEASE + SECOND;
-    second.jobs.wake();
-    const last = await second.decode(3);
-    last.end(decoded(last.clip));
-    const { recheck } = await second.rechecked();
-    expect(recheck).toMatchObject({ total: 4, remaining: 0 });
-    const inspected = [clip, ...second.decodes.map((decode) => decode.clip)].map(({ filename }) => filename);
-    expect(inspected.sort()).toEqual(names);
-  });
-
   test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {
-    const { newInstance, removals, key, view } = await open();
+    const { newInstance, removals, key, view } = await openPlace();
     const { upload } = newInstance({ hasDecoder: false });
     for (const name of ['a.mp4', 'b.mp4', 'c.mp4']) await upload(name);
     const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance();
@@ -190,7 +134,7 @@ onPlaces('a recheck', (open) => {
   });
 
   test('waits for a store that does not answer, and marks no file', async () => {
-    const { newInstance, blobs, view, time } = await open();
+    const { newInstance, blobs, view, time } = await openPlace();
     await newInstance().upload('a.jpg', await media.jpeg());
     await newInstance().upload('a.txt', 'a dog');
     const isDown = { value: true };
@@ -212,7 +156,7 @@ onPlaces('a recheck', (open) => {
   });
 
   test('is not started twice, and ends with its dataset', async () => {
-    const { newInstance, datasets, key } = await open();
+    const { newInstance, datasets, key } = await openPlace();
     const { upload } = newInstance({ hasDecoder: false });
     await upload('a.mp4');
     const { rechecks, startRecheck, decode, decodes } = newInstance();
@@ -234,27 +178,9 @@ const blackJpeg = () =>
     .jpeg()
     .toBuffer();
 
-/** Lets inspections wait in a role until `open` is called. */
-function gateIn(role: string, inspect: Inspector) {
-  const waiting: string[] = [];
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  const gated: Inspector = async (file, options) => {
-    const inspection = await inspect(file, options);
-    if (options.role === role) {
-      waiting.push(file.filename);
-      await opened;
-    }
-    return inspection;
-  };
-  return { waiting, open, inspect: gated };
-}
-
-onPlaces('masks', (open) => {
+describe('masks', () => {
   async function openMasks() {
-    const opened = await open();
+    const opened = await openPlace();
     const { view } = opened;
     /** The warnings of the files, as `b.png BLACK_MASK`, once they are as expected. */
     const findings = async () => {
@@ -275,8 +201,10 @@ onPlaces('masks', (open) => {
     await upload('b.png', COLOURED);
     await upload('c.png', BLACK);
     expect(await findings()).toEqual([]);
-    rechecks.start();
     await datasets.change(key, { role: 'mask' });
+    expect(await findings()).toEqual([]);
+    // The files are inspected by a server that is started later.
+    rechecks.start();
     await becomes('a.jpg BLACK_MASK', 'b.png MASK_NOT_GRAYSCALE', 'c.png BLACK_MASK');
     expect((await rechecked()).recheck).toMatchObject({ total: 3, remaining: 0 });
     expect((await view()).status).toBe('READY');
@@ -292,45 +220,21 @@ onPlaces('masks', (open) => {
     expect(errors).toEqual([]);
   });
 
-  test('a server that is restarted inspects the files later', async () => {
-    const { newInstance, becomes, findings, key } = await openMasks();
-    const stopped = newInstance();
-    await stopped.upload('a.png', BLACK);
-    await stopped.datasets.change(key, { role: 'mask' });
-    expect(await findings()).toEqual([]);
-    newInstance().rechecks.start();
-    await becomes('a.png BLACK_MASK');
-  });
-
-  test('a recheck that runs begins anew', { tags: ['long'] }, async () => {
-    const { newInstance, becomes, key } = await openMasks();
-    const gate = gateIn('training', newInstance().dependencies.inspect);
-    const uploader = newInstance();
-    await uploader.upload('a.png', BLACK);
-    await uploader.upload('b.png', BLACK);
-    const { rechecks, startRecheck, rechecked, datasets, errors } = newInstance({ inspect: gate.inspect });
-    rechecks.start();
-    await startRecheck();
-    await eventually(() => gate.waiting[0]);
-    await datasets.change(key, { role: 'mask' });
-    gate.open();
-    await becomes('a.png BLACK_MASK', 'b.png BLACK_MASK');
-    expect((await rechecked()).recheck).toMatchObject({ total: 2, remaining: 0 });
-    expect(errors).toEqual([]);
-  });
-
   test('an upload that was inspected before the change of the role is inspected again', async () => {
     const { newInstance, becomes, key } = await openMasks();
-    const gate = gateIn('training', newInstance().dependencies.inspect);
-    const uploader = newInstance({ inspect: gate.inspect });
-    const { rechecks, rechecked, datasets } = newInstance();
+    const { rechecks, rechecked, datasets, dependencies } = newInstance();
     rechecks.start();
-    const uploaded = uploader.upload('a.png', BLACK);
-    await eventually(() => gate.waiting[0]);
-    await datasets.change(key, { role: 'mask' });
-    expect((await rechecked()).recheck).toMatchObject({ total: 0, remaining: 0 });
-    gate.open();
-    await uploaded;
+    const uploader = newInstance({
+      inspect: async (file, options) => {
+        const inspection = await dependencies.inspect(file, options);
+        if (options.role === 'training') {
+          await datasets.change(key, { role: 'mask' });
+          expect((await rechecked()).recheck).toMatchObject({ total: 0, remaining: 0 });
+        }
+        return inspection;
+      },
+    });
+    await uploader.upload('a.png', BLACK);
     await becomes('a.png BLACK_MASK');
   });
 });

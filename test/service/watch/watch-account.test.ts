@@ -1,101 +1,122 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { microsClock } from '../../../src/clock.js';
 import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
-import { type AccountEvent, watchAccount } from '../../../src/service/watch/watch-account.js';
+import { type AccountEvent, AccountWatches, watchAccount } from '../../../src/service/watch/watch-account.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 
-const now = microsClock();
-const rules = { captionGrace: 0 };
+const clock = microsClock();
+const OPEN = { type: 'open' };
 
-let ids = 0;
-const newId = () => `id-${++ids}`;
+onCatalogs((open) => {
+  let ids = 0;
+  const newId = () => `id-${++ids}`;
 
-let hangUp = new AbortController();
-afterEach(() => {
-  hangUp.abort();
-  hangUp = new AbortController();
-});
-
-function pendingUpload(datasetId: string, filename: string, seconds = 60): PendingFile {
-  const at = now();
-  const expiresAt = at + seconds * MICROS_PER_SECOND;
-  const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt } as const;
-  return {
-    id: newId(),
-    datasetId,
-    filename,
-    kind: 'caption',
-    createdAt: at,
-    upload: { ...upload, leaseUntil: null, leaseToken: null },
-  };
-}
-
-onEach(catalogs, (open) => {
   const opened = async () => {
     const { accounts, accountId, database } = await open();
-    const catalog = new Catalog(database, { blobGrace: 0, changeFeed: new ChangeFeed() });
-    const create = (name: string, owner = accountId) =>
-      catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: now() });
-    const change = (datasetId: string, filename: string) => ({
-      datasetId,
-      filenames: [filename],
-      now: now(),
-      isActivity: true,
-    });
-    const add = (file: PendingFile) =>
-      catalog.change(change(file.datasetId, file.filename), (group) => reserve(group, file));
+    const changes = new ChangeFeed();
+    const catalog = new Catalog(database, { blobGrace: 0, changeFeed: changes });
     let ahead = 0;
-    const advance = (seconds: number) => {
-      ahead += seconds * MICROS_PER_SECOND;
+    const dependencies = { catalog, rules: { captionGrace: 0 }, now: () => clock() + ahead };
+    const watches = new AccountWatches(dependencies);
+    const streamOf = (events: (signal: AbortSignal) => AsyncIterator<AccountEvent>) => {
+      const ending = new AbortController();
+      onTestFinished(() => ending.abort());
+      const stream = events(ending.signal);
+      const next = async (): Promise<AccountEvent | undefined> => (await stream.next()).value;
+      return { next, end: () => ending.abort() };
     };
-    const events = watchAccount({ catalog, rules, now: () => now() + ahead }, accountId, hangUp.signal);
-    const next = async (): Promise<AccountEvent | undefined> => (await events.next()).value;
-    return { accounts, accountId, catalog, create, change, add, advance, next };
+    return {
+      ...{ accounts, accountId, catalog, changes },
+      create: async (name: string, owner = accountId) =>
+        (await catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: clock() })).id,
+      /** Reserves an upload that expires after this time. */
+      add: (datasetId: string, filename: string, seconds = 60) => {
+        const now = clock();
+        const lease = { leaseUntil: null, leaseToken: null };
+        const expiresAt = now + seconds * MICROS_PER_SECOND;
+        const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt, ...lease } as const;
+        const file: PendingFile = { id: newId(), datasetId, filename, kind: 'caption', createdAt: now, upload };
+        const change = { datasetId, filenames: [filename], now, isActivity: true };
+        return catalog.change(change, (group) => reserve(group, file));
+      },
+      advance: (seconds: number) => {
+        ahead += seconds * MICROS_PER_SECOND;
+      },
+      /** The events of the account. */
+      watch: () => streamOf((signal) => watchAccount(dependencies, accountId, signal)),
+      /** The same, for one of many clients. */
+      follow: () => streamOf((signal) => watches.follow(accountId, signal)),
+    };
   };
+  const named = (name: string) => ({ type: 'dataset', summary: { dataset: { name } } });
 
   test('many changes in quick succession are reported as one, with the latest state', async () => {
-    const { add, create, next } = await opened();
+    const { add, create, watch } = await opened();
     const before = await create('before');
-    expect(await next()).toEqual({ type: 'open' });
+    const { next } = watch();
+    expect(await next()).toEqual(OPEN);
     const after = await create('after');
-    for (let i = 0; i < 20; i++) await add(pendingUpload(before.id, `${i}.txt`));
-    const reported = [await next(), await next()];
-    expect(reported).toMatchObject([
-      { summary: { dataset: { id: after.id }, status: 'DRAFT' } },
-      { summary: { dataset: { id: before.id, counts: { pending: 20 } }, status: 'UPLOADING' } },
+    for (let i = 0; i < 20; i++) await add(before, `${i}.txt`);
+    expect([await next(), await next()]).toMatchObject([
+      { summary: { dataset: { id: after }, status: 'DRAFT' } },
+      { summary: { dataset: { id: before, counts: { pending: 20 } }, status: 'UPLOADING' } },
     ]);
-    await add(pendingUpload(after.id, 'a.txt'));
-    expect(await next()).toMatchObject({ summary: { dataset: { id: after.id, counts: { pending: 1 } } } });
+    await add(after, 'a.txt');
+    expect(await next()).toMatchObject({ summary: { dataset: { id: after, counts: { pending: 1 } } } });
   });
 
   test('datasets of other accounts are not reported, and deletions are', async () => {
-    const { accountId, accounts, catalog, add, create, next } = await opened();
+    const { accountId, accounts, catalog, add, create, watch } = await opened();
     const stranger = (await accounts.grantOf((await accounts.createToken('stranger', 1)).token))!.accountId;
     const theirs = await create('theirs', stranger);
     const mine = await create('mine');
-    expect(await next()).toEqual({ type: 'open' });
+    const { next } = watch();
+    expect(await next()).toEqual(OPEN);
     const brief = await create('brief');
-    for (const name of ['a.txt', 'b.txt']) await add(pendingUpload(theirs.id, name));
-    await catalog.deleteDataset({ accountId, id: brief.id }, now());
-    await catalog.deleteDataset({ accountId: stranger, id: theirs.id }, now());
-    await catalog.deleteDataset({ accountId, id: mine.id }, now());
+    for (const name of ['a.txt', 'b.txt']) await add(theirs, name);
+    await catalog.deleteDataset({ accountId, id: brief }, clock());
+    await catalog.deleteDataset({ accountId: stranger, id: theirs }, clock());
+    await catalog.deleteDataset({ accountId, id: mine }, clock());
     // A dataset created and deleted between two rounds is not reported.
-    expect(await next()).toEqual({ type: 'deleted', id: mine.id });
+    expect(await next()).toEqual({ type: 'deleted', id: mine });
   });
 
   test('changes that only time causes are reported, for uploads reserved before and after connecting', async () => {
-    const { add, advance, create, next } = await opened();
+    const { add, advance, create, watch } = await opened();
     const [early, late] = [await create('early'), await create('late')];
-    await add(pendingUpload(early.id, 'a.txt', 60));
-    expect(await next()).toEqual({ type: 'open' });
+    await add(early, 'a.txt', 60);
+    const { next } = watch();
+    expect(await next()).toEqual(OPEN);
     advance(59.5);
-    expect(await next()).toMatchObject({ summary: { dataset: { id: early.id }, status: 'FAILED' } });
-    await add(pendingUpload(late.id, 'a.txt', 120));
-    expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'UPLOADING' } });
+    expect(await next()).toMatchObject({ summary: { dataset: { id: early }, status: 'FAILED' } });
+    await add(late, 'a.txt', 120);
+    expect(await next()).toMatchObject({ summary: { dataset: { id: late }, status: 'UPLOADING' } });
     advance(60);
-    expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'FAILED' } });
+    expect(await next()).toMatchObject({ summary: { dataset: { id: late }, status: 'FAILED' } });
+  });
+
+  test('all streams of an account have the changes after they began, and end when notifications may be lost', async () => {
+    const { changes, create, follow } = await opened();
+    await create('before');
+    const streams = [follow(), follow()];
+    for (const { next } of streams) expect(await next()).toEqual(OPEN);
+    await create('first');
+    for (const { next } of streams) expect(await next()).toMatchObject(named('first'));
+    const late = follow();
+    expect(await late.next()).toEqual(OPEN);
+    streams.shift()?.end();
+    streams.push(late);
+    await create('second');
+    for (const { next } of streams) expect(await next()).toMatchObject(named('second'));
+    const ends = streams.map(({ next }) => next());
+    changes.announceGap();
+    expect(await Promise.all(ends)).toEqual([undefined, undefined]);
+    const another = follow();
+    expect(await another.next()).toEqual(OPEN);
+    await create('after');
+    expect(await another.next()).toMatchObject(named('after'));
   });
 });

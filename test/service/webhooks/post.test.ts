@@ -20,18 +20,16 @@ const LOOPBACK = new AllowedAddresses(['127.0.0.0/8'], NO_NAMES);
 const send = (url: string, options: { allowed?: AllowedAddresses; timeoutMs?: number; signal?: AbortSignal } = {}) =>
   post(new URL(url), { headers: {}, body: '{}', allowed: LOOPBACK, signal: new AbortController().signal, ...options });
 
-describe('an attempt', () => {
-  test('says that the host refused the connection', async () => {
-    const other = await startReceiver();
-    await other.close();
-    expect(await send(other.url)).toEqual({ failure: 'The host refused the connection.' });
-  });
+test('an attempt says that the host refused the connection', async () => {
+  const other = await startReceiver();
+  await other.close();
+  expect(await send(other.url)).toEqual({ failure: 'The host refused the connection.' });
+});
 
-  test('ends at once when the server stops', async () => {
-    const stopping = new AbortController();
-    receiver.answer = () => stopping.abort(new Error('stopping'));
-    await expect(send(receiver.url, { signal: stopping.signal })).rejects.toThrow('stopping');
-  });
+test('an attempt ends at once when the server stops', async () => {
+  const stopping = new AbortController();
+  receiver.answer = () => stopping.abort(new Error('stopping'));
+  await expect(send(receiver.url, { signal: stopping.signal })).rejects.toThrow('stopping');
 });
 
 describe('allowed addresses', () => {

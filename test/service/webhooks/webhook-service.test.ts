@@ -10,7 +10,7 @@ import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import { laptop } from '../../harness/author.js';
-import { catalogs, onEach } from '../../harness/backends.js';
+import { onCatalogs } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
 import { eventually } from '../../harness/server.js';
 import { imageNamed } from '../../harness/stored-image.js';
@@ -29,14 +29,13 @@ afterEach(() => receiver.close());
 
 const received = (count: number) => eventually(() => (receiver.received.length >= count ? true : undefined));
 
-onEach(catalogs, (open) => {
+onCatalogs((open) => {
   /** An account with a webhook, unless `hooks` is 0, and the jobs of a server that is not started yet. */
   const openAccount = async ({ hooks = 1 } = {}) => {
     const { accountId, database } = await open();
     let ahead = 0;
     let ids = 0;
     const errors: unknown[] = [];
-    const disabled: string[] = [];
     const jobs = new Jobs(database);
     const catalog = new Catalog(database, { blobGrace: 1, captionGrace: GRACE });
     const now = () => Date.now() * 1000 + ahead;
@@ -44,18 +43,12 @@ onEach(catalogs, (open) => {
     const parts = { catalog, jobs, now, rules, newId: () => `id${++ids}` };
     const dependencies = parts as unknown as ServiceDependencies;
     const datasets = new DatasetService(dependencies);
-    /** Called before an announcement reads the files of a dataset. */
-    const reading: { before: () => Promise<unknown> } = { before: async () => {} };
-    const view: DatasetService['view'] = async (key) => {
-      await reading.before();
-      return datasets.view(key);
-    };
     const service = new WebhookService(dependencies, {
-      ...{ database, allow: ['127.0.0.1'], datasets: { view }, userAgent: 'test' },
+      ...{ database, allow: ['127.0.0.1'], datasets, userAgent: 'test' },
       toWire: ({ dataset, status }) => ({ id: dataset.id, status }),
       machineTime: () => Date.now() * 1000,
       onAttempt: () => {},
-      onDisabled: ({ id }) => disabled.push(id),
+      onDisabled: () => {},
     });
     const kinds = service.handlers.map(({ kind }) => kind);
     const onError = (error: unknown) => errors.push(error);
@@ -68,8 +61,7 @@ onEach(catalogs, (open) => {
     });
     onTestFinished(() => runner.stop());
     onTestFinished(() => expect(errors).toEqual([]));
-    const addHook = (path = '') => service.add({ accountId, url: `${receiver.url}${path}` });
-    for (let i = 0; i < hooks; i++) await addHook();
+    for (let i = 0; i < hooks; i++) await service.add({ accountId, url: receiver.url });
     const create = (id: string) =>
       catalog.createDataset({ id, accountId, role: 'control', name: id, createdAt: now() });
     const change = (datasetId: string, name: string, transition: Parameters<Catalog['change']>[1]) =>
@@ -108,8 +100,8 @@ onEach(catalogs, (open) => {
     };
     const events = () => receiver.events().map(({ type, data }) => `${type} ${data.id}`);
     return {
-      ...{ accountId, database, catalog, jobs, service, runner, disabled, webhooks: new Webhooks(database) },
-      ...{ addHook, reading, create, put, reserveLink, takeBack, advance, events },
+      ...{ accountId, database, catalog, jobs, service, runner, webhooks: new Webhooks(database) },
+      ...{ create, put, reserveLink, takeBack, advance, events },
     };
   };
   let fileIds = 0;
@@ -143,21 +135,6 @@ onEach(catalogs, (open) => {
     expect(events()).toEqual(['dataset.ready dogs']);
   });
 
-  test('a change while the event before it is recorded replaces that event', async () => {
-    const { runner, reading, create, put, advance, events } = await openAccount();
-    await create('dogs');
-    await put('dogs', 'a');
-    reading.before = async () => {
-      reading.before = async () => {};
-      await put('dogs', 'b');
-    };
-    runner.start();
-    await advance(GRACE);
-    expect(events()).toEqual([]);
-    await advance(GRACE);
-    expect(events()).toEqual(['dataset.ready dogs']);
-  });
-
   test('a dataset becomes FAILED as time passes; READY with the same files is an event only after that', async () => {
     const { runner, create, put, reserveLink, takeBack, advance, events } = await openAccount();
     await create('dogs');
@@ -175,21 +152,6 @@ onEach(catalogs, (open) => {
     await takeBack('dogs', 'c');
     await advance(GRACE);
     expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs', 'dataset.ready dogs']);
-  });
-
-  test('what was READY before the first webhook causes no event, and what waited for an upload then does', async () => {
-    const { runner, addHook, create, put, reserveLink, advance, events } = await openAccount({ hooks: 0 });
-    for (const id of ['dogs', 'cats']) await create(id);
-    await put('dogs', 'a');
-    await reserveLink('cats', 'a');
-    runner.start();
-    await advance(GRACE);
-    await addHook();
-    await advance(2 * GRACE);
-    expect(events()).toEqual(['dataset.failed cats']);
-    await put('dogs', 'b');
-    await advance(GRACE);
-    expect(events()).toEqual(['dataset.failed cats', 'dataset.ready dogs']);
   });
 
   test('requests are signed with the time of the machine, also while the clock of the service is ahead of it', async () => {
@@ -216,7 +178,7 @@ onEach(catalogs, (open) => {
     };
     const states = async () =>
       (await opened.webhooks.deliveries(hook!.id)).map(({ attempts, answer: status }) => [attempts, status]).sort();
-    return { ...opened, hook: hook!, answer, states };
+    return { ...opened, answer, states };
   };
 
   test('the requests of a webhook are sent one at a time; a failed one is sent again after a pause', async () => {
@@ -239,16 +201,5 @@ onEach(catalogs, (open) => {
     ]);
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect([ids.length, new Set(ids).size]).toEqual([3, 2]);
-  });
-
-  test.each([
-    ['disables the webhook', undefined, 1],
-    ['does not disable a webhook that has another URL by then', 'https://127.0.0.1:1/', 0],
-  ])('a receiver that answers that it is gone %s', async (_, url, count) => {
-    const { service, hook, answer, disabled } = await openUnanswered();
-    if (url !== undefined) await service.change(hook, { url });
-    await answer(410);
-    const [found] = await service.list(hook.accountId);
-    expect([found?.disabledAt !== null, disabled.length]).toEqual([count === 1, count]);
   });
 });

@@ -31,15 +31,12 @@ describe('findFfmpeg', () => {
     expect(await findFfmpeg(choice)).toEqual({ path, version: '7.1.5-0+deb13u1' });
   });
 
-  test('finds a named one, by path or on the PATH', async () => {
+  test('finds a named one, by path or on the PATH, also one of the source repository', async () => {
     const { path, searchPath } = await program('ffmpeg version n8.0', 'ffmpeg8');
     expect(await findFfmpeg(ffmpegChoiceOf(path))).toEqual({ path, version: 'n8.0' });
     expect(await findFfmpeg(ffmpegChoiceOf('ffmpeg8', searchPath))).toEqual({ path, version: 'n8.0' });
-  });
-
-  test('a build from the source repository is taken for new', async () => {
-    const { path } = await program('ffmpeg version N-119000-g1234abcd');
-    expect(await findFfmpeg(ffmpegChoiceOf(path))).toMatchObject({ version: 'N-119000-g1234abcd' });
+    const built = await program('ffmpeg version N-119000-g1234abcd');
+    expect(await findFfmpeg(ffmpegChoiceOf(built.path))).toMatchObject({ version: 'N-119000-g1234abcd' });
   });
 
   test.each([
