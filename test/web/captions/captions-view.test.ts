@@ -127,4 +127,38 @@ describeInBrowser('the captions of a dataset', (site) => {
     await page.getByText('Undone: 2 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
   });
+
+  test('can be cancelled, leaves the dataset READY, and undoes the changes it made', { tags: ['long'] }, async () => {
+    const id = await datasetOf({ n000: 'caption of n000' });
+    const names = Array.from({ length: 249 }, (_, index) => `n${String(index + 1).padStart(3, '0')}`);
+    const captions = names.map((name) => ({ filename: `${name}.txt`, text: `caption of ${name}` }));
+    await site.api.json('PUT', `/${id}/captions`, { captions });
+    const original = await captionsOf(id);
+    const page = await open(id);
+    await page.getByLabel('Trigger word').fill('sks');
+    let sent = 0;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route(/\/captions$/, async (route) => {
+      // The second request is under way at the cancel.
+      if (route.request().method() === 'PUT' && ++sent === 2) await released;
+      return route.continue();
+    });
+    await page.getByRole('button', { name: 'Change 250 captions' }).click();
+    await page.getByText('100 of 250 captions changed').waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    release();
+    const job = jobOf(page, 'Prepend “sks” to 250 captions');
+    await job.getByText('200 captions changed, 50 captions not changed because you cancelled.').waitFor();
+    expect((await site.api.status(id)).body.status).toBe('READY');
+    await page.unroute(/\/captions$/);
+    // The job survives a visit to another view.
+    await page.getByRole('link', { name: 'History', exact: true }).first().click();
+    await page.getByRole('link', { name: 'Workbench', exact: true }).click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('Undone: 200 files restored.').waitFor();
+    expect(await captionsOf(id)).toEqual(original);
+  });
 });
