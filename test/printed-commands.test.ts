@@ -33,6 +33,8 @@ const NOT_RUN = [
   /postgres:\/\/|s3:\/\/|trainyard (serve|restore|migrate-data)\b|--watch|--skip-damaged/,
   // They ask a person.
   /asks (first|for the token)/,
+  // It needs the proposal of a model: test/cli/caption.test.ts.
+  /red\.jpg --accept/,
 ] as const;
 
 /** What the examples name, and what it is called here. */

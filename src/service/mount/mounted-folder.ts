@@ -167,9 +167,7 @@ export async function openStaging(
 ): Promise<void> {
   const earlier = await readRecord(staging);
   if (earlier === undefined) {
-    // A kill may leave it without a record.
-    await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
-    await rmdir(staging).catch(() => {});
+    await removeStaging({ staging });
     await mkdir(staging).catch((error) => {
       throw hasErrno(error, 'EEXIST') ? inTheWay(staging, 'trainyard did not write it') : error;
     });
@@ -191,9 +189,13 @@ function inTheWay(path: string, why: string): MountError {
 }
 
 /** Files of others stay, and the folder with them. */
-export async function removeStaging({ staging }: MountPaths): Promise<void> {
+export async function removeStaging({ staging }: Pick<MountPaths, 'staging'>): Promise<void> {
   const record = await readRecord(staging);
-  if (record && addedTo(record, await namesIn(staging, record)).length === 0) await removeFolder(staging);
+  if (record === undefined) {
+    // A kill may leave it without a record.
+    await rm(join(staging, NEW_RECORD_NAME), { force: true }).catch(() => {});
+    await rmdir(staging).catch(() => {});
+  } else if (addedTo(record, await namesIn(staging, record)).length === 0) await removeFolder(staging);
 }
 
 /** The record goes last, so that after a kill the next mount knows the folder as its own. */

@@ -75,6 +75,10 @@ describe('files of a person are kept', () => {
     expect((await mount()).code).toBe(0);
     expect((await mountedIn(join(root, 'railway'))).sort()).toEqual(['.mount.json', 'a.jpg', 'a.txt']);
     expect(await readdir(root)).not.toContain('.railway.mounting');
+    // A kill may leave it before its record is written.
+    await mkdir(staging);
+    expect((await mount()).code).toBe(0);
+    expect(await readdir(root)).not.toContain('.railway.mounting');
 
     await rm(join(root, 'railway'), { recursive: true });
     await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
