@@ -211,7 +211,7 @@ export class Loop {
     this.#dueAt = Math.min(this.#dueAt, performance.now() + delayMs);
     if (this.#endSleep === undefined) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#endSleep, this.#dueAt - performance.now());
+    this.#timer = setTimeout(this.#endSleep, Math.max(0, this.#dueAt - performance.now()));
   }
 
   stop(): Promise<void> {
