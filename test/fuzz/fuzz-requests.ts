@@ -96,7 +96,8 @@ class FuzzClient {
   }
 
   #faultOf(request: FuzzRequest, operation: Operation | undefined, answer: ReceivedAnswer): string | undefined {
-    if (answer.status >= 500) return 'the server failed';
+    // 507: the account has as many tokens, or as much of another thing, as it may have.
+    if (answer.status >= 500 && answer.status !== 507) return 'the server failed';
     if (operation === undefined) return faultOfNoRoute(request, answer);
     // The body of an answer to HEAD is not sent.
     if (request.method === 'HEAD')
