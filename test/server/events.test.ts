@@ -36,7 +36,7 @@ const hasFile = (id: string, name: string) => (change: DatasetChange) =>
   change.id === id && change.files?.some(({ filename }) => filename === name) === true;
 
 describe('wait', () => {
-  test('ends at a change, at the deletion and after its time, whatever other ids are waited for', async () => {
+  test('ends at a change, at the deletion and after its time, also if other ids are waited for', async () => {
     const id = await api.newDataset();
     const url = await api.link(id, 'a.txt', 5);
     expect((await api.status(id, '?wait=0.0001')).body.status).toBe('UPLOADING');

@@ -89,9 +89,9 @@ export function useDigest(dataset: DatasetWithFiles): string | undefined {
 /**
  * Updates the dataset that is shown by an event of its stream, or fetches it again if the event does not tell enough.
  *
- * @param openedAt when the stream was requested, as `Date.now()`
+ * @param openedAt for the first event of a dataset: when the stream was requested, as `Date.now()`
  */
-export function applyChange(queries: QueryClient, change: DatasetChange, openedAt: number): void {
+export function applyChange(queries: QueryClient, change: DatasetChange, openedAt = Number.POSITIVE_INFINITY): void {
   const { caption_runs: runs, ...summary } = change;
   if (runs !== undefined) putRuns(queries, change.id, runs);
   // Progress before the first event of a stream may have been missed.
@@ -104,10 +104,10 @@ export function applyChange(queries: QueryClient, change: DatasetChange, openedA
   }
   const { data: known, dataUpdatedAt = 0 } = queries.getQueryState<DatasetWithFiles>(queryKey) ?? {};
   const isOnlyProgress = runs !== undefined && summary.files?.length === 0 && summary.absent?.length === 0;
-  // The first event names no files. An answer that came after the stream was requested has missed nothing.
-  const isFirst = summary.files === undefined && dataUpdatedAt >= openedAt;
+  // An answer that came after the stream was requested has missed nothing.
+  const isJustRead = dataUpdatedAt >= openedAt;
   const isSame = known?.updated_at === summary.updated_at && known.status === summary.status;
-  if ((isOnlyProgress || isFirst) && isSame) return;
+  if ((isOnlyProgress || isJustRead) && isSame) return;
   const next = known && datasetAfter(known, summary);
   if (next !== undefined) {
     queries.setQueryData(queryKey, next);

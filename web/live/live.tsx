@@ -81,13 +81,14 @@ async function followDataset(
   { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<void> {
   // The first event names no files, so that the dataset is fetched: changes before it may have been missed.
-  const linked = new Set<string>();
+  const known = new Set<string>();
   const openedAt = Date.now();
   for await (const change of client.events(id, { signal, linked: true })) {
-    applyChange(queries, change, openedAt);
+    const isFirst = !known.has(change.id);
+    known.add(change.id);
+    applyChange(queries, change, isFirst ? openedAt : undefined);
     // A change of a control or the mask changes what is said about the pairs. The first event of each stream is not a change.
-    if (linked.has(change.id)) refetchDatasetSoon(queries, id);
-    if (change.id !== id) linked.add(change.id);
+    if (!isFirst && change.id !== id) refetchDatasetSoon(queries, id);
   }
   // If the dataset was deleted, the page shows the 404 of the service.
   if (!signal.aborted) refetchDatasetSoon(queries, id);
