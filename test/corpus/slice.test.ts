@@ -12,7 +12,6 @@ import { type Inspection, judgeCorpus, openInspection, unsteadyFiles } from './i
 import { installedReaders } from './readers/readings.js';
 import { falseRefusalsOf, type Judged, listOf, matrixOf, missedGoals, missesOf } from './report.js';
 import { shuffledByHash } from './seed.js';
-import { madeImages } from './sources/made-images.js';
 
 const FOLDERS = ['images', 'clips', '../../examples/railway'];
 
@@ -31,8 +30,19 @@ async function originals(): Promise<Original[]> {
     if (format === undefined || isLeftOut) return [];
     return [{ format, extension: extname(path), origin: path, bytes: readFileSync(path), isDamaged: true }];
   });
-  const picture = { origin: 'a picture', bytes: await media.png() };
-  return [...found, ...(await madeImages([picture]))];
+  const made = {
+    '.jpg': [await media.jpeg(), await media.jpeg({ progressive: true, orientation: 6 })],
+    '.png': [await media.png(), await media.png({ progressive: true, alpha: true })],
+    '.webp': [await media.webp({ lossless: true }), await media.webp({ alpha: true })],
+    '.avif': [await media.avif()],
+  };
+  const makes = Object.entries(made).flatMap(([extension, files]) => files.map((bytes) => ({ extension, bytes })));
+  return [
+    ...found,
+    ...makes.map(({ extension, bytes }): Original => {
+      return { format: EXTENSIONS[extension]!, extension, origin: 'sharp', bytes, isDamaged: true };
+    }),
+  ];
 }
 
 const COPIES = { jpeg: 10, png: 10, webp: 8, avif: 8, clip: 4 };
