@@ -77,6 +77,21 @@ describe.each(Object.entries(MADE))('of a JPEG, %s,', (_, make) => {
     expect(missed).toEqual([]);
   });
 
+  test('a scan whose marker is damaged is found', async () => {
+    const bytes = await make();
+    const missed: string[] = [];
+    const marker = Buffer.from([0xff, 0xda]);
+    for (let at = bytes.indexOf(marker); at !== -1; at = bytes.indexOf(marker, at + 2)) {
+      for (const [first, second] of [[0x7f], [0xfe], [0xff, 0xd2], [0xff, 0x00]]) {
+        const copy = Buffer.from(bytes);
+        copy[at] = first!;
+        copy[at + 1] = second ?? 0xda;
+        if ((await problemOf(copy)) === undefined) missed.push(`at ${at}: ${first} ${second}`);
+      }
+    }
+    expect(missed).toEqual([]);
+  });
+
   test('added and removed data, a second image and a changed size are found', async () => {
     const bytes = await make();
     const from = firstCoded(bytes);

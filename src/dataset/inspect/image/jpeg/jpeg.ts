@@ -55,9 +55,11 @@ export function readJpeg(file: FileBytes): ImageHeader {
   const metadata = new ApplicationSegments();
   let restartInterval = 0;
   let offset = 2;
+  let maySkip = true;
   for (;;) {
-    const marker = nextMarker(file, offset);
+    const marker = nextMarker(file, offset, maySkip);
     offset = marker.end;
+    maySkip = marker.code === START_OF_SCAN || scans.length === 0;
     if (marker.code === END_OF_IMAGE) break;
     // libjpeg-turbo skips it; Pillow, which reads the markers before the first scan, can't.
     if (marker.code === TEM && scans.length > 0) continue;
@@ -100,8 +102,11 @@ export function readJpeg(file: FileBytes): ImageHeader {
   return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
 }
 
-/** Skips entropy-coded data, stuffed zeros, restart markers and fill bytes. */
-function nextMarker(file: FileBytes, offset: number): { code: number; end: number } {
+/**
+ * Skips fill bytes; with `maySkip`, entropy-coded data, stuffed zeros and restart markers too. What else stands between the segments
+ * after the first scan is a scan without its marker, which libjpeg skips as well. @throws StructureError
+ */
+function nextMarker(file: FileBytes, offset: number, maySkip: boolean): { code: number; end: number } {
   let from = offset;
   for (;;) {
     const bytes = file.upTo(from, 1 << 16);
@@ -110,9 +115,11 @@ function nextMarker(file: FileBytes, offset: number): { code: number; end: numbe
     if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
       throw truncation('the end of the image is missing');
     }
+    const isSkipped = code === 0x00 || (code !== undefined && code >= 0xd0 && code <= 0xd7);
+    if (!maySkip && (found !== 0 || isSkipped)) throw new StructureError('is damaged: the marker of a scan is missing');
     if (found === -1) from += bytes.length;
     else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
-    else if (code === 0x00 || (code >= 0xd0 && code <= 0xd7)) from += found + 2;
+    else if (isSkipped) from += found + 2;
     else return { code, end: from + found + 2 };
   }
 }
