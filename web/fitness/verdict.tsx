@@ -9,7 +9,7 @@ import { copiesAmong } from '../search/match.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
-import { useIsSendingTo } from '../upload/queue/page-queue.js';
+import { useIsSendingTo } from '../upload/queue/upload-queue.js';
 
 const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
   READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },

@@ -29,7 +29,7 @@ import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { useStored } from '../ui/use-stored.js';
-import { useIsSendingTo } from '../upload/queue/page-queue.js';
+import { useIsSendingTo } from '../upload/queue/upload-queue.js';
 import { PairInspector } from './inspector.js';
 import { SidePanel, useSidePanels } from './side-panel.js';
 import { TagsPanel } from './tags-panel.js';

@@ -12,7 +12,7 @@ import { foldCase, messageOf } from '../../ui/format.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
-import { useUploads } from '../../upload/queue/page-queue.js';
+import { useUploads } from '../../upload/queue/upload-queue.js';
 import { counterpartNameOf } from './counterpart-file.js';
 import { type LinkedFiles, PAIR_ROW, StemList } from './pair-lists.js';
 
@@ -106,7 +106,7 @@ function Target({ datasetId, stem, file }: { datasetId: string; stem: string; fi
 function useSendingStems(datasetId: string): ReadonlySet<string> {
   const { batches } = useUploads();
   return new Set(
-    batches.flatMap(({ batch, dataset }) => (dataset.id === datasetId ? batch.unsentNames.map(stemOf) : [])),
+    batches.flatMap(({ dataset, unsentNames }) => (dataset.id === datasetId ? unsentNames.map(stemOf) : [])),
   );
 }
 

@@ -1,6 +1,6 @@
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
 import { loadedLater } from '../../ui/loaded-later.js';
-import { useQueueClient } from '../queue/page-queue.js';
+import { useQueueClient } from '../queue/upload-queue.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
 
 const Adding = loadedLater(async () => (await import('./adding.js')).Adding);

@@ -14,7 +14,7 @@ import { DialogForm, useRequesting } from '../../session/dialog-form.js';
 import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
-import { uploadQueue } from '../queue/page-queue.js';
+import { uploadQueue } from '../queue/upload-queue.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
 import { CaptionChoices, NameChoices } from './name-choices.js';

@@ -1,5 +1,5 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
-import { uploadQueue } from '../queue/page-queue.js';
+import { uploadQueue } from '../queue/upload-queue.js';
 import { etagsIn, type QueuedFile } from '../queue/queued-file.js';
 import type { CheckedFiles } from './check-files.js';
 

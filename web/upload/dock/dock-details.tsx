@@ -6,8 +6,8 @@ import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { queuedFileOf } from '../add-files/check-files.js';
 import { acceptedFor, chooseFiles, replacementNameOf } from '../add-files/dropped-files.js';
-import { uploadQueue } from '../queue/page-queue.js';
-import type { UploadFailure } from '../queue/upload-batch.js';
+import { uploadQueue } from '../queue/upload-queue.js';
+import type { Upload, UploadBatch } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/upload-queue.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
 
@@ -22,12 +22,12 @@ export function DockDetails({ uploads: { batches, inFlight, failures, conflicts 
       className="flex max-h-[min(24rem,45dvh)] flex-col gap-3 overflow-y-auto border-t border-line pt-2"
     >
       <ul aria-label="Datasets" className="flex flex-col gap-1">
-        {batches.map((snapshot) => (
-          <li key={snapshot.batch.key} className="flex flex-wrap items-center gap-x-3">
-            <Link href={`/datasets/${snapshot.dataset.id}`} className="py-1 font-medium break-all underline">
-              {snapshot.dataset.name}
+        {batches.map((batch) => (
+          <li key={batch.key} className="flex flex-wrap items-center gap-x-3">
+            <Link href={`/datasets/${batch.dataset.id}`} className="py-1 font-medium break-all underline">
+              {batch.dataset.name}
             </Link>
-            <BatchState {...snapshot} />
+            <BatchState batch={batch} />
           </li>
         ))}
       </ul>
@@ -54,7 +54,8 @@ export function DockDetails({ uploads: { batches, inFlight, failures, conflicts 
   );
 }
 
-function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number]) {
+function BatchState({ batch }: { batch: UploadBatch }) {
+  const { phase, files } = batch;
   if (phase.state === 'stopped') {
     return (
       <>
@@ -71,7 +72,7 @@ function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number])
   );
 }
 
-function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
+function FailureList({ failures }: { failures: readonly Upload[] }) {
   const repeatable = failures.filter(({ remedy }) => remedy === 'retry');
   return (
     <section className="flex flex-col gap-1">
@@ -103,7 +104,7 @@ function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
 }
 
 /** Lets the user choose another file, which is uploaded in place of the failed one. */
-function chooseReplacement(failure: UploadFailure): void {
+function chooseReplacement(failure: Upload): void {
   const { batch, file } = failure;
   chooseFiles({ accept: acceptedFor(file.name) }, ([chosen]) => {
     if (chosen === undefined) return;
@@ -114,7 +115,7 @@ function chooseReplacement(failure: UploadFailure): void {
 }
 
 /** Files that are stored beside those that they should have replaced. To send them again would not help. */
-function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
+function ConflictList({ conflicts }: { conflicts: readonly Upload[] }) {
   return (
     <section className="flex flex-col gap-1">
       <h3 className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
@@ -125,7 +126,7 @@ function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
   );
 }
 
-function FailureRow({ failure, children }: { failure: UploadFailure; children?: ReactNode }) {
+function FailureRow({ failure, children }: { failure: Upload; children?: ReactNode }) {
   const { file, reason } = failure;
   return (
     <div className="flex flex-wrap items-center gap-x-1 px-3 py-1.5">

@@ -1,14 +1,15 @@
 import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
 import { Link } from 'wouter';
+import { groupedBy } from '../../grouped-by.js';
 import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
 import { MessageCard } from '../../ui/message-card.js';
-import { uploadQueue, useUploads } from '../queue/page-queue.js';
+import { uploadQueue, useUploads } from '../queue/upload-queue.js';
 import type { UploadsSnapshot } from '../queue/upload-queue.js';
 import { DockDetails } from './dock-details.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
-import { announcementOf, rejectedByDataset, uploadsTitleOf } from './titles.js';
+import { announcementOf, uploadsTitleOf } from './titles.js';
 
 /** The card in the lower right corner that shows all uploads. Its details open by a click alone. */
 export function Dock() {
@@ -76,13 +77,14 @@ function UploadCard({ uploads }: { uploads: UploadsSnapshot }) {
 /** What needs a look: uploads that a dataset rejected, which it lists with the reasons, and those that only the card knows. */
 function Outcome({ uploads: { failures, conflicts } }: { uploads: UploadsSnapshot }) {
   const failed = failures.filter(({ remedy }) => remedy !== 'listed').length;
+  const rejected = failures.filter(({ remedy }) => remedy === 'listed');
   return (
     <>
-      {rejectedByDataset(failures).map(({ dataset: { id, name }, count }) => (
+      {[...groupedBy(rejected, ({ batch }) => batch.dataset.id)].map(([id, group]) => (
         <p key={id} className="wrap-anywhere">
-          <span className="font-medium text-bad">{numberOf(count)} rejected:</span>{' '}
+          <span className="font-medium text-bad">{numberOf(group.length)} rejected:</span>{' '}
           <Link href={`/datasets/${id}/fitness`} className="text-link">
-            see why in {name}
+            see why in {group[0]!.batch.dataset.name}
           </Link>
         </p>
       ))}

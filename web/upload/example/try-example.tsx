@@ -8,7 +8,7 @@ import { useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { queuedFileOf } from '../add-files/check-files.js';
-import { uploadQueue } from '../queue/page-queue.js';
+import { uploadQueue } from '../queue/upload-queue.js';
 
 /** A card that makes a dataset of the example, and opens it: what a READY dataset looks like, without files of one's own. */
 export function TryExample() {

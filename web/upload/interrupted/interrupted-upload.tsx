@@ -10,7 +10,7 @@ import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { AddFilesButton, AddFolderButton } from '../add-files/add-buttons.js';
-import { useUploads } from '../queue/page-queue.js';
+import { useUploads } from '../queue/upload-queue.js';
 import { wasInterrupted } from '../queue/unfinished-uploads.js';
 
 /** Says that announced files are not being sent by any client, with what to do. Renders nothing while an upload runs. */
@@ -23,7 +23,7 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
   const { failure, isBusy, run } = useRequesting();
   const withdraw = () => void run(() => withdrawUnsent(client, id).finally(refetch));
   const isSentHere = batches.some(
-    ({ dataset, phase, batch }) => dataset.id === id && (batch.isUnfinished || phase.state === 'cancelling'),
+    ({ dataset, phase, isUnfinished }) => dataset.id === id && (isUnfinished || phase.state === 'cancelling'),
   );
   // All pending uploads of a FAILED dataset have expired.
   const isInterrupted = status === 'FAILED' || interrupted === true || wasInterrupted(dataset);

@@ -8,9 +8,9 @@ import {
 import type { ImportedGroup } from '../../../src/dataset/import/entry-paths.js';
 import { messageOf } from '../../ui/format.js';
 import { etagsIn, type QueuedFile } from './queued-file.js';
-import { type ReplacedEntry, replaceEntry } from './replace-entry.js';
+import { replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
-import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
+import { pauseOrOnline } from './wait-for-service.js';
 
 /** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
@@ -25,11 +25,23 @@ export type BatchPhase =
 
 let lastKey = 0;
 
-export interface UploadFailure {
+/** A file of a batch, and what has become of it. */
+export interface Upload {
   readonly batch: UploadBatch;
   readonly file: QueuedFile;
-  readonly reason: string;
-  readonly remedy: Remedy;
+  /**
+   * `replacing`: sent, and to remove what it replaces once it is checked; `kept`: stored beside what it should have replaced;
+   * `forgotten`: failed and dismissed, or cancelled.
+   */
+  state: 'unsent' | 'replacing' | 'uploaded' | 'kept' | 'failed' | 'forgotten';
+  /** As in `QueuedFile`; known once the file is being sent. */
+  etag: QueuedFile['etag'];
+  brokenConnections: number;
+  /** Of a failed one: it may still be pending. Later, another client may upload its name. */
+  mayBePending: boolean;
+  /** Why it failed or was kept. */
+  reason: string;
+  remedy: Remedy;
 }
 
 export interface BatchOptions {
@@ -47,18 +59,10 @@ export class UploadBatch {
   readonly dataset: { readonly id: string; readonly name: string };
   /** Number of hidden system files that were skipped. */
   readonly hidden: number;
+  readonly uploads: readonly Upload[];
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
-  readonly uploaded = { files: 0, bytes: 0 };
-  readonly #remaining: Map<QueuedFile, UploadAttempt>;
-  /** Files that were uploaded, and what they replace once they are checked. */
-  readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
-  readonly #failures = new Map<QueuedFile, FailedAttempt>();
-  /** Failed files whose uploads may still be pending. Later, another client may upload their name. */
-  readonly #unwithdrawn = new Set<QueuedFile>();
-  /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
-  readonly #conflicts = new Map<QueuedFile, string>();
-  #groups: ImportedGroup[];
+  #groups: readonly ImportedGroup[];
   #wasReserving = false;
   readonly #onChange: () => void;
   readonly #onUploaded: (file: QueuedFile) => void;
@@ -68,21 +72,22 @@ export class UploadBatch {
     files: readonly QueuedFile[],
     { hidden, groups = [], onChange, onUploaded }: BatchOptions,
   ) {
-    this.#groups = [...groups];
+    this.#groups = groups;
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
-    this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0, etag: file.etag }]));
+    const rest = { state: 'unsent', brokenConnections: 0, mayBePending: false, reason: '', remedy: 'retry' } as const;
+    this.uploads = files.map((file) => ({ batch: this, file, etag: file.etag, ...rest }));
     this.#onChange = onChange;
     this.#onUploaded = onUploaded;
   }
 
-  /** Whether files remain to be sent, or replaced: leaving the page would leave that undone. */
-  get isUnfinished(): boolean {
-    return this.#hasWork && this.phase.state !== 'cancelling';
+  in(...states: readonly Upload['state'][]): Upload[] {
+    return this.uploads.filter(({ state }) => states.includes(state));
   }
 
-  get #hasWork(): boolean {
-    return this.#remaining.size + this.#replacing.size > 0;
+  /** Whether files remain to be sent, or replaced: leaving the page would leave that undone. */
+  get isUnfinished(): boolean {
+    return this.phase.state !== 'cancelling' && this.in('unsent', 'replacing').length > 0;
   }
 
   /** Whether the batch is complete or cancelled. */
@@ -90,90 +95,69 @@ export class UploadBatch {
     return this.phase.state === 'done' || this.phase.state === 'cancelled';
   }
 
-  /** Files still to be sent or, in a cancelled batch, to be withdrawn. */
-  get remaining(): { files: number; bytes: number } {
-    let bytes = 0;
-    for (const { size } of this.#remaining.keys()) bytes += size;
-    return { files: this.#remaining.size, bytes };
-  }
-
-  /** Bytes that were sent and not acknowledged yet. */
-  get sentBytes(): number {
-    return this.inFlight.reduce((sum, file) => sum + file.sentBytes, 0);
-  }
-
-  get failures(): UploadFailure[] {
-    return [...this.#failures].map(([file, { reason, remedy }]) => ({ batch: this, file, reason, remedy }));
-  }
-
-  get conflicts(): UploadFailure[] {
-    return [...this.#conflicts].map(([file, reason]) => ({ batch: this, file, reason, remedy: 'listed' }));
+  get files(): { readonly total: number; readonly uploaded: number } {
+    const uploaded = this.in('replacing', 'uploaded', 'kept').length;
+    return { total: uploaded + this.in('unsent', 'failed').length, uploaded };
   }
 
   /** Names of the files still to be sent. */
   get unsentNames(): string[] {
-    return this.isUnfinished ? [...this.#remaining.keys()].map(({ name }) => name) : [];
+    return this.isUnfinished ? this.in('unsent').map(({ file }) => file.name) : [];
   }
 
-  /**
-   * Sends the remaining files. The batch is then done, or has files to replace. While the service is unreachable, waits for it.
-   *
-   * @throws TrainyardError when the service rejects the whole batch; the signal's reason
-   */
+  /** Sends the files once. The batch is then done, has files to replace, or is queued again. @throws as the client does */
   async send(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
-      do {
-        while (this.#remaining.size > 0) {
-          const wasDisconnected = await this.#push(client, signal).then(
-            () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
-            (error) => throwUnlessTemporary(error, signal),
-          );
-          if (wasDisconnected) await this.#waitForService(client, signal);
-        }
-        if (this.#unwithdrawn.size > 0) await this.#withdraw(client, [...this.#unwithdrawn], signal);
-        this.#unwithdrawn.clear();
-        // A failed file may have been queued again meanwhile.
-      } while (this.#remaining.size > 0);
-      await this.#saveGroups(client, signal);
-      this.#enter({ state: this.#replacing.size > 0 ? 'replacing' : 'done' });
+      if (this.in('unsent').length > 0) await this.#push(client, signal);
     } finally {
       this.inFlight = [];
     }
+    if (this.in('unsent').some(({ brokenConnections }) => brokenConnections > 0))
+      throw new TypeError('A connection broke.');
+    const pending = this.uploads.filter(({ mayBePending }) => mayBePending);
+    if (pending.length > 0) await this.#withdraw(client, pending, signal);
+    for (const upload of pending) upload.mayBePending = false;
+    // A failed file may have been queued again meanwhile.
+    if (this.in('unsent').length > 0) return this.requeue();
+    await this.#saveGroups(client, signal);
+    this.#enter({ state: this.in('replacing').length > 0 ? 'replacing' : 'done' });
   }
 
-  /** Removes what the uploaded files replace, once they are checked. @throws as `send` */
+  /** Removes what the uploaded files replace, once they are checked. @throws as the client does */
   async replace(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    while (this.#replacing.size > 0) {
-      const wasDisconnected = await this.#replaceEntries(client, signal).then(
-        () => false,
-        (error) => throwUnlessTemporary(error, signal),
-      );
-      if (wasDisconnected) await this.#waitForService(client, signal);
+    for (const upload of this.in('replacing')) {
+      const { file } = upload;
+      const options = { name: file.name, replaces: file.replaces!, signal };
+      const failed = await replaceEntry(client, this.dataset.id, options);
+      if (failed?.why === 'rejected') this.#fail(upload, { reason: failed.reason, etag: file.etag, remedy: 'listed' });
+      else {
+        Object.assign(upload, failed === undefined ? { state: 'uploaded' } : { state: 'kept', reason: failed.reason });
+        this.#onUploaded(file);
+      }
+      this.#onChange();
     }
     // A file may have been sent again meanwhile.
-    this.#enter({ state: this.#remaining.size > 0 ? 'queued' : 'done' });
-  }
-
-  async #waitForService(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    this.#enter({ state: 'waiting' });
-    await waitForService(client, this.dataset.id, signal);
+    this.#enter({ state: this.in('unsent').length > 0 ? 'queued' : 'done' });
   }
 
   /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const files = [...this.#remaining.keys(), ...this.#replacing.keys(), ...this.#unwithdrawn];
-    await this.#withdraw(client, files, signal);
+    const open = this.uploads.filter(
+      ({ state, mayBePending }) => mayBePending || state === 'unsent' || state === 'replacing',
+    );
+    await this.#withdraw(client, open, signal);
     if (this.#wasReserving) {
       // The request that reserves the uploads was aborted, but the service may still be executing it.
       await pauseOrOnline(RESERVING_MS, signal);
-      await this.#withdraw(client, files, signal);
+      await this.#withdraw(client, open, signal);
     }
     this.endCancelled();
   }
 
   /** Ends a cancelled batch. Pending uploads that were not withdrawn expire with their links. */
   endCancelled(): void {
-    this.#clear();
+    for (const upload of this.in('unsent')) upload.state = 'forgotten';
+    for (const upload of this.in('replacing')) upload.state = 'uploaded';
     this.#enter({ state: 'cancelled' });
   }
 
@@ -188,55 +172,32 @@ export class UploadBatch {
     if (!this.hasEnded) this.#enter({ state: 'queued' });
   }
 
+  wait(): void {
+    this.#enter({ state: 'waiting' });
+  }
+
   /** Stops the batch until the user retries or cancels it. */
   stop(reason: string): void {
     this.#enter({ state: 'stopped', reason });
   }
 
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
-  retry(failed?: QueuedFile): void {
+  retry(failed?: Upload): void {
     if (this.phase.state === 'cancelling') return;
-    const failure = failed && this.#failures.get(failed);
-    if (failed !== undefined && failure !== undefined) {
-      this.#failures.delete(failed);
-      this.#unwithdrawn.delete(failed);
-      this.#remaining.set(failed, { brokenConnections: 0, etag: failure.etag });
+    if (failed?.state === 'failed') {
+      Object.assign(failed, { state: 'unsent', brokenConnections: 0, mayBePending: false });
     }
     if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
-  dismiss(file: QueuedFile): void {
-    this.#failures.delete(file);
-    this.#conflicts.delete(file);
-  }
-
-  /** Forgets why a file failed that was uploaded since. */
-  dismissNamed(name: string): void {
-    for (const file of this.#failures.keys()) if (file.name === name) this.#failures.delete(file);
-  }
-
-  async #replaceEntries(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    for (const [file, replaces] of this.#replacing) {
-      this.#enter({ state: 'replacing' });
-      const failed = await replaceEntry(client, this.dataset.id, { name: file.name, replaces, signal });
-      this.#replacing.delete(file);
-      if (failed?.why === 'rejected') {
-        this.#countUploaded(file, -1);
-        this.#fail(file, { reason: failed.reason, etag: file.etag, remedy: 'listed' });
-      } else {
-        if (failed !== undefined) this.#conflicts.set(file, failed.reason);
-        this.#onUploaded(file);
-      }
-    }
-  }
-
   async #push(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     this.#enter({ state: 'checking' });
-    await client.push(this.dataset, [...this.#remaining.keys()], {
+    const uploads = new Map(this.in('unsent').map((upload) => [upload.file, upload]));
+    await client.push(this.dataset, [...uploads.keys()], {
       send,
       signal,
-      ifMatch: await versionsToReplace(client, this.dataset.id, { attempts: this.#remaining, signal }),
-      onFileFinished: (file, outcome) => this.#finishFile(file, outcome),
+      ifMatch: await versionsToReplace(client, this.dataset.id, { uploads: [...uploads.values()], signal }),
+      onFileFinished: (file, outcome) => this.#finish(uploads.get(file)!, outcome),
       onProgress: ({ inFlight }) => {
         this.inFlight = inFlight;
         if (inFlight.length > 0) this.#enter({ state: 'sending' });
@@ -246,47 +207,35 @@ export class UploadBatch {
 
   /** The groups of the files that were sent, which need not be stored yet. */
   async #saveGroups(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const failed = new Set([...this.#failures.keys()].map(({ name }) => name));
+    const failed = new Set(this.in('failed', 'forgotten').map(({ file }) => file.name));
     for (let [next] = this.#groups; next !== undefined; [next] = this.#groups) {
       const add = next.change.add.filter((name) => !failed.has(name));
       if (add.length > 0) await client.groups.save(this.dataset.id, next.name, { ...next.change, add }, { signal });
-      this.#groups.shift();
+      this.#groups = this.#groups.slice(1);
     }
   }
 
-  #finishFile(file: QueuedFile, outcome: PushOutcome): void {
-    const attempt = this.#remaining.get(file);
-    if (attempt === undefined) return;
+  #finish(upload: Upload, outcome: PushOutcome): void {
     // The connection may have broken because the network was down: try again, but not forever.
-    if (outcome instanceof TypeError && ++attempt.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
-    this.#remaining.delete(file);
+    if (outcome instanceof TypeError && ++upload.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     if (outcome instanceof Error) {
-      if (!isOtherVersion(outcome)) this.#unwithdrawn.add(file);
-      this.#fail(file, failedAttemptOf(outcome, file, attempt));
-    } else {
-      this.#countUploaded(file, 1);
-      if (file.replaces !== undefined) this.#replacing.set(file, file.replaces);
-      else this.#onUploaded(file);
+      upload.mayBePending = !isOtherVersion(outcome);
+      this.#fail(upload, failureOf(outcome, upload));
+    } else if (upload.file.replaces !== undefined) upload.state = 'replacing';
+    else {
+      upload.state = 'uploaded';
+      this.#onUploaded(upload.file);
     }
   }
 
-  #fail(file: QueuedFile, { reason, ...failed }: FailedAttempt): void {
-    const kept = file.replaces === undefined ? '' : ` ${file.replaces.filename} was not replaced.`;
-    this.#failures.set(file, { reason: reason + kept, ...failed });
+  #fail(upload: Upload, { reason, ...failed }: Pick<Upload, 'reason' | 'etag' | 'remedy'>): void {
+    const { replaces } = upload.file;
+    const kept = replaces === undefined ? '' : ` ${replaces.filename} was not replaced.`;
+    Object.assign(upload, { state: 'failed', reason: reason + kept, ...failed });
   }
 
-  #countUploaded({ size }: QueuedFile, files: 1 | -1): void {
-    this.uploaded.files += files;
-    this.uploaded.bytes += files * size;
-  }
-
-  #clear(): void {
-    this.#remaining.clear();
-    this.#replacing.clear();
-  }
-
-  async #withdraw(client: TrainyardClient, files: readonly QueuedFile[], signal: AbortSignal): Promise<void> {
-    const byName = new Map(files.map((file) => [file.name, file]));
+  async #withdraw(client: TrainyardClient, uploads: readonly Upload[], signal: AbortSignal): Promise<void> {
+    const byName = new Map(uploads.map((upload) => [upload.file.name, upload]));
     for (let hasMore = true; hasMore; ) {
       // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
@@ -294,8 +243,11 @@ export class UploadBatch {
       const answers = names.length === 0 ? [] : await client.bulk.withdraw(this.dataset.id, names, { signal });
       // The others are being received, or were uploaded after all.
       hasMore = awaited.length === MAX_LISTED && answers.some(({ withdrawn }) => withdrawn);
-      // Otherwise they are to be sent again.
-      if (this.phase.state === 'cancelling') for (const name of names) this.#remaining.delete(byName.get(name)!);
+      for (const name of names) {
+        const upload = byName.get(name)!;
+        // Otherwise they are to be sent again.
+        if (this.phase.state === 'cancelling' && upload.state === 'unsent') upload.state = 'forgotten';
+      }
       this.#onChange();
     }
   }
@@ -307,20 +259,6 @@ export class UploadBatch {
   }
 }
 
-/** Returns true if the service was unreachable for a while. @throws the signal's reason, and any other error */
-function throwUnlessTemporary(error: unknown, signal: AbortSignal): true {
-  signal.throwIfAborted();
-  if (!isTemporaryFailure(error)) throw error;
-  return true;
-}
-
-/** What is known of the upload of a file. */
-interface UploadAttempt {
-  brokenConnections: number;
-  /** As in `QueuedFile`; known once the file is being sent. */
-  etag: QueuedFile['etag'];
-}
-
 /**
  * The versions that the uploads replace, by filename. Reads those that are not known yet.
  *
@@ -329,16 +267,17 @@ interface UploadAttempt {
 async function versionsToReplace(
   client: TrainyardClient,
   datasetId: string,
-  { attempts, signal }: { attempts: ReadonlyMap<QueuedFile, UploadAttempt>; signal: AbortSignal },
+  { uploads, signal }: { uploads: readonly Upload[]; signal: AbortSignal },
 ): Promise<Record<string, string | null>> {
-  const unknown = [...attempts].filter(([, { etag }]) => etag === undefined);
+  const unknown = uploads.filter(({ etag }) => etag === undefined);
   if (unknown.length > 0) {
     const stored = etagsIn(await client.status(datasetId, { signal }));
-    for (const [{ name }, attempt] of unknown) attempt.etag = stored.has(name) ? stored.get(name) : null;
+    for (const upload of unknown) {
+      const { name } = upload.file;
+      upload.etag = stored.has(name) ? stored.get(name) : null;
+    }
   }
-  return Object.fromEntries(
-    [...attempts].flatMap(([{ name }, { etag }]) => (etag === undefined ? [] : [[name, etag]])),
-  );
+  return Object.fromEntries(uploads.flatMap(({ file: { name }, etag }) => (etag === undefined ? [] : [[name, etag]])));
 }
 
 /**
@@ -347,14 +286,8 @@ async function versionsToReplace(
  */
 type Remedy = 'retry' | 'replace' | 'listed';
 
-/** Why an upload failed, what helps, and which version of its name another attempt replaces, as in `QueuedFile`. */
-interface FailedAttempt extends Pick<UploadAttempt, 'etag'> {
-  readonly reason: string;
-  readonly remedy: Remedy;
-}
-
 /** The user who is told of another version, and retries the upload, replaces that one. */
-function failedAttemptOf(error: Error, { name }: QueuedFile, { etag }: UploadAttempt): FailedAttempt {
+function failureOf(error: Error, { file: { name }, etag }: Upload): Pick<Upload, 'reason' | 'etag' | 'remedy'> {
   if (!isOtherVersion(error)) return { reason: messageOf(error), etag, remedy: remedyOf(error) };
   const reason =
     etag === null

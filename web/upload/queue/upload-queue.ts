@@ -1,9 +1,13 @@
+import { useEffect, useSyncExternalStore } from 'react';
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { checkSession, isUnauthorized } from '../../session/session.js';
+import { useConnect } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
+import { warnBeforeLeaving } from '../../ui/store.js';
 import type { QueuedFile } from './queued-file.js';
 import { Speed } from './speed.js';
-import { type BatchOptions, UploadBatch, type UploadFailure } from './upload-batch.js';
+import { recordUnfinished } from './unfinished-uploads.js';
+import { type BatchOptions, type BatchPhase, type Upload, UploadBatch } from './upload-batch.js';
 import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 
 /** Between two snapshots while files are sent. */
@@ -13,7 +17,7 @@ const PUBLISH_EVERY_MS = 100;
  * Uploads batches of files sequentially. While the files of one are checked that replace others, it sends the next. It
  * continues in other views, and after the user has signed out and in again.
  */
-export class UploadQueue {
+class UploadQueue {
   #batches: readonly UploadBatch[] = [];
   #client: TrainyardClient | undefined;
   #isPaused = false;
@@ -21,7 +25,7 @@ export class UploadQueue {
   #stop = new AbortController();
   readonly #speed = new Speed();
   readonly #listeners = new Set<() => void>();
-  #snapshot: UploadsSnapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
+  #snapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
   #publishTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Sets the client of the signed-in user. Without a client, uploads are suspended. */
@@ -38,11 +42,12 @@ export class UploadQueue {
     options: Pick<BatchOptions, 'hidden' | 'groups'>,
   ): void {
     const onUploaded = ({ name }: QueuedFile) => {
-      for (const other of this.#batches) if (other.dataset.id === dataset.id) other.dismissNamed(name);
+      // Why a file failed that was uploaded since.
+      const earlier = this.#batches.flatMap((other) => (other.dataset.id === dataset.id ? other.in('failed') : []));
+      for (const upload of earlier) if (upload.file.name === name) upload.state = 'forgotten';
     };
     const batch = new UploadBatch(dataset, files, { ...options, onChange: this.#publishSoon, onUploaded });
-    const isShown = ({ hasEnded, failures, conflicts }: UploadBatch) =>
-      !hasEnded || failures.length + conflicts.length > 0;
+    const isShown = (other: UploadBatch) => !other.hasEnded || other.in('failed', 'kept').length > 0;
     this.#batches = [...this.#batches.filter(isShown), batch];
     this.#start();
   }
@@ -71,8 +76,8 @@ export class UploadQueue {
   }
 
   /** Sends failed files again. */
-  retry(failures: readonly UploadFailure[]): void {
-    for (const { batch, file } of failures) batch.retry(file);
+  retry(failures: readonly Upload[]): void {
+    for (const failure of failures) failure.batch.retry(failure);
     this.#start();
   }
 
@@ -82,8 +87,9 @@ export class UploadQueue {
     this.#start();
   }
 
-  dismiss(failure: UploadFailure): void {
-    failure.batch.dismiss(failure.file);
+  /** No longer tells of a file that failed, or of an old one that was kept. */
+  dismiss(upload: Upload): void {
+    upload.state = upload.state === 'kept' ? 'uploaded' : 'forgotten';
     this.#publish();
   }
 
@@ -146,9 +152,12 @@ export class UploadQueue {
         // A proxy answered, or the failure is temporary: the page stays signed in.
         this.setClient(client);
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
-      } else if (batch.phase.state === 'cancelling') {
-        if (!isTemporaryFailure(error)) return batch.endCancelled();
+      } else if (isTemporaryFailure(error)) {
+        batch.wait();
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
+        batch.requeue();
+      } else if (batch.phase.state === 'cancelling') {
+        batch.endCancelled();
       } else if (error instanceof TrainyardError && error.code === 'dataset_not_found') {
         batch.stop('Your account has no such dataset. It was deleted, or is in another account.');
       } else {
@@ -165,92 +174,66 @@ export class UploadQueue {
     clearTimeout(this.#publishTimer);
     this.#publishTimer = undefined;
     const isSending = this.#batches.some(({ phase }) => phase.state === 'sending');
-    if (isSending) this.#speed.add(sentBytesOf(this.#batches), performance.now());
+    if (isSending) this.#speed.add(this.#snapshot.bytes.uploaded + this.#snapshot.bytes.sent, performance.now());
     else this.#speed.reset();
     this.#snapshot = snapshotOf(this.#batches, {
       isPaused: this.#isPaused,
       isSignedOut: this.#client === undefined,
       bytesPerSecond: this.#speed.bytesPerSecond(),
     });
+    recordUnfinished(this.#batches.filter(({ isUnfinished }) => isUnfinished).map(({ dataset }) => dataset.id));
     for (const listener of this.#listeners) listener();
   }
 }
 
-function sentBytesOf(batches: readonly UploadBatch[]): number {
-  return batches.reduce((sum, { uploaded, sentBytes }) => sum + uploaded.bytes + sentBytes, 0);
-}
+/** The only upload queue of this page. */
+export const uploadQueue = new UploadQueue();
 
-/** The state of the queue as a whole. */
-type QueueState =
-  | 'empty'
-  | 'checking'
-  | 'sending'
-  | 'replacing'
-  | 'waiting'
-  | 'paused'
-  | 'signed-out'
-  | 'cancelling'
-  | 'stopped'
-  | 'done';
+warnBeforeLeaving(() => uploadQueue.snapshot().isUnfinished);
 
 /** All uploads at one moment, for display. */
-export interface UploadsSnapshot {
-  readonly state: QueueState;
-  readonly batches: readonly BatchSnapshot[];
-  readonly files: { readonly total: number; readonly uploaded: number };
-  /** Excludes failed files. `sent` were sent and not acknowledged yet. */
-  readonly bytes: { readonly total: number; readonly uploaded: number; readonly sent: number };
+export type UploadsSnapshot = ReturnType<typeof snapshotOf>;
+
+/** The state of the queue as a whole. */
+type QueueState = Exclude<BatchPhase['state'], 'queued' | 'cancelled'> | 'empty' | 'paused' | 'signed-out';
+
+interface QueueFacts {
+  readonly isPaused: boolean;
+  readonly isSignedOut: boolean;
   readonly bytesPerSecond: number | undefined;
-  readonly secondsLeft: number | undefined;
-  readonly inFlight: UploadBatch['inFlight'];
-  readonly failures: readonly UploadFailure[];
-  /** Files that are stored beside the entry that they should have replaced. */
-  readonly conflicts: readonly UploadFailure[];
-  readonly isUnfinished: boolean;
 }
 
-interface BatchSnapshot extends Pick<UploadBatch, 'dataset' | 'phase' | 'hidden'> {
-  readonly batch: UploadBatch;
-  readonly files: { readonly total: number; readonly uploaded: number };
-}
-
-function snapshotOf(
-  batches: readonly UploadBatch[],
-  state: { isPaused: boolean; isSignedOut: boolean; bytesPerSecond: number | undefined },
-): UploadsSnapshot {
-  const parts = batches.map((batch) => {
-    const { dataset, phase, hidden, uploaded, remaining, failures, inFlight, sentBytes } = batch;
-    const files = { total: uploaded.files + remaining.files + failures.length, uploaded: uploaded.files };
-    const bytes = { total: uploaded.bytes + remaining.bytes, uploaded: uploaded.bytes, sent: sentBytes };
-    return { snapshot: { batch, dataset, phase, hidden, files }, bytes, failures, inFlight };
-  });
+function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
+  const inState = (...states: readonly Upload['state'][]) => batches.flatMap((batch) => batch.in(...states));
+  const bytesOf = (uploads: readonly Upload[]) => sumOf(uploads, ({ file }) => file.size);
+  const inFlight = batches.flatMap((batch) => batch.inFlight);
+  const uploaded = bytesOf(inState('replacing', 'uploaded', 'kept'));
+  /** Excludes failed files. `sent` were sent and not acknowledged yet. */
   const bytes = {
-    total: sumOf(parts, (part) => part.bytes.total),
-    uploaded: sumOf(parts, (part) => part.bytes.uploaded),
-    sent: sumOf(parts, (part) => part.bytes.sent),
+    total: uploaded + bytesOf(inState('unsent')),
+    uploaded,
+    sent: sumOf(inFlight, ({ sentBytes }) => sentBytes),
   };
-  const { bytesPerSecond } = state;
+  const { bytesPerSecond } = facts;
   return {
-    state: queueStateOf(batches, state),
-    batches: parts.map(({ snapshot }) => snapshot),
+    state: queueStateOf(batches, facts),
+    batches,
     files: {
-      total: sumOf(parts, ({ snapshot }) => snapshot.files.total),
-      uploaded: sumOf(parts, ({ snapshot }) => snapshot.files.uploaded),
+      total: sumOf(batches, ({ files }) => files.total),
+      uploaded: sumOf(batches, ({ files }) => files.uploaded),
     },
     bytes,
     bytesPerSecond,
     secondsLeft: bytesPerSecond ? (bytes.total - bytes.uploaded - bytes.sent) / bytesPerSecond : undefined,
-    inFlight: parts.flatMap(({ inFlight }) => inFlight),
-    failures: parts.flatMap(({ failures }) => failures),
-    conflicts: batches.flatMap(({ conflicts }) => conflicts),
+    inFlight,
+    failures: inState('failed'),
+    /** Files that are stored beside the entry that they should have replaced. */
+    conflicts: inState('kept'),
     isUnfinished: batches.some(({ isUnfinished }) => isUnfinished),
   };
 }
 
-function queueStateOf(
-  batches: readonly UploadBatch[],
-  { isPaused, isSignedOut }: { isPaused: boolean; isSignedOut: boolean },
-): QueueState {
+function queueStateOf(batches: readonly UploadBatch[], { isPaused, isSignedOut }: QueueFacts): QueueState {
   if (batches.length === 0) return 'empty';
   const states = new Set(batches.map(({ phase }) => phase.state));
   if (states.has('cancelling')) return 'cancelling';
@@ -265,4 +248,24 @@ function queueStateOf(
 
 function sumOf<T>(items: readonly T[], amountOf: (item: T) => number): number {
   return items.reduce((sum, item) => sum + amountOf(item), 0);
+}
+
+export function useUploads(): UploadsSnapshot {
+  return useSyncExternalStore(uploadQueue.subscribe, uploadQueue.snapshot);
+}
+
+/** Whether this page has files still to send to a dataset. */
+export function useIsSendingTo(datasetId: string): boolean {
+  return useSyncExternalStore(uploadQueue.subscribe, () =>
+    uploadQueue.snapshot().batches.some(({ isUnfinished, dataset }) => dataset.id === datasetId && isUnfinished),
+  );
+}
+
+/** Gives the queue the client of the signed-in user while the calling component is mounted. */
+export function useQueueClient(): void {
+  const connect = useConnect();
+  useEffect(() => {
+    uploadQueue.setClient(connect());
+    return () => uploadQueue.setClient(undefined);
+  }, [connect]);
 }

@@ -11,7 +11,7 @@ import { Alert } from '../../../ui/loaded.js';
 import { Button } from '../../../ui/button.js';
 import { Dialog, DialogActions } from '../../../ui/dialog.js';
 import { capitalized, countOf, messageOf } from '../../../ui/format.js';
-import { uploadQueue } from '../../queue/page-queue.js';
+import { uploadQueue } from '../../queue/upload-queue.js';
 import { Preparing, usePrepared } from '../preparing.js';
 import { SkippedFiles } from '../skipped-files.js';
 import { suggestName } from '../suggest-name.js';
