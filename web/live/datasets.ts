@@ -1,37 +1,24 @@
-import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useQuery } from '@tanstack/react-query';
 import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { countOf, sizeOf } from '../ui/format.js';
 
 const KEY = ['datasets'];
 
-type ListChange = (datasets: Dataset[]) => Dataset[];
-
-/** The changes that arrive while the list is being fetched: the answer may be older than they are. */
-const changesDuringFetch = new WeakMap<QueryClient, ListChange[]>();
-
 /** All datasets, newest first, kept up to date by `Live`. */
 export function useDatasets() {
   const client = useClient();
-  const queries = useQueryClient();
-  return useQuery({
-    queryKey: KEY,
-    queryFn: async ({ signal }) => {
-      const changes: ListChange[] = [];
-      changesDuringFetch.set(queries, changes);
-      try {
-        const fetched = await client.list({ signal });
-        return changes.reduce((datasets, change) => change(datasets), fetched);
-      } finally {
-        if (changesDuringFetch.get(queries) === changes) changesDuringFetch.delete(queries);
-      }
-    },
-  });
+  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => client.list({ signal }) });
 }
 
-function changeList(queries: QueryClient, change: ListChange): void {
-  changesDuringFetch.get(queries)?.push(change);
-  queries.setQueryData<Dataset[]>(KEY, (known) => known && change(known));
+function changeList(queries: QueryClient, change: (datasets: Dataset[]) => Dataset[]): void {
+  const apply = () => void queries.setQueryData<Dataset[]>(KEY, (known) => known && change(known));
+  apply();
+  // The answer that is on its way may be older than the change.
+  void queries
+    .getQueryCache()
+    .find({ queryKey: KEY })
+    ?.promise?.then(apply, () => {});
 }
 
 export function refetchDatasets(queries: QueryClient): void {

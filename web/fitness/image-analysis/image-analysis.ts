@@ -1,10 +1,3 @@
-/** Pixels of a canvas: red, green, blue and alpha, row by row. */
-export interface Pixels {
-  readonly data: Uint8ClampedArray | Uint8Array;
-  readonly width: number;
-  readonly height: number;
-}
-
 /** The lightness of each pixel: 0 is black and 255 white. */
 interface Luma {
   readonly values: Float32Array;
@@ -20,12 +13,26 @@ export interface ImageAnalysis {
   readonly sharpness: number;
 }
 
-export function analyze(pixels: Pixels): ImageAnalysis {
-  const luma = lumaOf(pixels);
+/** Returns `undefined` for a thumbnail that the browser can't decode. */
+export async function analysisOf(thumbnail: Blob): Promise<ImageAnalysis | undefined> {
+  const bitmap = await createImageBitmap(thumbnail).catch(() => undefined);
+  if (bitmap === undefined) return undefined;
+  const luma = lumaOf(pixelsOf(bitmap));
   return {
     brightness: (100 * meanAndVarianceOf(luma.values).mean) / 255,
     sharpness: sharpnessOf(luma),
   };
+}
+
+/** On a white background, as viewers show transparent images. */
+function pixelsOf(bitmap: ImageBitmap): ImageData {
+  const { width, height } = bitmap;
+  const drawing = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+  drawing.fillStyle = 'white';
+  drawing.fillRect(0, 0, width, height);
+  drawing.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return drawing.getImageData(0, 0, width, height);
 }
 
 const TILES = 8;
@@ -70,14 +77,12 @@ function laplacianVariances({ values, width, height }: Luma): number[] {
   );
 }
 
-/** Computes luma with the weights of ITU-R BT.601, on a white background, as viewers show transparent images. */
-function lumaOf({ data, width, height }: Pixels): Luma {
+/** With the weights of ITU-R BT.601. */
+function lumaOf({ data, width, height }: ImageData): Luma {
   const values = new Float32Array(width * height);
   for (let pixel = 0; pixel < values.length; pixel++) {
     const at = pixel * 4;
-    const light = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
-    const alpha = data[at + 3]! / 255;
-    values[pixel] = light * alpha + 255 * (1 - alpha);
+    values[pixel] = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
   }
   return { values, width, height };
 }

@@ -2,12 +2,12 @@ import { useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles, DownloadLinks } from '../../../src/client/client.js';
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { useLinks } from '../../live/dataset.js';
-import type { ImageAnalysis } from './image-analysis.js';
+import { analysisOf, type ImageAnalysis } from './image-analysis.js';
 
 /** Up to this many images are analyzed without a click. */
 const MAX_AUTOMATIC = 2000;
 
-/** The worker decodes one image while the thumbnails of the others are fetched. */
+/** One is decoded while the thumbnails of the others are fetched. */
 const CONCURRENT_IMAGES = 4;
 
 /** Between two updates of the displayed progress. */
@@ -85,9 +85,8 @@ interface RunOptions {
   readonly onProgress: (progress: AnalysisProgress) => void;
 }
 
-/** Fetches thumbnails, and analyzes them in a worker. */
+/** Fetches thumbnails, and analyzes them. Each takes the page a few milliseconds. */
 async function analyzeImages(images: readonly DatasetFile[], { links, signal, onProgress }: RunOptions): Promise<void> {
-  const worker = new Worker(new URL('./analysis.worker.ts', import.meta.url), { type: 'module' });
   let [done, failed, shownAt] = [0, 0, 0];
   const show = (state: AnalysisProgress['state']) => {
     shownAt = performance.now();
@@ -99,23 +98,11 @@ async function analyzeImages(images: readonly DatasetFile[], { links, signal, on
     const thumbnail = await fetchThumbnail(links.thumbnail(file), signal);
     if (signal.aborted) return;
     if (thumbnail === 'failed') failed++;
-    else analyses.set(file.sha256, thumbnail === 'none' ? undefined : await analyzedIn(worker, thumbnail));
+    else analyses.set(file.sha256, thumbnail === 'none' ? undefined : await analysisOf(thumbnail));
     done++;
     if (performance.now() - shownAt >= SHOW_EVERY_MS) show('running');
   });
-  worker.terminate();
   show(signal.aborted ? 'cancelled' : 'idle');
-}
-
-function analyzedIn(worker: Worker, thumbnail: Blob): Promise<ImageAnalysis | undefined> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = ({ data }: MessageEvent<ImageAnalysis | undefined>) => {
-      port1.close();
-      resolve(data);
-    };
-    worker.postMessage(thumbnail, [port2]);
-  });
 }
 
 async function fetchThumbnail(url: string, signal: AbortSignal): Promise<Blob | 'none' | 'failed'> {
