@@ -14,10 +14,9 @@ import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
-import { ConvertAll, ConvertButton, convertibleNames, isConvertible } from './fixes/convert/convert-actions.js';
-import { useConvert } from './fixes/convert/conversions.js';
-import { DeleteButton, FixActions, FixAll } from './fixes/problem-actions.js';
-import { renamesFor } from './fixes/renames.js';
+import { useConvert } from './fixes/conversions.js';
+import { ConversionNote, DeleteButton, FixButtons } from './fixes/fix-buttons.js';
+import { fixesOf, type ProblemFix } from './fixes/problem-fixes.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
@@ -34,9 +33,9 @@ interface ProblemsPanelProps {
 
 /** Lists problems by kind, each with a link to its file and, for errors, with the actions that resolve it. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
-  const { title, problems, isTruncated } = props;
+  const { title, problems, files, isTruncated } = props;
   const groups = useMemo(() => groupProblems(problems), [problems]);
-  const convertible = useMemo(() => convertibleNames(problems), [problems]);
+  const fixes = useMemo(() => fixesOf(problems, files), [problems, files]);
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>
@@ -47,20 +46,21 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
       )}
       <div className="flex flex-col gap-2">
         {groups.map((group) => (
-          <Group key={group.code} {...props} group={group} convertible={convertible} />
+          <Group key={group.code} {...props} group={group} fixes={fixes} />
         ))}
       </div>
     </Panel>
   );
 });
 
+const ACTIONS = 'flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted';
+
 interface GroupProps extends ProblemsPanelProps {
   readonly group: ProblemGroup;
-  /** The files of the problems that a conversion may fix. */
-  readonly convertible: ReadonlySet<string>;
+  readonly fixes: ReadonlyMap<Problem, ProblemFix>;
 }
 
-function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
+function Group({ group, dataset, files, areErrors, fixes }: GroupProps) {
   const canWrite = useCanWrite();
   const { faults } = useConvert(dataset.id);
   const withdrawal = useWithdrawal(dataset.id);
@@ -70,10 +70,11 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
   );
   const filter = group.filter ?? (areErrors && uploads.length > 0 ? 'rejected' : undefined);
   const canFix = areErrors && canWrite;
+  const ofGroup = group.problems.flatMap((problem) => fixes.get(problem) ?? []);
   return (
     <FindingGroup title={group.title} count={group.problems.length} areErrors={areErrors}>
       {canFix && (group.advice !== undefined || uploads.length > 1) && (
-        <div className="flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted">
+        <div className={ACTIONS}>
           <p className="mr-auto max-w-prose">{group.advice}</p>
           {uploads.length > 1 && (
             <Button disabled={withdrawal.withdrawing.size > 0} onClick={() => void withdrawal.withdraw(uploads)}>
@@ -82,27 +83,21 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
           )}
         </div>
       )}
-      {canWrite && group.problems.some((problem) => isConvertible(problem, convertible)) && (
-        <ConvertAll
-          datasetId={dataset.id}
-          images={group.problems.flatMap((problem) =>
-            isConvertible(problem, convertible)
-              ? { filename: problem.filename, stored: files.get(problem.filename) }
-              : [],
-          )}
-        />
+      {canWrite && (
+        <div className={`${ACTIONS} justify-end empty:hidden`}>
+          <ConversionNote datasetId={dataset.id} fixes={ofGroup} />
+          {ofGroup.length > 1 && <FixButtons datasetId={dataset.id} fixes={ofGroup} />}
+        </div>
       )}
-      {canWrite && <FixAll datasetId={dataset.id} problems={group.problems} files={files} />}
       <Alert className="px-3 py-2">{withdrawal.failure}</Alert>
       <LongList label={group.title} items={group.problems}>
         {(problem) => (
           <Row
             problem={problem}
             datasetId={dataset.id}
-            files={files}
-            canFix={canWrite}
+            file={files.get(problem.filename ?? '')}
+            fix={canWrite ? fixes.get(problem) : undefined}
             withdrawal={canFix ? withdrawal : undefined}
-            canConvert={canWrite && isConvertible(problem, convertible)}
             faults={faults}
           />
         )}
@@ -125,35 +120,32 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
 interface RowProps {
   readonly problem: Problem;
   readonly datasetId: string;
-  readonly files: ProblemsPanelProps['files'];
-  readonly canFix: boolean;
+  /** `undefined` if the problem is about an upload, or about the whole dataset. */
+  readonly file: DatasetFile | undefined;
+  readonly fix: ProblemFix | undefined;
   /** `undefined` where nothing can be fixed. */
   readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
-  readonly canConvert: boolean;
   /** Why files were not converted or renamed, by name. */
   readonly faults: ReadonlyMap<string, string>;
 }
 
-function Row({ problem, datasetId, files, canFix, withdrawal, canConvert, faults }: RowProps) {
+function Row({ problem, datasetId, file, fix, withdrawal, faults }: RowProps) {
   const { code, filename, message } = problem;
-  // None if the problem is about an upload, or about the whole dataset.
-  const file = files.get(filename ?? '');
-  const fixed = canConvert ? [filename ?? ''] : renamesFor(problem, files).map((renamed) => renamed.filename);
-  const fault = fixed.flatMap((name) => faults.get(name) ?? [])[0];
+  const fixed = fix !== undefined && 'images' in fix ? fix.images : [];
+  const fault = fixed.flatMap((image) => faults.get(image.filename) ?? [])[0];
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
       <div className="min-w-0 grow wrap-anywhere">
         <p>{message}</p>
-        {canFix && <Alert>{fault}</Alert>}
+        <Alert>{fault}</Alert>
       </div>
       {filename !== undefined && (
         <div className="flex shrink-0 flex-wrap items-center gap-2">
           <Link href={`/datasets/${datasetId}?${query}`} aria-label={`Show the file ${filename}`} className="text-link">
             Show the file
           </Link>
-          {canFix && <FixActions {...{ datasetId, problem, files }} />}
-          {canConvert && <ConvertButton datasetId={datasetId} image={{ filename, stored: file }} />}
+          {fix !== undefined && <FixButtons datasetId={datasetId} fixes={[fix]} />}
           {withdrawal !== undefined && code !== 'NAME_COLLISION' && code !== 'MISSING_CAPTION' && (
             <ReplaceButton datasetId={datasetId} filename={filename} etag={file?.etag} />
           )}

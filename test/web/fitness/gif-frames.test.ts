@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gifFramesOf } from '../../../web/fitness/fixes/convert/convert-image.js';
+import { gifFramesOf } from '../../../web/fitness/fixes/convert-image.js';
 import * as media from '../../fixtures/media.js';
 
 test('a GIF is known to be cut short at any byte, and its pictures are counted', async () => {

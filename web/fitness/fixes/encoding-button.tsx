@@ -1,88 +1,13 @@
 import { useState } from 'react';
-import type { DatasetFile, Problem } from '../../../src/client/client.js';
-import { useDeleteFiles } from '../../pairs/selection/deletion.js';
+import type { DatasetFile } from '../../../src/client/client.js';
 import { newChangeId, useClient, useConnect } from '../../session/client.js';
 import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { recordChange } from '../../undo/recent-change.js';
 import { Alert } from '../../ui/loaded.js';
 import { SelectField } from '../../ui/fields.js';
-import { numberOf } from '../../ui/format.js';
 import { chooseFiles } from '../../upload/add-files/dropped-files.js';
 import { MAX_READ_BYTES, type Reading, readingsOf, ungarbled } from './caption-encodings.js';
-import { useConvert } from './convert/conversions.js';
-import { renamesFor } from './renames.js';
-
-interface FixProps {
-  readonly datasetId: string;
-  readonly problem: Problem;
-  readonly files: ReadonlyMap<string, DatasetFile>;
-}
-
-const ENCODING_CODES: ReadonlySet<string> = new Set([
-  'CAPTION_NOT_UTF8',
-  'CAPTION_HAS_NUL',
-  'CAPTION_BOM',
-  'GARBLED_CAPTION',
-]);
-
-/** What solves a problem in place, beside its message; nothing for most. */
-export function FixActions({ datasetId, problem, files }: FixProps) {
-  const { code, filename = '' } = problem;
-  const file = files.get(filename);
-  if (renamesFor(problem, files).length > 0) return <RenameButton {...{ datasetId, files }} problems={[problem]} />;
-  if (code === 'ORPHAN_CAPTION' && file !== undefined) return <DeleteButton datasetId={datasetId} files={[file]} />;
-  return ENCODING_CODES.has(code) && filename !== '' ? <EncodingButton {...{ datasetId, file, filename }} /> : null;
-}
-
-/** What solves all problems of a kind at once. */
-export function FixAll({ datasetId, problems, files }: Omit<FixProps, 'problem'> & { problems: readonly Problem[] }) {
-  const orphans = problems.flatMap(({ code, filename = '' }) =>
-    code === 'ORPHAN_CAPTION' ? (files.get(filename) ?? []) : [],
-  );
-  const renamed = problems.filter((problem) => renamesFor(problem, files).length > 0);
-  if (orphans.length < 2 && renamed.length < 2) return null;
-  return (
-    <div className="flex justify-end border-b border-line px-3 py-2">
-      {orphans.length > 1 && <DeleteButton datasetId={datasetId} files={orphans} />}
-      {renamed.length > 1 && <RenameButton {...{ datasetId, files }} problems={renamed} />}
-    </div>
-  );
-}
-
-/** Deletes stored files, which the history keeps. */
-export function DeleteButton({ datasetId, files }: { datasetId: string; files: readonly DatasetFile[] }) {
-  const { isRunning, remove } = useDeleteFiles(datasetId);
-  const [first] = files;
-  return (
-    <WriteButton
-      kind="danger"
-      aria-label={files.length === 1 ? `Delete ${first!.filename}` : undefined}
-      disabled={isRunning}
-      onClick={() => remove(files)}
-    >
-      {files.length === 1 ? 'Delete' : `Delete all ${numberOf(files.length)}`}
-    </WriteButton>
-  );
-}
-
-function RenameButton({ datasetId, problems, files }: Omit<FixProps, 'problem'> & { problems: readonly Problem[] }) {
-  const { isRunning, convert } = useConvert(datasetId);
-  const [first] = problems;
-  const isShared = first!.code === 'SHARED_STEM';
-  const all = problems.length > 1 ? ` all ${numberOf(problems.length)}` : '';
-  const renames = renamesFor(first!, files);
-  const what = renames.some(({ isCopied }) => isCopied) ? 'its own caption' : 'its own name';
-  return (
-    <WriteButton
-      disabled={isRunning}
-      title={isShared ? 'The first keeps its name. The others are renamed, each with a copy of the caption' : undefined}
-      onClick={() => convert(problems.flatMap((problem) => renamesFor(problem, files)))}
-    >
-      {isShared ? `Give each ${what}${all && `,${all}`}` : all ? `Rename${all}` : `Rename to ${renames[0]?.to}`}
-    </WriteButton>
-  );
-}
 
 /** The first byte of a byte order mark in UTF-8. */
 const UTF8_MARK = 0xef;
@@ -95,7 +20,7 @@ interface EncodingProps {
 }
 
 /** Reads the stored caption, or the original of a rejected one, which the user chooses. */
-function EncodingButton(props: EncodingProps) {
+export function EncodingButton(props: EncodingProps) {
   const { datasetId, filename, file } = props;
   const client = useClient();
   const [readings, setReadings] = useState<readonly Reading[]>();

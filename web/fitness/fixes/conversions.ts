@@ -1,11 +1,11 @@
-import type { DatasetFile, TrainyardClient } from '../../../../src/client/client.js';
-import { nameForFormat, TakenNames } from '../../../../src/dataset/fix/media-names.js';
-import { FIX_ADVICE } from '../../../../src/dataset/problems.js';
-import { useDataset } from '../../../live/dataset.js';
-import { type Connect, newChangeId, signOutIfUnauthorized, useConnect } from '../../../session/client.js';
-import { recordChange } from '../../../undo/recent-change.js';
-import { countOf, messageOf } from '../../../ui/format.js';
-import { Store, warnBeforeLeaving } from '../../../ui/store.js';
+import type { DatasetFile, TrainyardClient } from '../../../src/client/client.js';
+import { nameForFormat, TakenNames } from '../../../src/dataset/fix/media-names.js';
+import { FIX_ADVICE } from '../../../src/dataset/problems.js';
+import { useDataset } from '../../live/dataset.js';
+import { type Connect, newChangeId, signOutIfUnauthorized, useConnect } from '../../session/client.js';
+import { recordChange } from '../../undo/recent-change.js';
+import { countOf, messageOf } from '../../ui/format.js';
+import { Store, warnBeforeLeaving } from '../../ui/store.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
 
 /** An image that the trainer does not read or, with `to`, a file that gets another name. */

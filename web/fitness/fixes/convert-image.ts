@@ -1,6 +1,6 @@
-import { ANIMATED } from '../../../../src/dataset/fix/media-names.js';
-import { imageFormatOf, isoBrandsOf } from '../../../../src/dataset/inspect/image-content.js';
-import { type ImageFormat, mediaTypeOfContent } from '../../../../src/dataset/media.js';
+import { ANIMATED } from '../../../src/dataset/fix/media-names.js';
+import { imageFormatOf, isoBrandsOf } from '../../../src/dataset/inspect/image-content.js';
+import { type ImageFormat, mediaTypeOfContent } from '../../../src/dataset/media.js';
 
 const HEADER_BYTES = 4096;
 

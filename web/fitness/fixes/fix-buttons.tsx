@@ -1,0 +1,141 @@
+import { useState } from 'react';
+import type { DatasetFile } from '../../../src/client/client.js';
+import { stemOf } from '../../../src/dataset/media.js';
+import { useDeleteFiles } from '../../pairs/selection/deletion.js';
+import { WriteButton } from '../../session/write-button.js';
+import { Alert } from '../../ui/loaded.js';
+import { numberOf } from '../../ui/format.js';
+import { chooseFiles } from '../../upload/add-files/dropped-files.js';
+import { type ImageToConvert, useConvert } from './conversions.js';
+import { EncodingButton } from './encoding-button.js';
+import type { ProblemFix } from './problem-fixes.js';
+
+const ACCEPTED = 'image/*,.heic,.heif';
+
+interface FixButtonsProps {
+  readonly datasetId: string;
+  /** Of problems of one kind. */
+  readonly fixes: readonly ProblemFix[];
+}
+
+/** Solves a problem in place, or all problems of a kind at once. */
+export function FixButtons({ datasetId, fixes }: FixButtonsProps) {
+  const [first] = fixes;
+  const images = fixes.flatMap((fix) => ('images' in fix ? fix.images : []));
+  switch (first?.kind) {
+    case 'delete':
+      return <DeleteButton datasetId={datasetId} files={fixes.flatMap((fix) => ('file' in fix ? fix.file! : []))} />;
+    case 'encoding':
+      return fixes.length === 1 && <EncodingButton datasetId={datasetId} filename={first.filename} file={first.file} />;
+    case 'convert':
+      return <ConvertButtons datasetId={datasetId} images={images} />;
+    case 'rename':
+    case 'separate':
+      return <RenameButton {...{ datasetId, images }} isShared={first.kind === 'separate'} count={fixes.length} />;
+    default:
+      return null;
+  }
+}
+
+/** Says what a conversion does, and shows its progress. */
+export function ConversionNote({ datasetId, fixes }: FixButtonsProps) {
+  const { isRunning, done, total } = useConvert(datasetId);
+  const needsOriginals = fixes.some((fix) => fix.kind === 'convert' && fix.images[0]?.stored === undefined);
+  if (!fixes.some(({ kind }) => kind === 'convert')) return null;
+  return (
+    <div className="mr-auto max-w-prose">
+      <p>
+        Convert makes a PNG of the same name, size and colours, upright and in sRGB, in this browser.
+        {needsOriginals && ' Choose the original: the service keeps no rejected file.'}
+      </p>
+      <p role="status" className="empty:hidden">
+        {isRunning ? `Converting ${numberOf(Math.min(done + 1, total))} of ${numberOf(total)} …` : ''}
+      </p>
+    </div>
+  );
+}
+
+/** Deletes stored files, which the history keeps. */
+export function DeleteButton({ datasetId, files }: { datasetId: string; files: readonly DatasetFile[] }) {
+  const { isRunning, remove } = useDeleteFiles(datasetId);
+  const [first] = files;
+  return (
+    <WriteButton
+      kind="danger"
+      aria-label={files.length === 1 ? `Delete ${first!.filename}` : undefined}
+      disabled={isRunning}
+      onClick={() => remove(files)}
+    >
+      {files.length === 1 ? 'Delete' : `Delete all ${numberOf(files.length)}`}
+    </WriteButton>
+  );
+}
+
+interface ImagesProps {
+  readonly datasetId: string;
+  readonly images: readonly ImageToConvert[];
+}
+
+function RenameButton({ datasetId, images, isShared, count }: ImagesProps & { isShared: boolean; count: number }) {
+  const { isRunning, convert } = useConvert(datasetId);
+  const all = count > 1 ? ` all ${numberOf(count)}` : '';
+  const what = images.some(({ isCopied }) => isCopied) ? 'its own caption' : 'its own name';
+  return (
+    <WriteButton
+      disabled={isRunning}
+      title={isShared ? 'The first keeps its name. The others are renamed, each with a copy of the caption' : undefined}
+      onClick={() => convert(images)}
+    >
+      {isShared ? `Give each ${what}${all && `,${all}`}` : all ? `Rename${all}` : `Rename to ${images[0]?.to}`}
+    </WriteButton>
+  );
+}
+
+/** Converts stored images, and the originals of rejected ones, which the user chooses. */
+function ConvertButtons({ datasetId, images }: ImagesProps) {
+  const { isRunning, convert } = useConvert(datasetId);
+  const [failure, setFailure] = useState('');
+  const stored = images.filter((image) => image.stored !== undefined);
+  const rejected = images.filter((image) => image.stored === undefined);
+  const [isOne, filename] = [images.length === 1, images[0]?.filename];
+  const choose = () =>
+    chooseFiles({ accept: ACCEPTED, multiple: !isOne }, (files) => {
+      const matched = rejected.flatMap((image) => {
+        const original = isOne ? files[0] : originalOf(image, files);
+        return original === undefined ? [] : { ...image, original };
+      });
+      setFailure(matched.length === 0 ? 'None of the chosen files has the name of one that is listed here.' : '');
+      convert(matched);
+    });
+  return (
+    <>
+      <Alert>{failure}</Alert>
+      {(isOne ? stored.length > 0 : stored.length > 1) && (
+        <WriteButton
+          aria-label={isOne ? `Convert ${filename}` : undefined}
+          disabled={isRunning}
+          onClick={() => convert(stored)}
+        >
+          {isOne ? 'Convert' : `Convert all ${numberOf(stored.length)}`}
+        </WriteButton>
+      )}
+      {(isOne ? rejected.length > 0 : rejected.length > 1) && (
+        <WriteButton
+          aria-label={isOne ? `Convert … the original of ${filename}` : undefined}
+          disabled={isRunning}
+          onClick={choose}
+        >
+          {isOne ? 'Convert …' : `Choose and convert the originals of all ${numberOf(rejected.length)}`}
+        </WriteButton>
+      )}
+    </>
+  );
+}
+
+/** The chosen file of the same name or, if there is none, of the same stem. */
+function originalOf({ filename }: ImageToConvert, files: readonly File[]): File | undefined {
+  const named = files.map((file) => ({ file, name: file.name.normalize('NFC') }));
+  const found =
+    named.find(({ name }) => name === filename) ?? named.find(({ name }) => stemOf(name) === stemOf(filename));
+  return found?.file;
+}
