@@ -1,12 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { checkFiles } from '../../../web/upload/add-files/check-files.js';
+import { readCandidates, withoutCollisions } from '../../../web/upload/add-files/check-files.js';
 import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
 import { droppedPairsOf } from '../../../web/upload/add-files/pairs/dropped-pairs.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
-describe('checkFiles', () => {
-  test('names files without their folders, normalized as the service does', async () => {
+/** As files that may not be renamed. */
+const checkFiles = async (files: readonly DroppedFile[]) => {
+  const { candidates, rejected, hidden } = await readCandidates(files, { keepsUnpaired: true });
+  const { files: named, colliding } = withoutCollisions(candidates);
+  return { files: named, rejected: [...rejected, ...colliding], hidden };
+};
+
+describe('dropped files', () => {
+  test('are named without their folders, normalized as the service does', async () => {
     const { files, rejected } = await checkFiles([dropped('wagons/caf\u0065\u0301.jpg'), dropped('wagons/more/b.TXT')]);
     expect(files.map(({ name, size }) => [name, size])).toEqual([
       ['caf\u00e9.jpg', 1],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import { readCandidates } from '../../../web/upload/add-files/check-files.js';
-import type { KnownFiles } from '../../../web/upload/add-files/compare-files.js';
+import type { KnownFiles } from '../../../web/upload/add-files/known-files.js';
 import {
   choiceOf,
   droppedFoldersOf,
@@ -26,10 +27,13 @@ const knowing = (...names: string[]): KnownFiles => ({
 
 const planOf = async (paths: string[], choices: Partial<UploadChoices> = {}, known = knowing()) => {
   const candidates = await droppedAt(...paths);
-  const plan = planUpload(candidates, known, { folders: new Map(), clash: 'both', existing: 'replace', ...choices });
+  const plans = planUpload(candidates, known, { folders: new Map(), clash: 'both', existing: 'replace', ...choices });
   const namesOf = (files: readonly { name: string }[]) => files.map(({ name }) => name).sort();
-  const own = Object.fromEntries([...plan.own].map(([path, files]) => [path, namesOf(files)]));
-  return { ...plan, main: namesOf(plan.main), own, etags: Object.fromEntries(plan.main.map((f) => [f.name, f.etag])) };
+  const groups = new Map([...plans].map(([path, { placed }]) => [path, kohyaGroupsOf(placed)]));
+  const { '': main = [], ...own } = Object.fromEntries([...plans].map(([path, { files }]) => [path, namesOf(files)]));
+  const { files, clashing, renamed, overwriting } = plans.get('')!;
+  const etags = Object.fromEntries(files.map(({ name, etag }) => [name, etag]));
+  return { main, own, groups, etags, clashing, renamed, overwriting };
 };
 
 const TWICE = ['a/IMG.jpg', 'a/IMG.txt', 'a/extra/IMG.jpg', 'a/extra/IMG.txt', 'a/other.jpg'];

@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useEffectEvent, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Dataset, TrainyardClient } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
-import { type ImportedGroup, groupsToSave } from '../../../src/dataset/import/entry-paths.js';
+import { groupsToSave, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { parseDatasetName } from '../../../src/dataset/names.js';
 import { putDataset } from '../../live/datasets.js';
@@ -15,15 +15,14 @@ import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/upload-queue.js';
-import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
 import { CaptionChoices, NameChoices } from './name-choices.js';
+import { MAIN } from './dropped-folders.js';
 import { FolderList } from './folder-list.js';
-import type { PlannedUpload } from './plan-upload.js';
 import { Preparing, usePrepared } from './preparing.js';
 import { type PreparedUpload, prepareUpload } from './prepare-upload.js';
 import { SkippedFiles } from './skipped-files.js';
-import { MAIN, useUploadChoices } from './upload-choices.js';
+import { useUploadChoices } from './upload-choices.js';
 
 interface AddUploadProps {
   readonly files: Promise<readonly DroppedFile[]>;
@@ -58,22 +57,20 @@ interface PreparedProps {
 }
 
 function PreparedAddition({ prepared, captions, onDone }: PreparedProps) {
-  const { dataset, rejected, hidden, folders, isArchive, tables, severalSources } = prepared;
+  const { dataset, rejected, candidates, folders, isArchive, tables, severalSources } = prepared;
   const chosen = useUploadChoices(prepared);
-  const { plan } = chosen;
+  const upload = useUpload(prepared, chosen, onDone);
+  const { files, overwriting, clashing, unchanged } = chosen.plan.get(MAIN)!;
   const isChosen = isArchive || tables.length + severalSources > 0;
   const isPlain = dataset !== undefined && !isListed(folders) && rejected.length === 0 && !isChosen;
-  const isAtOnce = isPlain && plan.main.length > 0 && plan.overwriting.length + plan.clashing.length === 0;
-  const uploadAtOnce = useEffectEvent(() => {
-    if (dataset !== undefined) uploadQueue.add(dataset, plan.main, { hidden, groups: groupsFor(dataset, plan) });
-    onDone();
-  });
+  const isAtOnce = isPlain && files.length > 0 && overwriting.length + clashing.length === 0;
+  const uploadAtOnce = useEffectEvent(() => void upload());
   useEffect(() => {
     if (isAtOnce) uploadAtOnce();
   }, [isAtOnce]);
   if (isAtOnce) return null;
-  if (prepared.candidates.length === plan.unchanged) return <NothingToUpload prepared={prepared} onDone={onDone} />;
-  return <AddDialog prepared={prepared} captions={captions} chosen={chosen} onDone={onDone} />;
+  if (candidates.length === unchanged) return <NothingToUpload prepared={prepared} onDone={onDone} />;
+  return <AddDialog {...{ prepared, captions, chosen, upload, onDone }} />;
 }
 
 function NothingToUpload({ prepared, onDone }: Omit<PreparedProps, 'captions'>) {
@@ -92,14 +89,14 @@ function NothingToUpload({ prepared, onDone }: Omit<PreparedProps, 'captions'>) 
 
 interface AddDialogProps extends PreparedProps {
   readonly chosen: ReturnType<typeof useUploadChoices>;
+  readonly upload: () => Promise<void>;
 }
 
-function AddDialog({ prepared, captions, chosen, onDone }: AddDialogProps) {
+function AddDialog({ prepared, captions, chosen, upload, onDone }: AddDialogProps) {
   const { dataset, rejected, hidden, folders } = prepared;
-  const { plan, choices, clash, existing, role, makesMain, nameOf } = chosen;
+  const { plan, names, choices, clash, existing, role, nameOf } = chosen;
   const requesting = useRequesting();
-  const upload = useUpload(prepared, chosen, onDone);
-  const files = filesIn(plan).length;
+  const files = [...plan.values()].reduce((sum, each) => sum + each.files.length, 0);
   return (
     <Dialog
       title={dataset === undefined ? 'New dataset' : `Add to ${dataset.name}`}
@@ -109,12 +106,12 @@ function AddDialog({ prepared, captions, chosen, onDone }: AddDialogProps) {
       <DialogForm
         requesting={requesting}
         work={upload}
-        label={submitLabelOf(plan, makesMain)}
+        label={submitLabelOf(files, { datasets: names.size, makesMain: names.has(MAIN) })}
         busyLabel="Creating …"
         isDisabled={!chosen.isValid || files === 0}
         onCancel={() => requesting.isBusy || onDone()}
       >
-        {makesMain && (
+        {names.has(MAIN) && (
           <NameField
             {...nameOf(MAIN)}
             help="Leave it empty to get a generated name."
@@ -140,7 +137,7 @@ function AddDialog({ prepared, captions, chosen, onDone }: AddDialogProps) {
           onClash={chosen.setClash}
           onExisting={chosen.setExisting}
         />
-        <SkippedFiles rejected={rejected} hidden={hidden} unchanged={plan.unchanged} />
+        <SkippedFiles rejected={rejected} hidden={hidden} unchanged={plan.get(MAIN)!.unchanged} />
       </DialogForm>
     </Dialog>
   );
@@ -152,22 +149,19 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   return async () => {
-    const { plan, makesMain, nameOf, role } = chosen;
-    const toMake = [
-      ...(makesMain ? [{ name: nameOf(MAIN).name, files: plan.main, folder: '' }] : []),
-      ...[...plan.own].map(([folder, files]) => ({ name: nameOf(folder).name, files, folder })),
-    ];
-    const made = await makeDatasets(client, toMake, role);
-    for (const each of made) putDataset(queries, each.dataset);
-    const additions = [...(dataset === undefined ? [] : [{ dataset, files: plan.main, folder: '' }]), ...made];
-    for (const [index, { files, folder, ...each }] of additions.entries()) {
-      const groups = groupsFor(each.dataset, plan, folder);
-      if (files.length > 0) uploadQueue.add(each.dataset, files, { hidden: index === 0 ? hidden : 0, groups });
+    const { plan, names, role } = chosen;
+    const made = await makeDatasets(client, names, role);
+    for (const each of made.values()) putDataset(queries, each);
+    const additions = [...plan].filter(([, { files }]) => files.length > 0);
+    for (const [index, [folder, { files, placed }]] of additions.entries()) {
+      const target = made.get(folder) ?? dataset!;
+      const groups = groupsToSave(kohyaGroupsOf(placed), target);
+      uploadQueue.add(target, files, { hidden: index === 0 ? hidden : 0, groups });
     }
     onDone();
     if (dataset !== undefined) return;
-    const [first] = made;
-    navigate(first !== undefined && (makesMain || made.length === 1) ? `/datasets/${first.dataset.id}` : '/');
+    const [first] = made.values();
+    navigate(first !== undefined && (names.has(MAIN) || made.size === 1) ? `/datasets/${first.id}` : '/');
   };
 }
 
@@ -176,38 +170,23 @@ function isListed(folders: PreparedUpload['folders']): boolean {
   return folders.length > 1 || folders.some(({ kohya }) => kohya !== undefined);
 }
 
-function groupsFor(dataset: Dataset, { groups }: PlannedUpload, folder = ''): ImportedGroup[] {
-  return groupsToSave(groups.get(folder) ?? [], dataset);
-}
-
-interface DatasetToMake {
-  readonly name: string;
-  readonly folder: string;
-  readonly files: readonly QueuedFile[];
-}
-
-/** After a failure, none of the datasets is left. @throws TrainyardError, such as `name_taken` */
-async function makeDatasets(client: TrainyardClient, toMake: readonly DatasetToMake[], role: Role) {
-  const made: { dataset: Dataset; files: readonly QueuedFile[]; folder: string }[] = [];
+/** By the keys of their names. After a failure, none of the datasets is left. @throws TrainyardError, such as `name_taken` */
+async function makeDatasets(client: TrainyardClient, names: AddDialogProps['chosen']['names'], role: Role) {
+  const made = new Map<string, Dataset>();
   try {
-    for (const { name, ...rest } of toMake) {
+    for (const [key, { name }] of names) {
       const parsed = name.trim() === '' ? undefined : parseDatasetName(name);
-      made.push({ dataset: await client.create(parsed, { role }), ...rest });
+      made.set(key, await client.create(parsed, { role }));
     }
     return made;
   } catch (error) {
-    for (const { dataset } of made) await client.remove(dataset.id).catch(() => {});
+    for (const { id } of made.values()) await client.remove(id).catch(() => {});
     throw error;
   }
 }
 
-function filesIn({ main, own }: PlannedUpload): QueuedFile[] {
-  return [...main, ...[...own.values()].flat()];
-}
-
-function submitLabelOf(plan: PlannedUpload, makesMain: boolean): string {
-  const files = countOf(filesIn(plan).length, 'file');
-  const datasets = plan.own.size + (makesMain ? 1 : 0);
+function submitLabelOf(count: number, { datasets, makesMain }: { datasets: number; makesMain: boolean }): string {
+  const files = countOf(count, 'file');
   if (datasets === 0) return `Upload ${files}`;
   return datasets === 1 && makesMain
     ? `Create and upload ${files}`

@@ -4,14 +4,6 @@ import { countOf, messageOf } from '../../ui/format.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
 
-/** The result of checking files before an upload. */
-export interface CheckedFiles {
-  readonly files: readonly QueuedFile[];
-  readonly rejected: readonly RejectedFile[];
-  /** Number of files that an operating system made, such as `.DS_Store`. */
-  readonly hidden: number;
-}
-
 /** A file that a dataset accepts, under its own name, and where it comes from. */
 export interface Candidate {
   /** Within what was dropped, such as `evening/extra`; `''` for a single file. */
@@ -28,10 +20,11 @@ export interface RejectedFile {
 }
 
 /** What was found among dropped files. */
-export interface FoundCandidates
-  extends Omit<CheckedFiles, 'files'>,
-    Pick<ImportSurvey<never>, 'tables' | 'captionSources' | 'severalSources'> {
+export interface FoundCandidates extends Pick<ImportSurvey<never>, 'tables' | 'captionSources' | 'severalSources'> {
   readonly candidates: readonly Candidate[];
+  readonly rejected: readonly RejectedFile[];
+  /** Number of files that an operating system made, such as `.DS_Store`. */
+  readonly hidden: number;
 }
 
 /**
@@ -83,29 +76,20 @@ function queuedText(name: string, text: string): QueuedFile {
   return { name, size: blob.size, etag: null, open: async () => blob };
 }
 
-/** As `readCandidates`, for files whose names pair them with other folders, so that none of them may be renamed. */
-export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
-  const { candidates, rejected, hidden } = await readCandidates(dropped, { keepsUnpaired: true });
-  const groups = [...groupedBy(candidates, ({ name }) => name)];
+/** Leaves out files of one name, where none may be renamed. */
+export function withoutCollisions(candidates: readonly Candidate[]) {
+  const byName = [...groupedBy(candidates, ({ name }) => name).values()];
+  const pathOf = ({ folder, name }: Candidate) => [folder, name].filter(Boolean).join('/');
+  const reasonOf = (name: string, count: number) =>
+    `${countOf(count, 'file')} would be named ${name}, because a dataset has no folders. Rename all but one of them.`;
   return {
-    files: groups.flatMap(([, group]) => (group.length === 1 ? group.map(({ file }) => file) : [])),
-    rejected: [
-      ...rejected,
-      ...groups.flatMap(([name, group]) =>
-        group.length === 1
-          ? []
-          : group.map(({ folder }) => ({
-              path: [folder, name].filter(Boolean).join('/'),
-              reason: collisionMessage(name, group.length),
-            })),
-      ),
-    ],
-    hidden,
+    files: byName.flatMap(([first, ...others]) => (others.length === 0 ? first!.file : [])),
+    colliding: byName.flatMap((group): RejectedFile[] =>
+      group.length === 1
+        ? []
+        : group.map((each) => ({ path: pathOf(each), reason: reasonOf(each.name, group.length) })),
+    ),
   };
-}
-
-function collisionMessage(name: string, count: number): string {
-  return `${countOf(count, 'file')} would be named ${name}, because a dataset has no folders. Rename all but one of them.`;
 }
 
 /** A file to upload under a name that no file of the dataset has. */

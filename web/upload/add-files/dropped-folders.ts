@@ -19,6 +19,9 @@ export interface DroppedFolder {
 /** What happens to the files of a folder. */
 export type FolderChoice = 'add' | 'own' | 'skip';
 
+/** The dataset of the page, or the new one, among those of folders: what is beside folders has no dataset of its own. */
+export const MAIN = '';
+
 /** By path. A folder without a choice is skipped with the folder around it, and added otherwise. */
 export type ChosenFolders = ReadonlyMap<string, FolderChoice>;
 
@@ -46,15 +49,15 @@ export function choiceOf(path: string, choices: ChosenFolders): FolderChoice {
   return choices.get(path) ?? (destinationOf(path, choices) === undefined ? 'skip' : 'add');
 }
 
-/** Where the files of a folder go: to a folder that becomes a dataset, to `'main'`, or nowhere. */
-export function destinationOf(path: string, choices: ChosenFolders): { readonly own: string } | 'main' | undefined {
+/** The folder that becomes the dataset of the files of a folder; `MAIN` for those that none does; `undefined` to skip them. */
+export function destinationOf(path: string, choices: ChosenFolders): string | undefined {
   const isAdded = choices.get(path) === 'add';
   for (const each of [path, ...foldersAround(path)]) {
     const choice = choices.get(each);
-    if (choice === 'own') return { own: each };
+    if (choice === 'own') return each;
     if (choice === 'skip' && !isAdded) return undefined;
   }
-  return 'main';
+  return MAIN;
 }
 
 /** The name that a dataset of the folder gets: its own, without the repeats of kohya's. */

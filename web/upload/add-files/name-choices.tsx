@@ -25,7 +25,10 @@ interface NameChoicesProps {
 
 /** Asks, once for all files, what happens to those whose name another file has. */
 export function NameChoices({ plan, clash, existing, datasetName, onClash, onExisting }: NameChoicesProps) {
-  const { clashing, overwriting, renamed } = plan;
+  const plans = [...plan.values()];
+  const clashing = plans.flatMap((each) => each.clashing);
+  const overwriting = plans.flatMap((each) => each.overwriting);
+  const renamed = plans.flatMap((each) => each.renamed);
   return (
     <>
       {clashing.length > 0 && (

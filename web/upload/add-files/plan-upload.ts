@@ -1,4 +1,3 @@
-import { type KohyaGroup, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import {
   claiming,
   claimsOf,
@@ -10,8 +9,8 @@ import { mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import { groupedBy } from '../../grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { Candidate } from './check-files.js';
-import type { KnownFiles } from './compare-files.js';
-import { destinationOf, type ChosenFolders } from './dropped-folders.js';
+import type { KnownFiles } from './known-files.js';
+import { type ChosenFolders, destinationOf, MAIN } from './dropped-folders.js';
 
 /** What happens to files of one name that were dropped together. */
 export type ClashChoice = 'both' | 'newest' | 'neither';
@@ -25,53 +24,24 @@ export interface UploadChoices {
   readonly existing: ExistingChoice;
 }
 
-/** What an upload would do. */
-export interface PlannedUpload {
-  /** Files for the dataset of the page, or for the new one. */
-  readonly main: readonly QueuedFile[];
-  /** Files of folders that become datasets of their own, by the path of the folder. */
-  readonly own: ReadonlyMap<string, readonly QueuedFile[]>;
-  /** The repeats of kohya's folders, by the path in `own`; `''` for `main`. */
-  readonly groups: ReadonlyMap<string, readonly KohyaGroup[]>;
-  /** Names that stand more than once among the dropped files. */
-  readonly clashing: readonly string[];
-  /** Names that the dataset has with other bytes. */
-  readonly overwriting: readonly string[];
-  /** The new names of files that keep both apart. */
-  readonly renamed: readonly { readonly from: string; readonly to: string }[];
-  /** Number of files that the dataset has already, with the same bytes. */
-  readonly unchanged: number;
-}
-
 const NOTHING_KNOWN: KnownFiles = { names: new Set(), unchanged: new Set(), etagOf: () => null };
 
-/** Decides which files go where, and under which names. */
+/** What an upload would do to each dataset, by the folder that becomes it, as in `destinationOf`. */
+export type PlannedUpload = ReadonlyMap<string, DatasetPlan>;
+
+/** Decides which files go where, and under which names. There is always a plan for `MAIN`. */
 export function planUpload(
   candidates: readonly Candidate[],
   known: KnownFiles,
-  { folders, clash, existing }: UploadChoices,
+  { folders, ...choices }: UploadChoices,
 ): PlannedUpload {
-  const byDestination = groupedBy(candidates, ({ folder }) => {
-    const destination = destinationOf(folder, folders);
-    return typeof destination === 'object' ? `own ${destination.own}` : destination;
-  });
-  const plan = (files: readonly Candidate[], of: KnownFiles) => new DatasetPlan(of, { clash, existing }).add(files);
-  const main = plan(byDestination.get('main') ?? [], known);
-  const own = new Map(
-    [...byDestination].flatMap(([destination, files]) =>
-      destination?.startsWith('own ') === true ? [[destination.slice(4), plan(files, NOTHING_KNOWN)]] : [],
-    ),
-  );
-  const all = [main, ...own.values()];
-  return {
-    main: main.files,
-    own: new Map([...own].map(([path, { files }]) => [path, files])),
-    groups: new Map([['', main] as const, ...own].map(([path, { placed }]) => [path, kohyaGroupsOf(placed)])),
-    clashing: all.flatMap(({ clashing }) => clashing),
-    overwriting: main.overwriting,
-    renamed: all.flatMap(({ renamed }) => renamed),
-    unchanged: main.unchanged,
-  };
+  const byDestination = groupedBy(candidates, ({ folder }) => destinationOf(folder, folders));
+  const plans = new Map([[MAIN, new DatasetPlan(known, choices).add(byDestination.get(MAIN) ?? [])]]);
+  for (const [folder, files] of byDestination) {
+    if (folder === undefined || folder === MAIN) continue;
+    plans.set(folder, new DatasetPlan(NOTHING_KNOWN, choices).add(files));
+  }
+  return plans;
 }
 
 type Group = NestedGroup<Candidate>;
@@ -81,9 +51,13 @@ class DatasetPlan {
   readonly files: QueuedFile[] = [];
   /** The names of all that the dataset will have of the dropped files, with their folders. */
   readonly placed: { folder: string; name: string }[] = [];
+  /** Names that stand more than once among the dropped files. */
   readonly clashing: string[] = [];
+  /** Names that the dataset has with other bytes. */
   readonly overwriting: string[] = [];
+  /** The new names of files that keep both apart. */
   readonly renamed: { from: string; to: string }[] = [];
+  /** Number of files that the dataset has already, with the same bytes. */
   unchanged = 0;
   readonly #known: KnownFiles;
   readonly #choices: Omit<UploadChoices, 'folders'>;

@@ -1,7 +1,7 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { type FoundCandidates, readCandidates } from './check-files.js';
-import { type KnownFiles, knownFilesOf } from './compare-files.js';
+import { type KnownFiles, knownFilesOf } from './known-files.js';
 import { type DroppedFolder, droppedFoldersOf } from './dropped-folders.js';
 import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 

@@ -1,13 +1,13 @@
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { CheckedFiles } from './check-files.js';
+import type { FoundCandidates } from './check-files.js';
 
 /** Lists the files that will not be uploaded, with the reasons. */
 export function SkippedFiles({
   rejected,
   hidden,
   unchanged = 0,
-}: Omit<CheckedFiles, 'files'> & { unchanged?: number }) {
+}: Pick<FoundCandidates, 'rejected' | 'hidden'> & { unchanged?: number }) {
   return (
     <>
       {rejected.length > 0 && (

@@ -3,7 +3,7 @@ import type { Dataset } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
 import { useDatasets } from '../../live/datasets.js';
 import { datasetNameErrorOf } from '../../new-dataset/name-field.js';
-import { type ChosenFolders, datasetNameOf, type FolderChoice, withChoice } from './dropped-folders.js';
+import { type ChosenFolders, datasetNameOf, type FolderChoice, MAIN, withChoice } from './dropped-folders.js';
 import { type ClashChoice, type ExistingChoice, planUpload } from './plan-upload.js';
 import type { PreparedUpload } from './prepare-upload.js';
 import { suggestName } from './suggest-name.js';
@@ -21,22 +21,23 @@ export function useUploadChoices({ dataset, candidates, known, commonFolder }: P
     [candidates, known, choices, clash, existing],
   );
   // Without files of its own, no dataset is made beside those of the folders.
-  const makesMain = dataset === undefined && (plan.main.length > 0 || plan.own.size === 0);
+  const makesMain = dataset === undefined && (plan.get(MAIN)!.files.length > 0 || plan.size === 1);
   const names = useMemo(
-    () => namesOf([...(makesMain ? [MAIN] : []), ...plan.own.keys()], { commonFolder, typed, datasets }),
+    () =>
+      namesOf(
+        [...plan.keys()].filter((key) => key !== MAIN || makesMain),
+        { commonFolder, typed, datasets },
+      ),
     [makesMain, plan, commonFolder, typed, datasets],
   );
   return {
-    ...{ choices, clash, existing, role, plan, makesMain, setClash, setExisting, setRole },
+    ...{ choices, clash, existing, role, plan, names, setClash, setExisting, setRole },
     choose: (path: string, choice: FolderChoice) => setChoices(withChoice(choices, path, choice)),
     nameOf: (key: string) => names.get(key) ?? { name: '', error: '' },
     setName: (key: string, name: string) => setTyped(new Map([...typed, [key, name]])),
     isValid: [...names.values()].every(({ error }) => error === ''),
   };
 }
-
-/** The key of the new dataset among the paths of folders, which never begin with a slash. */
-export const MAIN = '/';
 
 interface NameOptions {
   readonly commonFolder: string;
@@ -49,8 +50,8 @@ function namesOf(keys: readonly string[], { commonFolder, typed, datasets }: Nam
   const taken = new Set(datasets?.map(({ name }) => name));
   const names = new Map<string, { name: string; error: string }>();
   for (const key of keys) {
-    const folder = key === MAIN ? datasetNameOf(commonFolder) : datasetNameOf(key);
-    const name = typed.get(key) ?? suggestName(folder, (each) => !taken.has(each));
+    const name =
+      typed.get(key) ?? suggestName(datasetNameOf(key === MAIN ? commonFolder : key), (each) => !taken.has(each));
     names.set(key, { name, error: key === MAIN && name.trim() === '' ? '' : datasetNameErrorOf(name, taken) });
     taken.add(name.trim());
   }

@@ -13,8 +13,10 @@ import { LINK_SLOTS } from '../../../../src/dataset/pairs/roles.js';
 import { messageOf } from '../../../ui/format.js';
 import { signOutIfUnauthorized } from '../../../session/client.js';
 import { groupedBy } from '../../../grouped-by.js';
-import { checkFiles, type RejectedFile } from '../check-files.js';
-import { type ComparedFiles, compareFiles } from '../compare-files.js';
+import type { QueuedFile } from '../../queue/queued-file.js';
+import { type FoundCandidates, readCandidates, type RejectedFile, withoutCollisions } from '../check-files.js';
+import type { DroppedFile } from '../dropped-files.js';
+import { knownFilesOf } from '../known-files.js';
 import { type DroppedPairs, type DroppedPart, hasPart } from './dropped-pairs.js';
 
 /** A folder of pairs, as it would be uploaded. */
@@ -34,11 +36,23 @@ export interface PairsToUpload {
 export interface PreparedPart extends Omit<DroppedPart, 'files'> {
   /** The dataset that the files are uploaded to; `undefined` if it is to be made. */
   readonly dataset: DatasetWithFiles | undefined;
-  readonly files: ComparedFiles;
+  readonly files: PartFiles;
   /** The names of all files in the dataset after the upload. */
   readonly filenames: readonly string[];
   /** What will be wrong with the pairs, as far as names tell; `undefined` for the targets. */
   readonly proof: PairProof | undefined;
+}
+
+/** The files of a part, compared with the dataset that they would be uploaded to. */
+interface PartFiles extends Pick<FoundCandidates, 'rejected' | 'hidden'> {
+  /** Files with a new name. */
+  readonly added: readonly QueuedFile[];
+  /** Files that would replace a file of the same name in the dataset or in the queue. */
+  readonly overwriting: readonly QueuedFile[];
+  /** Number of files that the dataset has already, with the same bytes. */
+  readonly unchanged: number;
+  /** The names of all of them. */
+  readonly names: readonly string[];
 }
 
 /**
@@ -62,10 +76,8 @@ export async function preparePairUpload(
     const linkedId = folder.part === 'target' ? undefined : links[folder.part]?.dataset_id;
     const linked = linkedId === undefined ? undefined : await client.status(linkedId, { signal });
     const dataset = folder.part === 'target' ? target : linked;
-    const checked = await checkFiles(droppedFiles);
-    const files = await compareFiles(client, dataset, checked, signal);
-    const names = new Set([...namesIn(dataset), ...checked.files.map(({ name }) => name)]);
-    parts.push({ ...folder, dataset, files, filenames: [...names] });
+    const files = await preparePart(client, dataset, { dropped: droppedFiles, signal });
+    parts.push({ ...folder, dataset, files, filenames: [...new Set([...namesIn(dataset), ...files.names])] });
   }
   const targets = parts.find(({ part }) => part === 'target')?.filenames ?? namesIn(target);
   return {
@@ -80,6 +92,26 @@ export async function preparePairUpload(
       parts.map(({ files }) => files),
     ),
     fault: pairFoldersOf(dropped.folders, new Set(Object.keys(links)))?.fault,
+  };
+}
+
+/** None of the files may be renamed: their names pair them with other folders. Without a dataset, all are new. */
+async function preparePart(
+  client: TrainyardClient,
+  dataset: DatasetWithFiles | undefined,
+  { dropped, signal }: { readonly dropped: readonly DroppedFile[]; readonly signal: AbortSignal },
+): Promise<PartFiles> {
+  const { candidates, rejected, hidden } = await readCandidates(dropped, { keepsUnpaired: true });
+  const { files, colliding } = withoutCollisions(candidates);
+  const { names, unchanged, etagOf } = await knownFilesOf(client, dataset, { files, signal });
+  const changed = files.filter((file) => !unchanged.has(file)).map((file) => ({ ...file, etag: etagOf(file.name) }));
+  return {
+    added: changed.filter(({ name }) => !names.has(name)),
+    overwriting: changed.filter(({ name }) => names.has(name)),
+    unchanged: unchanged.size,
+    names: files.map(({ name }) => name),
+    rejected: [...rejected, ...colliding],
+    hidden,
   };
 }
 
@@ -115,7 +147,7 @@ function namesIn(dataset: DatasetWithFiles | undefined): string[] {
 }
 
 /** The files of a dropped folder that are uploaded to none of its datasets. */
-function leftOut({ parts, outside }: DroppedPairs, compared: readonly ComparedFiles[]) {
+function leftOut({ parts, outside }: DroppedPairs, compared: readonly PartFiles[]) {
   const seen = outside.filter(({ path }) => !isHiddenPath(path));
   const folders = parts.map(({ folder }) => `${folder}/`).join(', ');
   const reason = `It is in none of the folders ${folders}.`;

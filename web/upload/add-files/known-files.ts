@@ -1,7 +1,6 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 import { etagsIn, type QueuedFile } from '../queue/queued-file.js';
-import type { CheckedFiles } from './check-files.js';
 
 /** What a dataset and the upload queue have already, for files that could be added. */
 export interface KnownFiles {
@@ -30,33 +29,5 @@ export async function knownFilesOf(
     unchanged: new Set(sameName.filter((file) => !different.has(file) && !queued.has(file.name))),
     // A file that replaces one in the queue finds it in the dataset when it is sent.
     etagOf: (name) => (queued.has(name) ? undefined : etags.has(name) ? etags.get(name) : null),
-  };
-}
-
-/** Checked files, compared with the dataset that they would be uploaded to. */
-export interface ComparedFiles extends Omit<CheckedFiles, 'files'> {
-  /** Files with a new name. */
-  readonly added: readonly QueuedFile[];
-  /** Files that would replace a file of the same name in the dataset or in the queue. */
-  readonly overwriting: readonly QueuedFile[];
-  /** Number of files that the dataset has already, with the same bytes. */
-  readonly unchanged: number;
-}
-
-/** Compares checked files with the dataset and the upload queue; without a dataset, all are new. */
-export async function compareFiles(
-  client: TrainyardClient,
-  dataset: DatasetWithFiles | undefined,
-  { files, rejected, hidden }: CheckedFiles,
-  signal: AbortSignal,
-): Promise<ComparedFiles> {
-  const { names, unchanged, etagOf } = await knownFilesOf(client, dataset, { files, signal });
-  const changed = files.filter((file) => !unchanged.has(file)).map((file) => ({ ...file, etag: etagOf(file.name) }));
-  return {
-    rejected,
-    hidden,
-    added: changed.filter(({ name }) => !names.has(name)),
-    overwriting: changed.filter(({ name }) => names.has(name)),
-    unchanged: unchanged.size,
   };
 }
