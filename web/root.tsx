@@ -16,7 +16,8 @@ import { SignInPage } from './session/sign-in-page.js';
 import { SwitchSessionDialog } from './session/switch-session-dialog.js';
 import { UndoMessage } from './undo/undo-message.js';
 import { SharedPage } from './shared/shared-page.js';
-import { AddFilesProvider } from './upload/add-files/add-files.js';
+import { AddedFiles } from './upload/add-files/add-files.js';
+import { DropTarget } from './upload/add-files/drop-target.js';
 import { loadedLater } from './ui/loaded-later.js';
 import { SkipLink } from './ui/page-body.js';
 import { useTitle } from './ui/use-title.js';
@@ -52,26 +53,20 @@ function OwnPages() {
         <ClientProvider key={signedIn.id} session={signedIn.id}>
           <Live />
           <DraftSaving />
-          <AddFilesProvider>
-            <div className="flex min-h-dvh flex-col">
-              <SkipLink />
-              <Switch>
-                <Route path="/datasets/:id/:view?">
-                  {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? FIRST_VIEW} />}
-                </Route>
-                <Route path="/guide/:name?">
-                  {({ name }) => (
-                    <Frame>
-                      <Guide name={name} />
-                    </Frame>
-                  )}
-                </Route>
-                <Route path="/" component={Datasets} />
-                <Route path="/account" component={Account} />
-                <Route component={PageNotFound} />
-              </Switch>
-            </div>
-          </AddFilesProvider>
+          <div className="flex min-h-dvh flex-col">
+            <SkipLink />
+            <Switch>
+              <Route path="/datasets/:id/:view?">
+                {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? FIRST_VIEW} />}
+              </Route>
+              <Route path="/guide/:name?">{({ name }) => framed(<Guide name={name} />)}</Route>
+              <Route path="/">{framed(<DatasetsPage />)}</Route>
+              <Route path="/account">{framed(<AccountPage />)}</Route>
+              <Route>{framed(<PageNotFound />)}</Route>
+            </Switch>
+          </div>
+          <AddedFiles />
+          <DropTarget />
           <Palette />
           <Messages>
             <RunMessage />
@@ -106,28 +101,14 @@ function SignedOutGuide({ name }: { name: string | undefined }) {
   );
 }
 
-function Datasets() {
-  useTitle('Datasets');
-  return (
-    <Frame>
-      <DatasetsPage />
-    </Frame>
-  );
-}
-
-function Account() {
-  useTitle('Account');
-  return (
-    <Frame>
-      <AccountPage />
-    </Frame>
-  );
+function framed(page: ReactNode) {
+  return <Frame>{page}</Frame>;
 }
 
 function PageNotFound() {
   useTitle('Page not found');
   return (
-    <Frame>
+    <>
       <h1 className="text-xl font-semibold">Page not found</h1>
       <p>
         There is nothing at this address.{' '}
@@ -135,7 +116,7 @@ function PageNotFound() {
           All datasets
         </Link>
       </p>
-    </Frame>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { numberOf, sizeOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
+import { useTitle } from '../ui/use-title.js';
 import { NewTokenDialog } from './new-token-dialog.js';
 import { RevokeDialog } from './revoke-dialog.js';
 import { TokenList, useTokens, useWhyNotManage } from './token-list.js';
@@ -35,6 +36,7 @@ const KINDS = [
 
 /** Tokens, sessions and share links of the account, and how much of its limits it uses. */
 export function AccountPage() {
+  useTitle('Account');
   const account = useAccount();
   const tokens = useTokens();
   const whyNot = useWhyNotManage();

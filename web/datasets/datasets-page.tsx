@@ -30,6 +30,7 @@ import { CopyLine } from '../ui/copy.js';
 import { SelectField } from '../ui/fields.js';
 import { numberOf } from '../ui/format.js';
 import { loadedLater } from '../ui/loaded-later.js';
+import { useTitle } from '../ui/use-title.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { TryExample } from '../upload/example/try-example.js';
 
@@ -37,6 +38,7 @@ const ShareDialog = loadedLater(async () => (await import('../share/share-dialog
 
 /** The page with all datasets of the account. */
 export function DatasetsPage() {
+  useTitle('Datasets');
   const datasets = useDatasets();
   const [dialog, setDialog] = useState<'new' | { readonly verb: DatasetVerb; readonly dataset: Dataset }>();
   const open = useCallback((verb: DatasetVerb, dataset: Dataset) => setDialog({ verb, dataset }), []);

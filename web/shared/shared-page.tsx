@@ -9,7 +9,7 @@ import { ClientProvider } from '../session/client.js';
 import { messageOf } from '../ui/format.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { PageBody, SkipLink } from '../ui/page-body.js';
-import { AddFilesProvider } from '../upload/add-files/add-files.js';
+import { DropTarget } from '../upload/add-files/drop-target.js';
 import { Workbench } from '../workbench/workbench.js';
 
 const DuplicatesView = loadedLater(async () => (await import('../duplicates/duplicates-view.js')).DuplicatesView);
@@ -42,12 +42,11 @@ export function SharedPage({ id, view }: { id: string; view: string }) {
     <ClientProvider token={secret} onUnauthorized={setReason}>
       <Router base="/shared">
         <Live />
-        <AddFilesProvider>
-          <div className="flex min-h-dvh flex-col">
-            <SkipLink />
-            <SharedDataset id={id} view={view} />
-          </div>
-        </AddFilesProvider>
+        <div className="flex min-h-dvh flex-col">
+          <SkipLink />
+          <SharedDataset id={id} view={view} />
+        </div>
+        <DropTarget />
       </Router>
     </ClientProvider>
   );

@@ -9,7 +9,7 @@ import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { foldCase, messageOf } from '../../ui/format.js';
-import { useAddFiles } from '../../upload/add-files/add-files.js';
+import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
 import { useUploads } from '../../upload/queue/upload-queue.js';
@@ -18,7 +18,6 @@ import { type LinkedFiles, PAIR_ROW, StemList } from './pair-lists.js';
 
 /** The targets that lack a control or mask, each with a place for the file that is missing. */
 export function MissingList({ dataset, link, files, word }: LinkedFiles) {
-  const addFiles = useAddFiles();
   const canWrite = useCanWrite();
   const sending = useSendingStems(link.dataset_id);
   const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());

@@ -9,7 +9,7 @@ import { capitalized } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
 import { StatusBadge } from '../../ui/status-badge.js';
 import { AddFilesButton } from '../../upload/add-files/add-buttons.js';
-import { useAddFiles } from '../../upload/add-files/add-files.js';
+import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
 import { MissingList } from './missing-list.js';
@@ -60,7 +60,6 @@ function UsedByPanel({ dataset: { role, linked_from = [] } }: { dataset: Dataset
 /** A control or the mask of a training dataset: its status, and what is wrong with the pairs. */
 function LinkSection(props: Omit<LinkedFiles, 'files'>) {
   const { link, word } = props;
-  const addFiles = useAddFiles();
   const canWrite = useCanWrite();
   const { data: linked } = useDataset(link.dataset_id);
   const { slot, dataset_id: id, name, status, missing } = link;

@@ -1,7 +1,7 @@
 import { FilePlus, FolderPlus } from 'lucide-react';
 import { type ReactNode, useRef } from 'react';
 import { WriteButton } from '../../session/write-button.js';
-import { useAddFiles } from './add-files.js';
+import { addFiles } from './add-files.js';
 import { listPickedFiles } from './dropped-files.js';
 
 /** Opens the file chooser and adds the files to a dataset. */
@@ -39,7 +39,6 @@ interface PickButtonProps {
 }
 
 function PickButton({ datasetId, isFolder, className = '', children }: PickButtonProps) {
-  const addFiles = useAddFiles();
   const input = useRef<HTMLInputElement>(null);
   return (
     <>

@@ -2,14 +2,13 @@ import { useState } from 'react';
 import { isHiddenPath, kohyaOf, topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import { messageOf } from '../../ui/format.js';
 import { AddUpload } from './add-upload.js';
-import type { AddFiles } from './drop-target.js';
 import type { DroppedFile } from './dropped-files.js';
 import { AddPairs } from './pairs/add-pairs.js';
 import { droppedPairsOf } from './pairs/dropped-pairs.js';
 import { Preparing, usePrepared } from './preparing.js';
 
 interface AddingProps {
-  readonly files: Parameters<AddFiles>[0];
+  readonly files: Promise<readonly DroppedFile[]>;
   readonly datasetId: string | undefined;
   readonly onDone: () => void;
 }

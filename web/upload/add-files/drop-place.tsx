@@ -1,49 +1,40 @@
-import { type HTMLAttributes, useState } from 'react';
-import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
+import type { HTMLAttributes } from 'react';
+import type { DroppedFile } from './dropped-files.js';
 
-const ATTRIBUTE = 'data-drop-place';
+type TakeFiles = (files: Promise<readonly DroppedFile[]>) => void;
 
-/** Whether the pointer is over a place that takes the files itself, so that the page does not. */
-export function isOverDropPlace({ target }: Event): boolean {
-  return target instanceof Element && target.closest(`[${ATTRIBUTE}]`) !== null;
+const places = new WeakMap<Element, TakeFiles>();
+
+/** Marks the innermost place under the pointer, of which `DropTarget` drops the files; `undefined`: none. */
+export function markDropPlace(place: Element | undefined): void {
+  document.querySelector('[data-dragged-over]')?.removeAttribute('data-dragged-over');
+  place?.setAttribute('data-dragged-over', '');
+}
+
+/** The innermost place under the pointer, which takes the files itself, so that the page does not. */
+export function dropPlaceAt({ target }: Event): { readonly place: Element; readonly take: TakeFiles } | undefined {
+  const place = target instanceof Element ? target.closest('[data-drop-place]') : null;
+  const take = place && places.get(place);
+  return take ? { place: place!, take } : undefined;
 }
 
 /** Whether the page shows such a place: a hint must not cover it. */
 export function hasDropPlaces(): boolean {
-  return document.querySelector(`[${ATTRIBUTE}]`) !== null;
+  return document.querySelector('[data-drop-place]') !== null;
 }
 
-interface DropPlaceProps extends Omit<HTMLAttributes<HTMLDivElement>, 'onDrop'> {
-  readonly onFiles: (files: Promise<readonly DroppedFile[]>) => void;
-}
-
-/** A part of the page that takes the files that are dropped onto it. The innermost of several takes them. */
-export function DropPlace({ onFiles, className = '', children, ...rest }: DropPlaceProps) {
-  const [isDraggedOver, setDraggedOver] = useState(false);
+/** A part of the page that takes the files that are dropped onto it. */
+export function DropPlace({
+  onFiles,
+  className = '',
+  ...rest
+}: HTMLAttributes<HTMLDivElement> & { onFiles: TakeFiles }) {
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: a button in it does the same by keyboard
     <div
       {...rest}
-      {...{ [ATTRIBUTE]: '' }}
-      onDragOver={(event) => {
-        if (!event.dataTransfer.types.includes('Files')) return;
-        setDraggedOver(innermostPlaceOf(event.target) === event.currentTarget);
-      }}
-      onDragLeave={({ currentTarget, relatedTarget }) => {
-        if (!(relatedTarget instanceof Node && currentTarget.contains(relatedTarget))) setDraggedOver(false);
-      }}
-      onDrop={(event) => {
-        setDraggedOver(false);
-        if (innermostPlaceOf(event.target) !== event.currentTarget) return;
-        if (event.dataTransfer.types.includes('Files')) onFiles(listDroppedFiles(event.dataTransfer));
-      }}
-      className={`${className} ${isDraggedOver ? 'outline-2 outline-accent' : ''}`}
-    >
-      {children}
-    </div>
+      data-drop-place
+      ref={(place) => void (place && places.set(place, onFiles))}
+      className={`${className} data-dragged-over:outline-2 data-dragged-over:outline-accent`}
+    />
   );
-}
-
-function innermostPlaceOf(target: EventTarget): Element | null {
-  return target instanceof Element ? target.closest(`[${ATTRIBUTE}]`) : null;
 }

@@ -4,14 +4,12 @@ import { useRoute } from 'wouter';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { isDialogOpen } from '../../ui/keys.js';
-import { hasDropPlaces, isOverDropPlace } from './drop-place.js';
-import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
-
-/** Adds files to a dataset, or to a new dataset if there is no id. */
-export type AddFiles = (files: Promise<readonly DroppedFile[]>, datasetId: string | undefined) => void;
+import { addFiles } from './add-files.js';
+import { dropPlaceAt, hasDropPlaces, markDropPlace } from './drop-place.js';
+import { listDroppedFiles } from './dropped-files.js';
 
 /** Accepts files that are dropped anywhere on the page, and shows a hint while they are dragged over it. */
-export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
+export function DropTarget() {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const [isDraggedOver, setDraggedOver] = useState(false);
 
@@ -26,19 +24,28 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
       const actForFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') && act(event);
       addEventListener(type, actForFiles, { signal: listening.signal });
     };
+    const show = (event?: DragEvent) => {
+      const isOver = event !== undefined && !isDialogOpen();
+      const place = isOver ? dropPlaceAt(event)?.place : undefined;
+      markDropPlace(place);
+      setDraggedOver(isOver && place === undefined);
+    };
     listen('dragover', (event) => {
       // Without this, the browser would leave the page and open the file.
       event.preventDefault();
       event.dataTransfer!.dropEffect = isDialogOpen() ? 'none' : 'copy';
-      setDraggedOver(!isDialogOpen() && !isOverDropPlace(event));
+      show(event);
     });
     listen('dragleave', ({ relatedTarget }) => {
-      if (relatedTarget === null) setDraggedOver(false);
+      if (relatedTarget === null) show();
     });
     listen('drop', (event) => {
       event.preventDefault();
-      setDraggedOver(false);
-      if (!isDialogOpen() && !isOverDropPlace(event)) drop(event.dataTransfer!);
+      show();
+      if (isDialogOpen()) return;
+      const over = dropPlaceAt(event);
+      if (over === undefined) drop(event.dataTransfer!);
+      else over.take(listDroppedFiles(event.dataTransfer!));
     });
     return () => listening.abort();
   }, []);

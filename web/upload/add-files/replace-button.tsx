@@ -1,5 +1,5 @@
 import { WriteButton } from '../../session/write-button.js';
-import { useAddFiles } from './add-files.js';
+import { addFiles } from './add-files.js';
 import { acceptedFor, chooseFiles, replacementNameOf } from './dropped-files.js';
 
 interface ReplaceButtonProps {
@@ -14,7 +14,6 @@ interface ReplaceButtonProps {
  * the old entry is removed once the new file is in the dataset.
  */
 export function ReplaceButton({ datasetId, filename, etag }: ReplaceButtonProps) {
-  const addFiles = useAddFiles();
   const replace = (file: File) => {
     const name = replacementNameOf(filename, file);
     const replaces = name === filename ? {} : { replaces: { filename, etag } };
