@@ -1,4 +1,5 @@
-import { type MouseEvent, useEffect, useState } from 'react';
+import { QueryClient, useQuery } from '@tanstack/react-query';
+import { type MouseEvent, useEffect } from 'react';
 import { Button } from '../ui/button.js';
 import './guide.css';
 import { readGuidePage } from './guide-pages.js';
@@ -10,33 +11,14 @@ interface GuideTextProps {
   readonly onPlace: (place: string) => void;
 }
 
-/** The HTML of a page; `undefined` until it is loaded. */
-function useGuidePage(name: string) {
-  const [read, setRead] = useState<{ readonly name: string; readonly html: string | undefined }>();
-  const [attempt, setAttempt] = useState(1);
-  useEffect(() => {
-    let isCurrent = attempt > 0;
-    const set = (html: string | undefined) => isCurrent && setRead({ name, html });
-    readGuidePage(name).then(set, () => set(undefined));
-    return () => {
-      isCurrent = false;
-    };
-  }, [name, attempt]);
-  const shown = read?.name === name ? read : undefined;
-  return {
-    html: shown?.html,
-    hasFailed: shown !== undefined && shown.html === undefined,
-    retry: () => {
-      setRead(undefined);
-      setAttempt(attempt + 1);
-    },
-  };
-}
+/** Of their own: the guide is read without a session too. */
+const queries = new QueryClient();
 
 /** A page of the guide, scrolled to one of its headings. */
 export function GuideText({ place, onPlace }: GuideTextProps) {
   const [name = '', heading = ''] = place.split('#');
-  const { html, hasFailed, retry } = useGuidePage(name);
+  const page = { queryKey: [name], queryFn: () => readGuidePage(name), retry: false, networkMode: 'always' } as const;
+  const { data: html, error, refetch } = useQuery({ ...page, staleTime: Number.POSITIVE_INFINITY }, queries);
   useEffect(() => {
     if (html !== undefined && heading !== '') document.getElementById(heading)?.scrollIntoView();
   }, [html, heading]);
@@ -47,10 +29,10 @@ export function GuideText({ place, onPlace }: GuideTextProps) {
     event.preventDefault();
     onPlace(href.startsWith('#') ? name + href : href.slice('/guide/'.length));
   };
-  if (hasFailed) {
+  if (error !== null) {
     return (
       <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-        The page could not be loaded. <Button onClick={retry}>Try again</Button>
+        The page could not be loaded. <Button onClick={() => void refetch()}>Try again</Button>
       </div>
     );
   }

@@ -39,35 +39,21 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const client = useClient();
   const queries = useQueryClient();
   const canWrite = useCanWrite();
-  const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset.links));
+  const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset));
   const requesting = useRequesting();
   const { isBusy, run } = requesting;
   const save = async (links: ChosenLinks) => {
-    await client.pairs.setLinks(dataset.id, requestOf(links));
+    await client.pairs.setLinks(dataset.id, links);
     refetchDatasetSoon(queries, dataset.id);
     onClose();
   };
   const changeRole = (id: string, role: 'control' | 'mask') =>
     void run(async () => putDataset(queries, await client.datasets.change(id, { role })));
 
-  const ids = [...chosen.controls, ...(chosen.mask === undefined ? [] : [chosen.mask])];
-  const controlSlots = chosen.controls.map((_, index) => controlSlotAt(index));
-  const fields = [
-    ...Array.from({ length: Math.min(chosen.controls.length + 1, MAX_CONTROLS) }, (_, index) => ({
-      slot: controlSlotAt(index),
-      role: 'control' as const,
-      id: chosen.controls[index],
-      choose: (id: string | undefined) => setChosen(withControl(chosen, index, id)),
-    })),
-    {
-      slot: 'mask' as const,
-      role: 'mask' as const,
-      id: chosen.mask,
-      choose: (mask: string | undefined) => setChosen({ ...chosen, mask }),
-    },
-  ];
   const byId = new Map(datasets.map((each) => [each.id, each]));
-  const isUnfit = fields.some(({ id, role }) => id !== undefined && byId.get(id)?.role !== role);
+  const controls = CONTROL_SLOTS.filter((slot) => chosen[slot] !== undefined);
+  const slots: LinkSlot[] = [...CONTROL_SLOTS.slice(0, controls.length + 1), 'mask'];
+  const isUnfit = slots.some((slot) => chosen[slot] !== undefined && byId.get(chosen[slot])?.role !== roleOf(slot));
 
   return (
     <DialogForm
@@ -78,30 +64,30 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
       isDisabled={isUnfit}
       aside={
         dataset.links !== undefined && (
-          <WriteButton
-            kind="danger"
-            disabled={isBusy}
-            onClick={() => void run(() => save(NO_LINKS))}
-            className="mr-auto"
-          >
+          <WriteButton kind="danger" disabled={isBusy} onClick={() => void run(() => save({}))} className="mr-auto">
             Remove all links
           </WriteButton>
         )
       }
       onCancel={onClose}
     >
-      {fields.map(({ slot, role, id, choose }) => {
+      {slots.map((slot) => {
+        const [id, role] = [chosen[slot], roleOf(slot)];
         const value = id === undefined ? undefined : byId.get(id);
         const saved = dataset.links?.[slot];
-        const { fitting, others } = offersFor(datasets, { role, own: dataset.id, chosen: ids });
+        // Each dataset is linked in one slot only.
+        const linked = [dataset.id, ...Object.values(chosen)];
+        const free = datasets.filter((each) => !linked.includes(each.id)).sort(byName);
+        const fitting = free.filter((each) => each.role === role);
+        const others = free.filter((each) => each.role === 'training');
         return (
           <div key={slot} className="flex flex-col gap-1.5">
             <SelectField
-              label={<span className="inline-block w-24">{slotLabel(slot, controlSlots)}</span>}
+              label={<span className="inline-block w-24">{slotLabel(slot, controls)}</span>}
               disabled={!canWrite}
               value={value?.id ?? ''}
               options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}
-              onChange={(next) => choose(next === '' ? undefined : next)}
+              onChange={(next) => setChosen(withLink(chosen, slot, next === '' ? undefined : next))}
               className="min-w-0 grow"
             >
               {others.length > 0 && (
@@ -118,7 +104,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
               <RoleChange dataset={value} role={role} isBusy={isBusy} onChange={() => changeRole(value.id, role)} />
             )}
             {saved !== undefined && saved.dataset_id === id && (
-              <PairState link={saved} word={slotWord(slot, controlSlots)} />
+              <PairState link={saved} word={slotWord(slot, controls)} />
             )}
           </div>
         );
@@ -180,61 +166,25 @@ function PairState({ link, word }: { link: Link; word: string }) {
   );
 }
 
-/** The controls and the mask that a person has chosen, by id. The controls have no gaps. */
-interface ChosenLinks {
-  readonly controls: readonly string[];
-  readonly mask: string | undefined;
+/** The ids of the controls and the mask that a person has chosen. The controls have no gaps. */
+type ChosenLinks = { readonly [Slot in LinkSlot]?: string };
+
+const CONTROL_SLOTS = LINK_SLOTS.filter((slot) => slot !== 'mask');
+
+const roleOf = (slot: LinkSlot): 'mask' | 'control' => (slot === 'mask' ? 'mask' : 'control');
+
+const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
+
+function chosenLinksOf({ links }: DatasetWithFiles): ChosenLinks {
+  return Object.fromEntries(LINK_SLOTS.flatMap((slot) => (links?.[slot] ? [[slot, links[slot].dataset_id]] : [])));
 }
 
-const NO_LINKS: ChosenLinks = { controls: [], mask: undefined };
-
-const CONTROL_SLOTS = LINK_SLOTS.filter((slot): slot is Exclude<LinkSlot, 'mask'> => slot !== 'mask');
-
-const MAX_CONTROLS = CONTROL_SLOTS.length;
-
-/** The links of a dataset as its status has them. */
-function chosenLinksOf(
-  links: { readonly [Slot in LinkSlot]?: { readonly dataset_id: string } | undefined } = {},
-): ChosenLinks {
-  return { controls: CONTROL_SLOTS.flatMap((slot) => links[slot]?.dataset_id ?? []), mask: links.mask?.dataset_id };
-}
-
-/** The links as a request has them. */
-function requestOf({ controls, mask }: ChosenLinks): Partial<Record<LinkSlot, string>> {
+/** Chooses the dataset of a slot, or removes it; the controls behind it then move up. */
+function withLink(chosen: ChosenLinks, slot: LinkSlot, id: string | undefined): ChosenLinks {
+  const { mask, ...next } = { ...chosen, [slot]: id };
+  const controls = CONTROL_SLOTS.flatMap((each) => next[each] ?? []);
   return {
-    ...Object.fromEntries(controls.map((id, index) => [CONTROL_SLOTS[index], id])),
+    ...Object.fromEntries(controls.map((control, index) => [CONTROL_SLOTS[index], control])),
     ...(mask !== undefined && { mask }),
-  };
-}
-
-/** The slot of the control at an index. */
-function controlSlotAt(index: number): LinkSlot {
-  return CONTROL_SLOTS[index]!;
-}
-
-/** Chooses the control at an index, or removes it; those behind it then move up. */
-function withControl({ controls, mask }: ChosenLinks, index: number, id: string | undefined): ChosenLinks {
-  const next = [...controls];
-  next.splice(index, 1, ...(id === undefined ? [] : [id]));
-  return { controls: next, mask };
-}
-
-interface Offers {
-  /** Those with the role. */
-  readonly fitting: readonly Dataset[];
-  /** Training datasets that could get it. */
-  readonly others: readonly Dataset[];
-}
-
-/** The datasets that can be chosen in a slot: each is linked in one slot only. */
-function offersFor(
-  datasets: readonly Dataset[],
-  { role, own, chosen }: { role: 'control' | 'mask'; own: string; chosen: readonly string[] },
-): Offers {
-  const free = datasets.filter(({ id }) => id !== own && !chosen.includes(id));
-  const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
-  return {
-    fitting: free.filter((dataset) => dataset.role === role).sort(byName),
-    others: free.filter((dataset) => dataset.role === 'training').sort(byName),
   };
 }

@@ -1,4 +1,3 @@
-import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
@@ -8,6 +7,7 @@ import { GroupsPanel } from '../groups/groups-panel.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useDigest } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { LoopbackNote } from '../session/loopback-note.js';
 import { TrainerConfig } from './trainer-config.js';
 import { dateOf, momentOf } from '../ui/ago.js';
@@ -15,7 +15,6 @@ import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
 import { TextField } from '../ui/fields.js';
-import { messageOf } from '../ui/format.js';
 import { Choices, Panel } from '../ui/panel.js';
 
 /** The view Train: the steps to a training run, or why there is none yet. */
@@ -56,7 +55,13 @@ function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
   // An archive has all files.
   const canChoose = isMixed && machine === 'node';
   const only = canChoose && media !== 'all' ? media : undefined;
-  const steps = machine === 'node' ? mountSteps(dataset, { serviceUrl: location.origin, root, only, digest }) : [];
+  const mount = [
+    // The command would parse a name that begins with a dash as an option.
+    ...['trainyard', 'mount', dataset.name.startsWith('-') ? dataset.id : dataset.name, '--into', root],
+    ...(needsGroupFolders(dataset) ? ['--layout', 'kohya'] : []),
+    ...(only === undefined ? [] : ['--only', only]),
+    ...(digest === undefined ? [] : ['--digest', digest]),
+  ];
   return (
     <Panel title="Train" aside={<GuideLink place="mounting">How mounting works</GuideLink>}>
       {digest !== undefined && (
@@ -85,12 +90,20 @@ function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
             <TarLines key={digest} datasetId={dataset.id} digest={digest} root={root} />
           </Step>
         )}
-        {steps.map(({ title, line, what }, index) => (
-          <Step key={title} title={`${index + 1}. ${title}`}>
-            <CopyLine text={line} what={what} />
-          </Step>
-        ))}
-        <Step title={`${machine === 'node' ? steps.length + 1 : 2}. Give the trainer these settings`}>
+        {machine === 'node' && (
+          <>
+            <Step title="1. Install the command">
+              <CopyLine text={installLine(location.origin)} what="the line that installs the command" />
+            </Step>
+            <Step title="2. Sign in">
+              <CopyLine text={`trainyard login ${shellWord(location.origin)}`} what="the line that signs in" />
+            </Step>
+            <Step title="3. Mount exactly these files">
+              <CopyLine text={mount.map(shellWord).join(' ')} what="the line that mounts the dataset" />
+            </Step>
+          </>
+        )}
+        <Step title={`${machine === 'node' ? 4 : 2}. Give the trainer these settings`}>
           <TrainerConfig dataset={dataset} root={root} only={only} />
         </Step>
       </ol>
@@ -131,49 +144,6 @@ function RootField({ root, onChange }: { root: string; onChange: (root: string) 
   );
 }
 
-/** A step on the training machine. */
-interface MountStep {
-  readonly title: string;
-  /** For a POSIX shell. */
-  readonly line: string;
-  /** A noun phrase for the label of the copy button. */
-  readonly what: string;
-}
-
-interface MountStepsOptions {
-  /** Without a slash at its end. */
-  readonly serviceUrl: string;
-  /** The folder of datasets on the training machine. */
-  readonly root: string;
-  /** Mounts the images or the clips alone. */
-  readonly only: MediaChoice | undefined;
-  /** With it, exactly these files are mounted, even if the dataset has changed since. */
-  readonly digest: string | undefined;
-}
-
-/** The steps that mount a dataset on a machine with Node. */
-function mountSteps(
-  { id, name, groups }: Pick<DatasetWithFiles, 'id' | 'name' | 'groups'>,
-  { serviceUrl, root, only, digest }: MountStepsOptions,
-): readonly MountStep[] {
-  const mount = [
-    // The command would parse a name that begins with a dash as an option.
-    ...['trainyard', 'mount', name.startsWith('-') ? id : name, '--into', root],
-    ...(needsGroupFolders({ groups }) ? ['--layout', 'kohya'] : []),
-    ...(only === undefined ? [] : ['--only', only]),
-    ...(digest === undefined ? [] : ['--digest', digest]),
-  ];
-  return [
-    { title: 'Install the command', line: installLine(serviceUrl), what: 'the line that installs the command' },
-    { title: 'Sign in', line: `trainyard login ${shellWord(serviceUrl)}`, what: 'the line that signs in' },
-    {
-      title: 'Mount exactly these files',
-      line: mount.map(shellWord).join(' '),
-      what: 'the line that mounts the dataset',
-    },
-  ];
-}
-
 const VALIDITIES = { 3600: '1 hour', 86400: '1 day', 604800: '7 days' } as const;
 
 interface TarLinesProps {
@@ -188,21 +158,19 @@ interface TarLinesProps {
 function TarLines({ datasetId, digest, root }: TarLinesProps) {
   const client = useClient();
   const [seconds, setSeconds] = useState(3600);
-  const linking = useMutation({
-    mutationFn: () => client.tarLink(datasetId, { digest, seconds }),
-    networkMode: 'always',
-  });
-  const link = linking.data;
+  const { failure, isBusy, run } = useRequesting();
+  const [link, setLink] = useState<Awaited<ReturnType<typeof client.tarLink>>>();
+  const make = async () => setLink(await client.tarLink(datasetId, { digest, seconds }));
   const commands = link && tarCommands(link, root);
   return (
     <div className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-3">
         <Choices label="Valid for" options={VALIDITIES} value={seconds} onChange={setSeconds} />
-        <Button disabled={linking.isPending} onClick={() => linking.mutate()}>
+        <Button disabled={isBusy} onClick={() => void run(make)}>
           Create a link
         </Button>
       </div>
-      <Alert>{linking.error && messageOf(linking.error)}</Alert>
+      <Alert>{failure}</Alert>
       {link !== undefined && commands !== undefined && (
         <>
           <p role="status" className="text-sm text-muted">
