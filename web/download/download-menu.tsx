@@ -1,10 +1,11 @@
 import { Download } from 'lucide-react';
-import { useState } from 'react';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
-import { countOf, messageOf } from '../ui/format.js';
+import { countOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { Menu, MENU_LINK } from '../ui/menu.js';
 
 /** The downloads of a whole dataset. */
@@ -32,34 +33,24 @@ export function DownloadMenu({ dataset: { id, files } }: { dataset: DatasetWithF
 /** Saves selected files as a zip archive. A link could not name them all. */
 export function DownloadSelection({ datasetId, files }: { datasetId: string; files: readonly DatasetFile[] }) {
   const client = useClient();
-  const [state, setState] = useState<'idle' | 'busy' | { readonly error: string }>('idle');
+  const { failure, isBusy, run } = useRequesting();
   const save = async () => {
-    setState('busy');
-    try {
-      const names = files.map(({ filename }) => filename);
-      const archive = await client.exports.selection(datasetId, names);
-      const url = URL.createObjectURL(await archive.blob());
-      Object.assign(document.createElement('a'), { href: url, download: 'selection.zip' }).click();
-      setTimeout(() => URL.revokeObjectURL(url));
-      setState('idle');
-    } catch (error) {
-      setState({ error: messageOf(error) });
-    }
+    const names = files.map(({ filename }) => filename);
+    const archive = await client.exports.selection(datasetId, names);
+    const url = URL.createObjectURL(await archive.blob());
+    Object.assign(document.createElement('a'), { href: url, download: 'selection.zip' }).click();
+    setTimeout(() => URL.revokeObjectURL(url));
   };
   return (
     <>
       <Button
-        disabled={state === 'busy'}
+        disabled={isBusy}
         title={`Download ${countOf(files.length, 'file')} as a zip archive`}
-        onClick={save}
+        onClick={() => void run(save)}
       >
-        <Download size={16} aria-hidden /> {state === 'busy' ? 'Downloading …' : 'Download'}
+        <Download size={16} aria-hidden /> {isBusy ? 'Downloading …' : 'Download'}
       </Button>
-      {typeof state === 'object' && (
-        <p role="alert" className="w-full text-bad wrap-anywhere">
-          The selection could not be downloaded: {state.error}
-        </p>
-      )}
+      <Alert className="w-full">{failure && `The selection could not be downloaded: ${failure}`}</Alert>
     </>
   );
 }

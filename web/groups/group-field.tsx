@@ -1,10 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useId } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { refetchDatasetSoon, useDataset } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { useClient, useIsShared } from '../session/client.js';
-import { messageOf } from '../ui/format.js';
+import { useRequesting } from '../session/dialog-form.js';
+import { Alert } from '../ui/loaded.js';
 
 interface GroupFieldProps {
   readonly datasetId: string;
@@ -18,21 +19,19 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
   const queries = useQueryClient();
   const isReadOnly = !useCanWrite();
   const { groups = [] } = useDataset(datasetId).data ?? {};
-  const [error, setError] = useState('');
+  const { failure, run } = useRequesting();
   const before = new Set(files.map(({ group = '' }) => group));
   const [name = ''] = before.size === 1 ? before : [];
   const repeats = groups.find((group) => group.name === name)?.repeats;
   const save = async (next: string) => {
     if (next === name) return;
     const namesOf = (some: readonly DatasetFile[]) => some.map(({ filename }) => filename);
-    const removals = () =>
-      [...before]
-        .filter(Boolean)
-        .map((group) =>
-          client.groups.save(datasetId, group, { remove: namesOf(files.filter((file) => file.group === group)) }),
-        );
-    const saving = next === '' ? Promise.all(removals()) : client.groups.save(datasetId, next, { add: namesOf(files) });
-    setError(await saving.then(() => '', messageOf));
+    const groups = [...before].filter(Boolean);
+    const removed = (group: string) => namesOf(files.filter((file) => file.group === group));
+    await run(async () => {
+      if (next !== '') await client.groups.save(datasetId, next, { add: namesOf(files) });
+      else await Promise.all(groups.map((group) => client.groups.save(datasetId, group, { remove: removed(group) })));
+    });
     refetchDatasetSoon(queries, datasetId);
   };
   if (useIsShared()) return null;
@@ -59,9 +58,7 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
           <option key={group.name} value={group.name} />
         ))}
       </datalist>
-      <p role="alert" className="text-bad wrap-anywhere empty:hidden">
-        {error}
-      </p>
+      <Alert>{failure}</Alert>
     </div>
   );
 }

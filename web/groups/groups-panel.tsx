@@ -1,13 +1,14 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Trash2 } from 'lucide-react';
-import { useState } from 'react';
 import type { Group } from '../../src/client/client.js';
 import { MAX_REPEATS } from '../../src/dataset/groups.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { countOf, messageOf } from '../ui/format.js';
+import { countOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
 
 /** The groups of a dataset: how often a trainer reads each, and which are regularisation images. */
@@ -15,9 +16,9 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
   const client = useClient();
   const queries = useQueryClient();
   const canWrite = useCanWrite();
-  const [error, setError] = useState('');
-  const change = async (work: Promise<unknown>) => {
-    setError(await work.then(() => '', messageOf));
+  const { failure, run } = useRequesting();
+  const change = async (work: () => Promise<unknown>) => {
+    await run(async () => void (await work()));
     refetchDatasetSoon(queries, datasetId);
   };
   return (
@@ -42,7 +43,7 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
                 onBlur={({ target }) => {
                   const next = target.valueAsNumber;
                   if (!target.reportValidity() || next === repeats) return;
-                  void change(client.groups.save(datasetId, name, { repeats: next }));
+                  void change(() => client.groups.save(datasetId, name, { repeats: next }));
                 }}
                 onKeyDown={({ key, currentTarget }) => key === 'Enter' && currentTarget.blur()}
                 className="min-h-9 touch w-24 rounded-lg border border-line bg-page px-3 text-text tabular-nums"
@@ -54,7 +55,9 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
                 type="checkbox"
                 defaultChecked={is_reg}
                 disabled={!canWrite}
-                onChange={({ target }) => void change(client.groups.save(datasetId, name, { is_reg: target.checked }))}
+                onChange={({ target }) =>
+                  void change(() => client.groups.save(datasetId, name, { is_reg: target.checked }))
+                }
                 className="accent-accent"
               />
               Regularisation
@@ -63,16 +66,14 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
               kind="quiet"
               aria-label={`Delete the group ${name}`}
               title="Delete the group; its files stay"
-              onClick={() => void change(client.groups.remove(datasetId, name))}
+              onClick={() => void change(() => client.groups.remove(datasetId, name))}
             >
               <Trash2 size={16} aria-hidden />
             </WriteButton>
           </li>
         ))}
       </ul>
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {error}
-      </p>
+      <Alert>{failure}</Alert>
     </Panel>
   );
 }

@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
-import type { DatasetWithFiles } from '../../src/client/client.js';
+import type { DatasetWithFiles, TarLink } from '../../src/client/client.js';
 import { installLine, shellWord, tarCommands } from '../../src/command-line.js';
 import { type MediaChoice, needsGroupFolders } from '../../src/dataset/train/training-dataset.js';
 import { GroupsPanel } from '../groups/groups-panel.js';
@@ -159,7 +159,7 @@ function TarLines({ datasetId, digest, root }: TarLinesProps) {
   const client = useClient();
   const [seconds, setSeconds] = useState(3600);
   const { failure, isBusy, run } = useRequesting();
-  const [link, setLink] = useState<Awaited<ReturnType<typeof client.tarLink>>>();
+  const [link, setLink] = useState<TarLink>();
   const make = async () => setLink(await client.tarLink(datasetId, { digest, seconds }));
   const commands = link && tarCommands(link, root);
   return (

@@ -106,7 +106,6 @@ function State({ delivery, isEnabled }: { delivery: WebhookDelivery; isEnabled: 
 }
 
 const KEY = ['webhooks'];
-const deliveriesKeyOf = (id: string) => ['webhook-deliveries', id] as const;
 
 /** Between two reads of the deliveries: at least while an attempt is due, and at most. */
 const SOON_MS = 1000;
@@ -129,19 +128,16 @@ export function useWebhooks({ enabled }: { enabled: boolean }) {
 function useDeliveries(id: string) {
   const client = useClient();
   return useQuery({
-    queryKey: deliveriesKeyOf(id),
+    queryKey: [...KEY, id],
     queryFn: ({ signal }) => client.webhooks.deliveries(id, { signal }),
     refetchOnMount: 'always',
     refetchInterval: ({ state: { data = [] } }) => untilNextAttempt(data),
   });
 }
 
+/** With their deliveries. */
 export function refetchWebhooks(queries: QueryClient): Promise<void> {
   return queries.invalidateQueries({ queryKey: KEY });
-}
-
-export function refetchDeliveries(queries: QueryClient, id: string): Promise<void> {
-  return queries.invalidateQueries({ queryKey: deliveriesKeyOf(id) });
 }
 
 function untilNextAttempt(deliveries: readonly WebhookDelivery[]): number {

@@ -9,7 +9,7 @@ import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert, Loaded } from '../../ui/loaded.js';
 import { Panel } from '../../ui/panel.js';
-import { DeliveryList, eventWord, refetchDeliveries, refetchWebhooks, useWebhooks } from './deliveries.js';
+import { DeliveryList, eventWord, refetchWebhooks, useWebhooks } from './deliveries.js';
 import { NewWebhookDialog } from './new-webhook-dialog.js';
 
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
@@ -74,7 +74,7 @@ function WebhookItem({ webhook }: { webhook: Webhook }) {
   const act = (work: () => Promise<unknown>) =>
     void run(async () => {
       await work();
-      await Promise.all([refetchWebhooks(queries), refetchDeliveries(queries, id)]);
+      await refetchWebhooks(queries);
     });
   return (
     <li className="flex flex-col gap-2 py-3">

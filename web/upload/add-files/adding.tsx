@@ -1,10 +1,12 @@
 import { useState } from 'react';
 import { isHiddenPath, kohyaOf, topFolderOf } from '../../../src/dataset/import/entry-paths.js';
+import { useClient } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
 import { AddUpload } from './add-upload.js';
 import type { DroppedFile } from './dropped-files.js';
-import { AddPairs } from './pairs/add-pairs.js';
+import { PairsDialog } from './pairs/pairs-dialog.js';
 import { droppedPairsOf } from './pairs/dropped-pairs.js';
+import { preparePairUpload } from './pairs/prepare-pairs.js';
 import { Preparing, usePrepared } from './preparing.js';
 
 interface AddingProps {
@@ -15,12 +17,17 @@ interface AddingProps {
 
 /** Adds files to a dataset or to a new one, and a folder of pairs to several. */
 export function Adding({ files, datasetId, onDone }: AddingProps) {
+  const client = useClient();
   // The promise starts with the first render, and stays the same for all.
   const [listed] = useState(() => files.then(withEntriesOfArchives));
-  const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await listed) ?? null);
-  const flat = <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
-  if (dropped === undefined && error === null) return <Preparing error={null} onRetry={() => {}} onCancel={onDone} />;
-  return dropped ? <AddPairs dropped={dropped} datasetId={datasetId} flat={flat} onDone={onDone} /> : flat;
+  const [isFlat, setFlat] = useState(false);
+  const { prepared, error, retry } = usePrepared(async (signal) => {
+    const dropped = droppedPairsOf(await listed);
+    return (dropped && (await preparePairUpload(client, dropped, datasetId, signal))) ?? null;
+  });
+  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
+  if (isFlat || prepared === null) return <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
+  return <PairsDialog prepared={prepared} onFlat={() => setFlat(true)} onDone={onDone} />;
 }
 
 /** Lists the entries of dropped zips in place of these, below a folder of the name of the zip. Nothing is unpacked. */

@@ -48,15 +48,14 @@ export function chooseFiles(
   choosing.click();
 }
 
-/** The name under which a chosen file takes the place of another one: its stem, with the extension of the chosen file. */
-export function replacementNameOf(filename: string, { name }: Pick<File, 'name'>): string {
-  const extension = extensionOf(name);
-  return extension === extensionOf(filename) ? filename : `${stemOf(filename)}${extension}`;
-}
-
-/** What a file chooser offers in place of a file. */
-export function acceptedFor(filename: string): string {
-  return ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
+/** Lets the user choose a file that takes the place of another one: under its stem, with the extension of the chosen file. */
+export function chooseReplacement(filename: string, onChosen: (file: File) => void): void {
+  chooseFiles({ accept: ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'] }, ([chosen]) => {
+    if (chosen === undefined) return;
+    const extension = extensionOf(chosen.name);
+    const name = extension === extensionOf(filename) ? filename : `${stemOf(filename)}${extension}`;
+    onChosen(new File([chosen], name, { type: chosen.type, lastModified: chosen.lastModified }));
+  });
 }
 
 const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt,.json' };

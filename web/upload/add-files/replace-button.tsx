@@ -1,6 +1,6 @@
 import { WriteButton } from '../../session/write-button.js';
 import { addFiles } from './add-files.js';
-import { acceptedFor, chooseFiles, replacementNameOf } from './dropped-files.js';
+import { chooseReplacement } from './dropped-files.js';
 
 interface ReplaceButtonProps {
   readonly datasetId: string;
@@ -14,13 +14,11 @@ interface ReplaceButtonProps {
  * the old entry is removed once the new file is in the dataset.
  */
 export function ReplaceButton({ datasetId, filename, etag }: ReplaceButtonProps) {
-  const replace = (file: File) => {
-    const name = replacementNameOf(filename, file);
-    const replaces = name === filename ? {} : { replaces: { filename, etag } };
-    const renamed = new File([file], name, { type: file.type });
-    addFiles(Promise.resolve([{ path: name, file: renamed, ...replaces }]), datasetId);
-  };
-  const choose = () => chooseFiles({ accept: acceptedFor(filename) }, ([file]) => file && replace(file));
+  const choose = () =>
+    chooseReplacement(filename, (file) => {
+      const replaces = file.name === filename ? {} : { replaces: { filename, etag } };
+      addFiles(Promise.resolve([{ path: file.name, file, ...replaces }]), datasetId);
+    });
   return (
     <WriteButton aria-label={`Replace ${filename}`} onClick={choose}>
       Replace

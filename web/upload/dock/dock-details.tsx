@@ -5,7 +5,7 @@ import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { queuedFileOf } from '../add-files/check-files.js';
-import { acceptedFor, chooseFiles, replacementNameOf } from '../add-files/dropped-files.js';
+import { chooseReplacement } from '../add-files/dropped-files.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 import type { Upload, UploadBatch } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/upload-queue.js';
@@ -92,7 +92,7 @@ function FailureList({ failures }: { failures: readonly Upload[] }) {
                 Retry
               </Button>
             ) : (
-              <Button aria-label={`Replace ${failure.file.name}`} onClick={() => chooseReplacement(failure)}>
+              <Button aria-label={`Replace ${failure.file.name}`} onClick={() => replace(failure)}>
                 Replace …
               </Button>
             )}
@@ -103,12 +103,11 @@ function FailureList({ failures }: { failures: readonly Upload[] }) {
   );
 }
 
-/** Lets the user choose another file, which is uploaded in place of the failed one. */
-function chooseReplacement(failure: Upload): void {
+/** Uploads a file that the user chooses in place of the failed one. */
+function replace(failure: Upload): void {
   const { batch, file } = failure;
-  chooseFiles({ accept: acceptedFor(file.name) }, ([chosen]) => {
-    if (chosen === undefined) return;
-    const { etag: _, ...queued } = queuedFileOf(replacementNameOf(file.name, chosen), chosen);
+  chooseReplacement(file.name, (chosen) => {
+    const { etag: _, ...queued } = queuedFileOf(chosen.name, chosen);
     uploadQueue.dismiss(failure);
     uploadQueue.add(batch.dataset, [{ ...queued, ...(file.replaces && { replaces: file.replaces }) }], { hidden: 0 });
   });

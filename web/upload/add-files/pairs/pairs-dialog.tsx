@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, type ReactNode, useMemo, useState } from 'react';
+import { type FormEvent, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { refetchDatasetSoon } from '../../../live/dataset.js';
@@ -12,33 +12,10 @@ import { Button } from '../../../ui/button.js';
 import { Dialog, DialogActions } from '../../../ui/dialog.js';
 import { capitalized, countOf, messageOf } from '../../../ui/format.js';
 import { uploadQueue } from '../../queue/upload-queue.js';
-import { Preparing, usePrepared } from '../preparing.js';
 import { SkippedFiles } from '../skipped-files.js';
 import { suggestName } from '../suggest-name.js';
-import type { DroppedPairs } from './dropped-pairs.js';
 import { type NamedPart, PartList } from './part-list.js';
-import { makePairedDatasets, type PairsToUpload, preparePairUpload } from './prepare-pairs.js';
-
-interface AddPairsProps {
-  readonly dropped: DroppedPairs;
-  /** The dataset onto whose page the folder was dropped. */
-  readonly datasetId: string | undefined;
-  /** Uploads the files into one dataset. */
-  readonly flat: ReactNode;
-  readonly onDone: () => void;
-}
-
-/** Makes and links the datasets of a folder of pairs, or adds its parts to those that are linked, and uploads the files. */
-export function AddPairs({ dropped, datasetId, flat, onDone }: AddPairsProps) {
-  const client = useClient();
-  const [isFlat, setFlat] = useState(false);
-  const { prepared, error, retry } = usePrepared(async (signal) => {
-    return (await preparePairUpload(client, dropped, datasetId, signal)) ?? null;
-  });
-  if (isFlat || prepared === null) return flat;
-  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
-  return <PairsDialog prepared={prepared} onFlat={() => setFlat(true)} onDone={onDone} />;
-}
+import { makePairedDatasets, type PairsToUpload } from './prepare-pairs.js';
 
 interface PairsDialogProps {
   readonly prepared: PairsToUpload;
@@ -47,8 +24,11 @@ interface PairsDialogProps {
   readonly onDone: () => void;
 }
 
-/** Shows which datasets a folder of pairs becomes or is added to, and what will be wrong with the pairs. */
-function PairsDialog({ prepared, onFlat, onDone }: PairsDialogProps) {
+/**
+ * Shows which datasets a folder of pairs becomes or is added to, and what will be wrong with the pairs. Makes and links the
+ * datasets, and uploads the files.
+ */
+export function PairsDialog({ prepared, onFlat, onDone }: PairsDialogProps) {
   const { target, rejected, hidden, fault } = prepared;
   const { failure, isBusy, run } = useRequesting();
   const upload = useUpload(prepared, onDone);
