@@ -10,7 +10,7 @@ import { countOf, numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
 import { FlaggedImages } from './flagged-images.js';
-import { type AnalyzedImage, type ImageAnalyses, useImageAnalysis } from './image-analysis/use-image-analysis.js';
+import { type AnalyzedImage, type ImageAnalyses, useImageAnalysis } from './image-analysis.js';
 import { binsOf, Histogram } from './plots/histogram.js';
 
 /** Images that are dark, bright, blurred or tiny. The browser analyzes the pixels. */

@@ -1,13 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useEffectEvent, useState } from 'react';
+import { type ReactNode, useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Dataset, TrainyardClient } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
 import { groupsToSave, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { parseDatasetName } from '../../../src/dataset/names.js';
-import { putDataset } from '../../live/datasets.js';
-import { NameField } from '../../new-dataset/name-field.js';
+import { putDataset, useDatasets } from '../../live/datasets.js';
+import { datasetNameErrorOf, NameField } from '../../new-dataset/name-field.js';
 import { RoleChoice } from '../../roles/role-choice.js';
 import { useClient } from '../../session/client.js';
 import { DialogForm, useRequesting } from '../../session/dialog-form.js';
@@ -16,13 +16,14 @@ import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 import type { DroppedFile } from './dropped-files.js';
-import { CaptionChoices, NameChoices } from './name-choices.js';
-import { MAIN } from './dropped-folders.js';
+import { type ChosenFolders, datasetNameOf, type FolderChoice, MAIN, withChoice } from './dropped-folders.js';
 import { FolderList } from './folder-list.js';
-import { Preparing, usePrepared } from './preparing.js';
+import { CaptionChoices, NameChoices } from './name-choices.js';
+import { type ClashChoice, type ExistingChoice, planUpload } from './plan-upload.js';
 import { type PreparedUpload, prepareUpload } from './prepare-upload.js';
+import { Preparing, usePrepared } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
-import { useUploadChoices } from './upload-choices.js';
+import { suggestName } from './suggest-name.js';
 
 interface AddUploadProps {
   readonly files: Promise<readonly DroppedFile[]>;
@@ -191,4 +192,54 @@ function submitLabelOf(count: number, { datasets, makesMain }: { datasets: numbe
   return datasets === 1 && makesMain
     ? `Create and upload ${files}`
     : `Create ${countOf(datasets, 'dataset')}, upload ${files}`;
+}
+
+/** What the user has chosen for an upload, and the plan that follows from it. */
+function useUploadChoices({ dataset, candidates, known, commonFolder }: PreparedUpload) {
+  const { data: datasets } = useDatasets();
+  const [choices, setChoices] = useState<ChosenFolders>(new Map());
+  const [clash, setClash] = useState<ClashChoice>('both');
+  const [existing, setExisting] = useState<ExistingChoice>('replace');
+  const [role, setRole] = useState<Role>('training');
+  const [typed, setTyped] = useState<ReadonlyMap<string, string>>(new Map());
+  const plan = useMemo(
+    () => planUpload(candidates, known, { folders: choices, clash, existing }),
+    [candidates, known, choices, clash, existing],
+  );
+  // Without files of its own, no dataset is made beside those of the folders.
+  const makesMain = dataset === undefined && (plan.get(MAIN)!.files.length > 0 || plan.size === 1);
+  const names = useMemo(
+    () =>
+      namesOf(
+        [...plan.keys()].filter((key) => key !== MAIN || makesMain),
+        { commonFolder, typed, datasets },
+      ),
+    [makesMain, plan, commonFolder, typed, datasets],
+  );
+  return {
+    ...{ choices, clash, existing, role, plan, names, setClash, setExisting, setRole },
+    choose: (path: string, choice: FolderChoice) => setChoices(withChoice(choices, path, choice)),
+    nameOf: (key: string) => names.get(key) ?? { name: '', error: '' },
+    setName: (key: string, name: string) => setTyped(new Map([...typed, [key, name]])),
+    isValid: [...names.values()].every(({ error }) => error === ''),
+  };
+}
+
+interface NameOptions {
+  readonly commonFolder: string;
+  readonly typed: ReadonlyMap<string, string>;
+  readonly datasets: readonly Dataset[] | undefined;
+}
+
+/** The names of new datasets, each with why it is not possible; `''` if it is. The main one may be empty: the service makes a name. */
+function namesOf(keys: readonly string[], { commonFolder, typed, datasets }: NameOptions) {
+  const taken = new Set(datasets?.map(({ name }) => name));
+  const names = new Map<string, { name: string; error: string }>();
+  for (const key of keys) {
+    const name =
+      typed.get(key) ?? suggestName(datasetNameOf(key === MAIN ? commonFolder : key), (each) => !taken.has(each));
+    names.set(key, { name, error: key === MAIN && name.trim() === '' ? '' : datasetNameErrorOf(name, taken) });
+    taken.add(name.trim());
+  }
+  return names;
 }
