@@ -124,6 +124,8 @@ export const KEY_TABLE = {
 
 export type KeyName = keyof typeof KEY_TABLE;
 
+const ROWS = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
+
 type KeyPress = Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey'>;
 
 /** A key press as the table writes it, such as `Ctrl+Shift+Enter`. */
@@ -139,8 +141,7 @@ export function chordOf({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyPress): 
 /** What a key press does in a place; `undefined` if nothing. */
 export function keyNameOf(press: KeyPress, place: KeyPlace, before = ''): KeyName | undefined {
   const chord = chordOf(press);
-  const rows = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
-  const bound = (text: string) => rows.find(([, row]) => row.place === place && row.keys.includes(text))?.[0];
+  const bound = (text: string) => ROWS.find(([, row]) => row.place === place && row.keys.includes(text))?.[0];
   return (before === '' ? undefined : bound(`${before} ${chord}`)) ?? bound(chord);
 }
 
@@ -182,19 +183,9 @@ export function verbsNow(): Verb[] {
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
   const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
   const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
-  const rows = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
-  return rows
-    .filter(
-      ([
-        name,
-        {
-          place,
-          shown,
-          keys: [key],
-        },
-      ]) => bound.has(name) && places.includes(place) && !shown && !/Space|Escape/.test(key ?? ''),
-    )
-    .map(([name, row]) => ({ name, row }));
+  const isNamed = ({ place, shown, keys: [key = ''] }: KeyRow) =>
+    places.includes(place) && shown === undefined && !/Space|Escape/.test(key);
+  return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name, row]) => ({ name, row }));
 }
 
 /** Does what a key does, without its key. */

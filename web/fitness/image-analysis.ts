@@ -26,23 +26,13 @@ interface AnalysisProgress {
 }
 
 /** The analyses of a dataset's images. Of several files with the same bytes, only the first counts. */
-export interface ImageAnalyses {
-  readonly progress: AnalysisProgress;
-  readonly analyzed: readonly AnalyzedImage[];
-  /** Number of images that have not been analyzed yet. */
-  readonly remaining: number;
-  /** Number of images that can't be analyzed, because the service makes no thumbnail of them. */
-  readonly withoutThumbnail: number;
-  /** Analyzes the remaining images; `undefined` while a run can't start. */
-  readonly start: (() => void) | undefined;
-  readonly cancel: () => void;
-}
+export type ImageAnalyses = ReturnType<typeof useImageAnalysis>;
 
 /** By SHA-256, kept until the page is closed; `undefined` for an image without a thumbnail. */
 const analyses = new Map<string, ImageAnalysis | undefined>();
 
 /** Analyzes the images of a dataset in the background: most datasets at once, a large one when `start` is called. */
-export function useImageAnalysis({ id, status }: DatasetWithFiles, images: readonly DatasetFile[]): ImageAnalyses {
+export function useImageAnalysis({ id, status }: DatasetWithFiles, images: readonly DatasetFile[]) {
   const links = useLinks(id);
   const [progress, setProgress] = useState<AnalysisProgress>({ state: 'idle', done: 0, total: 0, failed: 0 });
   const stopping = useRef<AbortController>(undefined);
@@ -52,9 +42,8 @@ export function useImageAnalysis({ id, status }: DatasetWithFiles, images: reado
 
   const canStart = links !== undefined && state !== 'running' && remaining.length > 0;
   const start = async () => {
-    const stop = new AbortController();
-    stopping.current = stop;
-    await analyzeImages(remaining, { links: links!, signal: stop.signal, onProgress: setProgress });
+    stopping.current = new AbortController();
+    await analyzeImages(remaining, { links: links!, signal: stopping.current.signal, onProgress: setProgress });
   };
   const startAutomatically = useEffectEvent(() => void start());
   const isAutomatic =
@@ -71,6 +60,7 @@ export function useImageAnalysis({ id, status }: DatasetWithFiles, images: reado
     progress,
     analyzed,
     remaining: remaining.length,
+    /** Number of images that can't be analyzed, because the service makes no thumbnail of them. */
     withoutThumbnail,
     start: canStart ? () => void start() : undefined,
     cancel: () => stopping.current?.abort(),

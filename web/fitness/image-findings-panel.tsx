@@ -26,7 +26,7 @@ export const ImageFindingsPanel = memo(function ImageFindingsPanel({ dataset }: 
       <div className="flex flex-col gap-2">
         <TinyImages dataset={dataset} images={images} />
         {analyzed.length > 0 &&
-          [BRIGHTNESS, SHARPNESS].map((measure) => (
+          MEASURES.map((measure) => (
             <MeasureFinding key={measure.name} datasetId={id} analyzed={analyzed} measure={measure} />
           ))}
       </div>
@@ -113,68 +113,42 @@ function shorterOf({ width, height }: DatasetFile): number {
   return Math.min(width ?? Number.POSITIVE_INFINITY, height ?? Number.POSITIVE_INFINITY);
 }
 
-/** A limit that the user moves: values beyond it are a finding. In percent. */
-interface Limit {
-  readonly label: string;
-  readonly side: 'below' | 'above';
-  readonly initial: number;
-  readonly min: number;
-  readonly max: number;
-  /** Before the limit, such as `darker than`. */
-  readonly words: string;
-}
-
-/** What is measured of each image, in percent. */
-interface Measure {
-  readonly name: 'brightness' | 'sharpness';
-  readonly title: string;
-  readonly limits: readonly Limit[];
-  /** The end of the sentence that counts the images beyond the limits. */
-  readonly end: string;
-  readonly decimals: number;
-  readonly plot: { readonly title: string; readonly summary: string; readonly head: string; readonly to: number };
-  readonly ticks: readonly { readonly at: number; readonly label: string }[];
-}
-
-const BRIGHTNESS: Measure = {
-  name: 'brightness',
-  title: 'Very dark or very bright',
-  limits: [
-    { label: 'Dark', side: 'below', initial: 12, min: 0, max: 50, words: 'darker than' },
-    { label: 'Bright', side: 'above', initial: 92, min: 50, max: 100, words: 'brighter than' },
-  ],
-  end: '.',
-  decimals: 1,
-  plot: { title: 'Mean brightness', summary: ' from black at 0 % to white at 100 %.', head: 'Brightness', to: 100 },
-  ticks: [0, 25, 50, 75, 100].map((at) => ({ at, label: `${at} %` })),
-};
-
-const SHARPNESS: Measure = {
-  name: 'sharpness',
-  title: 'Blurred',
-  limits: [{ label: 'Blurred', side: 'below', initial: 25, min: 0, max: 100, words: 'with a sharpness below' }],
-  end: ', even in the sharpest part. Smooth drawings score low as well.',
-  decimals: 0,
-  plot: {
-    title: 'Sharpness',
-    summary: '; photographs in focus score 60 % and more.',
-    head: 'Sharpness',
-    // A larger one counts as this.
-    to: 200,
+/** What is measured of each image, in percent. Values beyond a limit, which the user moves, are a finding. */
+const MEASURES = [
+  {
+    name: 'brightness',
+    title: 'Very dark or very bright',
+    limits: [
+      { label: 'Dark', side: 'below', initial: 12, min: 0, max: 50, words: 'darker than' },
+      { label: 'Bright', side: 'above', initial: 92, min: 50, max: 100, words: 'brighter than' },
+    ],
+    end: '.',
+    decimals: 1,
+    plot: { title: 'Mean brightness', summary: ' from black at 0 % to white at 100 %.', head: 'Brightness', to: 100 },
+    ticks: [0, 25, 50, 75, 100].map((at) => ({ at, label: `${at} %` })),
   },
-  ticks: [...[0, 50, 100, 150].map((at) => ({ at, label: `${at} %` })), { at: 200, label: 'more' }],
-};
+  {
+    name: 'sharpness',
+    title: 'Blurred',
+    limits: [{ label: 'Blurred', side: 'below', initial: 25, min: 0, max: 100, words: 'with a sharpness below' }],
+    end: ', even in the sharpest part. Smooth drawings score low as well.',
+    decimals: 0,
+    // A larger one counts as 200.
+    plot: { title: 'Sharpness', summary: '; photographs in focus score 60 % and more.', head: 'Sharpness', to: 200 },
+    ticks: [...[0, 50, 100, 150].map((at) => ({ at, label: `${at} %` })), { at: 200, label: 'more' }],
+  },
+] as const;
 
 interface MeasureFindingProps {
   readonly datasetId: string;
   readonly analyzed: readonly AnalyzedImage[];
-  readonly measure: Measure;
+  readonly measure: (typeof MEASURES)[number];
 }
 
 /** The images beyond the limits of a measure, with the distribution of its values. */
 const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measure }: MeasureFindingProps) {
   const { name, title, limits, end, decimals, plot, ticks } = measure;
-  const [values, setValues] = useState(limits.map(({ initial }) => initial));
+  const [values, setValues] = useState<number[]>(limits.map(({ initial }) => initial));
   const bins = useMemo(
     () =>
       binsOf(
@@ -215,7 +189,7 @@ const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measu
             {limits.map((limit, at) => (
               <Slider
                 key={limit.label}
-                limit={limit}
+                {...limit}
                 value={values[at]!}
                 onChange={(value) => setValues(values.with(at, value))}
               />
@@ -235,12 +209,15 @@ const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measu
 });
 
 interface SliderProps {
-  readonly limit: Limit;
+  readonly label: string;
+  readonly side: 'below' | 'above';
+  readonly min: number;
+  readonly max: number;
   readonly value: number;
   readonly onChange: (value: number) => void;
 }
 
-function Slider({ limit: { label, side, min, max }, value, onChange }: SliderProps) {
+function Slider({ label, side, min, max, value, onChange }: SliderProps) {
   const text = `${side} ${value} %`;
   return (
     <Labelled label={<span className="inline-block min-w-20">{label}</span>} isBeside>

@@ -2,29 +2,25 @@ import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import { type ReactNode, useMemo } from 'react';
 import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetFile, DatasetWithFiles, Problem, Status } from '../../src/client/client.js';
+import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
 import { isInCategory, pairsOf } from '../live/pairs.js';
 import { copiesAmong } from '../search/match.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
+import { STATUS_COLOURS } from '../ui/status-badge.js';
 import { useIsSendingTo } from '../upload/queue/upload-queue.js';
 
-const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
-  READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },
-  FAILED: { Icon: CircleX, colours: 'bg-bad-soft text-bad' },
-  UPLOADING: { Icon: LoaderCircle, colours: 'bg-busy-soft text-busy' },
-  DRAFT: { Icon: CircleDashed, colours: 'bg-raised text-muted' },
-};
+const ICONS = { READY: CircleCheck, FAILED: CircleX, UPLOADING: LoaderCircle, DRAFT: CircleDashed } as const;
 
 /** Says whether the dataset is ready to train on, and what to do next. */
 export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
-  const { Icon, colours } = STATUS_STYLES[dataset.status];
+  const Icon = ICONS[dataset.status];
   const { title, text, more } = verdictOf(dataset, useIsSendingTo(dataset.id));
   return (
     <section aria-label="Verdict" className="overflow-hidden rounded-xl border border-line bg-panel">
-      <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${colours}`}>
+      <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${STATUS_COLOURS[dataset.status]}`}>
         <Icon size={28} className="mt-0.5 shrink-0" aria-hidden />
         <div className="flex min-w-0 flex-col gap-1">
           <h2 className="text-lg font-semibold">{title}</h2>
@@ -136,49 +132,33 @@ function waitingTextOf({ role, counts, links }: DatasetWithFiles): string {
   return 'Waiting for more files.';
 }
 
-/** The uploads that keep the dataset UPLOADING. */
-function OpenUploads({ dataset }: { dataset: DatasetWithFiles }) {
-  const { awaited = [], checking = [], counts } = dataset;
-  if (awaited.length + checking.length === 0) return null;
+/** The uploads that keep the dataset UPLOADING. The service lists no more than `MAX_LISTED` of each kind. */
+function OpenUploads({ dataset: { awaited = [], checking = [], counts } }: { dataset: DatasetWithFiles }) {
+  const pending = awaited.map(({ filename, until }) => ({ filename, when: `until ${momentOf(dateOf(until))}` }));
+  const received = checking.map(({ filename, since }) => ({ filename, when: `since ${momentOf(dateOf(since))}` }));
+  const lists = [
+    { title: 'Pending uploads', total: counts.pending, uploads: pending },
+    { title: 'Files being checked', total: counts.checking, uploads: received },
+  ].filter(({ uploads }) => uploads.length > 0);
+  if (lists.length === 0) return null;
   return (
     <div className="flex flex-col gap-4 p-4 sm:p-5">
-      <UploadList
-        title="Pending uploads"
-        total={counts.pending}
-        uploads={awaited.map(({ filename, until }) => ({ filename, when: `until ${momentOf(dateOf(until))}` }))}
-      />
-      <UploadList
-        title="Files being checked"
-        total={counts.checking}
-        uploads={checking.map(({ filename, since }) => ({ filename, when: `since ${momentOf(dateOf(since))}` }))}
-      />
-    </div>
-  );
-}
-
-interface UploadListProps {
-  readonly title: string;
-  /** The service lists no more than `MAX_LISTED` of them. */
-  readonly total: number;
-  readonly uploads: readonly { readonly filename: string; readonly when: string }[];
-}
-
-function UploadList({ title, total, uploads }: UploadListProps) {
-  if (uploads.length === 0) return null;
-  return (
-    <div className="flex flex-col gap-2">
-      <h3 className="text-sm font-medium">
-        {title}
-        {total > uploads.length && `, the first ${numberOf(uploads.length)} of ${numberOf(total)}`}
-      </h3>
-      <LongList isFramed label={title} items={uploads}>
-        {({ filename, when }) => (
-          <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
-            <span className="mr-auto wrap-anywhere">{filename}</span>
-            <span className="text-muted">{when}</span>
-          </p>
-        )}
-      </LongList>
+      {lists.map(({ title, total, uploads }) => (
+        <div key={title} className="flex flex-col gap-2">
+          <h3 className="text-sm font-medium">
+            {title}
+            {total > uploads.length && `, the first ${numberOf(uploads.length)} of ${numberOf(total)}`}
+          </h3>
+          <LongList isFramed label={title} items={uploads}>
+            {({ filename, when }) => (
+              <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
+                <span className="mr-auto wrap-anywhere">{filename}</span>
+                <span className="text-muted">{when}</span>
+              </p>
+            )}
+          </LongList>
+        </div>
+      ))}
     </div>
   );
 }

@@ -41,42 +41,32 @@ export function StemList({ label, stems, count, children }: StemListProps) {
   );
 }
 
-/** The files that a linked dataset has for each of some stems. */
-export function CounterpartList({ of, label, link, files }: LinkedFiles & { of: PairLink['extra']; label: string }) {
-  const byStem = filesByStem(files);
-  return (
-    <StemList label={label} {...of}>
-      {(stem) => (
-        <div className={PAIR_ROW}>
-          <span className="mr-auto wrap-anywhere">{stem}</span>
-          {byStem.get(stem)?.map(({ filename }) => (
-            <FileLink key={filename} datasetId={link.dataset_id} filename={filename} />
-          ))}
-        </div>
-      )}
-    </StemList>
-  );
+interface FilesOfStemsProps extends LinkedFiles {
+  readonly of: PairLink['extra'];
+  readonly label: string;
+  /** Whether the files of the training dataset stand beside those of the linked one. */
+  readonly withTargets?: boolean;
 }
 
-/** Pairs with both sizes. */
-export function SizeList({ of, label, dataset, link, files }: LinkedFiles & { of: PairLink['misfit']; label: string }) {
+/** The files of each of some stems, with their sizes. */
+export function FilesOfStems({ of, label, dataset, link, files, withTargets = false }: FilesOfStemsProps) {
   const sides = [
-    { datasetId: dataset.id, byStem: filesByStem(dataset.files) },
+    ...(withTargets ? [{ datasetId: dataset.id, byStem: filesByStem(dataset.files) }] : []),
     { datasetId: link.dataset_id, byStem: filesByStem(files) },
   ];
   return (
     <StemList label={label} {...of}>
       {(stem) => (
         <div className={PAIR_ROW}>
-          {sides.map(({ datasetId, byStem }) => {
-            const [file] = byStem.get(stem) ?? [];
-            return (
-              <span key={datasetId} className="mr-auto flex flex-wrap gap-x-4">
-                {file === undefined ? stem : <FileLink datasetId={datasetId} filename={file.filename} />}
-                <span className="text-muted">{file?.width && file.height && `${file.width} × ${file.height}`}</span>
+          <span className="mr-auto wrap-anywhere">{stem}</span>
+          {sides.flatMap(({ datasetId, byStem }) =>
+            (byStem.get(stem) ?? []).map(({ filename, width, height }) => (
+              <span key={datasetId + filename} className="flex flex-wrap gap-x-4">
+                <FileLink datasetId={datasetId} filename={filename} />
+                <span className="text-muted">{width && height && `${width} × ${height}`}</span>
               </span>
-            );
-          })}
+            )),
+          )}
         </div>
       )}
     </StemList>

@@ -13,7 +13,7 @@ import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
 import { MissingList } from './missing-list.js';
-import { CounterpartList, FileProblems, type LinkedFiles, SizeList } from './pair-lists.js';
+import { FileProblems, FilesOfStems, type LinkedFiles } from './pair-lists.js';
 
 /** The controls and the mask of a training dataset, or the training datasets that use a control or mask dataset. */
 export function PairsPanel({ dataset }: { dataset: DatasetWithFiles }) {
@@ -133,7 +133,7 @@ function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFindin
       title: `Several ${noun}s of one name`,
       areErrors: true,
       advice: 'The trainer takes one of them and ignores the others. Delete or rename all but one.',
-      list: <CounterpartList {...linked} of={ambiguous} label={`Several files for one ${word}`} />,
+      list: <FilesOfStems {...linked} of={ambiguous} label={`Several files for one ${word}`} />,
     },
     {
       of: misfit,
@@ -142,7 +142,7 @@ function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFindin
       advice: ofMasks
         ? 'The trainer stops, or counts the wrong region. Replace each mask with one of the shape of its target.'
         : 'The trainer stops at controls that are too small or too narrow. Replace each with a larger one.',
-      list: <SizeList {...linked} of={misfit} label={`Sizes of the ${word} that don't fit`} />,
+      list: <FilesOfStems {...linked} withTargets of={misfit} label={`Sizes of the ${word} that don't fit`} />,
     },
     {
       of: stretched,
@@ -151,14 +151,14 @@ function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFindin
       advice: ofMasks
         ? 'The trainer stretches each mask over its target, so that another region counts.'
         : 'Some models stretch each control to its target, others do not.',
-      list: <SizeList {...linked} of={stretched} label={`Other aspect ratios of the ${word}`} />,
+      list: <FilesOfStems {...linked} withTargets of={stretched} label={`Other aspect ratios of the ${word}`} />,
     },
     {
       of: extra,
       title: `${capitalized(noun)}s without a target`,
       areErrors: false,
       advice: `The trainer ignores them. Add the targets to ${dataset.name}, or delete them from ${name}.`,
-      list: <CounterpartList {...linked} of={extra} label={`Files for the ${word} without a target`} />,
+      list: <FilesOfStems {...linked} of={extra} label={`Files for the ${word} without a target`} />,
     },
   ];
 }

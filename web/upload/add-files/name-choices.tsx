@@ -60,12 +60,20 @@ export function NameChoices({ plan, clash, existing, datasetName, onClash, onExi
   );
 }
 
-function NameChoice({ title, names, children }: { title: string; names: readonly string[]; children: ReactNode }) {
+function NameChoice({
+  title,
+  names = [],
+  children,
+}: {
+  title: string;
+  names?: readonly string[];
+  children: ReactNode;
+}) {
   return (
     <section className="flex flex-col gap-2 rounded-lg border border-line px-3 py-2 text-sm">
       <h3 className="font-medium wrap-anywhere">{title}</h3>
-      <p className="text-muted wrap-anywhere">{shortListOf(names, MAX_NAMES)}</p>
-      <div className="flex flex-wrap">{children}</div>
+      <p className="text-muted wrap-anywhere empty:hidden">{shortListOf(names, MAX_NAMES)}</p>
+      <div className="flex flex-wrap gap-x-4 gap-y-2">{children}</div>
     </section>
   );
 }
@@ -86,39 +94,31 @@ export function CaptionChoices({
   return (
     <>
       {tables.map(({ path, columns, fileColumn, captionColumn, used }) => (
-        <section key={path} className="flex flex-col gap-2 rounded-lg border border-line px-3 py-2 text-sm">
-          <h3 className="font-medium wrap-anywhere">
-            {countOf(used, 'caption')} from {path}
-          </h3>
-          <div className="flex flex-wrap gap-x-4 gap-y-2">
-            <SelectField
-              label="Files"
-              options={columns}
-              value={fileColumn}
-              onChange={(column) => onChange({ ...choices, fileColumn: column })}
-            />
-            <SelectField
-              label="Captions"
-              options={columns.filter((column) => column !== fileColumn)}
-              value={captionColumn}
-              onChange={(column) => onChange({ ...choices, captionColumn: column })}
-            />
-          </div>
-        </section>
+        <NameChoice key={path} title={`${countOf(used, 'caption')} from ${path}`}>
+          <SelectField
+            label="Files"
+            options={columns}
+            value={fileColumn}
+            onChange={(column) => onChange({ ...choices, fileColumn: column })}
+          />
+          <SelectField
+            label="Captions"
+            options={columns.filter((column) => column !== fileColumn)}
+            value={captionColumn}
+            onChange={(column) => onChange({ ...choices, captionColumn: column })}
+          />
+        </NameChoice>
       ))}
       {severalSources > 0 && first !== undefined && (
-        <section className="flex flex-col gap-2 rounded-lg border border-line px-3 py-2 text-sm">
-          <h3 className="font-medium">{countOf(severalSources, 'file')} with several captions. Take first those of</h3>
-          <div className="flex flex-wrap">
-            <Choices
-              label="Which captions to take first"
-              isLabelHidden
-              options={captionSources.map(({ name }) => ({ value: name, label: lastPartOf(name) }))}
-              value={first.name}
-              onChange={(captions) => onChange({ ...choices, captions })}
-            />
-          </div>
-        </section>
+        <NameChoice title={`${countOf(severalSources, 'file')} with several captions. Take first those of`}>
+          <Choices
+            label="Which captions to take first"
+            isLabelHidden
+            options={captionSources.map(({ name }) => ({ value: name, label: lastPartOf(name) }))}
+            value={first.name}
+            onChange={(captions) => onChange({ ...choices, captions })}
+          />
+        </NameChoice>
       )}
     </>
   );
