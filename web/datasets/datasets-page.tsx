@@ -20,7 +20,6 @@ import { SettingsDialog } from './settings-dialog.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useKeys } from '../keys.js';
 import { useDatasets } from '../live/datasets.js';
-import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { WriteButton } from '../session/write-button.js';
 import { Loaded } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
@@ -62,7 +61,9 @@ export function DatasetsPage() {
           )
         }
       </Loaded>
-      {dialog === 'new' && <NewDatasetDialog taken={new Set(datasets.data?.map(({ name }) => name))} onClose={close} />}
+      {dialog === 'new' && (
+        <SettingsDialog dataset={undefined} taken={new Set(datasets.data?.map(({ name }) => name))} onClose={close} />
+      )}
       {typeof dialog === 'object' && <VerbDialog {...dialog} onClose={close} />}
     </>
   );

@@ -29,7 +29,17 @@ export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, fla
       <ul aria-label={label} className="grid w-full grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] gap-3">
         {flagged.slice(0, shown).map(({ file, detail }) => (
           <li key={file.filename}>
-            <FlaggedImage datasetId={datasetId} file={file} detail={detail} />
+            <Link
+              href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+              title={`Show ${file.filename}`}
+              className="group flex flex-col gap-1 rounded-lg text-xs"
+            >
+              <span className="flex aspect-square items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted group-hover:border-accent">
+                <Thumbnail datasetId={datasetId} file={file} />
+              </span>
+              <span className="truncate group-hover:underline">{file.filename}</span>
+              <span className="text-muted">{detail}</span>
+            </Link>
           </li>
         ))}
       </ul>
@@ -41,19 +51,3 @@ export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, fla
     </div>
   );
 });
-
-function FlaggedImage({ datasetId, file, detail }: FlaggedFile & { datasetId: string }) {
-  return (
-    <Link
-      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
-      title={`Show ${file.filename}`}
-      className="group flex flex-col gap-1 rounded-lg text-xs"
-    >
-      <span className="flex aspect-square items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted group-hover:border-accent">
-        <Thumbnail datasetId={datasetId} file={file} />
-      </span>
-      <span className="truncate group-hover:underline">{file.filename}</span>
-      <span className="text-muted">{detail}</span>
-    </Link>
-  );
-}

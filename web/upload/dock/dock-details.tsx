@@ -49,7 +49,14 @@ export function DockDetails({ uploads: { batches, inFlight, failures, conflicts 
         </ul>
       )}
       {failed.length > 0 && <FailureList failures={failed} />}
-      {conflicts.length > 0 && <ConflictList conflicts={conflicts} />}
+      {conflicts.length > 0 && (
+        <section className="flex flex-col gap-1">
+          <h3 className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
+          <LongList isFramed label="Old files that were kept" items={conflicts}>
+            {(conflict) => <FailureRow failure={conflict} />}
+          </LongList>
+        </section>
+      )}
     </section>
   );
 }
@@ -111,18 +118,6 @@ function replace(failure: Upload): void {
     uploadQueue.dismiss(failure);
     uploadQueue.add(batch.dataset, [{ ...queued, ...(file.replaces && { replaces: file.replaces }) }], { hidden: 0 });
   });
-}
-
-/** Files that are stored beside those that they should have replaced. To send them again would not help. */
-function ConflictList({ conflicts }: { conflicts: readonly Upload[] }) {
-  return (
-    <section className="flex flex-col gap-1">
-      <h3 className="font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
-      <LongList isFramed label="Old files that were kept" items={conflicts}>
-        {(conflict) => <FailureRow failure={conflict} />}
-      </LongList>
-    </section>
-  );
 }
 
 function FailureRow({ failure, children }: { failure: Upload; children?: ReactNode }) {

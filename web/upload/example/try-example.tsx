@@ -1,13 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Sparkles } from 'lucide-react';
 import { useLocation } from 'wouter';
-import type { TrainyardClient } from '../../../src/client/client.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
 import { useClient } from '../../session/client.js';
 import { useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { queuedFileOf } from '../add-files/check-files.js';
+import { suggestName } from '../add-files/suggest-name.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 
 /** A card that makes a dataset of the example, and opens it: what a READY dataset looks like, without files of one's own. */
@@ -19,7 +19,8 @@ export function TryExample() {
   const { failure, isBusy, run } = useRequesting();
   const create = async () => {
     const files = await readExample();
-    const dataset = await makeExample(client, new Set(datasets?.map(({ name }) => name)));
+    const isFree = (wanted: string) => datasets?.every(({ name }) => name !== wanted) !== false;
+    const dataset = await client.create(suggestName('railway', isFree), { role: 'training' });
     putDataset(queries, dataset);
     uploadQueue.add(dataset, files, { hidden: 0 });
     navigate(`/datasets/${dataset.id}`);
@@ -49,12 +50,4 @@ async function readExample() {
       return queuedFileOf(name, new File([await answer.blob()], name));
     }),
   );
-}
-
-/** `railway`, or `railway-2` where that exists. @throws as the client does */
-function makeExample(client: TrainyardClient, taken: ReadonlySet<string>) {
-  const nameOf = (count: number) => (count === 1 ? 'railway' : `railway-${count}`);
-  let count = 1;
-  while (taken.has(nameOf(count))) count++;
-  return client.create(nameOf(count), { role: 'training' });
 }

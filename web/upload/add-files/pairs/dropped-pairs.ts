@@ -1,4 +1,4 @@
-import { type PairFolder, type PairPart, pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
+import { type PairFolder, pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { groupedBy } from '../../../grouped-by.js';
 import { commonFolderOf, type DroppedFile } from '../dropped-files.js';
 
@@ -21,10 +21,6 @@ export interface DroppedPart extends PairFolder {
 export function droppedPairsOf(files: readonly DroppedFile[]): DroppedPairs | undefined {
   const folder = commonFolderOf(files);
   return (folder === '' ? undefined : pairsBelow(files, folder)) ?? pairsBelow(files, '');
-}
-
-export function hasPart({ parts }: Pick<DroppedPairs, 'parts'>, part: PairPart): boolean {
-  return parts.some((each) => each.part === part);
 }
 
 function pairsBelow(files: readonly DroppedFile[], folder: string): DroppedPairs | undefined {

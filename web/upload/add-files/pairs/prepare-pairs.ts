@@ -17,7 +17,7 @@ import type { QueuedFile } from '../../queue/queued-file.js';
 import { type FoundCandidates, readCandidates, type RejectedFile, withoutCollisions } from '../check-files.js';
 import type { DroppedFile } from '../dropped-files.js';
 import { knownFilesOf } from '../known-files.js';
-import { type DroppedPairs, type DroppedPart, hasPart } from './dropped-pairs.js';
+import type { DroppedPairs, DroppedPart } from './dropped-pairs.js';
 
 /** A folder of pairs, as it would be uploaded. */
 export interface PairsToUpload {
@@ -69,7 +69,8 @@ export async function preparePairUpload(
 ): Promise<PairsToUpload | undefined> {
   const target = datasetId === undefined ? undefined : await targetOf(client, datasetId, signal);
   const links = target?.links ?? {};
-  if (!hasPart(dropped, 'target') && target?.links === undefined) return undefined;
+  const hasTargets = dropped.parts.some(({ part }) => part === 'target');
+  if (!hasTargets && target?.links === undefined) return undefined;
   if (datasetId !== undefined && target === undefined) return undefined;
   const parts: Omit<PreparedPart, 'proof'>[] = [];
   for (const { files: droppedFiles, ...folder } of dropped.parts) {
@@ -85,7 +86,7 @@ export async function preparePairUpload(
     target,
     parts: parts.map((each) => ({
       ...each,
-      proof: each.part === 'target' ? undefined : proofOfNames(targets, each.filenames, each.part),
+      proof: each.part === 'target' ? undefined : provePairs(groupsOf(targets), groupsOf(each.filenames), each.part),
     })),
     ...leftOut(
       dropped,
@@ -127,11 +128,7 @@ async function targetOf(
   return user === undefined || others.length > 0 ? undefined : client.status(user.id, { signal });
 }
 
-/** Judges pairs by the names of their files; sizes are known after the upload. */
-function proofOfNames(targets: readonly string[], linked: readonly string[], slot: LinkSlot): PairProof {
-  return provePairs(groupsOf(targets), groupsOf(linked), slot);
-}
-
+/** The files of these names as pairs are judged by them; sizes are known after the upload. */
 function groupsOf(filenames: readonly string[]): PairGroups {
   const files = filenames.flatMap((filename): PairFile[] => {
     const type = mediaTypeOf(filename);
@@ -157,13 +154,6 @@ function leftOut({ parts, outside }: DroppedPairs, compared: readonly PartFiles[
   };
 }
 
-interface PairedDatasets {
-  readonly target: { readonly id: string; readonly name: string };
-  readonly byPart: ReadonlyMap<PairPart, { readonly id: string; readonly name: string }>;
-  /** Those that did not exist before. */
-  readonly made: readonly Dataset[];
-}
-
 /**
  * Makes the datasets that do not exist yet, and links all to the training dataset. Other links of it stay as they are. After
  * a failure, none of the new datasets is left.
@@ -174,8 +164,8 @@ export async function makePairedDatasets(
   client: TrainyardClient,
   existing: DatasetWithFiles | undefined,
   parts: readonly (PreparedPart & { readonly name: string; readonly role: Role })[],
-): Promise<PairedDatasets> {
-  const byPart = new Map<PairPart, { id: string; name: string }>();
+) {
+  const byPart = new Map<PairPart, Dataset>();
   const made: Dataset[] = [];
   try {
     for (const { part, name, role, dataset } of parts) {
