@@ -1,6 +1,5 @@
 import { useMemo } from 'react';
-import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { isPairProblem, type WarningCode } from '../../src/dataset/problems.js';
 import { DuplicatesPanel } from '../duplicates/duplicates-panel.js';
 import { useCanWrite } from '../session/account.js';
@@ -13,8 +12,6 @@ import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';
 import { Verdict } from './verdict.js';
 
-const NO_PROBLEMS: readonly Problem[] = [];
-
 /** Warnings of a training dataset that the panel of controls and masks lists by stem or file. */
 const LISTED_BY_STEM: ReadonlySet<string> = new Set<WarningCode>([
   'EXTRA_CONTROL',
@@ -25,24 +22,21 @@ const LISTED_BY_STEM: ReadonlySet<string> = new Set<WarningCode>([
 
 /** The view "Fit to train?": the verdict, what follows from it, buckets, clip lengths and image findings of a dataset. */
 export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
-  const { id, role, files, damaged, warnings, error } = dataset;
+  const { id, role, files, warnings, error, links } = dataset;
   const canWrite = useCanWrite();
-  const filesByName = useMemo(
-    () => new Map([...files, ...(damaged ?? [])].map((file) => [file.filename, file])),
-    [files, damaged],
+  const hasLinks = links !== undefined;
+  // The panel of controls and masks lists these, the fields for missing captions those, and the message about the interrupted
+  // upload its files.
+  const errors = useMemo(
+    () =>
+      (error?.problems ?? []).filter(
+        (problem) =>
+          !(hasLinks && isPairProblem(problem)) &&
+          problem.code !== 'UPLOAD_EXPIRED' &&
+          !(canWrite && problem.code === 'MISSING_CAPTION'),
+      ),
+    [error, canWrite, hasLinks],
   );
-  const hasLinks = dataset.links !== undefined;
-  const errors = useMemo(() => {
-    const problems = error?.problems ?? NO_PROBLEMS;
-    // The panel of controls and masks lists these, the fields for missing captions those, and the message about the
-    // interrupted upload its files.
-    return problems.filter(
-      (problem) =>
-        !(hasLinks && isPairProblem(problem)) &&
-        problem.code !== 'UPLOAD_EXPIRED' &&
-        !(canWrite && problem.code === 'MISSING_CAPTION'),
-    );
-  }, [error, canWrite, hasLinks]);
   const ownWarnings = useMemo(
     () => (hasLinks ? warnings.filter((problem) => !LISTED_BY_STEM.has(problem.code)) : warnings),
     [warnings, hasLinks],
@@ -52,22 +46,8 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
       <Verdict dataset={dataset} />
       <PairsPanel dataset={dataset} />
       {role === 'training' && canWrite && <MissingCaptionsPanel dataset={dataset} />}
-      <ProblemsPanel
-        title="Errors"
-        dataset={dataset}
-        problems={errors}
-        files={filesByName}
-        areErrors
-        isTruncated={isTruncated(error?.problems)}
-      />
-      <ProblemsPanel
-        title="Warnings"
-        dataset={dataset}
-        problems={ownWarnings}
-        files={filesByName}
-        areErrors={false}
-        isTruncated={isTruncated(warnings)}
-      />
+      <ProblemsPanel title="Errors" dataset={dataset} problems={errors} found={error?.problems.length ?? 0} areErrors />
+      <ProblemsPanel title="Warnings" dataset={dataset} problems={ownWarnings} found={warnings.length} />
       {role === 'training' && <CaptionFindingsPanel dataset={dataset} />}
       {role === 'training' && <DuplicatesPanel dataset={dataset} />}
       {role === 'training' && <ResolutionPanel datasetId={id} files={files} />}
@@ -75,8 +55,4 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
       <ImageFindingsPanel dataset={dataset} />
     </div>
   );
-}
-
-function isTruncated(problems: readonly Problem[] = NO_PROBLEMS): boolean {
-  return problems.length >= MAX_LISTED;
 }

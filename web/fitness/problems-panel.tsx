@@ -1,7 +1,7 @@
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetFile, Problem } from '../../src/client/client.js';
+import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { commandLine } from '../../src/command-line.js';
 import { FIX_ADVICE } from '../../src/dataset/problems.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
@@ -22,31 +22,34 @@ import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 interface ProblemsPanelProps {
   readonly title: string;
-  readonly dataset: { readonly id: string; readonly name: string };
+  readonly dataset: DatasetWithFiles;
   readonly problems: readonly Problem[];
-  /** The files in the dataset, by name. A problem of any other file is about an upload. */
-  readonly files: ReadonlyMap<string, DatasetFile>;
-  readonly areErrors: boolean;
-  /** Whether the service has found more than it lists. */
-  readonly isTruncated: boolean;
+  /** How many the service lists, those that other panels show included. */
+  readonly found: number;
+  readonly areErrors?: boolean;
 }
 
 /** Lists problems by kind, each with a link to its file and, for errors, with the actions that resolve it. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
-  const { title, problems, files, isTruncated } = props;
+  const { title, dataset, problems, found, areErrors = false } = props;
+  // A problem of any other file is about an upload.
+  const files = useMemo(
+    () => new Map([...dataset.files, ...(dataset.damaged ?? [])].map((file) => [file.filename, file])),
+    [dataset],
+  );
   const groups = useMemo(() => groupProblems(problems), [problems]);
   const fixes = useMemo(() => fixesOf(problems, files), [problems, files]);
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>
-      {isTruncated && (
+      {found >= MAX_LISTED && (
         <p className="text-sm text-muted">
           Only the first {numberOf(MAX_LISTED)} are listed. Fix these to see the others.
         </p>
       )}
       <div className="flex flex-col gap-2">
         {groups.map((group) => (
-          <Group key={group.code} {...props} group={group} fixes={fixes} />
+          <Group key={group.code} {...{ dataset, files, areErrors, group, fixes }} />
         ))}
       </div>
     </Panel>
@@ -55,7 +58,11 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
 
 const ACTIONS = 'flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted';
 
-interface GroupProps extends ProblemsPanelProps {
+interface GroupProps {
+  readonly dataset: DatasetWithFiles;
+  /** The files in the dataset, by name. */
+  readonly files: ReadonlyMap<string, DatasetFile>;
+  readonly areErrors: boolean;
   readonly group: ProblemGroup;
   readonly fixes: ReadonlyMap<Problem, ProblemFix>;
 }

@@ -106,16 +106,12 @@ async function convertOne(
   const { failed } = await client.push({ id: datasetId }, [file], { ifMatch });
   if (failed[0] !== undefined) throw failed[0].error;
   if (name === filename || isCopied) return;
-  if (stored === undefined) await client.bulk.withdraw(datasetId, [filename]);
-  else await removeReplaced(client, datasetId, { ...stored, name });
-}
-
-async function removeReplaced(
-  client: TrainyardClient,
-  datasetId: string,
-  { filename, etag, name }: Pick<DatasetFile, 'filename' | 'etag'> & { readonly name: string },
-): Promise<void> {
-  const [answer] = await client.bulk.removeFiles(datasetId, [filename], { ifMatch: { [filename]: etag } });
+  if (stored === undefined) {
+    await client.bulk.withdraw(datasetId, [filename]);
+    return;
+  }
+  const options = { ifMatch: { [filename]: stored.etag } };
+  const [answer] = await client.bulk.removeFiles(datasetId, [filename], options);
   if (!answer?.current) return;
   throw new Error(`${filename} was changed meanwhile, and stays beside ${name}. Delete one of them.`);
 }
