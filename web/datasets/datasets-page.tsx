@@ -47,7 +47,7 @@ export function DatasetsPage() {
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
         <GuideLink place="page">Guide</GuideLink>
-        <AddFolderButton datasetId={undefined} />
+        <AddFolderButton label="Upload a folder" />
         <WriteButton icon={Plus} kind="primary" onClick={() => setDialog('new')}>
           New dataset
         </WriteButton>

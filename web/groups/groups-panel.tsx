@@ -63,13 +63,12 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
               Regularisation
             </label>
             <WriteButton
+              icon={Trash2}
               kind="quiet"
               aria-label={`Delete the group ${name}`}
               title="Delete the group; its files stay"
               onClick={() => void change(() => client.groups.remove(datasetId, name))}
-            >
-              <Trash2 size={16} aria-hidden />
-            </WriteButton>
+            />
           </li>
         ))}
       </ul>

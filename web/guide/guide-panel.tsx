@@ -65,9 +65,7 @@ export function GuidePanel() {
         >
           <ExternalLink size={16} aria-hidden />
         </a>
-        <Button kind="quiet" aria-label="Close the guide" autoFocus onClick={() => show(undefined)}>
-          <X size={16} aria-hidden />
-        </Button>
+        <Button kind="quiet" aria-label="Close the guide" autoFocus icon={X} onClick={() => show(undefined)} />
       </header>
       <section
         key={place.split('#')[0]}

@@ -1,49 +1,37 @@
-import { FilePlus, FolderPlus } from 'lucide-react';
-import { type ReactNode, useRef } from 'react';
+import { FilePlus, FolderPlus, type LucideIcon } from 'lucide-react';
+import { useRef } from 'react';
 import { WriteButton } from '../../session/write-button.js';
 import { addFiles } from './add-files.js';
 import { listPickedFiles } from './dropped-files.js';
 
-/** Opens the file chooser and adds the files to a dataset. */
-export function AddFilesButton({ datasetId, label = 'Add files' }: { datasetId: string; label?: string }) {
-  return (
-    <PickButton datasetId={datasetId} isFolder={false}>
-      <FilePlus size={16} aria-hidden /> {label}
-    </PickButton>
-  );
+interface AddButtonProps {
+  readonly datasetId: string;
+  readonly label?: string;
 }
 
-interface AddFolderButtonProps {
-  readonly datasetId: string | undefined;
-  readonly label?: string;
-  /** Whether it shows only its icon on a narrow screen. */
-  readonly isIconIfNarrow?: boolean;
+/** Opens the file chooser and adds the files to a dataset. */
+export function AddFilesButton({ datasetId, label = 'Add files' }: AddButtonProps) {
+  return <PickButton {...{ datasetId, label }} icon={FilePlus} isFolder={false} />;
 }
 
 /** Opens the folder chooser and adds its files to a dataset, or to a new dataset if there is no id. */
-export function AddFolderButton({ datasetId, label, isIconIfNarrow = false }: AddFolderButtonProps) {
-  const words = label ?? (datasetId === undefined ? 'Upload a folder' : 'Add a folder');
-  return (
-    <PickButton datasetId={datasetId} isFolder {...(isIconIfNarrow && { className: 'max-sm:gap-0' })}>
-      <FolderPlus size={16} aria-hidden />
-      <span className={isIconIfNarrow ? 'max-sm:sr-only' : ''}>{words}</span>
-    </PickButton>
-  );
+export function AddFolderButton({ datasetId, label = 'Add a folder' }: Partial<AddButtonProps>) {
+  return <PickButton {...{ datasetId, label }} icon={FolderPlus} isFolder />;
 }
 
 interface PickButtonProps {
   readonly datasetId: string | undefined;
+  readonly label: string;
+  readonly icon: LucideIcon;
   readonly isFolder: boolean;
-  readonly className?: string;
-  readonly children: ReactNode;
 }
 
-function PickButton({ datasetId, isFolder, className = '', children }: PickButtonProps) {
+function PickButton({ datasetId, label, icon, isFolder }: PickButtonProps) {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <WriteButton className={className} onClick={() => input.current?.click()}>
-        {children}
+      <WriteButton icon={icon} onClick={() => input.current?.click()}>
+        {label}
       </WriteButton>
       <input
         ref={input}

@@ -130,10 +130,9 @@ function FailureRow({ failure, children }: { failure: Upload; children?: ReactNo
         kind="quiet"
         aria-label={`Dismiss ${file.name}`}
         onClick={() => uploadQueue.dismiss(failure)}
+        icon={X}
         className="px-2"
-      >
-        <X size={16} aria-hidden />
-      </Button>
+      />
       <p className="basis-full text-muted wrap-anywhere">{reason}</p>
     </div>
   );

@@ -45,20 +45,18 @@ function UploadCard({ uploads }: { uploads: UploadsSnapshot }) {
             aria-expanded={isOpen}
             aria-controls={detailsId}
             onClick={() => setOpen(!isOpen)}
+            icon={isOpen ? ChevronDown : ChevronUp}
             className="px-2"
-          >
-            {isOpen ? <ChevronDown size={16} aria-hidden /> : <ChevronUp size={16} aria-hidden />}
-          </Button>
+          />
         )}
         {hasEnded && (
           <Button
             kind="quiet"
             aria-label="Dismiss uploads"
             onClick={() => uploadQueue.dismissAll()}
+            icon={X}
             className="-mr-2 px-2"
-          >
-            <X size={16} aria-hidden />
-          </Button>
+          />
         )}
       </div>
       {!hasEnded && <ProgressBar label="All uploads" {...uploads.bytes} />}
