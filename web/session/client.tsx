@@ -21,28 +21,26 @@ const ConnectionContext = createContext<Connection | undefined>(undefined);
 /** The edits of this tab belong together in the history of a dataset. */
 const EDITS: ChangeGroup = { how: 'edit', id: newChangeId() };
 
-/** A session of this browser, or the token of a share. */
-type Credential =
-  | { readonly session: string; readonly token?: never }
-  | { readonly token: string; readonly session?: never };
-
-type ClientProviderProps = Credential & {
+interface ClientProviderProps {
+  /** A session of this browser; without it, `token` is that of a share. */
+  readonly session?: string;
+  readonly token?: string;
   /** Called with the message of a 401; by default, the session is checked. */
   readonly onUnauthorized?: (message: string) => void;
   readonly children: ReactNode;
-};
+}
 
 const checkSessionBecause = (message: string) => void checkSession(message);
 
 /** Provides clients for this session or token, and a cache of their answers. */
 export function ClientProvider(props: ClientProviderProps) {
-  const { session = '', token, onUnauthorized = checkSessionBecause, children } = props;
+  const { session, token = '', onUnauthorized = checkSessionBecause, children } = props;
   const { connection, queries } = useMemo(() => {
-    const credential = token === undefined ? { session } : { token };
+    const credential = session === undefined ? { token } : { session };
     const connect: Connect = (change) =>
       new TrainyardClient({ baseUrl: location.origin, ...credential, ...(change && { change }) });
     return {
-      connection: { client: connect(EDITS), connect, isShared: token !== undefined },
+      connection: { client: connect(EDITS), connect, isShared: session === undefined },
       queries: newQueryClient(onUnauthorized),
     };
   }, [session, token, onUnauthorized]);

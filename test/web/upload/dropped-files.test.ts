@@ -7,9 +7,8 @@ const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new Fi
 
 /** As files that may not be renamed. */
 const checkFiles = async (files: readonly DroppedFile[]) => {
-  const { candidates, rejected, hidden } = await readCandidates(files, { keepsUnpaired: true });
-  const { files: named, colliding } = withoutCollisions(candidates);
-  return { files: named, rejected: [...rejected, ...colliding], hidden };
+  const { candidates, ...found } = await readCandidates(files, { keepsUnpaired: true });
+  return { ...found, ...withoutCollisions(candidates) };
 };
 
 describe('dropped files', () => {
@@ -42,7 +41,7 @@ describe('dropped files', () => {
   });
 
   test('rejects files that would have the same name in the dataset', async () => {
-    const { files, rejected } = await checkFiles([
+    const { files, colliding } = await checkFiles([
       dropped('a/dog.jpg'),
       dropped('b/dog.jpg'),
       dropped('caf\u00e9.txt'),
@@ -50,8 +49,8 @@ describe('dropped files', () => {
       dropped('cat.jpg'),
     ]);
     expect(files.map(({ name }) => name)).toEqual(['cat.jpg']);
-    expect(rejected).toHaveLength(4);
-    expect(rejected[0]).toEqual({
+    expect(colliding).toHaveLength(4);
+    expect(colliding[0]).toEqual({
       path: 'a/dog.jpg',
       reason: expect.stringContaining('2 files would be named dog.jpg'),
     });

@@ -120,7 +120,7 @@ export class UploadBatch {
     // A failed file may have been queued again meanwhile.
     if (this.in('unsent').length > 0) return this.requeue();
     await this.#saveGroups(client, signal);
-    this.#enter({ state: this.in('replacing').length > 0 ? 'replacing' : 'done' });
+    this.enter({ state: this.in('replacing').length > 0 ? 'replacing' : 'done' });
   }
 
   /** Removes what the uploaded files replace, once they are checked. @throws as the client does */
@@ -137,7 +137,7 @@ export class UploadBatch {
       this.#onChange();
     }
     // A file may have been sent again meanwhile.
-    this.#enter({ state: this.in('unsent').length > 0 ? 'queued' : 'done' });
+    this.enter({ state: this.in('unsent').length > 0 ? 'queued' : 'done' });
   }
 
   /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
@@ -158,7 +158,7 @@ export class UploadBatch {
   endCancelled(): void {
     for (const upload of this.in('unsent')) upload.state = 'forgotten';
     for (const upload of this.in('replacing')) upload.state = 'uploaded';
-    this.#enter({ state: 'cancelled' });
+    this.enter({ state: 'cancelled' });
   }
 
   cancel(): void {
@@ -169,16 +169,7 @@ export class UploadBatch {
 
   /** Puts an interrupted batch back in the queue. */
   requeue(): void {
-    if (!this.hasEnded) this.#enter({ state: 'queued' });
-  }
-
-  wait(): void {
-    this.#enter({ state: 'waiting' });
-  }
-
-  /** Stops the batch until the user retries or cancels it. */
-  stop(reason: string): void {
-    this.#enter({ state: 'stopped', reason });
+    if (!this.hasEnded) this.enter({ state: 'queued' });
   }
 
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
@@ -191,7 +182,7 @@ export class UploadBatch {
   }
 
   async #push(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    this.#enter({ state: 'checking' });
+    this.enter({ state: 'checking' });
     const uploads = new Map(this.in('unsent').map((upload) => [upload.file, upload]));
     await client.push(this.dataset, [...uploads.keys()], {
       send,
@@ -200,7 +191,7 @@ export class UploadBatch {
       onFileFinished: (file, outcome) => this.#finish(uploads.get(file)!, outcome),
       onProgress: ({ inFlight }) => {
         this.inFlight = inFlight;
-        if (inFlight.length > 0) this.#enter({ state: 'sending' });
+        if (inFlight.length > 0) this.enter({ state: 'sending' });
       },
     });
   }
@@ -252,7 +243,8 @@ export class UploadBatch {
     }
   }
 
-  #enter(phase: BatchPhase): void {
+  /** A cancelled batch can only end. */
+  enter(phase: BatchPhase): void {
     if (this.phase.state === 'cancelling' && phase.state !== 'cancelled') return;
     this.phase = phase;
     this.#onChange();

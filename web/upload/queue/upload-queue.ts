@@ -182,15 +182,16 @@ class UploadQueue {
         this.setClient(client);
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
       } else if (isTemporaryFailure(error)) {
-        batch.wait();
+        batch.enter({ state: 'waiting' });
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
         batch.requeue();
       } else if (batch.phase.state === 'cancelling') {
         batch.endCancelled();
       } else if (error instanceof TrainyardError && error.code === 'dataset_not_found') {
-        batch.stop('Your account has no such dataset. It was deleted, or is in another account.');
+        const reason = 'Your account has no such dataset. It was deleted, or is in another account.';
+        batch.enter({ state: 'stopped', reason });
       } else {
-        batch.stop(messageOf(error));
+        batch.enter({ state: 'stopped', reason: messageOf(error) });
       }
     }
   }
