@@ -36,6 +36,7 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
     return new Map(known.flatMap(([filename, text]) => (text === undefined ? [] : [[filename, text]])));
   }, [read]);
   const findings = useMemo(() => captionFindings([...texts].map(([filename, text]) => ({ filename, text }))), [texts]);
+  const [removing, setRemoving] = useState<CaptionFinding>();
   const isReading = read === undefined && error === undefined && pairs.length > 0;
   if (findings.length === 0 && !isReading && error === undefined) return null;
   return (
@@ -53,16 +54,20 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
               {finding.code === 'REPEATED_TAG' ? 'Show them, to rename or remove the tag' : 'Show them'}
             </Link>
             {(finding.code === 'REPEATED_TAG' || finding.code === 'REPEATED_WORDS') && (
-              <Removal
-                datasetId={dataset.id}
-                pairs={read ?? []}
-                finding={finding}
-                text={texts.get(finding.filenames[0]!) ?? ''}
-              />
+              <WriteButton onClick={() => setRemoving(finding)}>Remove “{finding.what}” …</WriteButton>
             )}
           </div>
         </FindingGroup>
       ))}
+      {removing !== undefined && (
+        <RemovalDialog
+          datasetId={dataset.id}
+          pairs={read ?? []}
+          finding={removing}
+          text={texts.get(removing.filenames[0]!) ?? ''}
+          onClose={() => setRemoving(undefined)}
+        />
+      )}
     </Panel>
   );
 });
@@ -73,20 +78,11 @@ interface RemovalProps {
   readonly finding: CaptionFinding;
   /** One of the captions, for the spelling of a tag. */
   readonly text: string;
+  readonly onClose: () => void;
 }
 
 /** Removes what nearly all captions have, after a preview of each. */
-function Removal(props: RemovalProps) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <>
-      <WriteButton onClick={() => setOpen(true)}>Remove “{props.finding.what}” …</WriteButton>
-      {isOpen && <RemovalDialog {...props} onClose={() => setOpen(false)} />}
-    </>
-  );
-}
-
-function RemovalDialog({ datasetId, pairs, finding, text, onClose }: RemovalProps & { onClose: () => void }) {
+function RemovalDialog({ datasetId, pairs, finding, text, onClose }: RemovalProps) {
   const { code, what } = finding;
   const asTag = code === 'REPEATED_TAG';
   const find = asTag ? spelledTag(what, text) : what;
