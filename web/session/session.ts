@@ -68,12 +68,9 @@ async function takeFromAddress(): Promise<void> {
     await signIn(credential).catch((error) => change({ current: undefined, reason: messageOf(error) }));
     return;
   }
-  const offered =
-    'token' in credential
-      ? await accountOfToken(credential.token).catch(() => undefined)
-      : { tokenId: token, account: undefined };
-  if (offered === undefined || offered.tokenId === current.tokenId) return;
-  change({ offered: { credential, account: offered.account } });
+  // A code does not tell its account. A text that is no token offers nothing.
+  const account = 'token' in credential ? await accountOfToken(credential.token).catch(() => current) : undefined;
+  if (account?.tokenId !== current.tokenId) change({ offered: { credential, account: account?.account } });
 }
 
 /** Exchanges a token or a code for a session. @throws as the client does */
@@ -90,11 +87,7 @@ export async function signIn(credential: Credential): Promise<void> {
     if (!wasSignedIn) localStorage.removeItem(SIGNED_IN);
     throw error;
   });
-  change({
-    ...(await accountOf(clientOf(id)).then((current) => ({ current }))),
-    reason: undefined,
-    offered: undefined,
-  });
+  change({ current: await accountOf(clientOf(id)), reason: undefined, offered: undefined });
   otherTabs.postMessage('signed in');
 }
 

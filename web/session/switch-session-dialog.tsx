@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { declineOffered, type OfferedSignIn, type SignedIn, signIn } from './session.js';
 
 /** Asks whether the sign-in of a link replaces the session of this browser. */
@@ -17,11 +18,7 @@ export function SwitchSessionDialog({ current, offered }: { current: SignedIn; o
         If you switch, all tabs show the datasets of that token's account, and new uploads and changes go there. Switch
         only if you know where the link comes from.
       </p>
-      {error !== undefined && (
-        <p role="alert" className="text-bad">
-          {error}
-        </p>
-      )}
+      <Alert>{error}</Alert>
       <DialogActions>
         <Button onClick={() => void signIn(offered.credential).catch((cause) => setError(messageOf(cause)))}>
           Switch
