@@ -9,7 +9,7 @@ import { copiesAmong } from '../search/match.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
-import { STATUS_COLOURS } from '../ui/status-badge.js';
+import { STATUS_CLASSES } from '../ui/status-badge.js';
 import { useIsSendingTo } from '../upload/queue/upload-queue.js';
 
 const ICONS = { READY: CircleCheck, FAILED: CircleX, UPLOADING: LoaderCircle, DRAFT: CircleDashed } as const;
@@ -20,7 +20,7 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   const { title, text, more } = verdictOf(dataset, useIsSendingTo(dataset.id));
   return (
     <section aria-label="Verdict" className="overflow-hidden rounded-xl border border-line bg-panel">
-      <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${STATUS_COLOURS[dataset.status]}`}>
+      <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${STATUS_CLASSES[dataset.status]}`}>
         <Icon size={28} className="mt-0.5 shrink-0" aria-hidden />
         <div className="flex min-w-0 flex-col gap-1">
           <h2 className="text-lg font-semibold">{title}</h2>

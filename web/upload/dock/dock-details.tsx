@@ -7,7 +7,7 @@ import { LongList } from '../../ui/long-list.js';
 import { queuedFileOf } from '../add-files/check-files.js';
 import { chooseReplacement } from '../add-files/dropped-files.js';
 import { uploadQueue } from '../queue/upload-queue.js';
-import type { Upload, UploadBatch } from '../queue/upload-batch.js';
+import type { BatchFile, UploadBatch } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/upload-queue.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
 
@@ -79,7 +79,7 @@ function BatchState({ batch }: { batch: UploadBatch }) {
   );
 }
 
-function FailureList({ failures }: { failures: readonly Upload[] }) {
+function FailureList({ failures }: { failures: readonly BatchFile[] }) {
   const repeatable = failures.filter(({ remedy }) => remedy === 'retry');
   return (
     <section className="flex flex-col gap-1">
@@ -111,7 +111,7 @@ function FailureList({ failures }: { failures: readonly Upload[] }) {
 }
 
 /** Uploads a file that the user chooses in place of the failed one. */
-function replace(failure: Upload): void {
+function replace(failure: BatchFile): void {
   const { batch, file } = failure;
   chooseReplacement(file.name, (chosen) => {
     const { etag: _, ...queued } = queuedFileOf(chosen.name, chosen);
@@ -120,7 +120,7 @@ function replace(failure: Upload): void {
   });
 }
 
-function FailureRow({ failure, children }: { failure: Upload; children?: ReactNode }) {
+function FailureRow({ failure, children }: { failure: BatchFile; children?: ReactNode }) {
   const { file, reason } = failure;
   return (
     <div className="flex flex-wrap items-center gap-x-1 px-3 py-1.5">

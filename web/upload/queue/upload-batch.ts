@@ -26,7 +26,7 @@ export type BatchPhase =
 let lastKey = 0;
 
 /** A file of a batch, and what has become of it. */
-export interface Upload {
+export interface BatchFile {
   readonly batch: UploadBatch;
   readonly file: QueuedFile;
   /**
@@ -59,7 +59,7 @@ export class UploadBatch {
   readonly dataset: { readonly id: string; readonly name: string };
   /** Number of hidden system files that were skipped. */
   readonly hidden: number;
-  readonly uploads: readonly Upload[];
+  readonly uploads: readonly BatchFile[];
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   #groups: readonly ImportedGroup[];
@@ -81,7 +81,7 @@ export class UploadBatch {
     this.#onUploaded = onUploaded;
   }
 
-  in(...states: readonly Upload['state'][]): Upload[] {
+  in(...states: readonly BatchFile['state'][]): BatchFile[] {
     return this.uploads.filter(({ state }) => states.includes(state));
   }
 
@@ -173,7 +173,7 @@ export class UploadBatch {
   }
 
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
-  retry(failed?: Upload): void {
+  retry(failed?: BatchFile): void {
     if (this.phase.state === 'cancelling') return;
     if (failed?.state === 'failed') {
       Object.assign(failed, { state: 'unsent', brokenConnections: 0, mayBePending: false });
@@ -206,7 +206,7 @@ export class UploadBatch {
     }
   }
 
-  #finish(upload: Upload, outcome: PushOutcome): void {
+  #finish(upload: BatchFile, outcome: PushOutcome): void {
     // The connection may have broken because the network was down: try again, but not forever.
     if (outcome instanceof TypeError && ++upload.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     if (outcome instanceof Error) {
@@ -219,13 +219,13 @@ export class UploadBatch {
     }
   }
 
-  #fail(upload: Upload, { reason, ...failed }: Pick<Upload, 'reason' | 'etag' | 'remedy'>): void {
+  #fail(upload: BatchFile, { reason, ...failed }: Pick<BatchFile, 'reason' | 'etag' | 'remedy'>): void {
     const { replaces } = upload.file;
     const kept = replaces === undefined ? '' : ` ${replaces.filename} was not replaced.`;
     Object.assign(upload, { state: 'failed', reason: reason + kept, ...failed });
   }
 
-  async #withdraw(client: TrainyardClient, uploads: readonly Upload[], signal: AbortSignal): Promise<void> {
+  async #withdraw(client: TrainyardClient, uploads: readonly BatchFile[], signal: AbortSignal): Promise<void> {
     const byName = new Map(uploads.map((upload) => [upload.file.name, upload]));
     for (let hasMore = true; hasMore; ) {
       // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
@@ -259,7 +259,7 @@ export class UploadBatch {
 async function versionsToReplace(
   client: TrainyardClient,
   datasetId: string,
-  { uploads, signal }: { uploads: readonly Upload[]; signal: AbortSignal },
+  { uploads, signal }: { uploads: readonly BatchFile[]; signal: AbortSignal },
 ): Promise<Record<string, string | null>> {
   const unknown = uploads.filter(({ etag }) => etag === undefined);
   if (unknown.length > 0) {
@@ -279,7 +279,7 @@ async function versionsToReplace(
 type Remedy = 'retry' | 'replace' | 'listed';
 
 /** The user who is told of another version, and retries the upload, replaces that one. */
-function failureOf(error: Error, { file: { name }, etag }: Upload): Pick<Upload, 'reason' | 'etag' | 'remedy'> {
+function failureOf(error: Error, { file: { name }, etag }: BatchFile): Pick<BatchFile, 'reason' | 'etag' | 'remedy'> {
   if (!isOtherVersion(error)) return { reason: messageOf(error), etag, remedy: remedyOf(error) };
   const reason =
     etag === null

@@ -6,7 +6,7 @@ import { messageOf } from '../../ui/format.js';
 import { warnBeforeLeaving } from '../../ui/store.js';
 import type { QueuedFile } from './queued-file.js';
 import { recordUnfinished } from './unfinished-uploads.js';
-import { type BatchOptions, type BatchPhase, type Upload, UploadBatch } from './upload-batch.js';
+import { type BatchOptions, type BatchPhase, type BatchFile, UploadBatch } from './upload-batch.js';
 import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 
 /** Long enough that a pause between two files does not change the result much. */
@@ -105,7 +105,7 @@ class UploadQueue {
   }
 
   /** Sends failed files again. */
-  retry(failures: readonly Upload[]): void {
+  retry(failures: readonly BatchFile[]): void {
     for (const failure of failures) failure.batch.retry(failure);
     this.#start();
   }
@@ -117,7 +117,7 @@ class UploadQueue {
   }
 
   /** No longer tells of a file that failed, or of an old one that was kept. */
-  dismiss(upload: Upload): void {
+  dismiss(upload: BatchFile): void {
     upload.state = upload.state === 'kept' ? 'uploaded' : 'forgotten';
     this.#publish();
   }
@@ -234,8 +234,8 @@ interface QueueFacts {
 }
 
 function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
-  const inState = (...states: readonly Upload['state'][]) => batches.flatMap((batch) => batch.in(...states));
-  const bytesOf = (uploads: readonly Upload[]) => sumOf(uploads, ({ file }) => file.size);
+  const inState = (...states: readonly BatchFile['state'][]) => batches.flatMap((batch) => batch.in(...states));
+  const bytesOf = (uploads: readonly BatchFile[]) => sumOf(uploads, ({ file }) => file.size);
   const inFlight = batches.flatMap((batch) => batch.inFlight);
   const uploaded = bytesOf(inState('replacing', 'uploaded', 'kept'));
   /** Excludes failed files. `sent` were sent and not acknowledged yet. */
