@@ -6,7 +6,7 @@ import type { Role } from '../../src/dataset/dataset.js';
 import { parseDatasetName } from '../../src/dataset/names.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset } from '../live/datasets.js';
-import { datasetNameErrorOf, NameField } from './name-field.js';
+import { datasetNameErrorOf, NameField } from '../new-dataset/name-field.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { numberOf } from '../ui/format.js';

@@ -7,7 +7,7 @@ import { groupsToSave, kohyaGroupsOf } from '../../../src/dataset/import/entry-p
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { parseDatasetName } from '../../../src/dataset/names.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
-import { datasetNameErrorOf, NameField } from '../../datasets/name-field.js';
+import { datasetNameErrorOf, NameField } from '../../new-dataset/name-field.js';
 import { RoleChoice } from '../../roles/role-choice.js';
 import { useClient } from '../../session/client.js';
 import { DialogForm, useRequesting } from '../../session/dialog-form.js';

@@ -9,7 +9,7 @@ import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-f
 import { refetchDatasetSoon } from '../../../live/dataset.js';
 import { putDataset, useDatasets } from '../../../live/datasets.js';
 import { slotWord } from '../../../live/slot-words.js';
-import { NameField } from '../../../datasets/name-field.js';
+import { NameField } from '../../../new-dataset/name-field.js';
 import { useClient } from '../../../session/client.js';
 import { useRequesting } from '../../../session/dialog-form.js';
 import { Button } from '../../../ui/button.js';
