@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { flushSync } from 'react-dom';
 import { useLocation, useRoute } from 'wouter';
@@ -91,7 +91,7 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onCl
 
 /** The tags of a dataset, the frequent ones first, and its files; none without an id. */
 function useTagsAndFiles(id: string | undefined) {
-  const query = datasetQuery(useClient(), id ?? '');
+  const query = datasetQuery(useClient(), useQueryClient(), id ?? '');
   const { data: dataset } = useQuery({ ...query, enabled: id !== undefined });
   const pairs = useMemo(() => dataset && pairsOf(dataset), [dataset]);
   const read = useReadPairs(id ?? '', dataset?.role === 'training' ? pairs : undefined);

@@ -26,7 +26,7 @@ function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
   const { dataset, onClose } = props;
   // Read again, because what is known of a dataset that is not shown may be old. The service checks the deletion, too.
   const { data, isFetching } = useQuery({
-    ...datasetQuery(useClient(), dataset.id),
+    ...datasetQuery(useClient(), useQueryClient(), dataset.id),
     refetchOnMount: 'always',
   });
   const [hasBeenRead, setHasBeenRead] = useState(false);

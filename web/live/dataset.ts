@@ -25,16 +25,31 @@ const WAITING_MS = 15_000;
 
 const keyOf = (id: string) => ['dataset', id] as const;
 
+/** The changes that arrive while a dataset is being fetched, by its id: the answer may be older than they are. */
+const changesDuringFetch = new Map<string, DatasetChange[]>();
+
 /** A dataset with its files, kept up to date by `Live`. */
 export function useDataset(id: string) {
-  return useQuery(datasetQuery(useClient(), id));
+  return useQuery(datasetQuery(useClient(), useQueryClient(), id));
 }
 
 /** The query of `useDataset`. */
-export function datasetQuery(client: TrainyardClient, id: string) {
+export function datasetQuery(client: TrainyardClient, queries: QueryClient, id: string) {
   return queryOptions({
     queryKey: keyOf(id),
-    queryFn: ({ signal }) => client.status(id, { signal }),
+    queryFn: async ({ signal }) => {
+      const changes: DatasetChange[] = [];
+      changesDuringFetch.set(id, changes);
+      try {
+        const fetched = await client.status(id, { signal });
+        const { dataset, isCurrent } = afterAll(fetched, changes);
+        // A request at this moment would share the answer that has just arrived.
+        if (!isCurrent) setTimeout(() => refetchDatasetSoon(queries, id));
+        return dataset;
+      } finally {
+        if (changesDuringFetch.get(id) === changes) changesDuringFetch.delete(id);
+      }
+    },
     // No event tells that a client has stopped to send.
     refetchInterval: ({ state: { data } }) => data !== undefined && isWaiting(data) && WAITING_MS,
   });
@@ -47,6 +62,19 @@ export function isGone(error: unknown): boolean {
 
 function isWaiting({ status, counts, interrupted }: DatasetWithFiles): boolean {
   return status === 'UPLOADING' && counts.pending > 0 && interrupted !== true;
+}
+
+/** Applies changes to a dataset as it was fetched. `isCurrent` is false if one of them requires another fetch. */
+function afterAll(fetched: DatasetWithFiles, changes: readonly DatasetChange[]) {
+  let [dataset, isCurrent] = [fetched, true];
+  for (const change of changes) {
+    const next = datasetAfter(dataset, change);
+    if (next !== undefined) dataset = next;
+    // The first event of a stream names no files. A fetch that began before the stream was opened has missed nothing if the
+    // last activity is the same.
+    else if (dataset.updated_at !== change.updated_at || dataset.status !== change.status) isCurrent = false;
+  }
+  return { dataset, isCurrent };
 }
 
 /** The digest of a READY dataset. Events do not have it, so it is read when it is shown. */
@@ -68,21 +96,24 @@ export function applyChange(queries: QueryClient, change: DatasetChange, openedA
   if (runs !== undefined) putRuns(queries, change.id, runs);
   // Progress before the first event of a stream may have been missed.
   else if (change.files === undefined) void refetchRuns(queries, change.id);
+  const queryKey = keyOf(change.id);
+  const changes = changesDuringFetch.get(change.id);
+  if (changes !== undefined) {
+    changes.push(summary);
+    return;
+  }
+  const { data: known, dataUpdatedAt = 0 } = queries.getQueryState<DatasetWithFiles>(queryKey) ?? {};
   const isOnlyProgress = runs !== undefined && summary.files?.length === 0 && summary.absent?.length === 0;
-  const apply = (readAfter: number) => {
-    const queryKey = keyOf(change.id);
-    const { data: known, dataUpdatedAt = 0 } = queries.getQueryState<DatasetWithFiles>(queryKey) ?? {};
-    const isSame = known?.updated_at === summary.updated_at && known.status === summary.status;
-    // An answer that came after the stream was requested has missed nothing.
-    if ((isOnlyProgress || dataUpdatedAt >= readAfter) && isSame) return;
-    const next = known && datasetAfter(known, summary);
-    if (next !== undefined) queries.setQueryData(queryKey, next);
-    else refetchDatasetSoon(queries, change.id);
-  };
-  // The answer that is on its way may be older than the change.
-  const fetching = queries.getQueryCache().find({ queryKey: keyOf(change.id) })?.promise;
-  if (fetching === undefined) apply(openedAt);
-  else void fetching.catch(() => {}).then(() => apply(0));
+  // An answer that came after the stream was requested has missed nothing.
+  const isJustRead = dataUpdatedAt >= openedAt;
+  const isSame = known?.updated_at === summary.updated_at && known.status === summary.status;
+  if ((isOnlyProgress || isJustRead) && isSame) return;
+  const next = known && datasetAfter(known, summary);
+  if (next !== undefined) {
+    queries.setQueryData(queryKey, next);
+    return;
+  }
+  refetchDatasetSoon(queries, change.id);
 }
 
 /** Signed links, with which the browser loads the files of a dataset without a token. */

@@ -19,7 +19,7 @@ export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>): L
   const queries = useQueryClient();
   const linked = LINK_SLOTS.flatMap((slot) => (links?.[slot] === undefined ? [] : [{ slot, ...links[slot] }]));
   const key = JSON.stringify(linked.map(({ slot, dataset_id, name }) => [slot, dataset_id, name]));
-  const results = useQueries({ queries: linked.map(({ dataset_id }) => datasetQuery(client, dataset_id)) });
+  const results = useQueries({ queries: linked.map(({ dataset_id }) => datasetQuery(client, queries, dataset_id)) });
   const known = results.map(({ data }) => data?.files);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for `linked`, and the files for `known`
   const datasets = useMemo(
