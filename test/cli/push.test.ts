@@ -76,7 +76,7 @@ describe('push', () => {
     expect(await statusOf(basename(folder))).toBeUndefined();
     const skipping = await push([folder, '--skip-bad']);
     expect([skipping.code, skipping.stdout]).toEqual([0, expect.stringMatching(/^- Left out: bad\.jpg /m)]);
-    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', 'bad.txt']);
+    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt']);
   });
 
   test('lists images without a caption, and generates captions with --trigger and --caption-all', async () => {

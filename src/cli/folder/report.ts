@@ -1,7 +1,7 @@
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
-import { type Painter, withOwnCommand } from '../terminal/print.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { type Painter, problemLine } from '../terminal/print.js';
+import { counted, formatBytes } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
 const MAX_LINES = 40;
@@ -27,16 +27,24 @@ export function problemLines(
   paint: Painter,
   { lists }: { lists: string | undefined } = { lists: '--json' },
 ): string[] {
-  const lines = (problems: readonly Listed[], color: Parameters<Painter>[0], mark: string) =>
+  const lines = (mark: '✗' | '!' | '-', problems: readonly Listed[]) =>
     (lists === undefined ? problems.map(({ message }) => message) : summariesOf(problems, lists)).map((message) =>
-      paint(color, `${mark} ${printable(withOwnCommand(message))}`),
+      problemLine(paint, mark, localAdvice(message)),
     );
   return [
-    ...lines([...faults, ...findings.errors], 'red', '✗'),
-    ...lines(unreadable, 'red', '✗'),
-    ...lines(findings.warnings, 'yellow', '!'),
-    ...lines(skipped, 'dim', '-'),
+    ...lines('✗', [...faults, ...findings.errors]),
+    ...lines('✗', unreadable),
+    ...lines('!', findings.warnings),
+    ...lines('-', skipped),
   ];
+}
+
+/** A message of the service's checks about files that are still in a folder, which needs no upload. */
+export function localAdvice(message: string): string {
+  return message
+    .replace(/ and upload (it again|that|those|the new file)(?=\.)/, '')
+    .replace(/(?<=[.”] )Upload an intact copy/, 'Replace it with an intact copy')
+    .replace(/(?<=[.,”] )(U|u)pload (?=.)/, (_, first) => (first === 'U' ? 'Add ' : 'add '));
 }
 
 interface Listed {
@@ -80,7 +88,9 @@ export function errorCount({ findings, faults }: FolderReport): number {
 
 export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
   const captions = inspected.filter(({ file }) => isTextCaption(file.filename));
-  const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
+  const usable = captions.filter(({ inspection }) => inspection.ok);
+  const captioned = new Set(usable.map(({ file }) => stemOf(file.filename)));
+  const aCaption = usable.length === captions.length ? 'a caption' : 'a usable caption';
   return (['image', 'video'] as const).flatMap((kind) => {
     const good = inspected.filter(({ file, inspection }) => {
       const type = mediaTypeOf(file.filename);
@@ -89,7 +99,7 @@ export function trainerLines({ inspected }: FolderReport, role: Role = 'training
     if (good.length === 0) return [];
     const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
     const withCaption = `, ${good.length === 1 ? '' : 'each '}with its caption`;
-    const captionText = bare === 0 ? withCaption : `, ${bare.toLocaleString('en')} of them without a caption`;
+    const captionText = bare === 0 ? withCaption : `, ${bare.toLocaleString('en')} of them without ${aCaption}`;
     const use = role === 'training' ? captionText : ` as ${counted(good.length, role)}`;
     return [`The trainer will see ${counted(good.length, kind)}${use}${sizesOf(good)}.`];
   });

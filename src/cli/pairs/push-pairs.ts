@@ -2,7 +2,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
 import { isFolder } from '../folder/read-folder.js';
-import { firstLines, totalsOf } from '../folder/report.js';
+import { firstLines, localAdvice, totalsOf } from '../folder/report.js';
 import { linkIdsOf } from './links.js';
 import {
   type PushFlags,
@@ -17,21 +17,21 @@ import {
 } from '../push/plan.js';
 import {
   type PushReport,
-  askedDecisions,
   dryRunDocument,
   dryRunExitCode,
-  endedReport,
   planLines,
   printDryRun,
   printEnded,
   pushDocument,
   pushExitCode,
+  requireNoBlockers,
   runPush,
-  waitFor,
+  waitForEnd,
+  withDecisions,
 } from '../push/push.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
+import { painterOf, print, printJson, problemLine, withOwnCommand } from '../terminal/print.js';
 import { counted, errorMessage, printable } from '../terminal/text.js';
 import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
@@ -99,7 +99,8 @@ export async function pushPairsOnce(
   const plan = async () => {
     const planned = withIntactPairs(await preparePairs(task), flags);
     if (!flags.json) printPairs(planned, leftOut);
-    return unblocked(planned, flags);
+    requireNoErrors(planned, flags);
+    return planned;
   };
   if (flags.dryRun) {
     const pairs = await plan();
@@ -108,10 +109,17 @@ export async function pushPairsOnce(
   }
   const paths = folders.map(({ path }) => path);
   const { pairs, sent } = await withLockedFolders(paths, tools, async () => {
-    const asked = unblocked(await askAboutPairs(await plan()), flags);
-    return { pairs: asked, sent: await runPairs(asked, tools) };
+    const planned = await plan();
+    const parts: PartPush[] = [];
+    for (const each of planned.parts) parts.push({ ...each, plan: await withDecisions(each.plan) });
+    const decided = { ...planned, parts };
+    requireNoErrors(decided, flags);
+    return { pairs: decided, sent: await runPairs(decided, tools) };
   });
-  const pushed = await waitForPairs(sent, tools);
+  const sentReports = sent.parts.map(({ report }) => report);
+  const { latest, reports } = await waitForEnd(sentReports, { task: { flags, ...tools }, dataset: sent.target });
+  const parts = sent.parts.map((part, i) => ({ ...part, report: reports[i]! }));
+  const pushed = { ...sent, target: latest, parts };
   process.exitCode = exitCodeOf(pushed);
   if (flags.json) printJson(documentOfPairs(pairs, pushed, task));
   else await printPushed(pushed);
@@ -193,30 +201,11 @@ function withIntactPairs(pairs: PairsPlan, { skipBad }: PushFlags): PairsPlan {
   return { ...pairs, parts };
 }
 
-async function askAboutPairs(pairs: PairsPlan): Promise<PairsPlan> {
-  const parts: PartPush[] = [];
-  for (const each of pairs.parts) {
-    const decisions = await askedDecisions(each.plan);
-    parts.push(decisions.size === 0 ? each : { ...each, plan: planOf({ ...each.plan, decisions }) });
-  }
-  return { ...pairs, parts };
-}
-
 /** @throws CommandError with 65 and the options that help, if errors prevent the push */
-function unblocked(pairs: PairsPlan, { allowUnpaired, skipBad }: PushFlags): PairsPlan {
+function requireNoErrors(pairs: PairsPlan, { allowUnpaired, skipBad }: PushFlags): void {
   const ofFiles = pairs.parts.flatMap(({ folder, plan }) => plan.blockers.map((problem) => ({ folder, ...problem })));
   const ofPairs = allowUnpaired ? [] : comparePairs(pairs).errors;
-  const problems = [...ofFiles, ...ofPairs];
-  if (problems.length === 0) return pairs;
-  const canSkip = !skipBad && (ofPairs.length > 0 || ofFiles.some(({ filename }) => filename !== undefined));
-  const lines = [
-    `nothing was sent: ${counted(problems.length, 'error')} would keep the datasets from being READY.`,
-    canSkip && 'To leave out files with errors, and targets without an intact pair, add --skip-bad.',
-    ofPairs.length > 0 && 'To send targets without their pairs, and add what is missing later, add --allow-unpaired.',
-    ofFiles.some(({ code }) => code === 'MISSING_CAPTION') &&
-      'To generate captions of targets, add --trigger WORD or --caption-all TEXT.',
-  ];
-  throw new CommandError(EXIT.dataError, lines.filter(Boolean).join('\n'), { details: { problems } });
+  requireNoBlockers([...ofFiles, ...ofPairs], { skipBad, unpaired: ofPairs.length });
 }
 
 /** Pushes the targets last, so that no new target is without its pair in between. */
@@ -225,9 +214,9 @@ async function runPairs({ parts, target: found }: PairsPlan, { client, signal }:
   for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
   const targetPart = parts.find(({ part }) => part === 'target');
   const { id } = targetPart === undefined ? found! : await findOrCreate(targetPart.plan.task);
-  const target = await client.status(id, { signal });
+  const { links } = await client.status(id, { signal });
   // Links to datasets without a folder here stay.
-  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(target.links);
+  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(links);
   const linked: Partial<Record<LinkSlot, string>> = {};
   for (const [{ part }, { dataset }] of reports) {
     if (part === 'target' || ids[part] === dataset.id) continue;
@@ -236,25 +225,8 @@ async function runPairs({ parts, target: found }: PairsPlan, { client, signal }:
   }
   if (Object.keys(linked).length > 0) await client.pairs.setLinks(id, ids, { signal });
   if (targetPart !== undefined) reports.set(targetPart, await runPush(targetPart.plan));
-  return { target, linked, parts: parts.map((each) => ({ ...each, report: reports.get(each)! })) };
-}
-
-/** Waits for READY once all files were sent. A dataset without files would stay DRAFT. */
-async function waitForPairs(
-  { target, linked, parts }: PushedPairs,
-  { client, signal }: PushTools,
-): Promise<PushedPairs> {
-  const [{ part, plan, report: first }] = parts as [PushedPairs['parts'][number]];
-  const isComplete = parts.every(({ report }) => report.result.failed.length === 0);
-  const isEmpty = (part === 'target' ? first.dataset : target).status === 'DRAFT';
-  const waits = plan.task.flags.wait && isComplete && !isEmpty;
-  const latest = waits ? await waitFor(plan.task, target) : await client.status(target.id, { signal });
-  const ended: PushedPairs['parts'][number][] = [];
-  for (const { report, ...each } of parts) {
-    const dataset = each.part === 'target' ? latest : await client.status(report.dataset.id, { signal });
-    ended.push({ ...each, report: await endedReport(report, dataset) });
-  }
-  return { target: latest, linked, parts: ended };
+  const pushed = parts.map((each) => ({ ...each, report: reports.get(each)! }));
+  return { linked, parts: pushed, target: await client.status(id, { signal }) };
 }
 
 /** 73 after conflicts; otherwise 1 if a dataset is FAILED; otherwise the code of the first file that could not be sent. */
@@ -274,8 +246,8 @@ function printPairs(pairs: PairsPlan, leftOut: readonly string[]): void {
   const skipped = leftOut.map((sentence) => paint('dim', `- ${sentence}`));
   for (const line of firstLines(skipped, 'entry left out', 'entries left out')) print(line);
   const { errors, warnings, targets } = comparePairs(pairs);
-  for (const { message } of errors) print(paint('red', `✗ ${printable(message)}`));
-  for (const { message } of warnings) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of errors) print(problemLine(paint, '✗', localAdvice(message)));
+  for (const { message } of warnings) print(problemLine(paint, '!', localAdvice(message)));
   if (errors.length > 0) return;
   const places = pairs.parts.flatMap(({ part }) => (part === 'target' ? [] : [slotText(part)]));
   print(`${counted(targets, 'target')}, each with ${places.join(' and ')}.`);

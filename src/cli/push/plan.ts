@@ -5,15 +5,8 @@ import type { FixFlags } from '../fix/fix-files.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import { type FolderContents, type LocalFile, folderOf, isFolder } from '../folder/read-folder.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
-import { CommonState, realFolders } from '../sync/common-state.js';
-import {
-  type Decisions,
-  type Hashes,
-  type SettledConflicts,
-  type SyncPlan,
-  type SyncRules,
-  syncPlanOf,
-} from '../sync/compare.js';
+import { commonWith, readState, realFolders } from '../sync/common-state.js';
+import { type Decisions, type Hashes, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
 import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
@@ -144,6 +137,8 @@ export interface PushProblem {
   readonly message: string;
 }
 
+type FileProblem = PushProblem & { readonly filename: string };
+
 interface SentFile extends PushFile {
   /** Frees what `open` has unpacked. */
   readonly discard?: () => Promise<void>;
@@ -160,12 +155,12 @@ interface ComparedFiles {
     readonly folder: Hashes;
     readonly dataset: Hashes;
     readonly common: Hashes;
-    readonly settled?: SettledConflicts;
+    readonly settled?: Hashes;
   };
   /** In the folder, but not readable or sendable. */
   readonly unusable: ReadonlySet<string>;
   readonly decisions?: Decisions;
-  readonly without?: readonly (PushProblem & { readonly filename: string })[];
+  readonly without?: readonly FileProblem[];
 }
 
 export interface PushPlan extends ComparedFiles {
@@ -195,8 +190,8 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   if (dataset === undefined) return planOf({ ...compared, sides: { folder, dataset: new Map(), common: new Map() } });
   const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
   const present = new Map([...storedHashes(dataset), ...received]);
-  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
-  const common = state.commonWith(present);
+  const state = await readState({ ...pair, datasetId: dataset.id });
+  const common = commonWith(state, present);
   // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
   return planOf({ ...compared, sides: { folder, dataset: present, common, settled: state.settled } });
@@ -233,8 +228,8 @@ export function planOf(compared: ComparedFiles): PushPlan {
   const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
   // Leaving out one file can give another one a problem, as the image of a caption does.
-  while (skipsBad && after.errors.some(({ filename }) => filename !== undefined)) {
-    for (const error of after.errors) if (error.filename !== undefined) leftOut.set(error.filename, error);
+  for (let bad = badIn(after, leftOut); skipsBad && bad.length > 0; bad = badIn(after, leftOut)) {
+    for (const problem of bad) leftOut.set(problem.filename, problem);
     after = filesAfter(compared, sync, leftOut);
   }
   const { inspected, generated, errors, warnings } = after;
@@ -260,6 +255,21 @@ export function planOf(compared: ComparedFiles): PushPlan {
     toRemove: sync.remove.filter(isAbsent),
     toWithdraw: rules.replaces ? unfinishedIn(compared).filter(isAbsent) : [],
   };
+}
+
+/** The files with errors, and the captions of media that are left out. */
+function badIn(
+  { inspected, errors, warnings }: ReturnType<typeof filesAfter>,
+  leftOut: ReadonlyMap<string, PushProblem>,
+): FileProblem[] {
+  const stems = new Set([...leftOut.keys()].map(stemOf));
+  const sent = new Set(inspected.map(({ file }) => file.filename));
+  return [...errors, ...warnings].flatMap(({ severity, code, filename, message }) => {
+    if (filename === undefined) return [];
+    if (severity === 'error') return { code, filename, message };
+    if (code !== 'ORPHAN_CAPTION' || !stems.has(stemOf(filename)) || !sent.has(filename)) return [];
+    return { code, filename, message: `${filename} is the caption of a file that is left out.` };
+  });
 }
 
 /** Rejected, expired and pending uploads of files that neither side has. */
