@@ -27,7 +27,7 @@ export function problemLines(
   paint: Painter,
   { lists }: { lists: string | undefined } = { lists: '--json' },
 ): string[] {
-  const lines = (mark: '✗' | '!' | '-', problems: readonly Listed[]) =>
+  const lines = (mark: '✗' | '!' | '-', problems: readonly Finding[]) =>
     (lists === undefined ? problems.map(({ message }) => message) : summariesOf(problems, lists)).map((message) =>
       problemLine(paint, mark, localAdvice(message)),
     );
@@ -47,7 +47,8 @@ export function localAdvice(message: string): string {
     .replace(/(?<=[.,”] )(U|u)pload (?=.)/, (_, first) => (first === 'U' ? 'Add ' : 'add '));
 }
 
-interface Listed {
+/** Without `filename` it is about all files together. */
+export interface Finding {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
@@ -55,8 +56,8 @@ interface Listed {
 
 const MAX_ALIKE = 3;
 
-function summariesOf(problems: readonly Listed[], flag: string): string[] {
-  const kinds = new Map<string, Listed[]>();
+function summariesOf(problems: readonly Finding[], flag: string): string[] {
+  const kinds = new Map<string, Finding[]>();
   for (const problem of problems) {
     const alike = kinds.get(problem.code);
     if (alike === undefined) kinds.set(problem.code, [problem]);

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { FixFlags } from '../fix/fix-files.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import { type FolderContents, type LocalFile, folderOf, isFolder } from '../folder/read-folder.js';
+import type { Finding } from '../folder/report.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
 import { commonWith, readState, realFolders } from '../sync/common-state.js';
 import { type Decisions, type Hashes, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
@@ -130,14 +131,7 @@ export function isConditional({ counts }: Dataset): boolean {
 
 const CONCURRENT_HASHES = 4;
 
-/** Without `filename` it is a problem of all files together. */
-export interface PushProblem {
-  readonly code: string;
-  readonly filename?: string;
-  readonly message: string;
-}
-
-type FileProblem = PushProblem & { readonly filename: string };
+type FileProblem = Finding & { readonly filename: string };
 
 interface SentFile extends PushFile {
   /** Frees what `open` has unpacked. */
@@ -170,8 +164,8 @@ export interface PushPlan extends ComparedFiles {
   readonly toSend: readonly string[];
   readonly sync: SyncPlan;
   readonly generated: readonly string[];
-  readonly leftOut: readonly PushProblem[];
-  readonly blockers: readonly PushProblem[];
+  readonly leftOut: readonly Finding[];
+  readonly blockers: readonly Finding[];
   readonly toRemove: readonly string[];
   readonly toWithdraw: readonly string[];
 }
@@ -225,7 +219,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
     sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
   const sync = syncPlanOf({ ...sides, source: sides.folder, target }, { ...rules, winner, decisions });
-  const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename, problem]));
+  const leftOut = new Map<string, Finding>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
   // Leaving out one file can give another one a problem, as the image of a caption does.
   for (let bad = badIn(after, leftOut); skipsBad && bad.length > 0; bad = badIn(after, leftOut)) {
@@ -260,7 +254,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
 /** The files with errors, and the captions of media that are left out. */
 function badIn(
   { inspected, errors, warnings }: ReturnType<typeof filesAfter>,
-  leftOut: ReadonlyMap<string, PushProblem>,
+  leftOut: ReadonlyMap<string, Finding>,
 ): FileProblem[] {
   const stems = new Set([...leftOut.keys()].map(stemOf));
   const sent = new Set(inspected.map(({ file }) => file.filename));
@@ -284,7 +278,7 @@ function unfinishedIn({ dataset, sides, unusable }: ComparedFiles): string[] {
 function filesAfter(
   { task, inspection, role, sides, unusable }: ComparedFiles,
   sync: SyncPlan,
-  leftOut: ReadonlyMap<string, PushProblem>,
+  leftOut: ReadonlyMap<string, Finding>,
 ) {
   const left = [...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts];
   // Neither sent nor in the dataset, such as a file that was removed from it.
@@ -295,7 +289,7 @@ function filesAfter(
   const sent = new Set(inspected.map(({ file }) => file.filename));
   const removed = new Set(sync.remove);
   const kept = [...sides.dataset.keys()].filter((name) => !sent.has(name) && !removed.has(name));
-  const isUncaptioned = ({ code, filename = '' }: PushProblem) => code === 'MISSING_CAPTION' && sent.has(filename);
+  const isUncaptioned = ({ code, filename = '' }: Finding) => code === 'MISSING_CAPTION' && sent.has(filename);
   let { errors, warnings } = findingsIn(inspected, { others: kept, role });
   let generated: string[] = [];
   if (task.captionText !== undefined) {
@@ -306,7 +300,7 @@ function filesAfter(
     generated = [...new Set(captions)].filter((name) => !captionStems.has(stemOf(name)));
     ({ errors, warnings } = findingsIn(inspected, { others: [...kept, ...generated], role }));
   }
-  const counts = (problem: PushProblem) => {
+  const counts = (problem: Finding) => {
     if (problem.filename === undefined) return heldBack.size === 0;
     const isAllowed = task.flags.allowUncaptioned || heldBack.has(`${stemOf(problem.filename)}.txt`);
     return isUncaptioned(problem) ? !isAllowed : sent.has(problem.filename);

@@ -1,4 +1,5 @@
 import {
+  type Finding,
   firstLines,
   kindsOf,
   localAdvice,
@@ -9,7 +10,6 @@ import {
 } from '../folder/report.js';
 import {
   type PushPlan,
-  type PushProblem,
   type PushTask,
   type PushTools,
   findOrCreate,
@@ -377,7 +377,7 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
 
 /** @throws CommandError with 65, which says why nothing is sent and which options help */
 export function requireNoBlockers(
-  problems: readonly PushProblem[],
+  problems: readonly Finding[],
   { skipBad, unpaired = 0 }: { skipBad?: true | undefined; unpaired?: number } = {},
 ): void {
   if (problems.length === 0) return;
