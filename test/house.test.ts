@@ -26,9 +26,9 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8430,
+  cli: 8404,
   server: 3840,
-  client: 1790,
+  client: 1756,
   api: 1980,
   service: 9480,
   storage: 8605,

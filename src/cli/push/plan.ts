@@ -258,11 +258,13 @@ function badIn(
 ): FileProblem[] {
   const stems = new Set([...leftOut.keys()].map(stemOf));
   const sent = new Set(inspected.map(({ file }) => file.filename));
-  return [...errors, ...warnings].flatMap(({ severity, code, filename, message }) => {
-    if (filename === undefined) return [];
-    if (severity === 'error') return { code, filename, message };
-    if (code !== 'ORPHAN_CAPTION' || !stems.has(stemOf(filename)) || !sent.has(filename)) return [];
-    return { code, filename, message: `${filename} is the caption of a file that is left out.` };
+  return [...errors, ...warnings].flatMap(({ severity, code, filename = '', message }) => {
+    const isLeft = stems.has(stemOf(filename));
+    const isOrphan = code === 'ORPHAN_CAPTION' && isLeft && sent.has(filename);
+    if (isOrphan) return { code, filename, message: `${filename} is the caption of a file that is left out.` };
+    if (filename === '' || severity !== 'error') return [];
+    const isBare = code === 'MISSING_CAPTION' && isLeft;
+    return { code, filename, message: isBare ? `${filename} has a caption that is left out.` : message };
   });
 }
 
