@@ -27,7 +27,7 @@ export const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'mi
 /** Shows `run: trainyard ls`, `"trainyard log"` and shell lines such as `$ trainyard push photos` as they are called here. */
 export function withCommand(text: string, { command, isRemote }: { command: string; isRemote: boolean }): string {
   return text.replace(
-    /(\$ (?:[A-Z_]+=\S+ )*|\$\(|\| |run: |")trainyard ([a-z-]+)/g,
+    /(\$ (?:[A-Z_]+=\S+ )*|\$\(|\| |[Rr]un: |")trainyard ([a-z-]+)/g,
     (found, before: string, name: string) => {
       const isElsewhere = isRemote && INSTALLATION_COMMANDS.some((each) => each === name);
       return isElsewhere ? found : `${before}${command} ${name}`;

@@ -107,10 +107,7 @@ function switchTo(enabled: boolean) {
 async function testWebhook({ client, signal }: Call, id: string): Promise<Output> {
   const webhook = (await client.webhooks.list({ signal })).find((each) => each.id === id);
   if (webhook?.enabled === false) {
-    throw new CommandError(
-      EXIT.noInput,
-      `webhook ${id} is disabled. To enable it, run: trainyard webhook enable ${id}`,
-    );
+    throw new CommandError(EXIT.noInput, `webhook ${id} is disabled. Run: trainyard webhook enable ${id}`);
   }
   const { id: deliveryId } = await client.webhooks.test(id, { signal });
   const tried = await triedDelivery(client, { id, deliveryId, signal });

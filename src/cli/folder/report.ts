@@ -39,7 +39,7 @@ export function problemLines(
   ];
 }
 
-/** A message of the service's checks about files that are still in a folder, which needs no upload. */
+/** A message of the service's checks to a person who has the files in a folder, and uploads none by hand. */
 export function localAdvice(message: string): string {
   return message
     .replace(/ and upload (it again|that|those|the new file)(?=\.)/, '')

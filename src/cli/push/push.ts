@@ -465,16 +465,16 @@ export function printPushReport({ plan, dataset, result, removed }: PushReport):
   const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
   print(`${sent} to "${printable(dataset.name)}"${unchanged}${gone}.`);
-  const failures = result.failed.map((failure) => problemLine(paint, '✗', failureText(failure)));
+  const failures = result.failed.map((failure) => problemLine(paint, '✗', localAdvice(failureText(failure))));
   for (const line of firstLines(failures, 'file not sent', 'files not sent')) print(line);
   const unreadable = plan.report.unreadable.length;
   if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
   const failed = new Set(result.failed.map(({ name }) => name));
   const warnings = (dataset.warnings ?? [])
     .filter(({ code, filename = '' }) => PRINTED_WARNINGS.includes(code) && !failed.has(filename))
-    .map(({ message }) => problemLine(paint, '!', message));
+    .map(({ message }) => problemLine(paint, '!', localAdvice(message)));
   for (const line of firstLines(warnings, 'warning')) print(line);
-  for (const line of statusLines(dataset, paint)) print(line);
+  for (const line of statusLines(dataset, paint)) print(localAdvice(line));
 }
 
 /** `READY` with its digest, or `FAILED` with each problem; a single one is in the same line. */
