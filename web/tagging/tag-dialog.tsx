@@ -77,7 +77,7 @@ export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogPr
         {isTyped && (
           <>
             <p role="status" className="text-sm text-muted">
-              {planned.plan?.changes.length === 0 &&
+              {planned.changes.length === 0 &&
                 (isRemoval ? 'None of their captions has this tag.' : 'Each of their captions has this tag.')}
             </p>
             <ChangePreview planned={planned} />

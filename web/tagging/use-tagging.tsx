@@ -5,10 +5,9 @@ import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/completion.js';
 import { rewriteCaption } from '../captions/editing/rewrite-caption.js';
-import { textOf } from '../captions/read-pairs.js';
+import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
 import { useTagPins } from '../captions/tags/pins.js';
-import type { TermCounts } from '../captions/terms/use-terms.js';
 import { useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
@@ -20,8 +19,8 @@ import { TagDialog } from './tag-dialog.js';
 interface TaggingOptions {
   readonly datasetId: string;
   readonly isTraining: boolean;
-  /** The tags of all captions, and the same tags with the most frequent first. */
-  readonly captions: { readonly tagCounts: TermCounts | undefined; readonly tags: readonly KnownTag[] };
+  /** The captions that are read, and their tags with the most frequent first. */
+  readonly captions: { readonly read: Pick<ReadPairs, 'pairs'>; readonly tags: readonly KnownTag[] };
   readonly selected: readonly Pair[];
   /** The pair that has the focus. */
   readonly current: Pair | undefined;
@@ -83,7 +82,7 @@ export function useTagging(options: TaggingOptions) {
             setQuestion({
               verb: 'decide',
               tag,
-              pairs: selected.length > 0 ? selected : (captions.tagCounts?.pairs ?? []),
+              pairs: selected.length > 0 ? selected : (captions.read.pairs ?? []),
             }),
         }
       : undefined,

@@ -5,7 +5,7 @@ import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption
 import type { KnownTag } from '../captions/editing/completion.js';
 import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
 import type { TermKind } from '../captions/terms/terms.js';
-import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
+import { captionsWith, type TermCounts, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { markedTexts, searchMatcher } from '../search/match.js';
@@ -43,7 +43,6 @@ export interface ReadCaptions extends KnownStems {
   readonly statistics: CaptionStatistics | undefined;
   /** The tags or the words, as `kind` says. */
   readonly counts: TermCounts | undefined;
-  readonly tagCounts: TermCounts | undefined;
   /** The most frequent first. */
   readonly tags: readonly KnownTag[];
   /** What is counted, tags or words. */
@@ -69,11 +68,10 @@ export function useReadCaptions(
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
   const withTerm = useMemo(() => {
-    if (term === undefined || counts?.kind !== term.kind) return undefined;
-    const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
-    return stemsOf(indexes.map((index) => counts.pairs[index]!));
+    if (term === undefined || counts === undefined) return undefined;
+    return stemsOf(captionsWith(counts, term.term));
   }, [term, counts]);
-  return { read, statistics, counts, tagCounts, tags, kind, setKind, term: withTerm, duplicates };
+  return { read, statistics, counts, tags, kind, setKind, term: withTerm, duplicates };
 }
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {

@@ -47,14 +47,14 @@ interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
   const planned = usePlannedChange({ datasetId, pairs, change });
-  const { plan, count, canStart, whyNot, start } = planned;
+  const { changes, count, canStart, whyNot, start } = planned;
   return (
     <>
       <p role="status" className="text-sm text-muted">
-        {plan === undefined ? 'Planning …' : `${countOf(plan.changes.length, 'change')} to ${scope}.`}
+        {`${countOf(changes.length, 'change')} to ${scope}.`}
       </p>
       <ChangePreview planned={planned} />
-      {plan !== undefined && plan.changes.length > 0 && (
+      {changes.length > 0 && (
         <div>
           <Button kind="primary" disabled={!canStart} title={whyNot} onClick={start}>
             Change {countOf(count, 'caption')}

@@ -28,34 +28,29 @@ export interface CaptionChange {
   /** `undefined` if there is no caption yet. */
   readonly before: string | undefined;
   readonly after: string;
+  /** The ETag of the version that it was planned for; `null` if there must be none. */
+  readonly ifMatch: string | null;
 }
 
 /** Returns the text of a caption; `undefined` if it is not known. Such a caption is not changed. */
-export type TextOf = (file: DatasetFile) => string | undefined;
+type TextOf = (file: DatasetFile) => string | undefined;
 
 const ENDS_SENTENCE = /[.!?…;:。！？]$/u;
 
 /** Plans the changes of captions, in the order of the pairs. A caption that would stay the same has no change. */
 export function planChanges(pairs: readonly Pair[], textOf: TextOf, change: BulkChange): CaptionChange[] {
-  const plan = changePlanner(textOf, change);
-  return pairs.flatMap((pair) => plan(pair) ?? []);
-}
-
-/** Like `planChanges`, for one pair at a time. */
-export function changePlanner(textOf: TextOf, change: BulkChange): (pair: Pair) => CaptionChange | undefined {
   const rewrite = rewriting(change);
-  return ({ stem, media, caption }) => {
+  return pairs.flatMap(({ stem, media, caption }) => {
     if (caption === undefined) {
       const text = change.kind === 'fill' ? change.text : change.kind === 'add' ? cleaned(change.tag) : '';
-      if (media.length === 0 || text.trim() === '') return undefined;
-      return { filename: `${stem}.txt`, before: undefined, after: text.toWellFormed() };
+      if (media.length === 0 || text.trim() === '') return [];
+      return { filename: `${stem}.txt`, before: undefined, after: text.toWellFormed(), ifMatch: null };
     }
     const before = textOf(caption);
-    if (before === undefined || leavesOut(change, before)) return undefined;
+    if (before === undefined || leavesOut(change, before)) return [];
     const after = rewrite(before).toWellFormed();
-    if (after === before) return undefined;
-    return { filename: caption.filename, before, after };
-  };
+    return after === before ? [] : { filename: caption.filename, before, after, ifMatch: caption.etag };
+  });
 }
 
 /** Whether a change of tags leaves out a caption because it is written in sentences. */

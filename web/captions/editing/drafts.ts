@@ -1,6 +1,7 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
+import { Store, warnBeforeLeaving } from '../../ui/store.js';
 import {
   type CaptionName,
   type SavedCaption,
@@ -62,6 +63,8 @@ const MAX_RETRY_MS = 60_000;
 /** Of the keys in the storage of this tab. */
 const PREFIX = 'trainyard.draft ';
 
+const NONE: readonly CaptionEntry[] = [];
+
 const LEFT = 'The page was left before it was saved.';
 
 /**
@@ -69,12 +72,11 @@ const LEFT = 'The page was left before it was saved.';
  * survive a sign-out and are saved as the user who signs in next.
  */
 class Drafts {
-  readonly #entries = new Map<string, CaptionEntry>();
-  readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #failedListeners = new Set<() => void>();
-  #unsaved: readonly CaptionEntry[] = [];
-  #failed: readonly CaptionEntry[] = [];
-  #offscreen: readonly CaptionEntry[] = [];
+  readonly #entries = new Store<CaptionEntry>();
+  /** Failed and conflicting drafts: all of them, and those that have no rendered field to show their state. */
+  readonly #failed = new Store<readonly CaptionEntry[]>();
+  /** The keys of rendered fields, one for each field. */
+  #fields: readonly string[] = [];
   #client: TrainyardClient | undefined;
   #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
 
@@ -84,52 +86,43 @@ class Drafts {
       this.#put({ datasetId, filename }, { draft });
     }
     addEventListener('online', () => this.#retryFailed());
-    addEventListener('beforeunload', (event) => {
-      if (this.#unsaved.length > 0) event.preventDefault();
-    });
+    warnBeforeLeaving(() => this.#unsaved().length > 0);
   }
 
   /** Saves with this client from now on, and retries drafts that failed before. */
   use(client: TrainyardClient): void {
     if (this.#client === client) return;
     this.#client = client;
-    for (const entry of this.#unsaved) if (entry.draft?.state === 'failed') this.save(entry);
+    this.saveAll(this.#unsaved().filter(({ draft }) => draft?.state === 'failed'));
   }
 
   entry(name: CaptionName): CaptionEntry | undefined {
     return this.#entries.get(keyOf(name));
   }
 
-  /** Failed and conflicting drafts. */
-  failed(): readonly CaptionEntry[] {
-    return this.#failed;
+  useEntry(name: CaptionName): CaptionEntry | undefined {
+    return this.#entries.useValue(keyOf(name));
   }
 
-  /** Failed and conflicting drafts that have no rendered field to show their state. */
-  offscreen(): readonly CaptionEntry[] {
-    return this.#offscreen;
+  useFailed(which: 'all' | 'offscreen'): readonly CaptionEntry[] {
+    return this.#failed.useValue(which) ?? NONE;
   }
 
-  subscribe(name: CaptionName, listener: () => void): () => void {
+  /** Registers a rendered field. The returned function removes it, and saves its text, as a field does that loses the focus. */
+  addField(name: CaptionName): () => void {
     const key = keyOf(name);
-    const own = this.#listeners.get(key) ?? new Set();
     const draft = this.entry(name)?.draft;
     // The field of a deleted caption has left with its pair. What the dataset shows when it is back is newer than the deletion.
-    if (own.size === 0 && draft?.state === 'conflict' && draft.theirs === undefined) {
+    if (!this.#fields.includes(key) && draft?.state === 'conflict' && draft.theirs === undefined) {
       this.#put(name, { draft: { ...draft, isFetched: true } });
     }
-    this.#listeners.set(key, own.add(listener));
+    this.#fields = [...this.#fields, key];
     this.#updateFailed();
     return () => {
-      own.delete(listener);
-      if (own.size === 0) this.#listeners.delete(key);
+      this.#fields = this.#fields.toSpliced(this.#fields.indexOf(key), 1);
       this.#updateFailed();
+      this.save(name);
     };
-  }
-
-  subscribeToFailed(listener: () => void): () => void {
-    this.#failedListeners.add(listener);
-    return () => this.#failedListeners.delete(listener);
   }
 
   /** Records what was typed over a saved text. */
@@ -146,6 +139,10 @@ class Drafts {
     if (draft.state !== 'saving') void this.#send(name, draft);
     // A text that is typed later is saved when its field is left.
     else if (draft.text !== draft.sent) this.#put(name, { draft: { ...draft, saveAgain: true } });
+  }
+
+  saveAll(names: readonly CaptionName[]): void {
+    for (const name of names) this.save(name);
   }
 
   /** Discards what was typed and shows the saved text. */
@@ -250,9 +247,9 @@ class Drafts {
     const before = this.#retry;
     clearTimeout(before?.timer);
     this.#retry = undefined;
-    const failed = this.#unsaved.filter(({ draft }) => draft?.state === 'failed' && draft.isTransient);
+    const failed = this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient);
     if (failed.length === 0) return;
-    for (const entry of failed) this.save(entry);
+    this.saveAll(failed);
     const ms = Math.min((before?.ms ?? FIRST_RETRY_MS) * 2, MAX_RETRY_MS);
     this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
   }
@@ -261,18 +258,21 @@ class Drafts {
     const key = keyOf(name);
     const entry: CaptionEntry = { ...nameOf(name), ...this.#entries.get(key), ...change };
     if ('draft' in change) storeDraft(name, change.draft);
-    if (entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true) this.#entries.delete(key);
-    else this.#entries.set(key, entry);
-    this.#unsaved = [...this.#entries.values()].filter(({ draft }) => draft !== undefined);
-    for (const listener of this.#listeners.get(key) ?? []) listener();
+    const isEmpty = entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true;
+    this.#entries.set(isEmpty ? undefined : entry, key);
     this.#updateFailed();
   }
 
+  #unsaved(): readonly CaptionEntry[] {
+    return this.#entries.values().filter(({ draft }) => draft !== undefined);
+  }
+
   #updateFailed(): void {
-    if (this.#unsaved.length === 0 && this.#failed.length === 0) return;
-    this.#failed = this.#unsaved.filter(({ draft }) => draft?.state === 'conflict' || failureOf(draft) !== undefined);
-    this.#offscreen = this.#failed.filter((entry) => !this.#listeners.has(keyOf(entry)));
-    for (const listener of this.#failedListeners) listener();
+    const failed = this.#unsaved().filter(({ draft }) => draft?.state === 'conflict' || failureOf(draft) !== undefined);
+    if (failed.length === 0 && this.#failed.get('all') === undefined) return;
+    const offscreen = failed.filter((entry) => !this.#fields.includes(keyOf(entry)));
+    this.#failed.set(failed.length === 0 ? undefined : failed, 'all');
+    this.#failed.set(failed.length === 0 ? undefined : offscreen, 'offscreen');
   }
 }
 

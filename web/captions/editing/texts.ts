@@ -1,7 +1,8 @@
-import { useEffect, useSyncExternalStore } from 'react';
+import { useEffect } from 'react';
 import { MAX_NAMES_PER_REQUEST } from '../../../src/api/limits.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
+import { Store } from '../../ui/store.js';
 
 /** The text of a caption as far as it is known; `null` if it is longer than 64 KiB, which the service does not return. */
 export type TextState =
@@ -14,42 +15,32 @@ const BATCH_MS = 16;
 
 const LOADING: TextState = { state: 'loading' };
 
-interface TextQueue {
-  readonly client: TrainyardClient;
-  /** Captions to read, by filename, each with the number of fields that wait for it. */
-  readonly files: Map<string, { readonly file: DatasetFile; waiting: number }>;
-  isReading: boolean;
-}
-
 // By SHA-256, so that only changed texts are read after a dataset is fetched again.
-const states = new Map<string, TextState>();
-const listeners = new Map<string, Set<() => void>>();
-const queues = new Map<string, TextQueue>();
+const texts = new Store<TextState>();
+
+/** The captions to read, by dataset and filename. */
+const queues = new Map<string, Map<string, DatasetFile>>();
 
 export function textStateOf(sha256: string): TextState {
-  return states.get(sha256) ?? LOADING;
+  return texts.get(sha256) ?? LOADING;
 }
 
 /** Records a text that is known without a request, such as one that was just saved. */
 export function rememberText(sha256: string, text: string | null): void {
-  setState(sha256, { state: 'read', text });
+  texts.set({ state: 'read', text }, sha256);
 }
 
 /** Reads the text of a rendered caption. `retry` reads it again after a failure. */
 export function useText(datasetId: string, file: DatasetFile | undefined): { state: TextState; retry: () => void } {
   const client = useClient();
-  const sha256 = file?.sha256 ?? '';
-  const state = useSyncExternalStore(
-    (listener) => listen(sha256, listener),
-    () => textStateOf(sha256),
-  );
+  const state = texts.useValue(file?.sha256 ?? '') ?? LOADING;
   const isRead = state.state === 'read';
   useEffect(() => {
-    if (file !== undefined && !isRead) return enqueue(client, datasetId, file);
+    if (file !== undefined && !isRead) enqueue(client, datasetId, file);
   }, [client, datasetId, file, isRead]);
   const retry = () => {
     if (file === undefined) return;
-    setState(file.sha256, LOADING);
+    texts.set(LOADING, file.sha256);
     enqueue(client, datasetId, file);
   };
   return { state, retry };
@@ -72,37 +63,22 @@ export async function readTexts(
   onProgress(files.length);
 }
 
-/** Queues a text to be read. The returned function removes it again, for a field that scrolls out of view. */
-function enqueue(client: TrainyardClient, datasetId: string, file: DatasetFile): () => void {
-  let queue = queues.get(datasetId);
-  if (queue?.client !== client) {
-    queue = { client, files: new Map(), isReading: false };
-    queues.set(datasetId, queue);
-  }
-  const entry = queue.files.get(file.filename);
-  const own = entry?.file.sha256 === file.sha256 ? entry : { file, waiting: 0 };
-  own.waiting++;
-  queue.files.set(file.filename, own);
-  if (!queue.isReading) {
-    queue.isReading = true;
-    setTimeout(() => void readQueued(datasetId, queue), BATCH_MS);
-  }
-  const { files } = queue;
-  return () => dequeue(files, own);
+/** Reads a text with others that are asked for at the same time, or while these are being read. */
+function enqueue(client: TrainyardClient, datasetId: string, file: DatasetFile): void {
+  const queue = queues.get(datasetId) ?? new Map<string, DatasetFile>();
+  queue.set(file.filename, file);
+  if (queues.has(datasetId)) return;
+  queues.set(datasetId, queue);
+  setTimeout(() => void readQueued(client, datasetId, queue), BATCH_MS);
 }
 
-function dequeue(files: TextQueue['files'], own: { readonly file: DatasetFile; waiting: number }): void {
-  own.waiting--;
-  if (own.waiting === 0 && files.get(own.file.filename) === own) files.delete(own.file.filename);
-}
-
-async function readQueued(datasetId: string, queue: TextQueue): Promise<void> {
-  while (queue.files.size > 0) {
-    const files = [...queue.files.values()].slice(0, MAX_NAMES_PER_REQUEST).map(({ file }) => file);
-    for (const { filename } of files) queue.files.delete(filename);
-    await readBatch(queue.client, datasetId, files);
+async function readQueued(client: TrainyardClient, datasetId: string, queue: Map<string, DatasetFile>): Promise<void> {
+  while (queue.size > 0) {
+    const files = [...queue.values()].slice(0, MAX_NAMES_PER_REQUEST);
+    for (const { filename } of files) queue.delete(filename);
+    await readBatch(client, datasetId, files);
   }
-  queue.isReading = false;
+  queues.delete(datasetId);
 }
 
 /**
@@ -127,7 +103,7 @@ async function readBatch(
       const first = await readBatch(client, datasetId, files.slice(0, half), signal);
       return (await readBatch(client, datasetId, files.slice(half), signal)) ?? first;
     }
-    if (signal?.aborted !== true) for (const { sha256 } of files) setState(sha256, { state: 'failed', error });
+    if (signal?.aborted !== true) for (const { sha256 } of files) texts.set({ state: 'failed', error }, sha256);
     return error;
   }
 }
@@ -135,18 +111,4 @@ async function readBatch(
 /** Whether an error is about one missing or damaged caption, and not about the whole dataset. */
 function isOfOneFile(error: unknown): boolean {
   return error instanceof TrainyardError && [404, 409].includes(error.status) && error.code !== 'dataset_not_found';
-}
-
-function setState(sha256: string, state: TextState): void {
-  states.set(sha256, state);
-  for (const listener of listeners.get(sha256) ?? []) listener();
-}
-
-function listen(sha256: string, listener: () => void): () => void {
-  const own = listeners.get(sha256) ?? new Set();
-  listeners.set(sha256, own.add(listener));
-  return () => {
-    own.delete(listener);
-    if (own.size === 0) listeners.delete(sha256);
-  };
 }

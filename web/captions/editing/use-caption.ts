@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import { useEffect, useMemo } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { type Draft, drafts } from './drafts.js';
 import { type CaptionName, type SavedCaption, displayText } from './save-caption.js';
@@ -22,11 +22,9 @@ const NO_TEXT: TextState = { state: 'read', text: '' };
 export function useCaption(datasetId: string, pair: Pair): Caption {
   const file = pair.caption;
   const filename = file?.filename ?? `${pair.stem}.txt`;
-  const { name, subscribe } = useMemo(() => {
-    const name = { datasetId, filename };
-    return { name, subscribe: (listener: () => void) => drafts.subscribe(name, listener) };
-  }, [datasetId, filename]);
-  const entry = useSyncExternalStore(subscribe, () => drafts.entry(name));
+  const name = useMemo(() => ({ datasetId, filename }), [datasetId, filename]);
+  const entry = drafts.useEntry(name);
+  useEffect(() => drafts.addField(name), [name]);
   const newer = entry?.newer?.replaced.has(file?.sha256) ? entry.newer : undefined;
   const fromFile = useText(datasetId, newer === undefined ? file : undefined);
   const newerState = useMemo<TextState>(
@@ -47,8 +45,6 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   useEffect(() => {
     if (isKnown && !isSaving) drafts.compareWithDataset(name, saved);
   }, [name, saved, isKnown, isSaving]);
-  // A field that scrolls out of view saves its text, as it does when it loses the focus.
-  useEffect(() => () => drafts.save(name), [name]);
 
   const draft = entry?.draft;
   return {

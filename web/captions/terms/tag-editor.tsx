@@ -1,12 +1,11 @@
 import { type FormEvent, useEffect, useMemo, useRef } from 'react';
-import type { Pair } from '../../live/pairs.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { ChangePreview, usePlannedChange } from '../bulk/change-preview.js';
 import { retagging } from '../bulk/plan.js';
 import { cleaned, tagKeyOf } from '../tags/caption-tags.js';
 import type { Term } from './terms.js';
-import type { TermCounts } from './use-terms.js';
+import { captionsWith, type TermCounts } from './use-terms.js';
 
 /** What is done to a tag: it gets another text, or is removed. */
 export interface TagEdit {
@@ -32,7 +31,7 @@ interface TagEditorProps {
 export function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: TagEditorProps) {
   const { term, isRemoval } = edit;
   const to = isRemoval ? '' : tagKeyOf(cleaned(edit.to));
-  const pairs = useMemo(() => pairsWith(counts, term), [counts, term]);
+  const pairs = useMemo(() => captionsWith(counts, term), [counts, term]);
   const change = useMemo(() => retagging(term, to), [term, to]);
   const planned = usePlannedChange({ datasetId, pairs, change });
   const input = useRef<HTMLInputElement>(null);
@@ -89,11 +88,6 @@ export function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: 
       <ChangePreview planned={planned} />
     </form>
   );
-}
-
-/** The pairs whose captions have a tag. */
-export function pairsWith({ pairs, terms }: TermCounts, term: string): readonly Pair[] {
-  return terms.find((each) => each.term === term)?.captions.map((index) => pairs[index]!) ?? [];
 }
 
 function wordsOf({ to, target }: { to: string; target: Term | undefined }, count: number): string {
