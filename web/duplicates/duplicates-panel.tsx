@@ -4,10 +4,11 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { withKey } from '../keys.js';
 import { Thumbnail } from '../live/thumbnail.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
-import { NotCompared, PendingNote } from './pending-note.js';
+import { PendingNote } from './pending-note.js';
 import { suggestedRemovals } from './review-groups.js';
-import { useDuplicates } from './use-duplicates.js';
+import { NOT_COMPARED, useDuplicates } from './use-duplicates.js';
 
 const SHOWN_GROUPS = 12;
 
@@ -33,7 +34,7 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
       }
     >
       {groups === undefined && error !== null ? (
-        <NotCompared {...{ error, retry }} />
+        <LoadFailure error={error} what={NOT_COMPARED} onRetry={retry} />
       ) : (
         <p role="status" className="text-sm text-muted">
           {groups === undefined

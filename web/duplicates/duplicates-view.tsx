@@ -1,35 +1,28 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
-import { Link, useSearchParams } from 'wouter';
 import type { DatasetWithFiles, Duplicates } from '../../src/client/client.js';
-import { KEY_TABLE, keyText, useKeys, withKey } from '../keys.js';
+import { KEY_TABLE, useKeys, withKey } from '../keys.js';
 import { usePreloaded } from '../pairs/viewer/full.js';
+import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { signOutIfUnauthorized, useConnect } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf, numberOf } from '../ui/format.js';
-import { Position } from '../ui/position.js';
 import { ExactCopiesButton } from './exact-copies.js';
 import { GroupCards } from './group-cards.js';
-import { NotCompared, PendingNote } from './pending-note.js';
+import { PendingNote } from './pending-note.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
 import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
-import { duplicatesKey, type FoundDuplicates, useDuplicates } from './use-duplicates.js';
+import { duplicatesKey, NOT_COMPARED, useDuplicates } from './use-duplicates.js';
 
 /** The review of duplicates: one group a screen. The address names the group by its suggested keeper. */
 export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups: found, pending, error, retry } = useDuplicates(dataset);
   const resolving = useResolving(dataset.id);
-  const [parameters, setParameters] = useSearchParams();
-  const [lastIndex, setLastIndex] = useState(0);
   const groups = found?.filter(({ key }) => !resolving.keys.has(key));
-  const named = parameters.get('group');
-  const at = groups?.findIndex(({ candidates }) => candidates.some(({ file }) => file.filename === named)) ?? -1;
-  const index = at >= 0 ? at : Math.min(lastIndex, Math.max(0, (groups?.length ?? 0) - 1));
-  if (index !== lastIndex && groups !== undefined) setLastIndex(index);
-  const group = groups?.[index];
-  const show = (next: ReviewGroup | undefined) =>
-    setParameters(next === undefined ? {} : { group: next.candidates[0]!.file.filename }, { replace: true });
+  const filenamesOf = ({ candidates }: ReviewGroup) => candidates.map(({ file }) => file.filename);
+  const { index, entry: group, show, move } = useReviewed(groups, 'group', filenamesOf);
+  useKeys({ duplicateGroup: group && (({ key }) => void move(key === 'ArrowUp' ? -1 : 1)) });
   usePreloaded(dataset.id, groups?.[index + 1]?.candidates.map(({ file }) => file) ?? []);
   const goOn = () => show(groups?.[index + 1] ?? groups?.[index - 1]);
   return (
@@ -40,18 +33,19 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
         </p>
       )}
       {group === undefined ? (
-        <NoGroup {...{ dataset, pending, error, retry }} isLoading={groups === undefined} />
+        <NothingToReview
+          {...{ datasetId: dataset.id, error, failure: NOT_COMPARED }}
+          isRead={groups !== undefined}
+          onRetry={retry}
+          words={groups === undefined ? 'Comparing the pictures …' : 'No duplicates are left to decide.'}
+        >
+          <PendingNote pending={pending} />
+        </NothingToReview>
       ) : (
         <Review
           key={group.key}
           {...{ dataset, group, pending }}
-          position={
-            <GroupPosition
-              {...{ index }}
-              count={groups!.length}
-              onMove={(step) => groups?.[index + step] !== undefined && show(groups[index + step])}
-            />
-          }
+          position={<Position what="Group" {...{ index }} count={groups!.length} keys={GROUP_KEYS} onMove={move} />}
           copies={<ExactCopiesButton groups={groups!} onConfirm={resolving.apply} />}
           onApply={(plan) => {
             goOn();
@@ -67,6 +61,8 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
     </div>
   );
 }
+
+const GROUP_KEYS = KEY_TABLE.duplicateGroup.keys;
 
 /** Groups that are being resolved are hidden; one that could not be resolved is there again. */
 function useResolving(datasetId: string) {
@@ -156,14 +152,14 @@ function Review({ dataset, group, pending, position, copies, onApply, onDifferen
               title={withKey('Apply, and go on', 'duplicateApply')}
               onClick={() => plan !== undefined && onApply(plan)}
             >
-              {applyText(plan)} <Key name="duplicateApply" />
+              {applyText(plan)} <KeyHint name="duplicateApply" />
             </Button>
             <Button
               disabled={!canDiffer}
               title={whyNot ?? withKey('Keep all, and do not ask again', 'duplicateDifferent')}
               onClick={onDifferent}
             >
-              These are different <Key name="duplicateDifferent" />
+              These are different <KeyHint name="duplicateDifferent" />
             </Button>
             <span role="status" className="min-w-0 text-sm wrap-anywhere text-muted">
               {plan === undefined ? 'Keep at least one picture.' : captionText(plan)}
@@ -178,14 +174,6 @@ function Review({ dataset, group, pending, position, copies, onApply, onDifferen
         onCaption={(captionOf) => setDecision({ ...decision, captionOf })}
       />
     </>
-  );
-}
-
-function Key({ name }: { name: 'duplicateApply' | 'duplicateDifferent' }) {
-  return (
-    <kbd aria-hidden className="rounded border border-current/40 px-1 font-sans text-xs pointer-coarse:hidden">
-      {keyText(KEY_TABLE[name].keys[0])}
-    </kbd>
   );
 }
 
@@ -213,44 +201,4 @@ function captionText({ captions, captionOf, move, kept, files, group }: Plan): s
   if (files.length > 0) return '';
   const isMirrored = group.candidates.some(({ kind }) => kind === 'mirrored');
   return isMirrored ? 'A mirrored picture may be intended.' : '';
-}
-
-interface GroupPositionProps {
-  readonly index: number;
-  readonly count: number;
-  readonly onMove: (step: -1 | 1) => unknown;
-}
-
-function GroupPosition(props: GroupPositionProps) {
-  useKeys({
-    duplicateGroup: ({ key }) => {
-      props.onMove(key === 'ArrowUp' ? -1 : 1);
-    },
-  });
-  return <Position what="Group" keys={[keyText('ArrowUp'), keyText('ArrowDown')]} {...props} />;
-}
-
-interface NoGroupProps extends Omit<FoundDuplicates, 'groups'> {
-  readonly dataset: DatasetWithFiles;
-  readonly isLoading: boolean;
-}
-
-function NoGroup({ dataset, isLoading, pending, error, retry }: NoGroupProps) {
-  return (
-    <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
-      {isLoading && error !== null ? (
-        <NotCompared {...{ error, retry }} />
-      ) : (
-        <p role="status" className="text-lg font-medium">
-          {isLoading ? 'Comparing the pictures …' : 'No duplicates are left to decide.'}
-        </p>
-      )}
-      <PendingNote pending={pending} />
-      {!isLoading && (
-        <Link href={`/datasets/${dataset.id}`} className="text-link">
-          Go to the workbench
-        </Link>
-      )}
-    </div>
-  );
 }

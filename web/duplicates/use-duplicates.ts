@@ -12,9 +12,11 @@ const SETTLE_MS = 600;
 /** Only where no event tells that images were hashed. */
 const PENDING_MS = 5000;
 
+export const NOT_COMPARED = 'Could not compare the pictures.';
+
 export const duplicatesKey = (datasetId: string) => ['duplicates', datasetId] as const;
 
-export interface FoundDuplicates {
+interface FoundDuplicates {
   /** `undefined` until the service has answered. */
   readonly groups: readonly ReviewGroup[] | undefined;
   /** Images that are not compared yet. */

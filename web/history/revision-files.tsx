@@ -1,14 +1,11 @@
 import { useMemo } from 'react';
 import type { Revision } from '../../src/client/client.js';
+import { CaptionText } from '../captions/caption-text.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { Loaded } from '../ui/loaded.js';
-import { messageOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { PastPicture } from './past-picture.js';
-import { useRevisionFiles, useRevisionTexts } from './use-history.js';
-
-/** The number of pairs that share one request for their captions. */
-const PAIRS_PER_REQUEST = 50;
+import { useRevisionFiles } from './use-history.js';
 
 /** All files of a revision: pictures with their captions, to look at. */
 export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string; revision: Revision }) {
@@ -21,7 +18,7 @@ export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: 
           <p className="py-4 text-muted">This revision has no files.</p>
         ) : (
           <LongList isFramed label={`Files of revision ${number}`} items={all} height="max-h-[75dvh]">
-            {(pair) => <PairRow {...{ datasetId, number, pair }} batch={batchOf(pair, all)} />}
+            {(pair) => <PairRow {...{ datasetId, number, pair }} />}
           </LongList>
         )
       }
@@ -29,23 +26,13 @@ export function RevisionFiles({ datasetId, revision: { number } }: { datasetId: 
   );
 }
 
-/** The names of the captions that are read together with the pair's. */
-function batchOf(pair: Pair, pairs: readonly Pair[]): string[] {
-  const start = Math.floor(pairs.indexOf(pair) / PAIRS_PER_REQUEST) * PAIRS_PER_REQUEST;
-  return pairs.slice(start, start + PAIRS_PER_REQUEST).flatMap(({ caption }) => caption?.filename ?? []);
-}
-
 interface PairRowProps {
   readonly datasetId: string;
   readonly number: number;
   readonly pair: Pair;
-  /** The captions that are read together with this pair's. */
-  readonly batch: readonly string[];
 }
 
-function PairRow({ datasetId, number, pair: { media, caption }, batch }: PairRowProps) {
-  const { data: texts, error } = useRevisionTexts(datasetId, number, batch);
-  const text = caption && texts?.get(caption.filename);
+function PairRow({ datasetId, number, pair: { media, caption } }: PairRowProps) {
   return (
     <div className="flex h-42 gap-4 px-4 py-2">
       <div className="flex max-w-1/2 shrink-0 gap-2 overflow-hidden">
@@ -54,21 +41,13 @@ function PairRow({ datasetId, number, pair: { media, caption }, batch }: PairRow
           <PastPicture key={file.filename} datasetId={datasetId} file={file} revision={number} />
         ))}
       </div>
-      <p
+      <div
         // biome-ignore lint/a11y/noNoninteractiveTabindex: makes a long caption scrollable by keyboard
         tabIndex={0}
-        className="min-w-0 grow overflow-y-auto text-sm whitespace-pre-wrap wrap-anywhere"
+        className="min-w-0 grow overflow-y-auto text-sm"
       >
-        {caption === undefined ? (
-          <em className="text-muted">No caption</em>
-        ) : error !== null ? (
-          <span className="text-bad">Could not read the caption. {messageOf(error)}</span>
-        ) : text === null ? (
-          <em className="text-muted">This caption is too long to show here.</em>
-        ) : (
-          text
-        )}
-      </p>
+        <CaptionText datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
+      </div>
     </div>
   );
 }

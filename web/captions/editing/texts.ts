@@ -1,4 +1,4 @@
-import { useEffect } from 'react';
+import { useEffect, useMemo } from 'react';
 import { MAX_NAMES_PER_REQUEST } from '../../../src/api/limits.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
@@ -18,7 +18,13 @@ const LOADING: TextState = { state: 'loading' };
 // By SHA-256, so that only changed texts are read after a dataset is fetched again.
 const texts = new Store<TextState>();
 
-/** The captions to read, by dataset and filename. */
+/** Where captions are read: in a dataset as it is now, or as it was in a revision. */
+interface TextSource {
+  readonly datasetId: string;
+  readonly revision?: number;
+}
+
+/** The captions to read, by source and filename. */
 const queues = new Map<string, Map<string, DatasetFile>>();
 
 export function textStateOf(sha256: string): TextState {
@@ -31,17 +37,18 @@ export function rememberText(sha256: string, text: string | null): void {
 }
 
 /** Reads the text of a rendered caption. `retry` reads it again after a failure. */
-export function useText(datasetId: string, file: DatasetFile | undefined): { state: TextState; retry: () => void } {
+export function useText(datasetId: string, file: DatasetFile | undefined, revision?: number) {
   const client = useClient();
+  const source = useMemo(() => ({ datasetId, ...(revision !== undefined && { revision }) }), [datasetId, revision]);
   const state = texts.useValue(file?.sha256 ?? '') ?? LOADING;
   const isRead = state.state === 'read';
   useEffect(() => {
-    if (file !== undefined && !isRead) enqueue(client, datasetId, file);
-  }, [client, datasetId, file, isRead]);
+    if (file !== undefined && !isRead) enqueue(client, source, file);
+  }, [client, source, file, isRead]);
   const retry = () => {
     if (file === undefined) return;
     texts.set(LOADING, file.sha256);
-    enqueue(client, datasetId, file);
+    enqueue(client, source, file);
   };
   return { state, retry };
 }
@@ -56,7 +63,7 @@ export async function readTexts(
   const unknown = files.filter(({ sha256 }) => textStateOf(sha256).state !== 'read');
   for (let from = 0; from < unknown.length; from += MAX_NAMES_PER_REQUEST) {
     onProgress(files.length - unknown.length + from);
-    const failure = await readBatch(client, datasetId, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
+    const failure = await readBatch(client, { datasetId }, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
     // The field of a single caption shows its own failure.
     if (failure !== undefined && !isOfOneFile(failure)) throw failure;
   }
@@ -64,21 +71,21 @@ export async function readTexts(
 }
 
 /** Reads a text with others that are asked for at the same time, or while these are being read. */
-function enqueue(client: TrainyardClient, datasetId: string, file: DatasetFile): void {
-  const queue = queues.get(datasetId) ?? new Map<string, DatasetFile>();
+function enqueue(client: TrainyardClient, source: TextSource, file: DatasetFile): void {
+  const key = JSON.stringify(source);
+  const queue = queues.get(key) ?? new Map<string, DatasetFile>();
   queue.set(file.filename, file);
-  if (queues.has(datasetId)) return;
-  queues.set(datasetId, queue);
-  setTimeout(() => void readQueued(client, datasetId, queue), BATCH_MS);
-}
-
-async function readQueued(client: TrainyardClient, datasetId: string, queue: Map<string, DatasetFile>): Promise<void> {
-  while (queue.size > 0) {
-    const files = [...queue.values()].slice(0, MAX_NAMES_PER_REQUEST);
-    for (const { filename } of files) queue.delete(filename);
-    await readBatch(client, datasetId, files);
-  }
-  queues.delete(datasetId);
+  if (queues.has(key)) return;
+  queues.set(key, queue);
+  const readQueued = async () => {
+    while (queue.size > 0) {
+      const files = [...queue.values()].slice(0, MAX_NAMES_PER_REQUEST);
+      for (const { filename } of files) queue.delete(filename);
+      await readBatch(client, source, files);
+    }
+    queues.delete(key);
+  };
+  setTimeout(() => void readQueued(), BATCH_MS);
 }
 
 /**
@@ -88,20 +95,22 @@ async function readQueued(client: TrainyardClient, datasetId: string, queue: Map
  */
 async function readBatch(
   client: TrainyardClient,
-  datasetId: string,
+  source: TextSource,
   files: readonly DatasetFile[],
   signal?: AbortSignal,
 ): Promise<unknown> {
+  const { datasetId, ...rest } = source;
   try {
     const names = files.map(({ filename }) => filename);
     // If a caption has changed since, its hash differs from `files`. The next fetch of the dataset has that hash too.
-    for (const { sha256, text } of await client.bulk.captions(datasetId, names, { signal })) rememberText(sha256, text);
+    const captions = await client.bulk.captions(datasetId, names, { ...rest, signal });
+    for (const { sha256, text } of captions) rememberText(sha256, text);
     return undefined;
   } catch (error) {
     if (isOfOneFile(error) && files.length > 1) {
       const half = Math.ceil(files.length / 2);
-      const first = await readBatch(client, datasetId, files.slice(0, half), signal);
-      return (await readBatch(client, datasetId, files.slice(half), signal)) ?? first;
+      const first = await readBatch(client, source, files.slice(0, half), signal);
+      return (await readBatch(client, source, files.slice(half), signal)) ?? first;
     }
     if (signal?.aborted !== true) for (const { sha256 } of files) texts.set({ state: 'failed', error }, sha256);
     return error;
