@@ -1,7 +1,7 @@
 import { ChevronDown, ChevronUp } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
-import { KEY_TABLE, type KeyName, keyText } from './keys.js';
+import { KEY_TABLE, type KeyName, keyText, withKey } from './keys.js';
 import { Button } from './ui/button.js';
 import { numberOf } from './ui/format.js';
 import { LoadFailure } from './ui/loaded.js';
@@ -107,5 +107,26 @@ export function NothingToReview(props: NothingToReviewProps) {
         </Link>
       )}
     </div>
+  );
+}
+
+interface ReviewChipProps {
+  readonly datasetId: string;
+  readonly view: 'duplicates' | 'proposals';
+  readonly words: string;
+  readonly count: number;
+}
+
+/** A link to a review in the bar of the workbench, if there is something to review. */
+export function ReviewChip({ datasetId, view, words, count }: ReviewChipProps) {
+  if (count === 0) return null;
+  return (
+    <Link
+      href={`/datasets/${datasetId}/${view}`}
+      title={withKey(`Review ${words.toLowerCase()}`, view)}
+      className="inline-flex min-h-9 touch shrink-0 items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised"
+    >
+      {words} <span className="tabular-nums">{numberOf(count)}</span>
+    </Link>
   );
 }

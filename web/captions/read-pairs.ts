@@ -9,7 +9,7 @@ export interface ReadPairs {
   readonly pairs: readonly Pair[] | undefined;
   /** The number of current captions whose text has been read. */
   readonly known: number;
-  readonly error: unknown;
+  readonly error: Error | null;
   /** Whether texts are being read, or have been. */
   readonly isWanted: boolean;
   readonly retry: () => void;
@@ -20,7 +20,7 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefin
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();
   const [known, setKnown] = useState(0);
-  const [error, setError] = useState<unknown>();
+  const [error, setError] = useState<Error | null>(null);
   const [attempt, setAttempt] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt reads again
   useEffect(() => {
@@ -29,7 +29,7 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefin
     const { signal } = reading;
     const files = pairs.flatMap(({ caption }) => caption ?? []);
     const onProgress = (known: number) => !signal.aborted && setKnown(known);
-    setError(undefined);
+    setError(null);
     readTexts(client, datasetId, files, { signal, onProgress }).then(
       () => !signal.aborted && setRead(pairs),
       (error) => !signal.aborted && setError(error),

@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { withKey } from '../keys.js';
 import { Thumbnail } from '../live/thumbnail.js';
+import { ReviewChip } from '../review.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LoadFailure } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
@@ -86,14 +87,5 @@ export function DuplicatesChip({ dataset }: { dataset: DatasetWithFiles }) {
 
 function Chip({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups = [] } = useDuplicates(dataset);
-  if (groups.length === 0) return null;
-  return (
-    <Link
-      href={`/datasets/${dataset.id}/duplicates`}
-      title={withKey('Review duplicates', 'duplicates')}
-      className="inline-flex min-h-9 touch shrink-0 items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised"
-    >
-      Duplicates <span className="tabular-nums">{numberOf(groups.length)}</span>
-    </Link>
-  );
+  return <ReviewChip datasetId={dataset.id} view="duplicates" words="Duplicates" count={groups.length} />;
 }

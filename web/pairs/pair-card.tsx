@@ -3,12 +3,11 @@ import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
 import { Link } from 'wouter';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { useHasProposal } from '../live/caption-runs.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
 import { Marked } from '../ui/marks.js';
-import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
+import { CaptionBadge, UnusedCaptionBadge } from './pair-words.js';
 import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
@@ -46,6 +45,8 @@ interface PairCardProps extends CardActions {
   readonly isSelected: boolean;
   /** The pair no longer matches the filter that it is shown for. */
   readonly isDone: boolean;
+  /** A model proposes another caption. */
+  readonly hasProposal: boolean;
   /** Texts that a search has found. */
   readonly marks: readonly string[];
   /** A link leads to this card. */
@@ -191,8 +192,7 @@ function Words({ datasetId, pair, size, hasCaption, marks, names }: WordsProps) 
 const SIGN = 'rounded-full p-1.5';
 
 /** Signs over the picture: a tick, and a warning with the messages of all problems; at size S, what is wrong with the caption. */
-function Signs({ datasetId, pair, size, hasCaption, isDone }: PairCardProps) {
-  const hasProposal = useHasProposal(pair.stem);
+function Signs({ datasetId, pair, size, hasCaption, isDone, hasProposal }: PairCardProps) {
   const [first] = pair.media;
   const messages = pair.problems.map(({ message }) => message).join('\n');
   return (

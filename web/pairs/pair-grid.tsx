@@ -29,6 +29,8 @@ interface PairGridProps extends CardActions {
   /** Pairs that no longer match the filter. */
   readonly done: ReadonlySet<string>;
   readonly selected: ReadonlySet<string>;
+  /** Pairs for which a model proposes another caption. */
+  readonly proposed: ReadonlySet<string>;
   /** The texts that a search has found, by stem. */
   readonly marks: (stem: string) => readonly string[];
   /** The card that a link leads to: centred and focused as soon as it exists. */
@@ -46,7 +48,7 @@ interface PairGridProps extends CardActions {
 
 /** A grid of cards with keyboard navigation. Renders only the cards in and near the viewport. */
 export function PairGrid(props: PairGridProps) {
-  const { datasetId, size, hasCaptions, linked, pairs, done, selected, target, deleting, current } = props;
+  const { datasetId, size, hasCaptions, linked, pairs, done, selected, proposed, target, deleting, current } = props;
   const { onCurrent, handle, onOpen, onSelect, onSelectRange, onWrite } = props;
   const { gapRem, leastWidthRem, heightRem: fullHeightRem } = CARD_LAYOUTS[size];
   const heightRem = size === 'M' && !hasCaptions ? UNCAPTIONED_HEIGHT_REM : fullHeightRem;
@@ -156,6 +158,7 @@ export function PairGrid(props: PairGridProps) {
               marks={props.marks(pair.stem)}
               isSelected={selected.has(pair.stem)}
               isDone={done.has(pair.stem)}
+              hasProposal={proposed.has(pair.stem)}
               isTarget={pair.stem === target}
               isDeleting={deleting.has(pair.stem)}
               isCurrent={pair.stem === at}

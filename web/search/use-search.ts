@@ -30,7 +30,7 @@ export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs)
   );
   const [result, setResult] = useState<{ key: string; pairs: readonly Pair[]; found: RegexHits; isSlow: boolean }>();
   const searched = read.pairs ?? pairs;
-  const isRead = read.pairs !== undefined || read.error !== undefined || !read.isWanted;
+  const isRead = read.pairs !== undefined || read.error !== null || !read.isWanted;
   const isReady = isRead || !asksForTexts(query);
   useEffect(() => {
     const list = JSON.parse(sources) as string[];

@@ -1,11 +1,11 @@
-import { type FormEvent, useId, useMemo, useState } from 'react';
-import { ChangePreview, usePlannedChange } from '../captions/bulk/change-preview.js';
+import { useId, useMemo, useState } from 'react';
+import { PlannedChangeDialog, usePlannedChange } from '../captions/bulk/change-preview.js';
 import { type BulkChange, retagging } from '../captions/bulk/plan.js';
 import { textOf } from '../captions/read-pairs.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
 import type { Pair } from '../live/pairs.js';
 import { Button } from '../ui/button.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { TextField } from '../ui/fields.js';
 import { countOf, numberOf } from '../ui/format.js';
 
 /** More completions than this would be a list to search, not to choose from. */
@@ -26,7 +26,7 @@ interface TagDialogProps {
 /** Adds a tag to the captions of pairs, or removes one from them, after a preview of each. */
 export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogProps) {
   const [text, setText] = useState('');
-  const id = useId();
+  const list = useId();
   const own = useMemo(() => countedTagsOf(pairs), [pairs]);
   const isRemoval = verb === 'remove';
   const offered = isRemoval ? [...own.keys()] : tags.slice(0, MAX_OFFERED);
@@ -35,73 +35,41 @@ export function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogPr
     [isRemoval, text],
   );
   const planned = usePlannedChange({ datasetId, pairs, change });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (planned.start()) onClose();
-  };
   const whose = pairs.length === 1 ? pairs[0]!.stem : countOf(pairs.length, 'pair');
   const isTyped = text.trim() !== '';
+  const captions = countOf(planned.count, 'caption');
   return (
-    <Dialog title={isRemoval ? `Remove a tag from ${whose}` : `Add a tag to ${whose}`} onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
-        <div className="flex flex-col gap-1 text-sm">
-          <label htmlFor={id} className="font-medium">
-            Tag
-          </label>
-          <input
-            id={id}
-            list={`${id}-tags`}
-            autoComplete="off"
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-            className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5 pointer-coarse:text-base"
-          />
-          <datalist id={`${id}-tags`}>
-            {offered.map((tag) => (
-              <option key={tag} value={tag} />
-            ))}
-          </datalist>
-        </div>
-        {isRemoval && own.size === 0 && <p className="text-sm text-muted">Their captions have no tags.</p>}
-        {isRemoval && (
-          <ul aria-label="Tags of these pairs" className="flex flex-wrap gap-1.5">
-            {[...own].slice(0, MAX_BUTTONS).map(([tag, count]) => (
-              <li key={tag}>
-                <Button aria-pressed={tag === text} onClick={() => setText(tag)} className="aria-pressed:border-accent">
-                  {tag} <span className="text-muted tabular-nums">{numberOf(count)}</span>
-                </Button>
-              </li>
-            ))}
-          </ul>
-        )}
-        {isTyped && (
-          <>
-            <p role="status" className="text-sm text-muted">
-              {planned.changes.length === 0 &&
-                (isRemoval ? 'None of their captions has this tag.' : 'Each of their captions has this tag.')}
-            </p>
-            <ChangePreview planned={planned} />
-          </>
-        )}
-        <DialogActions>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button
-            type="submit"
-            kind={isRemoval ? 'danger' : 'primary'}
-            disabled={!planned.canStart}
-            title={planned.whyNot}
-          >
-            {isTyped
-              ? `${isRemoval ? 'Remove from' : 'Add to'} ${countOf(planned.count, 'caption')}`
-              : isRemoval
-                ? 'Remove'
-                : 'Add'}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <PlannedChangeDialog
+      title={isRemoval ? `Remove a tag from ${whose}` : `Add a tag to ${whose}`}
+      {...{ planned, onClose }}
+      kind={isRemoval ? 'danger' : 'primary'}
+      label={isTyped ? `${isRemoval ? 'Remove from' : 'Add to'} ${captions}` : isRemoval ? 'Remove' : 'Add'}
+    >
+      <TextField label="Tag" list={list} value={text} onChange={setText} />
+      <datalist id={list}>
+        {offered.map((tag) => (
+          <option key={tag} value={tag} />
+        ))}
+      </datalist>
+      {isRemoval && own.size === 0 && <p className="text-sm text-muted">Their captions have no tags.</p>}
+      {isRemoval && (
+        <ul aria-label="Tags of these pairs" className="flex flex-wrap gap-1.5">
+          {[...own].slice(0, MAX_BUTTONS).map(([tag, count]) => (
+            <li key={tag}>
+              <Button aria-pressed={tag === text} onClick={() => setText(tag)} className="aria-pressed:border-accent">
+                {tag} <span className="text-muted tabular-nums">{numberOf(count)}</span>
+              </Button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {isTyped && (
+        <p role="status" className="text-sm text-muted">
+          {planned.changes.length === 0 &&
+            (isRemoval ? 'None of their captions has this tag.' : 'Each of their captions has this tag.')}
+        </p>
+      )}
+    </PlannedChangeDialog>
   );
 }
 

@@ -17,7 +17,7 @@ interface ToolbarProps {
   readonly panels: SidePanels;
   readonly hasTags: boolean;
   readonly filter: WorkbenchFilter;
-  readonly onFilter: (filter: WorkbenchFilter) => void;
+  readonly onFilter: (changes: Partial<WorkbenchFilter>) => void;
   /** Shown behind the views. */
   readonly chips: ReactNode;
   /** The views that can be chosen, with the number of their entries. */
@@ -47,14 +47,14 @@ export function Toolbar(props: ToolbarProps) {
           field={search}
           fault={fault}
           text={filter.search}
-          onChange={(text) => onFilter({ ...filter, search: text, file: undefined })}
+          onChange={(text) => onFilter({ search: text })}
         />
         <select
           ref={order}
           aria-label="Sort"
           title={withKey('Sort', 'sort')}
           value={filter.order}
-          onChange={(event) => onFilter({ ...filter, order: event.target.value as PairOrder, file: undefined })}
+          onChange={(event) => onFilter({ order: event.target.value as PairOrder })}
           className="min-h-9 w-24 shrink-0 touch rounded-lg border border-line bg-panel px-2 text-sm"
         >
           {Object.entries(PAIR_ORDERS).map(([value, words]) => (
@@ -104,13 +104,13 @@ function Views({ filter, counts, onFilter, chips }: ToolbarProps) {
       {[...counts].map(
         ([each, count]) =>
           (count > 0 || each === 'all' || each === view) && (
-            <Chip key={each} isOn={view === each} onClick={() => onFilter({ ...filter, view: each, file: undefined })}>
+            <Chip key={each} isOn={view === each} onClick={() => onFilter({ view: each })}>
               {PAIR_VIEWS[each]} <span className="tabular-nums">{numberOf(count)}</span>
             </Chip>
           ),
       )}
       {term !== undefined && (
-        <Chip isOn onClick={() => onFilter({ ...filter, term: undefined, file: undefined })}>
+        <Chip isOn onClick={() => onFilter({ term: undefined })}>
           <span className="sr-only">Without </span>
           {term.kind} “{term.term}” <X size={14} aria-hidden />
         </Chip>

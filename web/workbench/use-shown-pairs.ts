@@ -11,7 +11,7 @@ import type { Pair } from '../live/pairs.js';
 import { markedTexts, searchMatcher } from '../search/match.js';
 import { asksForTexts, parsedSearch, type SearchFault } from '../search/query.js';
 import { useSearch } from '../search/use-search.js';
-import { frozenAfter, inFrozenOrder, NOTHING_FROZEN } from './pair-order.js';
+import { useFrozenOrder } from './pair-order.js';
 import {
   filterKeyOf,
   type KnownStems,
@@ -30,9 +30,9 @@ export function useWorkbenchFilter() {
   // The address also names the pair in the viewer, which changes no filter.
   const key = workbenchParameters(workbenchFilterOf(parameters)).toString();
   const filter = useMemo(() => workbenchFilterOf(new URLSearchParams(key)), [key]);
-  const setFilter = (next: WorkbenchFilter) => {
+  const setFilter = (changes: Partial<WorkbenchFilter>) => {
     setTimes(times + 1);
-    setParameters(workbenchParameters(next), { replace: true });
+    setParameters(workbenchParameters({ ...filter, file: undefined, ...changes }), { replace: true });
   };
   return { filter, setFilter, times };
 }
@@ -116,10 +116,7 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, proposed,
     [filter, pairs, linked, term, duplicates, isFound],
   );
   const marks = useMemo(() => markedTexts(query, found ?? new Map()), [query, found]);
-  const [before, setFrozen] = useState(NOTHING_FROZEN);
-  const frozen = frozenAfter(before, key, { matching: matching ?? NO_PAIRS, order: filter.order });
-  if (frozen !== before) setFrozen(frozen);
-  const shown = useMemo(() => inFrozenOrder(frozen, pairs), [frozen, pairs]);
+  const shown = useFrozenOrder(key, pairs, { matching: matching ?? NO_PAIRS, order: filter.order });
   const done = useMemo(() => {
     const matches = stemsOf(matching ?? shown);
     return stemsOf(shown.filter(({ stem }) => !matches.has(stem)));

@@ -1,7 +1,9 @@
-import { useDeferredValue, useMemo, useState } from 'react';
+import { type FormEvent, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useConnect } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { numberOf } from '../../ui/format.js';
 import { textOf } from '../read-pairs.js';
 import { changeTitle, isComplete } from './change-form.js';
@@ -73,5 +75,40 @@ export function ChangePreview({ planned }: { planned: PlannedChange }) {
       )}
       {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} leftOut={leftOut} onToggle={toggle} />}
     </>
+  );
+}
+
+interface PlannedChangeDialogProps {
+  readonly title: string;
+  readonly planned: PlannedChange;
+  readonly kind: 'primary' | 'danger';
+  /** Of the button that makes the change. */
+  readonly label: string;
+  readonly onClose: () => void;
+  /** The fields that describe the change. */
+  readonly children?: ReactNode;
+}
+
+/** A dialog that describes a change to many captions, shows it, and makes it. */
+export function PlannedChangeDialog({ title, planned, kind, label, onClose, children }: PlannedChangeDialogProps) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (planned.start()) onClose();
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        {children}
+        <ChangePreview planned={planned} />
+        <DialogActions>
+          <Button kind="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" kind={kind} disabled={!planned.canStart} title={planned.whyNot}>
+            {label}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
   );
 }
