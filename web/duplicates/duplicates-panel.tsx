@@ -7,7 +7,6 @@ import { ReviewChip } from '../review.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LoadFailure } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
-import { PendingNote } from './pending-note.js';
 import { suggestedRemovals } from './review-groups.js';
 import { NOT_COMPARED, useDuplicates } from './use-duplicates.js';
 
@@ -88,4 +87,14 @@ export function DuplicatesChip({ dataset }: { dataset: DatasetWithFiles }) {
 function Chip({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups = [] } = useDuplicates(dataset);
   return <ReviewChip datasetId={dataset.id} view="duplicates" words="Duplicates" count={groups.length} />;
+}
+
+/** Says that the list of duplicates is not complete. */
+export function PendingNote({ pending }: { pending: number }) {
+  if (pending === 0) return null;
+  return (
+    <p role="status" className="text-sm text-busy">
+      {countOf(pending, 'picture')} {pending === 1 ? 'is' : 'are'} not compared yet.
+    </p>
+  );
 }

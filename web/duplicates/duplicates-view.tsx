@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useMemo, useState } from 'react';
 import type { DatasetWithFiles, Duplicates } from '../../src/client/client.js';
 import { KEY_TABLE, useKeys, withKey } from '../keys.js';
 import { usePreloaded } from '../pairs/viewer/full.js';
@@ -7,13 +7,21 @@ import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { signOutIfUnauthorized, useConnect } from '../session/client.js';
 import { Button } from '../ui/button.js';
-import { messageOf, numberOf } from '../ui/format.js';
-import { ExactCopiesButton } from './exact-copies.js';
+import { countOf, messageOf, numberOf, sizeOf } from '../ui/format.js';
 import { GroupCards } from './group-cards.js';
-import { PendingNote } from './pending-note.js';
+import { PendingNote } from './duplicates-panel.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
-import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
+import {
+  type Decision,
+  exactCopiesIn,
+  type Plan,
+  planRemoval,
+  type ReviewGroup,
+  suggestedRemovals,
+} from './review-groups.js';
 import { duplicatesKey, NOT_COMPARED, useDuplicates } from './use-duplicates.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
+import { LongList } from '../ui/long-list.js';
 
 /** The review of duplicates: one group a screen. The address names the group by its suggested keeper. */
 export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
@@ -201,4 +209,62 @@ function captionText({ captions, captionOf, move, kept, files, group }: Plan): s
   if (files.length > 0) return '';
   const isMirrored = group.candidates.some(({ kind }) => kind === 'mirrored');
   return isMirrored ? 'A mirrored picture may be intended.' : '';
+}
+
+interface ExactCopiesProps {
+  readonly groups: readonly ReviewGroup[];
+  readonly onConfirm: (plans: readonly Plan[]) => void;
+}
+
+/** Keeps one of each group of equal files at once, after it has named what goes. */
+function ExactCopiesButton({ groups, onConfirm }: ExactCopiesProps) {
+  const { plans, undecided } = useMemo(() => exactCopiesIn(groups), [groups]);
+  const [isAsking, setAsking] = useState(false);
+  if (plans.length === 0) return null;
+  const files = plans.flatMap((plan) => plan.files);
+  const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  const words = `Keep one of each of ${countOf(plans.length, 'group')} of exact copies`;
+  return (
+    <>
+      <Button onClick={() => setAsking(true)}>{words}</Button>
+      {isAsking && (
+        <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={() => setAsking(false)} width="max-w-2xl">
+          <p>
+            {words}, {sizeOf(bytes)} go. The history keeps them, so that you can undo this.
+          </p>
+          {undecided > 0 && (
+            <p className="rounded-lg bg-warn-soft p-2 text-warn">
+              {countOf(undecided, 'group')} with different captions {undecided === 1 ? 'is' : 'are'} left for you to
+              decide.
+            </p>
+          )}
+          <div className="rounded-lg border border-line text-sm">
+            <LongList label="What goes" items={plans} height="max-h-72">
+              {({ kept, files: going, move }) => (
+                <p className="px-3 py-2 wrap-anywhere">
+                  {going.map(({ filename }) => filename).join(', ')}
+                  <span className="text-muted">
+                    {' '}
+                    · {kept[0]?.file.filename} stays{move !== undefined && ' and gets the caption'}
+                  </span>
+                </p>
+              )}
+            </LongList>
+          </div>
+          <DialogActions>
+            <Button onClick={() => setAsking(false)}>Cancel</Button>
+            <Button
+              kind="danger"
+              onClick={() => {
+                setAsking(false);
+                onConfirm(plans);
+              }}
+            >
+              Delete {countOf(files.length, 'file')}
+            </Button>
+          </DialogActions>
+        </Dialog>
+      )}
+    </>
+  );
 }

@@ -3,7 +3,6 @@ import { useKeys } from '../keys.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { indexAfterKey } from './grid-keys.js';
 import { CARD_LAYOUTS, type CardActions, type CardSize, PairCard, UNCAPTIONED_HEIGHT_REM } from './pair-card.js';
 
 /** The height of the bars that stay above the grid, with the gap below them. */
@@ -206,4 +205,38 @@ function useCurrentIndex({ pairs, indexes, current, onCurrent, list }: CurrentCa
     if (card instanceof HTMLElement) card.focus({ preventScroll: true });
   }, [index, known, current, successor, onCurrent, list]);
   return index;
+}
+
+interface GridSize {
+  readonly count: number;
+  readonly columns: number;
+  /** Rows that fit in the viewport. */
+  readonly rows: number;
+}
+
+/** The index that a key moves to in a grid: the same index at an edge, `undefined` for other keys. */
+function indexAfterKey(key: string, index: number, { count, columns, rows }: GridSize): number | undefined {
+  const last = count - 1;
+  const within = (to: number) => Math.min(Math.max(to, 0), last);
+  const isInLastRow = Math.floor(index / columns) === Math.floor(last / columns);
+  switch (key) {
+    case 'ArrowLeft':
+      return within(index - 1);
+    case 'ArrowRight':
+      return within(index + 1);
+    case 'ArrowUp':
+      return index < columns ? index : index - columns;
+    case 'ArrowDown':
+      return isInLastRow ? index : within(index + columns);
+    case 'PageUp':
+      return within(index - rows * columns);
+    case 'PageDown':
+      return within(index + rows * columns);
+    case 'Home':
+      return 0;
+    case 'End':
+      return last;
+    default:
+      return undefined;
+  }
 }

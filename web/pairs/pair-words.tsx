@@ -1,7 +1,8 @@
 import type { DatasetFile } from '../../src/client/client.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { StructuredCaption } from '../captions/structured-caption.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
+import { useMemo } from 'react';
+import { CaptionLoopProvider } from '../captions/editing/caption-loop.js';
 
 const STYLE = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
 
@@ -72,4 +73,27 @@ function Writer({ caption }: Pick<Pair, 'caption'>) {
   if (origin?.by !== 'model') return null;
   const { model, preset } = origin;
   return <span className="ml-2 truncate font-normal text-muted">by {[model, preset].filter(Boolean).join(', ')}</span>;
+}
+
+interface StructuredCaptionProps {
+  readonly datasetId: string;
+  readonly pair: Pair;
+}
+
+/** The JSON caption of a pair, edited as text. The service rejects what is not JSON, and says where. Nothing without one. */
+function StructuredCaption({ datasetId, pair }: StructuredCaptionProps) {
+  const { structured } = pair;
+  const own = useMemo(() => ({ ...pair, caption: structured }), [pair, structured]);
+  if (structured === undefined) return null;
+  return (
+    <div className="flex flex-col gap-1">
+      <p className="text-sm font-medium wrap-anywhere">Structured caption ({structured.filename})</p>
+      <div className="h-40 rounded-md border border-line font-mono">
+        {/* The keys that lead from caption to caption are those of the other field. */}
+        <CaptionLoopProvider value={undefined}>
+          <CaptionField datasetId={datasetId} pair={own} label={`Structured caption ${structured.filename}`} />
+        </CaptionLoopProvider>
+      </div>
+    </div>
+  );
 }

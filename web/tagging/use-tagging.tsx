@@ -3,11 +3,10 @@ import { type ReactNode, useState } from 'react';
 import { changeTitle } from '../captions/bulk/change-form.js';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, planChanges, retagging } from '../captions/bulk/plan.js';
-import type { KnownTag } from '../captions/editing/completion.js';
+import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/rewrite-caption.js';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
-import { useTagPins } from '../captions/tags/pins.js';
 import { useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
@@ -128,4 +127,23 @@ function Asked({ datasetId, question, tags, onClose }: AskedProps): ReactNode {
   const { verb, pairs } = question;
   if (verb === 'decide') return <DecideDialog {...{ datasetId, pairs, onClose }} tag={question.tag} />;
   return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={tags.map(({ term }) => term)} />;
+}
+
+/** The tags that are pinned to the keys 1 to 9, by key. */
+type TagPins = Readonly<Record<string, string>>;
+
+const keyOf = (datasetId: string) => `trainyard-pins-${datasetId}`;
+
+/** The tags of a dataset that are pinned to keys, which this browser keeps. To pin a tag to its key again takes it off. */
+function useTagPins(datasetId: string) {
+  const [pins, setPins] = useState<TagPins>(
+    () => JSON.parse(localStorage.getItem(keyOf(datasetId)) ?? '{}') as TagPins,
+  );
+  const pin = (key: string, tag: string) => {
+    const others = Object.entries(pins).filter(([each, pinned]) => each !== key && pinned !== tag);
+    const next = Object.fromEntries(pins[key] === tag ? others : [...others, [key, tag]]);
+    localStorage.setItem(keyOf(datasetId), JSON.stringify(next));
+    setPins(next);
+  };
+  return { pins, pin };
 }

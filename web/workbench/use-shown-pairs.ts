@@ -2,7 +2,7 @@ import { useDeferredValue, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption-statistics.js';
-import type { KnownTag } from '../captions/editing/completion.js';
+import type { KnownTag } from '../captions/editing/use-completion.js';
 import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
 import type { TermKind } from '../captions/terms/terms.js';
 import { captionsWith, type TermCounts, useTerms } from '../captions/terms/use-terms.js';

@@ -3,7 +3,7 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
-import { KnownTagsProvider } from '../captions/editing/completion.js';
+import { KnownTagsProvider } from '../captions/editing/use-completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { CaptionWithModel } from '../captioning/caption-with-model.js';
 import { DuplicatesChip } from '../duplicates/duplicates-panel.js';

@@ -1,6 +1,6 @@
 import type { Pair } from '../../live/pairs.js';
 import { drafts } from './drafts.js';
-import { displayText } from './save-caption.js';
+import { displayText } from './drafts.js';
 import { textStateOf } from './texts.js';
 
 /**

@@ -1,7 +1,7 @@
 import { useEffect, useMemo } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { type Draft, drafts } from './drafts.js';
-import { type CaptionName, type SavedCaption, displayText } from './save-caption.js';
+import { type CaptionName, type SavedCaption, displayText } from './drafts.js';
 import { type TextState, useText } from './texts.js';
 
 export interface Caption {
