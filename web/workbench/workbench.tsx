@@ -16,9 +16,8 @@ import { CARD_SIZES, type ModifierKeys } from '../pairs/pair-card.js';
 import { PairGrid, type PairGridHandle } from '../pairs/pair-grid.js';
 import { RejectedUploads } from '../pairs/rejected-uploads.js';
 import { loadedLater } from '../ui/loaded-later.js';
-import { dismissFailures } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
-import { useDeleting } from '../pairs/selection/use-deleting.js';
+import { useDeleting } from '../pairs/selection/selection-verbs.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
 import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
@@ -139,7 +138,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const tagging = useTagging({ datasetId: id, isTraining, captions, selected, current: currentPair });
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
-  const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
+  const verbs = !deleting.isRunning && selected.length > 0 && (
     <div className="flex flex-wrap items-center gap-1">
       {tagging.verbs}
       {isTraining && <CaptionWithModel dataset={dataset} pairs={selected} words="Caption" />}
@@ -151,14 +150,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
       />
     </div>
   );
-  const failures = (
-    <DeletionFailures
-      datasetId={id}
-      deletion={deleting.deletion}
-      onRetry={deleting.retry}
-      onDismiss={() => dismissFailures(id)}
-    />
-  );
+  const failures = <DeletionFailures datasetId={id} />;
   return (
     <KnownTagsProvider value={captions.tags}>
       <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
@@ -190,7 +182,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
             <CaptionWithModel dataset={dataset} pairs={shown} words="Caption with a model …" />
           )}
           <NotSaved datasetId={id} onShow={showFile} />
-          {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
+          <DeletionProgress datasetId={id} />
           {!panels.isOpen.inspector && verbs}
         </Toolbar>
         <div className="flex grow items-start">
@@ -225,7 +217,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
                     {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, proposed, target, current }}
                     pairs={shown}
                     selected={selecting.stems}
-                    deleting={deleting.deletion.stems}
+                    deleting={deleting.stems}
                     onCurrent={setCurrent}
                     onSelectRange={selecting.range}
                     onWrite={write}
@@ -275,7 +267,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           <PictureComparison
             {...{ datasetId: id, hasCaptions: isTraining }}
             pairs={viewer.compared}
-            deleting={deleting.deletion.stems}
+            deleting={deleting.stems}
             alerts={failures}
             onDelete={deleting.ask}
             onClose={viewer.close}
