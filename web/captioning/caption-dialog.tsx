@@ -12,6 +12,7 @@ import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, messageOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { Choices } from '../ui/panel.js';
 import { FIELD, Labelled, TextField } from '../ui/fields.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../src/dataset/captioning/prompts.js';
@@ -37,9 +38,7 @@ export function CaptionDialog(props: CaptionDialogProps) {
   return (
     <Dialog title="Caption with a model" onClose={props.onClose}>
       {error !== null ? (
-        <p role="alert" className="text-bad">
-          {messageOf(error)}
-        </p>
+        <Alert>{messageOf(error)}</Alert>
       ) : endpoints === undefined ? (
         <p role="status">Asking the model servers …</p>
       ) : (
@@ -106,11 +105,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
       <div className="flex flex-col gap-2">
         <Choices
           label="Which"
-          options={[
-            { value: 'missing', label: 'Without a caption' },
-            { value: 'model', label: 'Written by a model' },
-            { value: 'all', label: 'All' },
-          ]}
+          options={{ missing: 'Without a caption', model: 'Written by a model', all: 'All' }}
           value={chosen}
           onChange={setWhich}
         />
@@ -316,9 +311,7 @@ function SavedPrompt({ isOwn, preset, kept, onChange }: Omit<PromptFieldProps, '
           Delete this prompt
         </WriteButton>
       )}
-      <p role="alert" className="text-sm text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
     </div>
   );
 }

@@ -9,6 +9,7 @@ import { useCanWrite } from '../session/account.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { type Accepted, type Decided, isOpen, useReview } from './use-review.js';
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
@@ -175,11 +176,7 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
           {state?.is === 'dismissed' && 'Dismissed.'}
           {state?.is === 'saving' && 'Saving …'}
         </p>
-        {state?.is === 'failed' && (
-          <p role="alert" className="wrap-anywhere text-bad">
-            {state.reason}
-          </p>
-        )}
+        {state?.is === 'failed' && <Alert>{state.reason}</Alert>}
         {isWaiting && (
           <div className="flex flex-wrap gap-2 max-md:sticky max-md:bottom-0 max-md:-mx-4 max-md:border-t max-md:border-line max-md:bg-page max-md:px-4 max-md:py-2">
             {isEditing ? (

@@ -12,6 +12,7 @@ import { WriteButton } from '../session/write-button.js';
 import { recordChange } from '../undo/recent-change.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { MessageCard } from '../ui/message-card.js';
 import { ProgressBar } from '../ui/progress-bar.js';
 
@@ -85,9 +86,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
       </p>
       {reason !== null && <p className="wrap-anywhere text-bad">{reason}</p>}
       {counts.failed > 0 && !running && <Failures run={run} />}
-      <p role="alert" className="text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
       <div className="flex flex-wrap items-center gap-2 empty:hidden">
         {state === 'running' && (
           <WriteButton disabled={isBusy} onClick={() => act('stop')}>
@@ -107,7 +106,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
   );
 }
 
-export function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
+function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
   return (
     <Link
       href={`/datasets/${datasetId}/proposals`}

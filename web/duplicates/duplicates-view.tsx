@@ -5,9 +5,10 @@ import { KEY_TABLE, useKeys, withKey } from '../keys.js';
 import { usePreloaded } from '../pairs/viewer/full.js';
 import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
-import { signOutIfUnauthorized, useConnect } from '../session/client.js';
+import { useConnect } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
-import { countOf, messageOf, numberOf, sizeOf } from '../ui/format.js';
+import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { GroupCards } from './group-cards.js';
 import { PendingNote } from './duplicates-panel.js';
 import { applyPlans, keepAsDifferent } from './resolve.js';
@@ -35,7 +36,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   const goOn = () => show(groups?.[index + 1] ?? groups?.[index - 1]);
   return (
     <div className="-mx-4 -mt-4 flex grow flex-col">
-      {resolving.failure !== undefined && (
+      {resolving.failure !== '' && (
         <p role="alert" className="flex flex-wrap items-center gap-3 bg-bad-soft px-4 py-2 text-bad">
           {resolving.failure} <Button onClick={resolving.dismiss}>Dismiss</Button>
         </p>
@@ -77,31 +78,27 @@ function useResolving(datasetId: string) {
   const connect = useConnect();
   const queries = useQueryClient();
   const [keys, setKeys] = useState<ReadonlySet<string>>(new Set());
-  const [failure, setFailure] = useState<string>();
+  const { failure, run } = useRequesting();
   const queryKey = duplicatesKey(datasetId);
   const resolve = async (group: ReviewGroup | undefined, work: Promise<void>) => {
     const key = group?.key;
-    setFailure(undefined);
+    const keeper = group?.candidates[0]?.file.filename;
     if (key !== undefined) setKeys((known) => new Set(known).add(key));
-    try {
+    await run(async () => {
       await work;
-      const keeper = group?.candidates[0]?.file.filename;
       queries.setQueryData<Duplicates>(
         queryKey,
         (known) => known && { ...known, groups: known.groups.filter((each) => each.keeper !== keeper) },
       );
-    } catch (error) {
-      signOutIfUnauthorized(error);
-      setFailure(messageOf(error));
-    }
-    if (key !== undefined) setKeys((known) => new Set([...known].filter((each) => each !== key)));
+    });
+    setKeys((known) => new Set([...known].filter((each) => each !== key)));
     await queries.invalidateQueries({ queryKey });
   };
   const options = { connect, datasetId };
   return {
     keys,
     failure,
-    dismiss: () => setFailure(undefined),
+    dismiss: () => void run(async () => {}),
     apply: (plans: readonly Plan[], group?: ReviewGroup) => resolve(group, applyPlans(plans, options)),
     keepAll: (group: ReviewGroup, kept: Plan['kept']) => resolve(group, keepAsDifferent(kept, options)),
   };

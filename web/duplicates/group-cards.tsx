@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
-import { CaptionText } from '../captions/caption-text.js';
+import { PlainCaption } from '../captions/plain-caption.js';
 import { useKeys, withKey } from '../keys.js';
 import { Preview } from '../pairs/media.js';
 import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
@@ -165,7 +165,7 @@ function Card(props: CardProps) {
         <p className="text-muted tabular-nums">
           {[mediaFactsOf(file), sizeOf(file.size_bytes)].filter(Boolean).join(' · ')}
         </p>
-        <CaptionText
+        <PlainCaption
           datasetId={datasetId}
           caption={candidate.pair.caption}
           className="line-clamp-4 whitespace-pre-line"

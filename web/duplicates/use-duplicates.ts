@@ -1,6 +1,6 @@
 import { type UseQueryResult, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import type { DatasetFile, Duplicates, DatasetWithFiles } from '../../src/client/client.js';
+import type { Duplicates, DatasetWithFiles } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { useRecentChange } from '../undo/recent-change.js';
@@ -37,7 +37,10 @@ export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
     refetchInterval: ({ state }: { state: { data: Duplicates | undefined } }) =>
       (state.data?.pending ?? 0) > 0 && PENDING_MS,
   });
-  const media = useUnchanged(useMemo(() => files.filter(({ kind }) => kind !== 'caption'), [files]));
+  const media = useMemo(
+    () => files.flatMap(({ kind, filename, sha256 }) => (kind === 'caption' ? [] : `${filename} ${sha256}`)).join(),
+    [files],
+  );
   // Another tab, or an undo, may have changed what is remembered.
   const change = useRecentChange(id)?.change;
   const version = useMemo(() => ({ media, captions: counts.captions, change }), [media, counts.captions, change]);
@@ -53,12 +56,4 @@ export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
 
 function pairsByFile(dataset: DatasetWithFiles): ReadonlyMap<string, Pair> {
   return new Map(pairsOf(dataset).flatMap((pair) => pair.media.map(({ filename }) => [filename, pair] as const)));
-}
-
-/** The same list as long as it has the same files. */
-function useUnchanged(files: readonly DatasetFile[]): readonly DatasetFile[] {
-  const [known, setKnown] = useState(files);
-  const isSame = known.length === files.length && known.every((file, index) => file === files[index]);
-  if (!isSame) setKnown(files);
-  return isSame ? known : files;
 }

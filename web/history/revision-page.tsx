@@ -5,7 +5,7 @@ import type { DatasetFile, DatasetWithFiles, Revision } from '../../src/client/c
 import { useLinks } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Loaded, LoadFailure } from '../ui/loaded.js';
+import { Loaded, LoadFailure, MoreButton } from '../ui/loaded.js';
 import { CopyButton } from '../ui/copy.js';
 import { SelectField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
@@ -16,10 +16,9 @@ import { countsInWords, creatorOf, howOf } from './words.js';
 import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { filesByStem } from '../live/counterparts.js';
-import { Button } from '../ui/button.js';
 import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
 import { PastPicture } from './past-picture.js';
-import { CaptionText } from '../captions/caption-text.js';
+import { PlainCaption } from '../captions/plain-caption.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { LongList } from '../ui/long-list.js';
 
@@ -222,7 +221,7 @@ interface RevisionDiffProps {
 /** What differs between two revisions: pictures added and removed, and captions with the changed words marked. */
 function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
   const diff = useRevisionDiff(dataset.id, { from, to });
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = diff;
+  const { data, error, refetch } = diff;
   const rows = useMemo(() => data && diffRowsOf(data.pages), [data]);
   const pictures = filesByStem(dataset.files);
   const total = data?.pages[0]?.total;
@@ -245,13 +244,7 @@ function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
           ))}
         </ul>
       )}
-      {hasNextPage && (
-        <div>
-          <Button disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {isFetchingNextPage ? 'Loading …' : 'Show more'}
-          </Button>
-        </div>
-      )}
+      <MoreButton of={diff}>Show more</MoreButton>
     </>
   );
 }
@@ -347,7 +340,7 @@ function PairRow({ datasetId, number, pair: { media, caption } }: PairRowProps) 
         tabIndex={0}
         className="min-w-0 grow overflow-y-auto text-sm"
       >
-        <CaptionText datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
+        <PlainCaption datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
       </div>
     </div>
   );

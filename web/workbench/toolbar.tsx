@@ -64,13 +64,7 @@ export function Toolbar(props: ToolbarProps) {
           ))}
         </select>
         <div className="shrink-0" title={`${withKey('Larger', 'bigger')}, ${withKey('smaller', 'smaller')}`}>
-          <Choices
-            label="Size of the cards"
-            isLabelHidden
-            options={CARD_SIZES.map((each) => ({ value: each, label: each }))}
-            value={size}
-            onChange={onSize}
-          />
+          <Choices label="Size of the cards" isLabelHidden options={CARD_SIZES} value={size} onChange={onSize} />
         </div>
         <Fold name="inspector" label="Inspector" panels={panels} />
       </search>

@@ -4,7 +4,7 @@ import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { CaptionProgress } from '../caption-progress.js';
 import { summaryOf } from './apply.js';
-import { ChangeList } from './change-list.js';
+import { ChangeList } from './change-preview.js';
 import { cancelJob, dismissJob, type BulkJob, retryJob } from './jobs.js';
 
 /** The progress of a change to many captions, or what it has left undone. */

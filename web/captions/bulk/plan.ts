@@ -1,6 +1,6 @@
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { Pair } from '../../live/pairs.js';
-import { foldCase } from '../../ui/format.js';
+import { countOf, foldCase } from '../../ui/format.js';
 import { cleaned, isSentence, retagged, tagKeyOf, withTag } from '../tags/caption-tags.js';
 
 /** A change to many captions, as the user describes it. */
@@ -160,4 +160,38 @@ function patternOf(find: string, { matchesCase, wholeWords }: Matching): RegExp 
   const before = wholeWords && STARTS_AS_WORD.test(find) ? `(?<!${WORD})` : '(?<!\\u200d)';
   const after = wholeWords && ENDS_AS_WORD.test(find) ? `(?!${WORD})` : '';
   return new RegExp(before + source.join('') + NOT_EXTENDED + after, matchesCase ? 'gu' : 'giu');
+}
+
+/** Whether the required fields are filled in. */
+export function isComplete(change: BulkChange): boolean {
+  switch (change.kind) {
+    case 'prepend':
+    case 'append':
+      return change.trigger.trim() !== '';
+    case 'replace':
+      return change.asTag ? cleaned(change.find) !== '' : change.find !== '';
+    case 'add':
+      return cleaned(change.tag) !== '';
+    case 'fill':
+      return change.text.trim() !== '';
+  }
+}
+
+/** `Prepend “sks” to 12 captions`. */
+export function changeTitle(change: BulkChange, count: number): string {
+  const captions = countOf(count, 'caption');
+  switch (change.kind) {
+    case 'prepend':
+      return `Prepend “${change.trigger.trim()}” to ${captions}`;
+    case 'append':
+      return `Append “${change.trigger.trim()}” to ${captions}`;
+    case 'add':
+      return `Add the tag “${cleaned(change.tag)}” to ${captions}`;
+    case 'replace':
+      if (change.asTag && cleaned(change.replacement) === '') return `Remove the tag “${change.find}” from ${captions}`;
+      if (change.asTag) return `Rename the tag “${change.find}” to “${cleaned(change.replacement)}” in ${captions}`;
+      return `Replace “${change.find}” with “${change.replacement}” in ${captions}`;
+    case 'fill':
+      return `Fill ${captions} with “${change.text.trim()}”`;
+  }
 }

@@ -2,7 +2,8 @@ import { type TrainyardClient, TrainyardError } from '../../../src/client/client
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
 import { Store, warnBeforeLeaving } from '../../ui/store.js';
-import { rememberText } from './texts.js';
+import { rememberText, textStateOf } from './texts.js';
+import type { Pair } from '../../live/pairs.js';
 
 /** A text that the user has typed and that is not saved yet. */
 export type Draft = {
@@ -401,4 +402,30 @@ function textToSave(typed: string, base: SavedCaption | undefined): string {
   const ended = typed !== '' && /[\r\n]$/.test(base?.text ?? '') ? `${typed}\n` : typed;
   const written = base?.text?.includes('\r\n') ? ended.replaceAll('\n', '\r\n') : ended;
   return written.toWellFormed();
+}
+
+/**
+ * Rewrites the caption of a pair, with what is typed and not saved, and saves it as a field does.
+ *
+ * @returns the text after it; `undefined` if the text is not known, is too long, or is in conflict
+ */
+export function rewriteCaption(
+  datasetId: string,
+  { stem, caption }: Pair,
+  rewrite: (text: string) => string,
+): string | undefined {
+  const name = { datasetId, filename: caption?.filename ?? `${stem}.txt` };
+  const { draft, newer } = drafts.entry(name) ?? {};
+  const read = caption && textStateOf(caption.sha256);
+  const ofFile = caption && read?.state === 'read' ? { sha256: caption.sha256, text: read.text } : undefined;
+  const isNewer = newer?.replaced.has(caption?.sha256) === true;
+  const saved = isNewer ? newer?.saved : ofFile;
+  const isUnknown = !isNewer && caption !== undefined && ofFile === undefined;
+  if (isUnknown || saved?.text === null || draft?.state === 'conflict') return undefined;
+  const before = draft?.text ?? displayText(saved?.text ?? '');
+  const after = rewrite(before);
+  if (after === before) return after;
+  drafts.edit(name, after, saved);
+  drafts.save(name);
+  return after;
 }

@@ -16,8 +16,6 @@ export interface Caption {
   readonly isJustSaved: boolean;
 }
 
-const NO_TEXT: TextState = { state: 'read', text: '' };
-
 /** The caption of a pair: its saved version and its draft. */
 export function useCaption(datasetId: string, pair: Pair): Caption {
   const file = pair.caption;
@@ -27,11 +25,10 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   useEffect(() => drafts.addField(name), [name]);
   const newer = entry?.newer?.replaced.has(file?.sha256) ? entry.newer : undefined;
   const fromFile = useText(datasetId, newer === undefined ? file : undefined);
-  const newerState = useMemo<TextState>(
-    () => (newer?.saved !== undefined ? { state: 'read', text: newer.saved.text } : NO_TEXT),
-    [newer],
-  );
-  const current = newer === undefined && file !== undefined ? fromFile.state : newerState;
+  const current: TextState =
+    newer === undefined && file !== undefined
+      ? fromFile.state
+      : { state: 'read', text: newer?.saved === undefined ? '' : newer.saved.text };
   const sha256 = newer === undefined ? file?.sha256 : newer.saved?.sha256;
   const text = current.state === 'read' ? current.text : undefined;
   const saved = useMemo(

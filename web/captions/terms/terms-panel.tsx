@@ -48,40 +48,18 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
     return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
   }, [counts, needle, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
-  const [edit, setEdit] = useState<TagEdit>();
-  const begin = (term: string, isRemoval: boolean) => setEdit({ term, to: term, isRemoval, isOffer: false });
+  const [edited, setEdited] = useState<{ readonly tag: string; readonly isRemoval: boolean }>();
   const tagVerbs = verbs &&
     kind === 'tag' && {
       ...verbs,
-      onRename: (tag: string) => begin(tag, false),
-      onRemove: (tag: string) => begin(tag, true),
+      onRename: (tag: string) => setEdited({ tag, isRemoval: false }),
+      onRemove: (tag: string) => setEdited({ tag, isRemoval: true }),
     };
-  const editor = edit !== undefined && counts !== undefined && (
-    <TagEditor
-      key={`${edit.term} ${edit.isRemoval}`}
-      {...{ datasetId, counts, edit }}
-      onEdit={setEdit}
-      onClose={() => setEdit(undefined)}
-      onDone={(from, to) => {
-        setEdit(undefined);
-        onRenamed(from, to);
-      }}
-    />
-  );
   return (
     <Panel
       title={kind === 'tag' ? 'Tags' : 'Words'}
       aside={
-        <Choices
-          label="Count"
-          isLabelHidden
-          options={[
-            { value: 'tag', label: 'Tags' },
-            { value: 'word', label: 'Words' },
-          ]}
-          value={kind}
-          onChange={onKind}
-        />
+        <Choices label="Count" isLabelHidden options={{ tag: 'Tags', word: 'Words' }} value={kind} onChange={onKind} />
       }
     >
       <search className="flex flex-wrap items-center gap-2 text-sm">
@@ -118,11 +96,16 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
                 : countOf(shown.length, `different ${noun}`)}
             {counts.sentences > 0 && `. ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
           </p>
-          {tagVerbs && <NearTags terms={counts.terms} edit={edit} onEdit={setEdit} editor={edit?.isOffer && editor} />}
+          {tagVerbs && <NearTags {...{ datasetId, counts, onRenamed }} />}
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
             {(term) =>
-              editor && !edit?.isOffer && edit?.term === term.term ? (
-                editor
+              tagVerbs && edited?.tag === term.term ? (
+                <TagEditor
+                  key={`${edited.tag} ${edited.isRemoval}`}
+                  {...{ datasetId, counts, onRenamed }}
+                  {...edited}
+                  onClose={() => setEdited(undefined)}
+                />
               ) : (
                 <TermRow
                   term={term}
@@ -139,15 +122,12 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
   );
 });
 
-interface NearTagsProps {
-  readonly terms: readonly Term[];
-  readonly edit: TagEdit | undefined;
-  readonly onEdit: (edit: TagEdit) => void;
-  readonly editor: ReactNode;
-}
+type NearTagsProps = Pick<TagEditorProps, 'datasetId' | 'counts' | 'onRenamed'>;
 
 /** Tags that are probably other spellings of a more frequent one, each with an offer to merge it. */
-function NearTags({ terms, edit, onEdit, editor }: NearTagsProps) {
+function NearTags(props: NearTagsProps) {
+  const { terms } = props.counts;
+  const [merged, setMerged] = useState<string>();
   const near = useMemo(() => nearTagsAmong(terms), [terms]);
   if (near.length === 0) return null;
   return (
@@ -158,12 +138,12 @@ function NearTags({ terms, edit, onEdit, editor }: NearTagsProps) {
       </summary>
       <LongList label="Near spellings" items={near}>
         {({ from, to }) =>
-          edit?.isOffer && edit.term === from.term ? (
-            editor
+          from.term === merged ? (
+            <TagEditor {...props} tag={from.term} initial={to.term} onClose={() => setMerged(undefined)} />
           ) : (
             <button
               type="button"
-              onClick={() => onEdit({ term: from.term, to: to.term, isRemoval: false, isOffer: true })}
+              onClick={() => setMerged(from.term)}
               className="w-full cursor-pointer px-2 py-1.5 text-left wrap-anywhere hover:bg-raised"
             >
               Merge <b className="font-semibold">{from.term}</b> ({numberOf(from.captions.length)}) into{' '}
@@ -176,30 +156,24 @@ function NearTags({ terms, edit, onEdit, editor }: NearTagsProps) {
   );
 }
 
-/** What is done to a tag: it gets another text, or is removed. */
-interface TagEdit {
-  readonly term: string;
-  /** As it is typed. */
-  readonly to: string;
-  readonly isRemoval: boolean;
-  /** Whether it was begun in the list of near spellings. */
-  readonly isOffer: boolean;
-}
-
 interface TagEditorProps {
   readonly datasetId: string;
   readonly counts: TermCounts;
-  readonly edit: TagEdit;
-  readonly onEdit: (edit: TagEdit) => void;
+  readonly tag: string;
+  /** The text that is offered; by default, the tag. */
+  readonly initial?: string;
+  /** Whether the tag is removed instead of getting another text. */
+  readonly isRemoval?: boolean;
   readonly onClose: () => void;
   /** Called when the change has begun, with the new tag; empty if it is removed. */
-  readonly onDone: (from: string, to: string) => void;
+  readonly onRenamed: (from: string, to: string) => void;
 }
 
 /** Renames a tag in place, merges it into another one, or removes it from all captions. */
-function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: TagEditorProps) {
-  const { term, isRemoval } = edit;
-  const to = isRemoval ? '' : tagKeyOf(cleaned(edit.to));
+function TagEditor(props: TagEditorProps) {
+  const { datasetId, counts, tag: term, initial = term, isRemoval = false, onClose, onRenamed } = props;
+  const [text, setText] = useState(initial);
+  const to = isRemoval ? '' : tagKeyOf(cleaned(text));
   const pairs = useMemo(() => captionsWith(counts, term), [counts, term]);
   const change = useMemo(() => retagging(term, to), [term, to]);
   const planned = usePlannedChange({ datasetId, pairs, change });
@@ -212,7 +186,9 @@ function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: TagEdit
   }, []);
   const start = (event: FormEvent) => {
     event.preventDefault();
-    if (to !== term && planned.start()) onDone(term, to);
+    if (to === term || !planned.start()) return;
+    onClose();
+    onRenamed(term, to);
   };
   const words = wordsOf({ to, target: counts.terms.find((each) => each.term === to && to !== term) }, planned.count);
   return (
@@ -235,8 +211,8 @@ function TagEditor({ datasetId, counts, edit, onEdit, onClose, onDone }: TagEdit
           ref={input}
           aria-label={`New text of the tag ${term}`}
           autoComplete="off"
-          value={edit.to}
-          onChange={(event) => onEdit({ ...edit, to: event.target.value })}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
           className="min-h-9 touch w-full rounded-md border border-accent bg-panel px-2 pointer-coarse:text-base"
         />
       )}

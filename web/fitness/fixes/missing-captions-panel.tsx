@@ -1,9 +1,8 @@
 import { type FormEvent, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
-import { changeTitle } from '../../captions/bulk/change-form.js';
 import { JobStatus } from '../../captions/bulk/job-status.js';
 import { startJob, useJob } from '../../captions/bulk/jobs.js';
-import { type BulkChange, planChanges } from '../../captions/bulk/plan.js';
+import { type BulkChange, changeTitle, planChanges } from '../../captions/bulk/plan.js';
 import { CaptionRow } from '../../captions/caption-row.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../../captions/editing/caption-loop.js';
 import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';

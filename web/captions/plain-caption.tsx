@@ -2,7 +2,7 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { messageOf } from '../ui/format.js';
 import { useText } from './editing/texts.js';
 
-interface CaptionTextProps {
+interface PlainCaptionProps {
   readonly datasetId: string;
   /** `undefined` if there is no caption. */
   readonly caption: DatasetFile | undefined;
@@ -12,7 +12,7 @@ interface CaptionTextProps {
 }
 
 /** A caption to read, or why it can't be read. */
-export function CaptionText({ datasetId, caption, revision, className }: CaptionTextProps) {
+export function PlainCaption({ datasetId, caption, revision, className }: PlainCaptionProps) {
   const { state, retry } = useText(datasetId, caption, revision);
   if (caption === undefined) return <p className="text-muted italic">No caption</p>;
   if (state.state === 'loading') return <p className="text-muted">…</p>;
