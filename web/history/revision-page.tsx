@@ -260,7 +260,7 @@ function Row({ datasetId, row: { media, captions }, picture, from, to }: RowProp
   return (
     <div className="flex flex-wrap items-start gap-x-4 gap-y-3">
       <div className="flex shrink-0 flex-wrap gap-3">
-        {media.map(({ filename, before, after }) => (
+        {media.map(({ filename, from: before, to: after }) => (
           <div key={filename} className="flex gap-2">
             {before && (
               <PastPicture datasetId={datasetId} file={before} revision={from} mark={after ? 'before' : 'removed'} />
@@ -286,12 +286,13 @@ function Row({ datasetId, row: { media, captions }, picture, from, to }: RowProp
   );
 }
 
-function verbOf({ before, after }: DifferentFile): string {
+function verbOf({ from: before, to: after }: DifferentFile): string {
   if (before === undefined) return 'added';
   return after === undefined ? 'removed' : 'changed';
 }
 
-function CaptionDifference({ caption: { before, after, textBefore, textAfter } }: { caption: DifferentFile }) {
+function CaptionDifference({ caption }: { caption: DifferentFile }) {
+  const { from: before, to: after, from_text: textBefore, to_text: textAfter } = caption;
   const unknown = [textBefore === undefined && before, textAfter === undefined && after].filter((file) => !!file);
   if (unknown.length === 0) return <Difference before={textBefore ?? ''} after={textAfter ?? ''} />;
   const sizes = [before, after].flatMap((file) => (file === undefined ? [] : sizeOf(file.size_bytes)));

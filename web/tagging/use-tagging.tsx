@@ -1,15 +1,16 @@
 import { Check, ChevronLeft, ChevronRight, Tag, X } from 'lucide-react';
-import { type ReactNode, useEffect, useEffectEvent, useId, useMemo, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useMemo, useState } from 'react';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/drafts.js';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
+import { useTerms } from '../captions/terms/use-terms.js';
 import { keyNameOf, useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
-import { useConnect, useIsShared } from '../session/client.js';
+import { useConnect } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { PlannedChangeDialog, usePlannedChange } from '../captions/bulk/change-preview.js';
 import { Button } from '../ui/button.js';
@@ -38,13 +39,13 @@ export function useTagging(options: TaggingOptions) {
   const { datasetId, isTraining, captions, selected, current } = options;
   const connect = useConnect();
   const canWrite = useCanWrite() && isTraining;
-  const isShared = useIsShared();
   const job = useJob(datasetId);
   const { pins, pin } = useTagPins(datasetId);
   const [question, setQuestion] = useState<Question>();
   const [note, setNote] = useState('');
   const targets = selected.length > 0 ? selected : current === undefined ? [] : [current];
   const canAsk = canWrite && targets.length > 0;
+  const onClose = () => setQuestion(undefined);
   const ask = (verb: 'add' | 'remove') => {
     if (canAsk) setQuestion({ verb, pairs: targets });
   };
@@ -71,10 +72,22 @@ export function useTagging(options: TaggingOptions) {
   });
   return {
     note,
-    dialog: question && (
-      <Asked {...{ datasetId, question }} tags={captions.tags} onClose={() => setQuestion(undefined)} />
+    dialog:
+      question?.verb === 'decide' ? (
+        <DecideDialog {...{ datasetId, onClose }} {...question} />
+      ) : (
+        question && <TagDialog {...{ datasetId, onClose }} {...question} tags={captions.tags} />
+      ),
+    verbs: isTraining && (
+      <>
+        <WriteButton icon={Tag} title={withKey('Add a tag to the selected pairs', 'addTag')} onClick={() => ask('add')}>
+          Tag
+        </WriteButton>
+        <WriteButton title={withKey('Remove a tag from the selected pairs', 'removeTag')} onClick={() => ask('remove')}>
+          Untag
+        </WriteButton>
+      </>
     ),
-    verbs: isTraining && !isShared && <TagButtons onAsk={ask} />,
     tagVerbs: canWrite
       ? {
           pins,
@@ -107,32 +120,6 @@ function toggledNote(datasetId: string, pair: Pair, tag: string): string {
   return after === undefined ? `The caption of ${pair.stem} is not read yet.` : words;
 }
 
-function TagButtons({ onAsk }: { onAsk: (verb: 'add' | 'remove') => void }) {
-  return (
-    <>
-      <WriteButton title={withKey('Add a tag to the selected pairs', 'addTag')} onClick={() => onAsk('add')}>
-        <Tag size={16} aria-hidden /> Tag
-      </WriteButton>
-      <WriteButton title={withKey('Remove a tag from the selected pairs', 'removeTag')} onClick={() => onAsk('remove')}>
-        Untag
-      </WriteButton>
-    </>
-  );
-}
-
-interface AskedProps {
-  readonly datasetId: string;
-  readonly tags: readonly KnownTag[];
-  readonly question: Question;
-  readonly onClose: () => void;
-}
-
-function Asked({ datasetId, question, tags, onClose }: AskedProps): ReactNode {
-  const { verb, pairs } = question;
-  if (verb === 'decide') return <DecideDialog {...{ datasetId, pairs, onClose }} tag={question.tag} />;
-  return <TagDialog {...{ datasetId, verb, pairs, onClose }} tags={tags.map(({ term }) => term)} />;
-}
-
 /** The tags that are pinned to the keys 1 to 9, by key. */
 type TagPins = Readonly<Record<string, string>>;
 
@@ -163,7 +150,7 @@ interface TagDialogProps {
   readonly verb: 'add' | 'remove';
   readonly pairs: readonly Pair[];
   /** All tags of the dataset, the frequent ones first. */
-  readonly tags: readonly string[];
+  readonly tags: readonly KnownTag[];
   readonly onClose: () => void;
 }
 
@@ -171,9 +158,9 @@ interface TagDialogProps {
 function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogProps) {
   const [text, setText] = useState('');
   const list = useId();
-  const own = useMemo(() => countedTagsOf(pairs), [pairs]);
+  const own = (useTerms(pairs, 'tag')?.terms ?? []).toReversed();
   const isRemoval = verb === 'remove';
-  const offered = isRemoval ? [...own.keys()] : tags.slice(0, MAX_OFFERED);
+  const offered = isRemoval ? own : tags.slice(0, MAX_OFFERED);
   const change = useMemo<BulkChange>(
     () => (isRemoval ? retagging(text) : { kind: 'add', tag: text }),
     [isRemoval, text],
@@ -191,17 +178,17 @@ function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogProps) {
     >
       <TextField label="Tag" list={list} value={text} onChange={setText} />
       <datalist id={list}>
-        {offered.map((tag) => (
-          <option key={tag} value={tag} />
+        {offered.map(({ term }) => (
+          <option key={term} value={term} />
         ))}
       </datalist>
-      {isRemoval && own.size === 0 && <p className="text-sm text-muted">Their captions have no tags.</p>}
+      {isRemoval && own.length === 0 && <p className="text-sm text-muted">Their captions have no tags.</p>}
       {isRemoval && (
         <ul aria-label="Tags of these pairs" className="flex flex-wrap gap-1.5">
-          {[...own].slice(0, MAX_BUTTONS).map(([tag, count]) => (
-            <li key={tag}>
-              <Button aria-pressed={tag === text} onClick={() => setText(tag)} className="aria-pressed:border-accent">
-                {tag} <span className="text-muted tabular-nums">{numberOf(count)}</span>
+          {own.slice(0, MAX_BUTTONS).map(({ term, captions: having }) => (
+            <li key={term}>
+              <Button aria-pressed={term === text} onClick={() => setText(term)} className="aria-pressed:border-accent">
+                {term} <span className="text-muted tabular-nums">{numberOf(having.length)}</span>
               </Button>
             </li>
           ))}
@@ -215,16 +202,6 @@ function TagDialog({ datasetId, verb, pairs, tags, onClose }: TagDialogProps) {
       )}
     </PlannedChangeDialog>
   );
-}
-
-/** The tags of pairs with the number of their captions, the frequent ones first. */
-function countedTagsOf(pairs: readonly Pair[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { caption } of pairs) {
-    const text = (caption && textOf(caption)) ?? '';
-    for (const tag of isSentence(text) ? [] : tagsIn(text)) counts.set(tag, (counts.get(tag) ?? 0) + 1);
-  }
-  return new Map([...counts].sort(([, a], [, b]) => b - a));
 }
 
 interface DecideDialogProps {
