@@ -75,9 +75,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
       <div className="flex items-start gap-1">
         <h2 className="min-w-0 grow self-center font-semibold wrap-anywhere">{titleOf(run)}</h2>
         {!running && (
-          <Button kind="quiet" aria-label="Dismiss the run" onClick={onDismiss} className="-mr-2 px-2">
-            <X size={16} aria-hidden />
-          </Button>
+          <Button icon={X} kind="quiet" aria-label="Dismiss the run" onClick={onDismiss} className="-mr-2 px-2" />
         )}
       </div>
       {running && <ProgressBar label="Captions" uploaded={total - counts.waiting} total={total} />}

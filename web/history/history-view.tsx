@@ -7,7 +7,7 @@ import { useCanWrite } from '../session/account.js';
 import { Loaded, MoreButton } from '../ui/loaded.js';
 import { countOf } from '../ui/format.js';
 import { RevisionActions } from './revision-actions.js';
-import { RevisionPicture } from './past-picture.js';
+import { RevisionPicture } from './revision-page.js';
 import { type ChangedPicture, useRevisionPreview, useSeen } from './revision-preview.js';
 import { Marks, revisionHref, RevisionPage } from './revision-page.js';
 import { useLiveHistory, useRevisions } from './use-history.js';

@@ -1,4 +1,4 @@
-import { ArrowLeft, FileArchive, Pin } from 'lucide-react';
+import { ArrowLeft, FileArchive, FileText, Pin } from 'lucide-react';
 import { useEffect, useMemo, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { DatasetFile, DatasetWithFiles, Revision } from '../../src/client/client.js';
@@ -17,10 +17,10 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { filesByStem } from '../live/counterparts.js';
 import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
-import { PastPicture } from './past-picture.js';
 import { PlainCaption } from '../captions/plain-caption.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { LongList } from '../ui/long-list.js';
+import { Thumbnail } from '../live/thumbnail.js';
 
 /** The address of a revision on the page. */
 export function revisionHref(datasetId: string, number: number, parameters: Record<string, string> = {}): string {
@@ -344,5 +344,58 @@ function PairRow({ datasetId, number, pair: { media, caption } }: PairRowProps) 
         <PlainCaption datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
       </div>
     </div>
+  );
+}
+
+const MARKS = {
+  added: { word: 'Added', style: 'border-good' },
+  after: { word: 'Now', style: 'border-good' },
+  before: { word: 'Before', style: 'border-bad' },
+  removed: { word: 'Removed', style: 'border-bad' },
+} as const;
+
+interface PastPictureProps {
+  readonly datasetId: string;
+  /** `undefined` if there is none. */
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'duration_seconds' | 'thumbhash'> | undefined;
+  /** The revision that has the file, if the dataset may not have it any more. */
+  readonly revision?: number;
+  readonly mark?: keyof typeof MARKS;
+}
+
+/** A small picture of a file of a revision, with its name. */
+function PastPicture({ datasetId, file, revision, mark }: PastPictureProps) {
+  const { word, style } = mark === undefined ? { word: undefined, style: 'border-line' } : MARKS[mark];
+  return (
+    <figure className="flex w-28 flex-col gap-1 text-xs">
+      <span
+        className={`relative flex aspect-square items-center justify-center overflow-hidden rounded-lg border-2 bg-raised text-muted ${style}`}
+      >
+        <RevisionPicture datasetId={datasetId} file={file} revision={revision} />
+      </span>
+      <figcaption className="truncate text-muted" title={file?.filename}>
+        {word !== undefined && (
+          <strong className={mark === 'added' || mark === 'after' ? 'text-good' : 'text-bad'}>{word}</strong>
+        )}{' '}
+        {file?.filename ?? 'No picture'}
+      </figcaption>
+    </figure>
+  );
+}
+
+/** The picture of a file of a revision, which fills the element around it; a sign for a clip, and where there is none. */
+export function RevisionPicture({
+  datasetId,
+  file,
+  revision,
+}: Pick<PastPictureProps, 'datasetId' | 'file'> & { revision: number | undefined }) {
+  if (file === undefined) return <FileText size={20} aria-hidden />;
+  return (
+    <Thumbnail
+      key={file.sha256}
+      datasetId={datasetId}
+      file={{ ...file, ...(revision !== undefined && { revision }) }}
+      className="absolute inset-0"
+    />
   );
 }

@@ -265,23 +265,21 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
       <div className="flex flex-wrap items-center gap-2">
         {pair !== undefined && <Answers hasIt={decisions.get(pair.stem) ?? hasTag(pair, tag)} onDecide={decide} />}
         <Button
+          icon={ChevronLeft}
           kind="quiet"
           aria-label="Back"
           title={withKey('Back', 'decideBack')}
           disabled={index === 0}
           onClick={() => go(-1)}
-        >
-          <ChevronLeft size={18} aria-hidden />
-        </Button>
+        />
         <Button
+          icon={ChevronRight}
           kind="quiet"
           aria-label="Go on without a decision"
           title={withKey('Go on without a decision', 'decideSkip')}
           disabled={pair === undefined}
           onClick={() => go(1)}
-        >
-          <ChevronRight size={18} aria-hidden />
-        </Button>
+        />
         <Button kind="primary" onClick={save} className="ml-auto">
           {changes.length === 0 ? 'Close' : `Save ${countOf(changes.length, 'change')}`}
         </Button>
@@ -290,29 +288,24 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
   );
 }
 
+const ANSWERS = [
+  { has: true, words: 'Yes', icon: Check, title: withKey('It has the tag', 'decideYes') },
+  { has: false, words: 'No', icon: X, title: withKey('It does not', 'decideNo') },
+] as const;
+
 /** The answer that the caption gives now is marked. */
 function Answers({ hasIt, onDecide }: { hasIt: boolean; onDecide: (has: boolean) => void }) {
-  const marked = 'aria-pressed:border-accent aria-pressed:text-accent';
-  return (
-    <>
-      <Button
-        aria-pressed={hasIt}
-        title={withKey('It has the tag', 'decideYes')}
-        onClick={() => onDecide(true)}
-        className={marked}
-      >
-        <Check size={16} aria-hidden /> Yes
-      </Button>
-      <Button
-        aria-pressed={!hasIt}
-        title={withKey('It does not', 'decideNo')}
-        onClick={() => onDecide(false)}
-        className={marked}
-      >
-        <X size={16} aria-hidden /> No
-      </Button>
-    </>
-  );
+  return ANSWERS.map(({ has, words, ...button }) => (
+    <Button
+      key={words}
+      {...button}
+      aria-pressed={has === hasIt}
+      onClick={() => onDecide(has)}
+      className="aria-pressed:border-accent aria-pressed:text-accent"
+    >
+      {words}
+    </Button>
+  ));
 }
 
 function isAsked({ media, caption }: Pair): boolean {

@@ -82,9 +82,7 @@ export function SidePanel({ name, label, panels, children }: SidePanelProps) {
         {areDrawers && (
           <div className="flex items-center">
             <h2 className="mr-auto text-base font-semibold">{label}</h2>
-            <Button kind="quiet" aria-label={`Close ${label}`} onClick={close}>
-              <X size={16} aria-hidden />
-            </Button>
+            <Button icon={X} kind="quiet" aria-label={`Close ${label}`} onClick={close} />
           </div>
         )}
         {children}

@@ -78,14 +78,13 @@ function Fold({ name, label, panels }: { name: PanelName; label: string; panels:
   const Icon = name === 'tags' ? PanelLeft : PanelRight;
   return (
     <Button
+      icon={Icon}
       kind="quiet"
       aria-label={label}
       aria-expanded={isOpen}
       onClick={() => panels.setOpen(name, !isOpen)}
       className="shrink-0 px-2 aria-expanded:text-accent"
-    >
-      <Icon size={16} aria-hidden />
-    </Button>
+    />
   );
 }
 

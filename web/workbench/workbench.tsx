@@ -150,7 +150,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
       />
     </div>
   );
-  const failures = <DeletionFailures datasetId={id} />;
   return (
     <KnownTagsProvider value={captions.tags}>
       <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
@@ -167,7 +166,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           }
           counts={new Map([...counts, ['rejected', rejected]])}
           onSize={setSize}
-          below={failures}
+          below={<DeletionFailures datasetId={id} />}
         >
           {filter.view !== 'rejected' && (
             <ShownCount
@@ -254,7 +253,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
               index={viewer.index}
               filename={viewer.filename}
               isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
-              alerts={failures}
               onMove={viewer.open}
               onChooseFile={viewer.showFile}
               onSelect={selecting.toggle}
@@ -268,7 +266,6 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
             {...{ datasetId: id, hasCaptions: isTraining }}
             pairs={viewer.compared}
             deleting={deleting.stems}
-            alerts={failures}
             onDelete={deleting.ask}
             onClose={viewer.close}
           />

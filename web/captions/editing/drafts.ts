@@ -50,8 +50,7 @@ export function failureOf(draft: Draft | undefined): string | undefined {
 }
 
 const CONFIRMATION_MS = 2500;
-const FIRST_RETRY_MS = 4000;
-const MAX_RETRY_MS = 60_000;
+const RETRY_MS = 5000;
 
 /** Of the keys in the storage of this tab. */
 const PREFIX = 'trainyard.draft ';
@@ -71,7 +70,7 @@ class Drafts {
   /** The keys of rendered fields, one for each field. */
   #fields: readonly string[] = [];
   #client: TrainyardClient | undefined;
-  #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     for (const { datasetId, filename, text, base } of storedDrafts()) {
@@ -202,7 +201,7 @@ class Drafts {
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
-      if (isTransient) this.#retryLater();
+      if (isTransient) this.#retry ??= setTimeout(() => this.#retryFailed(), RETRY_MS);
       // A failure of an old token must not sign out a user who has signed in again.
       if (client === this.#client) signOutIfUnauthorized(error);
     }
@@ -230,21 +229,11 @@ class Drafts {
     if (text !== undefined) this.#put(name, { draft: { ...draft, text } });
   }
 
-  #retryLater(): void {
-    if (this.#retry !== undefined) return;
-    const ms = FIRST_RETRY_MS;
-    this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
-  }
-
+  /** Tries to save failed drafts again. One that fails once more is tried again later. */
   #retryFailed(): void {
-    const before = this.#retry;
-    clearTimeout(before?.timer);
+    clearTimeout(this.#retry);
     this.#retry = undefined;
-    const failed = this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient);
-    if (failed.length === 0) return;
-    this.saveAll(failed);
-    const ms = Math.min((before?.ms ?? FIRST_RETRY_MS) * 2, MAX_RETRY_MS);
-    this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
+    this.saveAll(this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient));
   }
 
   #put(name: CaptionName, change: Partial<CaptionEntry>): void {

@@ -49,13 +49,12 @@ export function SelectionVerbs({ onCompare, onCopy, onDelete, onSelectNone }: Se
         Delete
       </WriteButton>
       <Button
+        icon={X}
         kind="quiet"
         aria-label="Clear the selection"
         title={withKey('Clear the selection', 'selectNone')}
         onClick={onSelectNone}
-      >
-        <X size={16} aria-hidden />
-      </Button>
+      />
     </div>
   );
 }

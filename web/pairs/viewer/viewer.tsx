@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight, Crop, FileText, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
-import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
+import { useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { BucketRules } from '../../../src/dataset/buckets.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
@@ -44,8 +44,6 @@ interface ViewerProps {
   /** The file of the pair that is shown; by default, the first. */
   readonly filename: string | undefined;
   readonly isSelected: boolean;
-  /** Alerts about deletions. */
-  readonly alerts: ReactNode;
   readonly onMove: (stem: string) => void;
   readonly onChooseFile: (filename: string) => void;
   readonly onSelect: (stem: string) => void;
@@ -55,7 +53,7 @@ interface ViewerProps {
 
 /** Shows one pair in the whole window, alone or compared with a control or its mask, and moves to the previous and next one. */
 export function Viewer(props: ViewerProps) {
-  const { datasetId, hasCaptions, linked, choice, onChoose, pairs, index, filename, alerts, onMove, onClose } = props;
+  const { datasetId, hasCaptions, linked, choice, onChoose, pairs, index, filename, onMove, onClose } = props;
   const pair = pairs[index]!;
   const file = fileOf(pair, filename);
   const toggles = useToggles();
@@ -76,7 +74,7 @@ export function Viewer(props: ViewerProps) {
     <WholeWindow
       title={file.filename}
       keyPlace="viewer"
-      alerts={alerts}
+      datasetId={datasetId}
       onClose={onClose}
       beside={
         <span aria-live="polite" className="shrink-0 text-sm text-muted tabular-nums">
