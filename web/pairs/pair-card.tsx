@@ -295,17 +295,6 @@ function SmallPicture({ counterpart, word, tabIndex, isPlaying, onCompare }: Sma
 
 /** What is wrong with the pair, as briefly as a small picture has room for. */
 function noteOf({ fault, filenames }: Counterpart): string | undefined {
-  switch (fault) {
-    case 'ambiguous':
-      return `${filenames.length} files`;
-    case 'misfit':
-      return 'Wrong size';
-    case 'stretched':
-      return 'Stretched';
-    case 'clip':
-    case 'missing':
-    case 'extra':
-    case undefined:
-      return undefined;
-  }
+  if (fault === 'ambiguous') return `${filenames.length} files`;
+  return fault === 'misfit' ? 'Wrong size' : fault === 'stretched' ? 'Stretched' : undefined;
 }

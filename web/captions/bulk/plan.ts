@@ -34,6 +34,10 @@ export interface CaptionChange {
 /** Returns the text of a caption; `undefined` if it is not known. Such a caption is not changed. */
 type TextOf = (file: DatasetFile) => string | undefined;
 
+/** Spaces and commas around the content of a caption. */
+const LEADING = /^[\s,]+/;
+const TRAILING = /[\s,]+$/;
+
 const ENDS_SENTENCE = /[.!?…;:。！？]$/u;
 
 /** Plans the changes of captions, in the order of the pairs. A caption that would stay the same has no change. */
@@ -63,7 +67,7 @@ function rewriting(change: BulkChange): (text: string) => string {
   switch (change.kind) {
     case 'prepend':
     case 'append': {
-      const trigger = withoutCommas(change.trigger);
+      const trigger = change.trigger.replace(LEADING, '').replace(TRAILING, '');
       if (trigger === '') return (text) => text;
       const present = patternOf(trigger, { matchesCase: false, wholeWords: true });
       const add = change.kind === 'prepend' ? prepended : appended;
@@ -95,14 +99,14 @@ function rewriting(change: BulkChange): (text: string) => string {
 }
 
 function prepended(text: string, trigger: string): string {
-  const rest = text.slice(startOfContent(text));
+  const rest = text.replace(LEADING, '');
   return rest === '' ? trigger : `${trigger}, ${rest}`;
 }
 
 /** Appends after the last word, before the line end that closes the file. */
 function appended(text: string, trigger: string): string {
   const written = text.trimEnd();
-  const body = written.slice(0, endOfContent(written));
+  const body = written.replace(TRAILING, '');
   if (body === '') return trigger;
   const end = text.slice(written.length);
   return body + (ENDS_SENTENCE.test(body) ? ' ' : ', ') + trigger + (end.includes('\n') ? end : '');
@@ -112,26 +116,6 @@ function appended(text: string, trigger: string): string {
 function withoutWords(text: string, words: RegExp): string {
   const removed = text.replaceAll(new RegExp(`[ \\t]*(?:${words.source})`, words.flags), '');
   return removed === text ? text : removed.replace(/^[ \t]+/, '');
-}
-
-function withoutCommas(text: string): string {
-  return text.slice(startOfContent(text), endOfContent(text));
-}
-
-const isSeparator = (character: string | undefined) => character !== undefined && /[\s,]/.test(character);
-
-/** The index of the first character that is not a space or comma. */
-function startOfContent(text: string): number {
-  let at = 0;
-  while (isSeparator(text[at])) at++;
-  return at;
-}
-
-/** The index after which only spaces and commas follow. */
-function endOfContent(text: string): number {
-  let at = text.length;
-  while (isSeparator(text[at - 1])) at--;
-  return at;
 }
 
 interface Matching {
