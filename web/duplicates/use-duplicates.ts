@@ -1,10 +1,10 @@
-import { type UseQueryResult, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import type { Duplicates, DatasetWithFiles } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { useRecentChange } from '../undo/recent-change.js';
-import { type ReviewGroup, reviewGroupsOf } from './review-groups.js';
+import { reviewGroupsOf } from './review-groups.js';
 
 /** Pictures that arrive, are hashed or go together cause one comparison. */
 const SETTLE_MS = 600;
@@ -16,17 +16,8 @@ export const NOT_COMPARED = 'Could not compare the pictures.';
 
 export const duplicatesKey = (datasetId: string) => ['duplicates', datasetId] as const;
 
-interface FoundDuplicates {
-  /** `undefined` until the service has answered. */
-  readonly groups: readonly ReviewGroup[] | undefined;
-  /** Images that are not compared yet. */
-  readonly pending: number;
-  readonly error: UseQueryResult['error'];
-  readonly retry: () => void;
-}
-
 /** The duplicates of a dataset, compared again when its pictures change. */
-export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
+export function useDuplicates(dataset: DatasetWithFiles) {
   const { id, files, counts } = dataset;
   const client = useClient();
   const queries = useQueryClient();
@@ -51,7 +42,14 @@ export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
     return () => clearTimeout(timer);
   }, [queries, id, version, first]);
   const groups = useMemo(() => data && reviewGroupsOf(data.groups, pairsByFile(dataset)), [data, dataset]);
-  return { groups, pending: data?.pending ?? 0, error, retry: () => void refetch() };
+  return {
+    /** `undefined` until the service has answered. */
+    groups,
+    /** Images that are not compared yet. */
+    pending: data?.pending ?? 0,
+    error,
+    retry: () => void refetch(),
+  };
 }
 
 function pairsByFile(dataset: DatasetWithFiles): ReadonlyMap<string, Pair> {

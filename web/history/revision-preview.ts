@@ -17,12 +17,6 @@ export interface ChangedPicture {
   readonly isRemoved: boolean;
 }
 
-interface RevisionPreview {
-  readonly pictures: readonly ChangedPicture[];
-  /** What was done to all captions alike. */
-  readonly operation: string | undefined;
-}
-
 interface PreviewOptions {
   readonly dataset: DatasetWithFiles;
   readonly revision: Revision;
@@ -33,7 +27,7 @@ interface PreviewOptions {
 }
 
 /** The first pictures of what a revision changed, and its words. */
-export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewOptions): RevisionPreview | undefined {
+export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewOptions) {
   const client = useClient();
   const { id, files } = dataset;
   const { number, how, digest, added, removed, changed } = revision;

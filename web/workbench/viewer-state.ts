@@ -100,22 +100,8 @@ function useViewAddress() {
   return { names, setNames, close };
 }
 
-interface ViewedPair {
-  /** The stem in the address. */
-  readonly asked: string | undefined;
-  /** The pairs that the viewer pages through. */
-  readonly list: readonly Pair[];
-  readonly index: number | undefined;
-  readonly stem: string | undefined;
-  readonly filename: string | undefined;
-  /** The pair was shown, and no pair is left. */
-  readonly isGone: boolean;
-  /** The pair in the address is not in the dataset. */
-  readonly missing: string | undefined;
-}
-
 /** The pair of a name. If it is deleted while it is shown, the pair that takes its position. */
-function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<ViewerOptions, 'onClosed'>): ViewedPair {
+function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<ViewerOptions, 'onClosed'>) {
   const asked = filename === undefined ? undefined : stemOf(filename.normalize('NFC'));
   const [last, setLast] = useState<{ readonly stem: string; readonly index: number }>();
   const isAsked = ({ stem }: Pair) => stem === asked;
@@ -128,12 +114,16 @@ function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<View
   const index = at >= 0 ? at : wasShown && shown.length > 0 ? Math.min(last.index, shown.length - 1) : undefined;
   const stem = index === undefined ? undefined : list[index]?.stem;
   return {
+    /** The stem in the address. */
     asked,
+    /** The pairs that the viewer pages through. */
     list,
     index,
     stem,
     filename,
+    /** The pair was shown, and no pair is left. */
     isGone: wasShown && stem === undefined,
+    /** The pair in the address is not in the dataset. */
     missing: asked !== undefined && stem === undefined && !wasShown ? filename : undefined,
   };
 }

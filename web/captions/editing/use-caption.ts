@@ -1,23 +1,10 @@
 import { useEffect, useMemo } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { type Draft, drafts } from './drafts.js';
-import { type CaptionName, type SavedCaption, displayText } from './drafts.js';
+import { displayText, drafts } from './drafts.js';
 import { type TextState, useText } from './texts.js';
 
-export interface Caption {
-  readonly name: CaptionName;
-  /** The version on the service; `undefined` if there is none, or if it is not known yet. */
-  readonly saved: SavedCaption | undefined;
-  readonly state: TextState;
-  readonly retry: () => void;
-  readonly draft: Draft | undefined;
-  /** The text in the field. */
-  readonly text: string;
-  readonly isJustSaved: boolean;
-}
-
 /** The caption of a pair: its saved version and its draft. */
-export function useCaption(datasetId: string, pair: Pair): Caption {
+export function useCaption(datasetId: string, pair: Pair) {
   const file = pair.caption;
   const filename = file?.filename ?? `${pair.stem}.txt`;
   const name = useMemo(() => ({ datasetId, filename }), [datasetId, filename]);
@@ -46,11 +33,15 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   const draft = entry?.draft;
   return {
     name,
+    /** The version on the service; `undefined` if there is none, or if it is not known yet. */
     saved,
     state: current,
     retry: fromFile.retry,
     draft,
+    /** The text in the field. */
     text: draft?.text ?? displayText(saved?.text ?? ''),
     isJustSaved: entry?.isJustSaved === true,
   };
 }
+
+export type Caption = ReturnType<typeof useCaption>;
