@@ -4,19 +4,8 @@ import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { readTexts, textStateOf } from './editing/texts.js';
 
-export interface ReadPairs {
-  /** The latest pairs whose texts have all been read. */
-  readonly pairs: readonly Pair[] | undefined;
-  /** The number of current captions whose text has been read. */
-  readonly known: number;
-  readonly error: Error | null;
-  /** Whether texts are being read, or have been. */
-  readonly isWanted: boolean;
-  readonly retry: () => void;
-}
-
 /** Reads the texts of all captions, and reads changed ones again; none while `pairs` is `undefined`. */
-export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined): ReadPairs {
+export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined) {
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();
   const [known, setKnown] = useState(0);
@@ -36,8 +25,18 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefin
     );
     return () => reading.abort();
   }, [client, datasetId, pairs, attempt]);
-  return { pairs: read, known, error, isWanted: pairs !== undefined, retry: () => setAttempt(attempt + 1) };
+  return {
+    /** The latest pairs whose texts have all been read. */
+    pairs: read,
+    /** The number of current captions whose text has been read. */
+    known,
+    error,
+    isWanted: pairs !== undefined,
+    retry: () => setAttempt(attempt + 1),
+  };
 }
+
+export type ReadPairs = ReturnType<typeof useReadPairs>;
 
 /** The text of a caption; `undefined` if it has not been read or is too long. */
 export function textOf({ sha256 }: DatasetFile): string | undefined {

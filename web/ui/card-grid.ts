@@ -1,5 +1,5 @@
 import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
-import { type CSSProperties, useLayoutEffect, useState } from 'react';
+import { useLayoutEffect, useState } from 'react';
 
 /** Rows that are rendered above and below the viewport. */
 const OVERSCAN_ROWS = 2;
@@ -10,12 +10,6 @@ interface CardGridOptions extends CardSizes {
   readonly heightRem: number;
   /** The index of a card that stays rendered when it scrolls out of view. */
   readonly alwaysRendered?: number;
-}
-
-/** A rendered card. */
-interface Cell {
-  readonly index: number;
-  readonly style: CSSProperties;
 }
 
 /** Lays out cards in rows that scroll with the page. Returns only the cards in and near the viewport. */
@@ -43,19 +37,17 @@ export function useCardGrid(
     // The virtualizer caches sizes, which change with the size of the cards and the text size of the browser.
     if (rowPixels > 0) virtual.measure();
   }, [virtual, rowPixels]);
+  // The rendered cards.
   const cells = virtual.getVirtualItems().flatMap(({ index: row, start }) =>
-    Array.from(
-      { length: Math.min(columns, count - row * columns) },
-      (_, column): Cell => ({
-        index: row * columns + column,
-        style: {
-          top: start - top,
-          left: `calc((100% + ${gapRem}rem) * ${column / columns})`,
-          width: `calc((100% + ${gapRem}rem) / ${columns} - ${gapRem}rem)`,
-          height: `${heightRem}rem`,
-        },
-      }),
-    ),
+    Array.from({ length: Math.min(columns, count - row * columns) }, (_, column) => ({
+      index: row * columns + column,
+      style: {
+        top: start - top,
+        left: `calc((100% + ${gapRem}rem) * ${column / columns})`,
+        width: `calc((100% + ${gapRem}rem) / ${columns} - ${gapRem}rem)`,
+        height: `${heightRem}rem`,
+      },
+    })),
   );
   const isLaidOut = layout !== undefined;
   return { isLaidOut, columns, rem, top, cells, height: virtual.getTotalSize(), isScrolling: virtual.isScrolling };

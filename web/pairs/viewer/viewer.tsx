@@ -132,19 +132,12 @@ function isTrained({ filename }: DatasetFile): boolean {
 }
 
 /** A part of the viewer that is shown or not, as this browser keeps it. */
-interface Toggle {
-  readonly isOn: boolean;
-  readonly toggle: () => void;
-}
-
-function useToggle(name: string, isOnAtFirst: boolean): Toggle {
+function useToggle(name: string, isOnAtFirst: boolean) {
   const [state, setState] = useStored(`trainyard-viewer-${name}`, ['on', 'off'], isOnAtFirst ? 'on' : 'off');
   return { isOn: state === 'on', toggle: () => setState(state === 'on' ? 'off' : 'on') };
 }
 
-type Toggles = Readonly<Record<'crop' | 'filmstrip' | 'facts', Toggle>>;
-
-function useToggles(): Toggles {
+function useToggles() {
   const isLarge = useMedia('(min-width: 64rem)');
   return {
     crop: useToggle('crop', false),
@@ -152,6 +145,8 @@ function useToggles(): Toggles {
     facts: useToggle('facts', isLarge),
   };
 }
+
+type Toggles = ReturnType<typeof useToggles>;
 
 function ToggleButtons({ crop, filmstrip, facts }: Toggles) {
   const rows = [

@@ -12,20 +12,13 @@ import type { Size } from '../../../src/dataset/buckets.js';
 import { Pressed } from './pressed.js';
 import type { DatasetFile } from '../../../src/client/client.js';
 
-/** The zoom that the stages of a viewer share. */
-export interface Zooming {
-  readonly zoom: Zoom;
-  readonly setZoom: (change: (known: Zoom) => Zoom) => void;
-  readonly stages: Set<StageHandle>;
-}
-
 interface StageHandle {
   readonly toggle: () => void;
   readonly isHovered: () => boolean;
 }
 
-/** The zoom of a viewer, which stays from pair to pair. */
-export function useZooming(): Zooming & { readonly toggle: () => void } {
+/** The zoom that the stages of a viewer share, and that stays from pair to pair. */
+export function useZooming() {
   const [zoom, setZoom] = useState(FITTED);
   const [stages] = useState(() => new Set<StageHandle>());
   const toggle = () => {
@@ -34,6 +27,8 @@ export function useZooming(): Zooming & { readonly toggle: () => void } {
   };
   return { zoom, setZoom, stages, toggle };
 }
+
+export type Zooming = ReturnType<typeof useZooming>;
 
 interface ZoomButtonsProps {
   readonly zooming: Zooming;
