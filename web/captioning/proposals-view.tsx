@@ -1,5 +1,5 @@
-import { type KeyboardEvent, type ReactNode, useMemo, useState } from 'react';
-import type { CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
+import type { CaptionDecisions, CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { useText } from '../captions/editing/texts.js';
 import { KEY_TABLE, keyNameOf, useKeys, withKey } from '../keys.js';
@@ -8,9 +8,13 @@ import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
-import { countOf, numberOf } from '../ui/format.js';
+import { countOf, messageOf, numberOf } from '../ui/format.js';
 import { Alert } from '../ui/loaded.js';
-import { type Accepted, type Decided, isOpen, useReview } from './use-review.js';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { MAX_NAMES_PER_REQUEST } from '../../src/api/limits.js';
+import { refetchRuns } from '../live/caption-runs.js';
+import { newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../session/client.js';
+import { recordChange } from '../undo/recent-change.js';
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
 export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
@@ -269,4 +273,101 @@ function NoProposal({ datasetId, review: { proposals, total, error, refetch, dec
       {more > 0 && <Button onClick={retry}>Show the next {numberOf(more)}</Button>}
     </NothingToReview>
   );
+}
+
+type Decided =
+  | { readonly is: 'saving' | 'accepted' | 'dismissed' }
+  /** It can be decided again. */
+  | { readonly is: 'failed'; readonly reason: string };
+
+/** A proposal that is accepted, with the ETag of the caption that the person has seen in its place. */
+interface Accepted {
+  readonly id: string;
+  /** If it was edited. */
+  readonly text?: string;
+  readonly ifMatch: string | null;
+}
+
+/** The open proposals of a dataset as they were when the review began, and what became of them since. */
+function useReview(datasetId: string) {
+  const client = useClient();
+  const connect = useConnect();
+  const queries = useQueryClient();
+  const { data, error, isFetching, refetch } = useQuery({
+    queryKey: ['review', datasetId],
+    queryFn: ({ signal }) => client.captioning.proposals(datasetId, { limit: MAX_NAMES_PER_REQUEST }, { signal }),
+    // Another visit begins another review.
+    refetchOnMount: 'always',
+    gcTime: 0,
+  });
+  const [decided, setDecided] = useState<ReadonlyMap<string, Decided>>(new Map());
+  // All that is accepted in one review is one revision.
+  const [changeId] = useState(newChangeId);
+  const accepted = useRef(0);
+  const saving = useRef(Promise.resolve());
+  const mark = (changes: readonly (readonly [string, Decided])[]) =>
+    setDecided((known) => new Map([...known, ...changes]));
+  const record = ({ isUnfinished }: { isUnfinished: boolean }) => {
+    if (accepted.current === 0) return;
+    const text = `${countOf(accepted.current, 'proposal')} accepted.`;
+    recordChange(datasetId, { text, made: { changeId }, isUnfinished });
+  };
+  // An undo takes back the whole review, so it is offered at its end: once all are decided, or it is left.
+  const areAllDecided = data?.proposals.every((each) => !isOpen(each, decided));
+  const finish = useEffectEvent(() => {
+    saving.current = saving.current.then(() => record({ isUnfinished: false }));
+  });
+  useEffect(() => {
+    if (areAllDecided) finish();
+  }, [areAllDecided]);
+  useEffect(() => () => finish(), []);
+  const decide = (accept: readonly Accepted[], dismiss: readonly string[] = []) => {
+    const ids = [...accept.map(({ id }) => id), ...dismiss];
+    mark(ids.map((id) => [id, { is: 'saving' }]));
+    const save = async () => {
+      try {
+        const reviewing = connect({ how: 'edit', id: changeId }).captioning;
+        const answer = await reviewing.decide(datasetId, { accept: [...accept], dismiss: [...dismiss] });
+        mark(outcomesOf(answer, dismiss));
+        accepted.current += answer.accepted.filter(({ outcome }) => outcome === 'accepted').length;
+        record({ isUnfinished: true });
+      } catch (error) {
+        mark(ids.map((id) => [id, { is: 'failed', reason: messageOf(error) }]));
+        signOutIfUnauthorized(error);
+      }
+      void refetchRuns(queries, datasetId);
+    };
+    // In the order of the decisions.
+    saving.current = saving.current.then(save);
+  };
+  return {
+    proposals: isFetching && decided.size === 0 ? undefined : data?.proposals,
+    total: data?.total ?? 0,
+    error,
+    refetch,
+    decided,
+    decide,
+  };
+}
+
+function outcomesOf({ accepted }: CaptionDecisions, dismiss: readonly string[]): [string, Decided][] {
+  return [
+    ...dismiss.map((id): [string, Decided] => [id, { is: 'dismissed' }]),
+    ...accepted.map(({ id, outcome, problem }): [string, Decided] => {
+      if (outcome === 'accepted') return [id, { is: 'accepted' }];
+      return [id, { is: 'failed', reason: problem?.message ?? FAILURES[outcome] }];
+    }),
+  ];
+}
+
+const FAILURES = {
+  outdated: 'The caption was changed meanwhile. Look at it again.',
+  rejected: 'The text is no valid caption.',
+  not_open: 'It was decided elsewhere, or another run has replaced it.',
+} as const;
+
+/** Whether a proposal waits for a decision. */
+export function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {
+  const state = decided.get(id);
+  return state === undefined || state.is === 'failed';
 }
