@@ -367,7 +367,7 @@ const FAILURES = {
 } as const;
 
 /** Whether a proposal waits for a decision. */
-export function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {
+function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {
   const state = decided.get(id);
   return state === undefined || state.is === 'failed';
 }
