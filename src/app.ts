@@ -224,7 +224,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
   });
   const makeLinkKey = () => randomBytes(32).toString('base64');
-  const linkKey = Buffer.from(await installationSetting(database.query, 'link-key', makeLinkKey), 'base64');
+  const linkKey = Buffer.from(await installationSetting(database, 'link-key', makeLinkKey), 'base64');
   const uploadQuota = new Quota({
     ofAccount: UPLOADS_OF_ACCOUNT,
     what: 'uploads in flight',

@@ -195,7 +195,7 @@ function announceJob(
     if (status !== 'READY' && status !== 'FAILED') return end;
     const quietAt = lastActivityOf(dataset) + rules.captionGrace;
     if (at < quietAt) return { dueAt: quietAt };
-    const before = await announcedOf(database.query, key.id);
+    const before = await announcedOf(database, key.id);
     if (before === status) return end;
     const view = await datasets.view(key).catch((error) => {
       if (error instanceof ServiceError && error.code === 'dataset_not_found') return undefined;

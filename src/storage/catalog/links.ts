@@ -1,4 +1,4 @@
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, DatasetLink, LinkSlot, Micros, Role, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -6,7 +6,7 @@ import type { FileKind } from '../../dataset/media.js';
 import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../dataset/pairs/links.js';
 import { isPairFile, PAIR_FAULTS, pairErrorsIn } from '../../dataset/pairs/pair-faults.js';
 import { requireRoleOfSlot, requireTraining, slotText } from '../../dataset/pairs/roles.js';
-import type { Database, Query, Transaction } from '../database/database.js';
+import { type Database, query, type Statement, type Transaction } from '../database/database.js';
 import { StateCache } from '../state-cache.js';
 import type { ChangeOptions } from './file-changes.js';
 import {
@@ -21,7 +21,7 @@ import {
   type StoredRow,
   unlinkedDatasetOf,
 } from './rows.js';
-import { insertAll, rowChunksOf, statementOf } from './statements.js';
+import { insertAll, rowChunksOf } from './statements.js';
 import { enqueueAnnouncements } from './webhooks.js';
 
 export interface NewLink {
@@ -48,10 +48,10 @@ export class Links {
     datasetId: string,
     { among = null, limit }: { among?: readonly string[] | null; limit?: number } = {},
   ): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId)
+    const linking = linkingTo(datasetId)
       .$if(among !== null, (all) => all.where('dataset.id', 'in', among ?? []))
-      .$if(limit !== undefined, (all) => all.limit(limit ?? 0))
-      .execute();
+      .$if(limit !== undefined, (all) => all.limit(limit ?? 0));
+    return this.#db.run(linking);
   }
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
@@ -59,11 +59,11 @@ export class Links {
     key: Pick<Dataset, 'accountId' | 'id'>,
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
-    const { query, transact } = this.#db;
-    const { captionGrace, changes, notification } = this.#options;
+    const { transact } = this.#db;
+    const { captionGrace, changes } = this.#options;
     const newIds = links.map(({ linkedId }) => linkedId);
     const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
-      const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
+      const locked = await lockLinks(send, { ...key, otherIds: newIds });
       if (locked === undefined) return undefined;
       requireLinkable(locked, links);
       if (isSame(locked.links, links)) return [];
@@ -73,14 +73,11 @@ export class Links {
       const touched = [...locked.linked.keys()];
       await commit([
         query.deleteFrom('link').where('dataset_id', '=', id),
-        ...insertAll(query, 'link', rows),
-        statementOf(
-          query,
-          sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
-        ),
-        ...markLinkedTo(query, touched),
-        enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
-        ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+        ...insertAll('link', rows),
+        sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
+        ...markLinkedTo(touched),
+        enqueueAnnouncements({ datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
+        ...[id, ...touched].flatMap((datasetId) => changes.notification({ datasetId })),
       ]);
       return [id, ...touched];
     });
@@ -89,7 +86,7 @@ export class Links {
   }
 }
 
-export function linkingTo(query: Query, linkedId: string) {
+export function linkingTo(linkedId: string) {
   return query
     .selectFrom('link')
     .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
@@ -107,7 +104,6 @@ interface LockedLinks {
 
 /** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
-  { query }: Database,
   send: Transaction['send'],
   { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
 ): Promise<LockedLinks | undefined> {
@@ -123,11 +119,11 @@ export async function lockLinks(
 }
 
 /** Writes whether other datasets link to these. */
-export function markLinkedTo(query: Query, ids: readonly string[]): Compilable<never>[] {
+export function markLinkedTo(ids: readonly string[]): Statement<never>[] {
   const isLinkedTo = sql`exists (select 1 from link where link.linked_id = dataset.id)`;
   const linked = sql`case when ${isLinkedTo} then ${sql.lit(LINKED.to)} else ${sql.lit(LINKED.none)} end`;
-  return rowChunksOf(ids).map((chunk) =>
-    statementOf(query, sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`),
+  return rowChunksOf(ids).map(
+    (chunk) => sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`,
   );
 }
 
@@ -193,7 +189,7 @@ export class LinkedDatasets {
     const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
     const links: LinkRow[] = [];
     for (const chunk of rowChunksOf(ids)) {
-      links.push(...(await linksOf(this.#db.query).where('link.dataset_id', 'in', chunk).execute()));
+      links.push(...(await this.#db.run(linksOf().where('link.dataset_id', 'in', chunk))));
     }
     const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
     for (const link of links) byTarget.get(link.target_id)?.push(link);
@@ -274,7 +270,6 @@ async function readFiles(
   key: Key,
   { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
-  const { query } = db;
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
   const own = sql<string>`(select id from dataset where ${isOwn})`;
   // Warnings about a mask decide something in its targets, warnings about a control don't.
@@ -286,12 +281,12 @@ async function readFiles(
   const isWanted = isForPairs ? sql`state = 'stored' and problem is null and kind <> 'caption'` : sql`state = 'stored'`;
   const isOther = isForPairs ? sql`1 = 0` : sql`state <> 'stored'`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
-    statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
-    linksOf(query).where('link.dataset_id', '=', own),
+    sql<DatasetRow>`select * from dataset where ${isOwn}`,
+    linksOf().where('link.dataset_id', '=', own),
     // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
-    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`),
-    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`),
-    ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
+    sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`,
+    sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`,
+    ...(withLinkedFiles ? [linkedRows] : []),
   ]);
   if (row === undefined) return undefined;
   const files = [...storedFilesOf(stored), ...others.map(fileOf)];
@@ -299,7 +294,7 @@ async function readFiles(
 }
 
 /** The links of datasets, each dataset's in the order of the slots. */
-function linksOf(query: Query) {
+function linksOf() {
   return query
     .selectFrom('link')
     .innerJoin('dataset', 'dataset.id', 'link.linked_id')

@@ -1,13 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { sql } from 'kysely';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
 import { BackendUnusable } from '../backend-unusable.js';
 import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
-import { ChangeFeed } from '../database/change-feed.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts/accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
@@ -57,8 +57,7 @@ export async function openCatalog(
 function partsOn(database: Database, options: CatalogOptions) {
   const catalog = new Catalog(database, options);
   const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
-  const { notifyInstances: notification = () => [] } = options;
-  const captionRuns = new CaptionRuns(database, { changes: catalog.changes, notification });
+  const captionRuns = new CaptionRuns(database, catalog.changes);
   return { catalog, accounts, rechecks, jobs, captionRuns, database };
 }
 
@@ -87,15 +86,13 @@ async function openOnPostgres(
     import('../database/notifications.js'),
   ]);
   const db = await openPostgres(url);
-  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
+  const clock = await DatabaseClock.open(db, localClock).catch(async (error) => {
     await db.close();
     throw error;
   });
-  const changes = new ChangeFeed();
-  const notifications = new Notifications(url, db.query, { changes, onWarning });
-  const { notifyInstances } = notifications;
+  const notifications = new Notifications(url, db, onWarning);
   return {
-    ...partsOn(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
+    ...partsOn(db, { ...catalogOptions, changeFeed: notifications.changes }),
     now: clock.now,
     machineTime: clock.estimate,
     databaseName: databaseNameOf(url),
@@ -108,12 +105,8 @@ async function openOnPostgres(
 }
 
 /** The value of a setting, which the first call creates. It never changes. */
-export async function installationSetting(query: Query, name: string, make: () => string): Promise<string> {
-  await query
-    .insertInto('setting')
-    .values({ name, value: make() })
-    .onConflict((conflict) => conflict.column('name').doNothing())
-    .execute();
-  const select = query.selectFrom('setting').select('value').where('name', '=', name);
-  return (await select.executeTakeFirstOrThrow()).value;
+export async function installationSetting({ run }: Database, name: string, make: () => string): Promise<string> {
+  await run(sql`insert into setting (name, value) values (${name}, ${make()}) on conflict (name) do nothing`);
+  const [setting] = await run(query.selectFrom('setting').select('value').where('name', '=', name));
+  return setting!.value;
 }

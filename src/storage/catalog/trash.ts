@@ -1,8 +1,8 @@
-import { type Compilable, type Expression, sql } from 'kysely';
+import { type Expression, sql } from 'kysely';
 import type { DatasetFile, Micros } from '../../dataset/dataset.js';
 import { blobKeyOf } from '../blobs/blobs.js';
-import type { Database, Query } from '../database/database.js';
-import { insertAll, ROWS_PER_STATEMENT, rowChunksOf, statementOf } from './statements.js';
+import { type Database, query, type Statement } from '../database/database.js';
+import { insertAll, ROWS_PER_STATEMENT, rowChunksOf } from './statements.js';
 
 export const BLOB_KEY = sql<string>`dataset_id || '/' || id`;
 
@@ -16,28 +16,28 @@ export class Trash {
 
   /** Keys of blobs to delete, at most `ROWS_PER_STATEMENT`. */
   async due(now: Micros): Promise<string[]> {
-    const select = this.#db.query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
-    return (await select.limit(ROWS_PER_STATEMENT).execute()).map((row) => row.blob_key);
+    const select = query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
+    return (await this.#db.run(select.limit(ROWS_PER_STATEMENT))).map((row) => row.blob_key);
   }
 
   /** Adds blobs that are about to be stored. They are deleted unless a change reclaims them. */
   async add(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
     const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll(this.#db.query, 'trash', rows)));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll('trash', rows)));
   }
 
   /** Removes deleted blobs, unless they were rescheduled, and what they looked like. */
   async remove(blobKeys: readonly string[], now: Micros): Promise<void> {
-    const deletion = this.#db.query.deleteFrom('trash').where('delete_after', '<=', now);
+    const deletion = query.deleteFrom('trash').where('delete_after', '<=', now);
     for (const keys of rowChunksOf(blobKeys)) {
-      await this.#db.query.deleteFrom('perceptual_hash').where('blob_key', 'in', keys).execute();
-      await deletion.where('blob_key', 'in', keys).execute();
+      await this.#db.run(query.deleteFrom('perceptual_hash').where('blob_key', 'in', keys));
+      await this.#db.run(deletion.where('blob_key', 'in', keys));
     }
   }
 
   async reschedule(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
-    const update = this.#db.query.updateTable('trash').set({ delete_after: deleteAfter });
-    for (const keys of rowChunksOf(blobKeys)) await update.where('blob_key', 'in', keys).execute();
+    const update = query.updateTable('trash').set({ delete_after: deleteAfter });
+    for (const keys of rowChunksOf(blobKeys)) await this.#db.run(update.where('blob_key', 'in', keys));
   }
 
   /** The keys of these files: the blobs in a folder lack the id of the dataset, with which keys begin. */
@@ -46,14 +46,14 @@ export class Trash {
     const fileId = sql<string>`substr(blob_key, length(blob_key) - ${sql.lit(length - 1)})`;
     const keys = new Set<string>();
     for (const ids of rowChunksOf(fileIds)) {
-      const rows = this.#db.query.selectFrom('trash').select('blob_key').where(fileId, 'in', ids);
-      for (const { blob_key } of await rows.execute()) keys.add(blob_key);
+      const rows = query.selectFrom('trash').select('blob_key').where(fileId, 'in', ids);
+      for (const { blob_key } of await this.#db.run(rows)) keys.add(blob_key);
     }
     return keys;
   }
 }
 
-export function trashBlobs(query: Query, files: readonly DatasetFile[], deleteAfter: Micros) {
+export function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {
   return rowChunksOf(files).map((chunk) =>
     query
       .insertInto('trash')
@@ -64,14 +64,12 @@ export function trashBlobs(query: Query, files: readonly DatasetFile[], deleteAf
 
 /** A row may be selected several times. */
 export function trashSelected(
-  query: Query,
   rows: Expression<{ dataset_id: string; id: string }>,
   deleteAfter: Micros,
-): Compilable<never> {
+): Statement<never> {
   // Without a condition, SQLite takes `on conflict` for a join (https://sqlite.org/lang_upsert.html#parsing_ambiguity).
-  const insert = sql<never>`
+  return sql<never>`
     insert into trash (blob_key, delete_after)
     select ${BLOB_KEY}, cast(${deleteAfter} as bigint) from ${rows} as blob where true
     on conflict (blob_key) do nothing`;
-  return statementOf(query, insert);
 }

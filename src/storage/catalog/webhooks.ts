@@ -1,10 +1,9 @@
-import { type Compilable, type RawBuilder, type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { WebhookEvent } from '../../api/webhook-schemas.js';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue, enqueueSelected } from './jobs.js';
-import { statementOf } from './statements.js';
 
 export interface Webhook {
   readonly id: string;
@@ -32,7 +31,7 @@ export class Webhooks {
 
   /** @returns false if the account has `max` already */
   add(webhook: Webhook, max: number): Promise<boolean> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     const { id, accountId, url, secret, createdAt, disabledAt } = webhook;
     const account = query.selectFrom('account').select('id').where('id', '=', accountId).forUpdate();
     const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
@@ -44,15 +43,15 @@ export class Webhooks {
       const row = { id, account_id: accountId, url, events, secret, created_at: createdAt, disabled_at: disabledAt };
       await commit([
         query.insertInto('webhook').values(row),
-        ...(others.length === 0 ? beginAnnouncing(query, accountId, createdAt) : []),
+        ...(others.length === 0 ? beginAnnouncing(accountId, createdAt) : []),
       ]);
       return true;
     });
   }
 
   async list(accountId: string): Promise<Webhook[]> {
-    const ofAccount = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
-    return (await ofAccount.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
+    const ofAccount = query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
+    return (await this.#db.run(ofAccount.orderBy('created_at').orderBy('id'))).map(webhookOf);
   }
 
   async find({ accountId, id }: WebhookKey): Promise<Webhook | undefined> {
@@ -65,7 +64,7 @@ export class Webhooks {
     { url, events, disabledAt }: Partial<Pick<Webhook, 'url' | 'events' | 'disabledAt'>>,
     now: Micros,
   ): Promise<Webhook | undefined> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     const update = query
       .updateTable('webhook')
       .set({
@@ -86,7 +85,7 @@ export class Webhooks {
           .set({ next_at: now })
           .where('webhook_id', '=', id)
           .where('next_at', '>', now),
-        ...enqueueDeliveries(query, [changed], now),
+        ...enqueueDeliveries([changed], now),
       ]);
       return changed;
     });
@@ -94,26 +93,26 @@ export class Webhooks {
   }
 
   async remove({ accountId, id }: WebhookKey): Promise<boolean> {
-    const removal = this.#db.query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId);
-    return (await removal.returning('id').execute()).length > 0;
+    const removal = query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId);
+    return (await this.#db.run(removal.returning('id'))).length > 0;
   }
 
   /** Disables a webhook whose receiver is gone. @returns false if it is disabled, or has another URL by now */
   async disable({ id, url }: Webhook, now: Micros): Promise<boolean> {
-    const update = this.#db.query.updateTable('webhook').set({ disabled_at: now }).where('id', '=', id);
+    const update = query.updateTable('webhook').set({ disabled_at: now }).where('id', '=', id);
     const disabled = update.where('url', '=', url).where('disabled_at', 'is', null).returning('id');
-    return (await disabled.execute()).length > 0;
+    return (await this.#db.run(disabled)).length > 0;
   }
 
   /** Adds a delivery to one webhook, also a disabled one. @returns `undefined` if it was deleted */
   addDelivery(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const [webhooks] = await send([webhook.forNoKeyUpdate()]);
       if (webhooks.length === 0) return undefined;
       const id = event.idFor(webhookId);
-      await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
+      await send(insertDeliveries(webhooks, { ...event, idFor: () => id }));
       const [[added]] = await commit([this.#selectDeliveries().where('id', '=', id)]);
       return added;
     });
@@ -121,12 +120,12 @@ export class Webhooks {
 
   deliveries(webhookId: string): Promise<Delivery[]> {
     const ofWebhook = this.#selectDeliveries().where('webhook_id', '=', webhookId);
-    return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
+    return this.#db.run(ofWebhook.orderBy('created_at', 'desc').orderBy('id'));
   }
 
   /** Begins the attempts again. @returns `undefined` if the delivery is not kept */
   resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     const update = query
       .updateTable('webhook_delivery')
       .set({ attempts: 0, next_at: now, delivered_at: null })
@@ -135,7 +134,7 @@ export class Webhooks {
       .returning(COLUMNS)
       .$castTo<Delivery>();
     return transact({ isDurable: true }, async ({ commit }) => {
-      const [[resent]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
+      const [[resent]] = await commit([update, ...enqueueDeliveries([webhook], now)]);
       return resent;
     });
   }
@@ -147,31 +146,25 @@ export class Webhooks {
       where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
         and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
     )`;
-    return this.#selectDeliveries()
+    const waiting = this.#selectDeliveries()
       .where('webhook_id', '=', webhookId)
       .where('next_at', 'is not', null)
       .where(isFirstOfDataset)
-      .orderBy('next_at')
-      .orderBy('created_at')
-      .orderBy('id')
-      .limit(1)
-      .$castTo<Delivery & { nextAt: Micros }>()
-      .executeTakeFirst();
+      .orderBy(['next_at', 'created_at', 'id'])
+      .limit(1);
+    return (await this.#db.run(waiting.$castTo<Delivery & { nextAt: Micros }>()))[0];
   }
 
   #selectDeliveries() {
-    return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
+    return query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
   }
 
   /** Records an attempt, unless another process did, or `resend` was called meanwhile. */
   async recordAttempt({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
     const delivered_at = error === null ? at : null;
-    await this.#db.query
-      .updateTable('webhook_delivery')
-      .set({ attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error })
-      .where('id', '=', id)
-      .where('attempts', '=', attempts)
-      .execute();
+    const outcome = { attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error };
+    const update = query.updateTable('webhook_delivery').set(outcome).where('id', '=', id);
+    await this.#db.run(update.where('attempts', '=', attempts));
   }
 }
 
@@ -230,7 +223,7 @@ export function deletedEvent(dataset: { readonly id: string; readonly name: stri
 }
 
 /** The enabled webhooks for an event, locked until it is recorded, in one order, so that two events can't deadlock. */
-export function receivers(query: Query, accountId: string, event: string) {
+export function receivers(accountId: string, event: string) {
   return query
     .selectFrom('webhook')
     .select(['id', 'account_id'])
@@ -242,16 +235,12 @@ export function receivers(query: Query, accountId: string, event: string) {
 }
 
 /** Adds a delivery to each of these locked webhooks. Earlier events of the dataset become due before it. */
-export function insertDeliveries(query: Query, webhooks: readonly Receiver[], event: NewEvent): Compilable<unknown>[] {
-  const inserts = webhooks.flatMap(({ id }) => insertDelivery(query, id, event));
-  return [...inserts, ...enqueueDeliveries(query, webhooks, event.at)];
+export function insertDeliveries(webhooks: readonly Receiver[], event: NewEvent): Statement[] {
+  const inserts = webhooks.flatMap(({ id }) => insertDelivery(id, event));
+  return [...inserts, ...enqueueDeliveries(webhooks, event.at)];
 }
 
-function insertDelivery(
-  query: Query,
-  webhookId: string,
-  { idFor, at, datasetId, event, payload }: NewEvent,
-): Compilable<unknown>[] {
+function insertDelivery(webhookId: string, { idFor, at, datasetId, event, payload }: NewEvent): Statement[] {
   const ofWebhook = sql`webhook_id = ${webhookId}`;
   // Later than earlier events of the dataset, also if the clock was set back.
   const createdAt = sql`(
@@ -271,15 +260,12 @@ function insertDelivery(
     sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
     sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
     sql`${old} and ${waits} and created_at < ${kept(waits)}`,
-  ].map((statement) => statementOf(query, statement));
+  ].map((statement) => statement);
 }
 
-function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
+function enqueueDeliveries(webhooks: readonly Receiver[], dueAt: Micros): Statement[] {
   const kind = 'deliver' as const;
-  return enqueue(
-    query,
-    webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })),
-  );
+  return enqueue(webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })));
 }
 
 /**
@@ -288,17 +274,22 @@ function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: M
  *
  * @param change.dueAt when the event is recorded, unless the dataset changes again before
  */
-export function enqueueAnnouncements(
-  query: Query,
-  { datasetId, isLinkedTo, dueAt }: { datasetId: string; isLinkedTo: boolean; dueAt: Micros },
-): Compilable<unknown> {
+export function enqueueAnnouncements({
+  datasetId,
+  isLinkedTo,
+  dueAt,
+}: {
+  datasetId: string;
+  isLinkedTo: boolean;
+  dueAt: Micros;
+}): Statement {
   const own = sql`select cast(${datasetId} as text)`;
   const ids = isLinkedTo ? sql`${own} union all select dataset_id from link where linked_id = ${datasetId}` : own;
-  return enqueueOf(query, sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
+  return enqueueOf(sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
 }
 
 /** Announces the datasets of an account with a first webhook. Those that wait for uploads may become FAILED without a change. */
-function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
+function beginAnnouncing(accountId: string, now: Micros): Statement[] {
   return [
     // An earlier webhook does not count.
     query
@@ -306,23 +297,23 @@ function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilab
       .set({ announced: null })
       .where('account_id', '=', accountId)
       .where('announced', 'is not', null),
-    enqueueOf(query, sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
+    enqueueOf(sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
   ];
 }
 
-function enqueueOf(query: Query, condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
+function enqueueOf(condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
   // Ordered, since concurrent changes of two controls of the same datasets lock the jobs.
   const datasets = sql<{ key: string; account_id: string; due_at: number }>`(
     select id as key, account_id, ${dueAt} as due_at from dataset
     where ${condition} and exists (select 1 from webhook where webhook.account_id = dataset.account_id)
     order by id
   )`;
-  return enqueueSelected(query, 'announce', datasets);
+  return enqueueSelected('announce', datasets);
 }
 
 /** What was last announced: `FAILED`, or `READY` and its digest. */
-export async function announcedOf(query: Query, datasetId: string): Promise<string | null> {
-  const row = await query.selectFrom('dataset').select('announced').where('id', '=', datasetId).executeTakeFirst();
+export async function announcedOf({ run }: Database, datasetId: string): Promise<string | null> {
+  const [row] = await run(query.selectFrom('dataset').select('announced').where('id', '=', datasetId));
   return row?.announced ?? null;
 }
 
@@ -332,7 +323,6 @@ export function announce(
   { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,
   { before, after, event }: { before: string | null; after: string; event: NewEvent },
 ): Promise<void> {
-  const { query } = db;
   return db.transact({ isDurable: true }, async ({ send, commit }) => {
     const [changed, webhooks] = await send([
       query
@@ -342,8 +332,8 @@ export function announce(
         .where('account_id', '=', accountId)
         .where('announced', 'is not distinct from', before)
         .returning('id'),
-      receivers(query, accountId, event.event),
+      receivers(accountId, event.event),
     ]);
-    if (changed.length > 0) await commit(insertDeliveries(query, webhooks, event));
+    if (changed.length > 0) await commit(insertDeliveries(webhooks, event));
   });
 }

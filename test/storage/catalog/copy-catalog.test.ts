@@ -39,10 +39,10 @@ const storeOf = (names: readonly string[]) => async (keys: readonly string[]) =>
 };
 
 /** All rows, without the versions of blobs, and those versions. */
-async function contentsOf({ query }: Database): Promise<{ rows: string[]; versions: unknown[] }> {
+async function contentsOf({ run }: Database): Promise<{ rows: string[]; versions: unknown[] }> {
   const [rows, versions]: [string[], unknown[]] = [[], []];
   for (const table of Object.keys(TABLES) as (keyof Schema)[]) {
-    for (const row of (await sql<Record<string, unknown>>`select * from ${sql.table(table)}`.execute(query)).rows) {
+    for (const row of await run(sql<Record<string, unknown>>`select * from ${sql.table(table)}`)) {
       const { blob_version, ...others } = row;
       if ('blob_version' in row) versions.push(blob_version);
       rows.push(`${table} ${JSON.stringify(Object.entries(others).sort())}`);
@@ -93,7 +93,7 @@ onEach(catalogs, (open) => {
     const file = (await fileWithBlob(database, 'c'))!;
     await catalog.recordBytes(file, LOST, 9);
     const known = [];
-    for await (const page of referencedBlobs(database.query)) known.push(...page.filter((blob) => blob.isKnownLost));
+    for await (const page of referencedBlobs(database.run)) known.push(...page.filter((blob) => blob.isKnownLost));
     expect(known).toMatchObject([{ filename: 'a.jpg', fileId: 'c' }]);
     await copyCatalog(database, await emptyCatalog(), { find: storeOf(['a', 'b']), signal });
   });

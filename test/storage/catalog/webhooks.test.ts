@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
-import type { Database } from '../../../src/storage/database/database.js';
+import { type Database, query } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
 
 const HOOK = { url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null } as const;
@@ -10,8 +10,8 @@ const eventOf = (id: string, datasetId: string | null, at: number): NewEvent => 
   ...{ event: 'dataset.ready', datasetId, payload: '{}', at, idFor: () => id },
 });
 
-const jobsOf = async ({ query }: Database) => {
-  const rows = await query.selectFrom('job').select(['kind', 'key', 'account_id', 'due_at']).orderBy('key').execute();
+const jobsOf = async ({ run }: Database) => {
+  const rows = await run(query.selectFrom('job').select(['kind', 'key', 'account_id', 'due_at']).orderBy('key'));
   return rows.map((row) => [row.kind, row.key, row.due_at]);
 };
 

@@ -3,8 +3,8 @@ import type { Micros, PendingFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { stemOf } from '../../../dataset/media.js';
 import type { Usage } from '../../../dataset/counts.js';
-import { nullColumnOf, type Query } from '../../database/database.js';
-import { IS_PENDING, statementOf } from '../statements.js';
+import { nullColumnOf, query } from '../../database/database.js';
+import { IS_PENDING } from '../statements.js';
 
 export interface AccountUsage extends Usage {
   readonly datasets: number;
@@ -34,10 +34,12 @@ export const MAX_ACCOUNT_FILES = 10_000_000;
  *
  * @param change.historyBytes have no limit here: retention deletes the oldest revisions
  */
-export function addUsage(
-  query: Query,
-  change: { accountId: string; added: Partial<AccountUsage>; historyBytes?: number; limits: AccountLimits },
-) {
+export function addUsage(change: {
+  accountId: string;
+  added: Partial<AccountUsage>;
+  historyBytes?: number;
+  limits: AccountLimits;
+}) {
   const { accountId, added, historyBytes = 0, limits } = change;
   const { datasets = 0, files = 0, bytes = 0 } = added;
   if (datasets === 0 && files === 0 && bytes === 0 && historyBytes === 0) return [];
@@ -48,7 +50,7 @@ export function addUsage(
       bytes = ${increased('bytes', bytes, limits.bytes)},
       history_bytes = history_bytes + ${bigint(historyBytes)}
     where id = ${accountId}`;
-  return [statementOf(query, update)];
+  return [update];
 }
 
 function increased(column: keyof AccountUsage, added: number, max: number) {
@@ -62,12 +64,17 @@ function bigint(value: number) {
 }
 
 /** Counts the name of a direct upload unless the dataset has it; fails as `addUsage`, also without a byte left. */
-export function addDirectUpload(
-  query: Query,
-  { accountId, file, limits }: { accountId: string; file: PendingFile; limits: AccountLimits },
-) {
+export function addDirectUpload({
+  accountId,
+  file,
+  limits,
+}: {
+  accountId: string;
+  file: PendingFile;
+  limits: AccountLimits;
+}) {
   const { datasetId, filename } = file;
-  const update = sql<never>`
+  return sql<never>`
     update account set
       files = case when files >= ${bigint(limits.files)} then null else files + 1 end,
       bytes = case when bytes >= ${bigint(limits.bytes)} then null else bytes end
@@ -76,18 +83,17 @@ export function addDirectUpload(
       and not exists (
         select 1 from file where dataset_id = ${datasetId} and stem = ${stemOf(filename)} and filename = ${filename}
       )`;
-  return statementOf(query, update);
 }
 
 /** What a dataset adds to the totals of its account. */
-export function usageOfDataset(query: Query, id: string) {
+export function usageOfDataset(id: string) {
   const select = sql<{ files: number; bytes: number; historyBytes: number }>`
     select count(*) as files, cast(coalesce(sum(name.bytes), 0) as bigint) as bytes,
       cast((${historyBytesOf(sql`past_file.dataset_id = ${id}`)}) as bigint) as "historyBytes"
     from (
       select max(coalesce(size_bytes, expected_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
     ) as name`;
-  return statementOf(query, select);
+  return select;
 }
 
 /** The size of the blobs that only the history has. */
@@ -101,7 +107,7 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
 }
 
 /** Uploads whose links expired before their bytes arrived, and that still count. */
-export function expiredReservations(query: Query, now: Micros) {
+export function expiredReservations(now: Micros) {
   return query
     .selectFrom('file')
     .select(['dataset_id', 'filename'])

@@ -3,15 +3,9 @@ import { type Selectable, sql } from 'kysely';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import { type Micros, MICROS_PER_SECOND } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
-import {
-  type Database,
-  type ParameterOf,
-  preparedStatement,
-  type Query,
-  type Transaction,
-} from '../../database/database.js';
+import { type Database, query, type Transaction } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
+import { rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 
 /**
@@ -148,9 +142,7 @@ export class Accounts {
 
   /** What a token allows; `undefined` if it is unknown, revoked or a code. The caller checks `expiresAt`. */
   async grantOf(secret: string): Promise<Grant | undefined> {
-    const { query } = this.#db;
-    const { rows } = await query.executeQuery(tokenByDigest(query, { digest: digestOfSecret(secret) }));
-    const [row] = rows;
+    const [[row]] = await this.#db.read([tokenByDigest(digestOfSecret(secret))]);
     if (row === undefined) return undefined;
     const { id, name, hint, parent_id, parent_name, parent_hint } = row;
     const isSession = row.kind === 'session' && parent_id !== null;
@@ -170,8 +162,8 @@ export class Accounts {
 
   /** Whether a token, or the parent of a session or share, was revoked. An unknown one counts as revoked. */
   async isRevoked(tokenId: string): Promise<boolean> {
-    const valid = unrevoked(this.#db.query).select('token.id').where('token.id', '=', tokenId);
-    return (await valid.executeTakeFirst()) === undefined;
+    const [valid] = await this.#db.read([sql`select 1 from ${UNREVOKED} and token.id = ${tokenId}`]);
+    return valid.length === 0;
   }
 
   /** Remembers a use, so that no request waits for its write. */
@@ -181,13 +173,13 @@ export class Accounts {
 
   /** Writes the last uses, not durably. After a failure they stay. */
   async saveLastUses(): Promise<void> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     // In the order of ids, so that instances lock rows in one order.
     const uses = [...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1));
     if (uses.length === 0) return;
     const updates = uses.map(([id, usedAt]) => {
       const isLater = sql`coalesce(last_used_at, 0) < ${usedAt}`;
-      return statementOf(query, sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`);
+      return sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`;
     });
     await transact({ isDurable: false }, ({ commit }) => commit(updates));
     for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
@@ -195,13 +187,14 @@ export class Accounts {
 
   async usage(accountId: string): Promise<AccountUsage & { readonly historyBytes: number }> {
     const columns = ['datasets', 'files', 'bytes', 'history_bytes as historyBytes'] as const;
-    const select = this.#db.query.selectFrom('account').select(columns);
-    return select.where('id', '=', accountId).executeTakeFirstOrThrow();
+    const select = query.selectFrom('account').select(columns);
+    const [usage] = await this.#db.run(select.where('id', '=', accountId));
+    return usage!;
   }
 
   /** True once a token was made, even if it was deleted since. */
   async hasAccounts(): Promise<boolean> {
-    return (await this.#db.query.selectFrom('account').select('id').limit(1).executeTakeFirst()) !== undefined;
+    return (await this.#db.run(query.selectFrom('account').select('id').limit(1)))[0] !== undefined;
   }
 
   /**
@@ -219,13 +212,13 @@ export class Accounts {
     requireName('account', name);
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     // Also locks an existing account, so that a revocation of the maker comes before or after.
     const account = sql<{ id: string }>`
       insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
       on conflict (name) do update set created_at = account.created_at returning id`;
     return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [[found]] = await send([statementOf(query, account)]);
+      const [[found]] = await send([account]);
       const accountId = found!.id;
       const maker = parentId === undefined ? null : { accountId, makerId: parentId, now };
       const makerEndsAt = maker && (await this.#endOfMaker(send, maker));
@@ -246,7 +239,7 @@ export class Accounts {
     tokenId: string,
     { now, name }: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const [[token]] = await send([
         query
@@ -272,13 +265,12 @@ export class Accounts {
     code: string,
     options: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const { query } = this.#db;
     const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
     const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
     // An unknown code costs no write.
-    if ((await valid.executeTakeFirst()) === undefined) return undefined;
+    if ((await this.#db.run(valid))[0] === undefined) return undefined;
     // One of several requests with a code deletes the row.
-    const used = await query.deleteFrom('token').where('id', 'in', valid).returning('parent_id').executeTakeFirst();
+    const [used] = await this.#db.run(query.deleteFrom('token').where('id', 'in', valid).returning('parent_id'));
     return used?.parent_id == null ? undefined : this.makeSession('session', used.parent_id, options);
   }
 
@@ -287,7 +279,6 @@ export class Accounts {
     accountName?: string,
     { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
   ): Promise<TokenSummary[]> {
-    const { query } = this.#db;
     let select = query
       .selectFrom('token')
       .innerJoin('account', 'account.id', 'token.account_id')
@@ -300,22 +291,23 @@ export class Accounts {
     if (ids !== undefined) select = select.where('token.id', 'in', ids);
     if (kind !== undefined) select = select.where('token.kind', '=', kind);
     if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
-    const rows = await select.execute();
+    const rows = await this.#db.run(select);
     const datasetIds = rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []);
     const datasets = query.selectFrom('dataset').select(['id', 'name']);
-    const found = await rowsOf(rowChunksOf([...new Set(datasetIds)]).map((chunk) => datasets.where('id', 'in', chunk)));
-    const names = new Map(found.map(({ id, name }) => [id, name]));
+    const chunks = rowChunksOf([...new Set(datasetIds)]);
+    const found = await this.#db.read(chunks.map((chunk) => datasets.where('id', 'in', chunk)));
+    const names = new Map(found.flat().map(({ id, name }) => [id, name]));
     return rows.map((row) => summaryOf(row, names));
   }
 
   /** Revokes a token with its sessions and shares. @returns the ids of all that ended @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     // Locks the account: the token might make another one meanwhile.
     const account = query.selectFrom('account').select('id').forNoKeyUpdate();
     const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
     const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([ofToken, revocation(query, { id, now, ...options })]),
+      commit([ofToken, revocation({ id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -330,7 +322,6 @@ export class Accounts {
     send: Transaction['send'],
     { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
   ): Promise<Micros | null> {
-    const { query } = this.#db;
     const [[maker], [made]] = await send([
       query.selectFrom('token').select('expires_at').where('id', '=', makerId).where('revoked_at', 'is', null),
       query
@@ -349,8 +340,8 @@ export class Accounts {
   }
 
   async #accountIdOf(name: string): Promise<string> {
-    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
-    const found = await select.executeTakeFirst();
+    const select = query.selectFrom('account').select('id').where('name', '=', name);
+    const [found] = await this.#db.run(select);
     if (found === undefined) throw new ServiceError('account_not_found', `There is no account named "${name}".`);
     return found.id;
   }
@@ -361,13 +352,12 @@ export class Accounts {
       throw new ServiceError('invalid_field', message);
     }
     const wanted = namesOrIds.map((nameOrId) => nameOrId.trim().normalize('NFC'));
-    const rows = await this.#db.query
-      .selectFrom('dataset')
-      .innerJoin('account', 'account.id', 'dataset.account_id')
-      .select(['dataset.id', 'dataset.name'])
-      .where('account.name', '=', accountName)
-      .where((eb) => eb.or([eb('dataset.name', 'in', wanted), eb('dataset.id', 'in', wanted)]))
-      .execute();
+    const names = sql.join(wanted);
+    const [rows] = await this.#db.read([
+      sql<{ id: string; name: string }>`
+        select dataset.id, dataset.name from dataset join account on account.id = dataset.account_id
+        where account.name = ${accountName} and (dataset.name in (${names}) or dataset.id in (${names}))`,
+    ]);
     const ids = wanted.map((text) => {
       // An id wins over a name.
       const found = rows.find(({ id }) => id === text) ?? rows.find(({ name }) => name === text);
@@ -383,7 +373,7 @@ export class Accounts {
  * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if `MAX_TOKENS` of their account ended later; an
  * unknown token counts as revoked. A token stays as long as those that it made, so that its revocation reaches them.
  */
-export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
+export async function pruneTokens({ transact }: Database, { now }: { now: Micros }): Promise<void> {
   const endedAt = sql`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
   const position = sql`row_number() over (partition by account_id order by ${endedAt} desc, id)`;
   const deletion = sql<never>`
@@ -392,7 +382,7 @@ export async function pruneTokens({ query, transact }: Database, { now }: { now:
       where ended_at <= ${now - ENDED_TOKEN_LIFETIME} or position > ${MAX_TOKENS}
     ) and id not in (select parent_id from token where parent_id is not null)`;
   // If a power cut undoes it, a later run does it again.
-  await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
+  await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
 }
 
 function isValid(now: Micros) {
@@ -400,30 +390,32 @@ function isValid(now: Micros) {
 }
 
 /** All but access tokens end with their parent. */
-function unrevoked(query: Query) {
-  return query
-    .selectFrom('token')
-    .leftJoin('token as parent', 'parent.id', 'token.parent_id')
-    .where('token.revoked_at', 'is', null)
-    .where(sql<boolean>`(token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`);
+const UNREVOKED = sql`token left join token as parent on parent.id = token.parent_id
+  join account on account.id = token.account_id
+  where token.revoked_at is null and (token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`;
+
+interface GrantRow extends Omit<Schema['token'], 'digest' | 'created_at' | 'revoked_at' | 'last_used_at'> {
+  readonly account_name: string;
+  readonly parent_name: string | null;
+  readonly parent_hint: string | null;
 }
 
-const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest: string }>) =>
-  unrevoked(query)
-    .innerJoin('account', 'account.id', 'token.account_id')
-    .select(['token.id', 'token.kind', 'token.name', 'token.hint'])
-    .select(['token.is_read_only', 'token.dataset_ids', 'token.expires_at'])
-    .select(['token.account_id', 'account.name as account_name'])
-    .select(['parent.id as parent_id', 'parent.name as parent_name', 'parent.hint as parent_hint'])
-    .where('token.digest', '=', parameter('digest'))
-    .where('token.kind', '<>', 'code'),
-);
+function tokenByDigest(digest: string) {
+  return sql<GrantRow>`
+    select token.id, token.kind, token.name, token.hint, token.is_read_only, token.dataset_ids, token.expires_at,
+      token.account_id, account.name as account_name,
+      parent.id as parent_id, parent.name as parent_name, parent.hint as parent_hint
+    from ${UNREVOKED} and token.digest = ${digest} and token.kind <> 'code'`;
+}
 
 /** Revokes a token and those that it made, directly or through others. */
-function revocation(
-  query: Query,
-  { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
-) {
+function revocation({
+  id,
+  now,
+  accountId,
+  sharedDatasetId,
+  withMade = false,
+}: RevocationOptions & { id: string; now: Micros }) {
   const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
   const ofDataset =
     sharedDatasetId === undefined
@@ -436,7 +428,7 @@ function revocation(
       select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
     )
     update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
-  return statementOf(query, update);
+  return update;
 }
 
 /** @param names of the datasets, by id */

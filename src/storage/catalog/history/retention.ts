@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
-import type { Database } from '../../database/database.js';
-import { ROWS_PER_STATEMENT, statementOf, withDataset } from '../statements.js';
+import { type Database, query } from '../../database/database.js';
+import { ROWS_PER_STATEMENT, withDataset } from '../statements.js';
 import { trashSelected } from '../trash.js';
 
 /** The latest revisions of a dataset are kept, however old, unless the history is off. */
@@ -35,16 +35,16 @@ export class Retention {
         .where('dataset_id', '=', id)
         .where('changed_at', '<=', now - lifetime)
         .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`);
-      for (const revision of await expired.execute()) {
+      for (const revision of await this.#db.run(expired)) {
         if (signal?.aborted) return;
         await this.#delete(revision, now);
       }
     }
-    const accounts = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
-    for (const { id } of await accounts.execute()) {
+    const accounts = query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
+    for (const { id } of await this.#db.run(accounts)) {
       const ofAccount = this.#unpinned().where('account_id', '=', id).whereRef('number', '<', 'dataset.revision');
-      for (const revision of await ofAccount.orderBy('changed_at').limit(ROWS_PER_STATEMENT).execute()) {
-        const [account] = await accounts.where('id', '=', id).execute();
+      for (const revision of await this.#db.run(ofAccount.orderBy('changed_at').limit(ROWS_PER_STATEMENT))) {
+        const [account] = await this.#db.run(accounts.where('id', '=', id));
         if (account === undefined || signal?.aborted) break;
         await this.#delete(revision, now);
       }
@@ -61,12 +61,12 @@ export class Retention {
       join revision on revision.dataset_id = dataset.id and revision.number = ${oldest}
       where dataset.revision > ${kept} and revision.number <= dataset.revision - ${sql.lit(kept)}
         and revision.changed_at <= ${changedBy}`;
-    const [datasets] = await this.#db.read([statementOf(this.#db.query, select)]);
+    const [datasets] = await this.#db.read([select]);
     return datasets;
   }
 
   #unpinned() {
-    return this.#db.query
+    return query
       .selectFrom('revision')
       .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
       .select(['revision.dataset_id', 'revision.number'])
@@ -75,7 +75,6 @@ export class Retention {
 
   /** A change of files, and a pin, takes the same lock. */
   async #delete({ dataset_id: datasetId, number }: { dataset_id: string; number: number }, now: Micros): Promise<void> {
-    const { query } = this.#db;
     await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
       const kept = query.selectFrom('revision').where('dataset_id', '=', datasetId);
       const [[revision], [before], [after]] = await send([
@@ -97,7 +96,6 @@ export class Retention {
     { datasetId, before, after }: { datasetId: string; before: number; after: number },
     { accountId, now }: { accountId: string; now: Micros },
   ) {
-    const { query } = this.#db;
     const isUnneeded = (table: string) => {
       const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
       return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
@@ -113,9 +111,9 @@ export class Retention {
     const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
     const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
     return [
-      statementOf(query, sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`),
-      trashSelected(query, blobs, now + this.#options.blobGrace),
-      statementOf(query, deletion),
+      sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`,
+      trashSelected(blobs, now + this.#options.blobGrace),
+      deletion,
     ];
   }
 }

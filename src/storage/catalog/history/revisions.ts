@@ -3,7 +3,7 @@ import type { ChangeKind, Micros, Role, StoredFile } from '../../../dataset/data
 import { ServiceError } from '../../../dataset/errors.js';
 import { filesStateOf, type Revision, type VersionedFile } from '../../../dataset/history/revisions.js';
 import type { FileKind } from '../../../dataset/media.js';
-import { type Database, databaseError, type Query } from '../../database/database.js';
+import { type Database, databaseError, query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import {
   type FileRow,
@@ -42,16 +42,16 @@ export class Revisions {
     let page = this.#ofDataset(datasetId).orderBy('number', 'desc');
     if (limit !== undefined) page = page.limit(limit);
     if (before !== undefined) page = page.where('number', '<', before);
-    return (await page.execute()).map(revisionOf);
+    return (await this.#db.run(page)).map(revisionOf);
   }
 
   async find(datasetId: string, number: number): Promise<Revision | undefined> {
-    const row = await this.#ofDataset(datasetId).where('number', '=', number).executeTakeFirst();
+    const [row] = await this.#db.run(this.#ofDataset(datasetId).where('number', '=', number));
     return row && revisionOf(row);
   }
 
   #ofDataset(datasetId: string) {
-    return this.#db.query
+    return query
       .selectFrom('revision')
       .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
       .selectAll('revision')
@@ -65,7 +65,7 @@ export class Revisions {
    * @returns `undefined` if the revision is not kept
    */
   async computeDigest(datasetId: string, number: number): Promise<Revision | undefined> {
-    const { stored, past } = versionsOf(this.#db.query, { datasetId, from: number, to: number });
+    const { stored, past } = versionsOf({ datasetId, from: number, to: number });
     const [[row], storedRows, pastRows] = await this.#db.read([
       this.#ofDataset(datasetId).where('number', '=', number),
       stored.select(DIGEST_COLUMNS),
@@ -75,7 +75,7 @@ export class Revisions {
     const { digest, readyAs } = filesStateOf([...storedRows, ...pastRows].map(digestFileOf));
     const known = { digest, ready_as: JSON.stringify(readyAs) };
     const { added, removed, changed } = row;
-    const update = this.#db.query
+    const update = query
       .updateTable('revision')
       .set(known)
       .where(({ and }) => and({ dataset_id: datasetId, number, added, removed, changed }));
@@ -93,8 +93,7 @@ export class Revisions {
     read: Database['read'] = this.#db.read,
   ): Promise<{ kept: ReadonlySet<number>; files: VersionedFile[] }> {
     const { datasetId, from, to } = range;
-    const { query } = this.#db;
-    const { stored, past } = versionsOf(query, range);
+    const { stored, past } = versionsOf(range);
     const revisions = query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId);
     const [kept, storedRows, pastRows] = await read([
       revisions.where('number', 'in', [from, to]),
@@ -110,7 +109,6 @@ export class Revisions {
   /** The files of a revision with these names, unordered; none if it is not kept. */
   async files(of: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
     const { datasetId, number, filenames } = of;
-    const { query } = this.#db;
     const kept = query.selectFrom('revision').select('dataset_id').where('dataset_id', '=', datasetId);
     const revision = kept.where('number', '=', number);
     const names = [...new Set(filenames)];
@@ -125,7 +123,7 @@ export class Revisions {
         // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
         .where(sql<boolean>`+removed_in > ${number}`),
     );
-    const current = storedFilesNamed(query, datasetId, names).map((files) =>
+    const current = storedFilesNamed(datasetId, names).map((files) =>
       files.where('dataset_id', '=', revision).where('added_in', '<=', number),
     );
     const rows = (await this.#db.read([...past, ...current])).flat();
@@ -133,13 +131,12 @@ export class Revisions {
   }
 
   async isPast(id: string): Promise<boolean> {
-    const past = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id);
-    return (await past.limit(1).executeTakeFirst()) !== undefined;
+    const past = query.selectFrom('past_file').select('id').where('id', '=', id);
+    return (await this.#db.run(past.limit(1)))[0] !== undefined;
   }
 
   /** Pins a revision, which closes the latest one, or ends its pin. @returns false if the revision is not kept */
   async setPin(datasetId: string, number: number, pin: { at: Micros; by: string; note: string | null } | null) {
-    const { query } = this.#db;
     const columns = { pinned_at: pin?.at ?? null, pinned_by: pin?.by ?? null, pin_note: pin?.note ?? null };
     const revision = query.updateTable('revision').set(columns).where('dataset_id', '=', datasetId);
     // Retention and changes of files take the same lock.
@@ -188,7 +185,7 @@ function digestFileOf({ filename, kind, size_bytes, sha256 }: Pick<FileRow, (typ
 }
 
 /** The stored and past files of a revision, or those that only one of two has. */
-function versionsOf(query: Query, { datasetId, from, to }: RevisionRange) {
+function versionsOf({ datasetId, from, to }: RevisionRange) {
   const stored = query
     .selectFrom('file')
     .where('dataset_id', '=', datasetId)
