@@ -42,7 +42,7 @@ import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
-import { Quota } from './service/limits/limits.js';
+import { Quota } from './storage/limits.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';

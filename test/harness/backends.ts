@@ -6,7 +6,7 @@ import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
 import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
 import type { S3Credentials, Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
-import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
+import { Accounts } from '../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { Retention } from '../../src/storage/catalog/history/retention.js';
 import type { Database } from '../../src/storage/database/database.js';

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { historyBytesOf } from '../../src/storage/catalog/accounts/account-usage.js';
+import { historyBytesOf } from '../../src/storage/catalog/accounts.js';
 import { query } from '../../src/storage/database/database.js';
 
 /** Counts the files of all accounts again. */

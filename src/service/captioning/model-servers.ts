@@ -1,7 +1,7 @@
 import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { FairQueue } from '../../storage/fair-queue.js';
+import { FairQueue } from '../../storage/limits.js';
 import { askModel, type CaptionEndpoint, type ModelQuestion } from './model-client.js';
 
 /** For a server that does not say how long it is busy. */

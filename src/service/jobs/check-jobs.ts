@@ -2,8 +2,7 @@ import { type CompleteFile, type Micros, MICROS_PER_SECOND, type ReceivedFile } 
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { acceptReceived, recordRecheck, rejectReceived, type StemGroup } from '../../dataset/upload-transitions.js';
-import type { BlobReader } from '../../storage/blobs/blobs.js';
-import { measureBlob } from '../../storage/blobs/ingest.js';
+import { type BlobReader, measureBlob } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { fileWithBlob, RECHECK_JOB, type Rechecks, VERIFY_JOB } from '../../storage/catalog/verification.js';
 import type { Database } from '../../storage/database/database.js';

@@ -1,6 +1,6 @@
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { BlobsNotDeleted } from '../../storage/blobs/blobs.js';
-import { pruneTokens } from '../../storage/catalog/accounts/accounts.js';
+import { pruneTokens } from '../../storage/catalog/accounts.js';
 import type { Retention } from '../../storage/catalog/history/retention.js';
 import type { JobKind } from '../../storage/catalog/jobs.js';
 import type { Database } from '../../storage/database/database.js';

@@ -1,7 +1,7 @@
 import { type Micros, MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Job, JobKind, JobOwner, Jobs } from '../../storage/catalog/jobs.js';
-import { LeaseLost, whileRenewing } from '../while-renewing.js';
+import { LeaseLost, whileRenewing } from '../upload/upload-lease.js';
 
 /** Deletes the job, or makes it due at a time. A job that can't be done now throws. */
 export type JobEnd = 'done' | { readonly dueAt: Micros };

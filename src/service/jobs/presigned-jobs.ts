@@ -3,7 +3,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
 import type { NewJob } from '../../storage/catalog/jobs.js';
-import { rowChunksOf } from '../../storage/catalog/statements.js';
+import { rowChunksOf } from '../../storage/catalog/rows.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
 import type { JobHandler } from './job-runner.js';

@@ -9,7 +9,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue } from './jobs.js';
-import { insertAll, rowChunksOf } from './statements.js';
+import { insertAll, rowChunksOf } from './rows.js';
 import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
 /** What became of a proposal. Replaced: a later run has made another one. */

@@ -30,7 +30,7 @@ import {
   type Statement,
   type Transaction,
 } from '../database/database.js';
-import { FairQueue } from '../fair-queue.js';
+import { FairQueue } from '../limits.js';
 import {
   type AccountLimits,
   addUsage,
@@ -38,7 +38,7 @@ import {
   NO_LIMITS,
   quotaErrorOf,
   usageOfDataset,
-} from './accounts/account-usage.js';
+} from './accounts.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -48,6 +48,8 @@ import {
   judgePastFiles,
   type Restore,
   type Transition,
+  Trash,
+  trashSelected,
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
@@ -55,25 +57,22 @@ import { type DatasetContents, LinkedDatasets, linkingTo, Links, lockLinks, mark
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { endRecheck, startRecheck } from './verification.js';
 import {
+  type DatasetFilter,
   type DatasetKeyOfAccount,
   type DatasetRecord,
   datasetRecordOf,
-  fileOf,
-  filesOf,
-  LINKED,
-  unlinkedDatasetOf,
-} from './rows.js';
-import {
-  type DatasetFilter,
   datasetsBy,
+  fileOf,
   type FilePage,
+  filesOf,
   IS_PENDING,
   IS_PRESIGNED,
+  LINKED,
   storedAfter,
   storedFilesNamed,
+  unlinkedDatasetOf,
   withDataset,
-} from './statements.js';
-import { Trash, trashSelected } from './trash.js';
+} from './rows.js';
 import { deletedEvent, enqueueAnnouncements, insertDeliveries, receivers } from './webhooks.js';
 
 export interface CatalogOptions {

@@ -3,12 +3,12 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { sql } from 'kysely';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
+import { blobKeyOf, type BlobStore } from '../blobs/blobs.js';
 import { type Database, query, type Statement } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
 import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../folders.js';
-import { inSnapshot, insertAll, rowChunksOf } from './statements.js';
+import { insertAll, inSnapshot, rowChunksOf } from './rows.js';
 
 /** Few round trips, bounded memory. */
 const ROWS_PER_PAGE = 2000;

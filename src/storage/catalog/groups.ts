@@ -4,8 +4,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { type Group, MAX_GROUPS, NEW_GROUP } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
 import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
-import { type DatasetKeyOfAccount, groupsInRow } from './rows.js';
-import { rowChunksOf, withDataset } from './statements.js';
+import { type DatasetKeyOfAccount, groupsInRow, rowChunksOf, withDataset } from './rows.js';
 
 export interface GroupChange {
   readonly name: string;

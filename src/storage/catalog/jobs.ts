@@ -2,7 +2,7 @@ import { type Expression, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
 import { type Database, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { rowChunksOf } from './statements.js';
+import { rowChunksOf } from './rows.js';
 
 export const JOB_KINDS = [
   'announce',

@@ -7,21 +7,21 @@ import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../dataset/pair
 import { isPairFile, PAIR_FAULTS, pairErrorsIn } from '../../dataset/pairs/pair-faults.js';
 import { requireRoleOfSlot, requireTraining, slotText } from '../../dataset/pairs/roles.js';
 import { type Database, query, type Statement, type Transaction } from '../database/database.js';
-import { StateCache } from '../state-cache.js';
 import type { ChangeOptions } from './file-changes.js';
 import {
   datasetRecordOf,
   type DatasetRow,
   fileOf,
   type FileRow,
+  insertAll,
   jsonReader,
   LINKED,
+  rowChunksOf,
   STORED,
   storedFilesOf,
   type StoredRow,
   unlinkedDatasetOf,
 } from './rows.js';
-import { insertAll, rowChunksOf } from './statements.js';
 import { enqueueAnnouncements } from './webhooks.js';
 
 export interface NewLink {
@@ -317,4 +317,47 @@ function linkedFilesOf(rows: readonly LinkedFileRow[]): FoundFiles['linkedFiles'
     });
   }
   return files;
+}
+
+/** An LRU cache with one value for each dataset, valid for one state of the dataset. */
+export class StateCache<T> {
+  readonly #maxSize: number;
+  /** By the id of the dataset, the most recently used last. */
+  readonly #entries = new Map<string, { readonly state: string; readonly value: T; readonly size: number }>();
+  #size = 0;
+
+  /** @param maxSize limits the sum of the sizes that `set` is given */
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** Whether there is a value, which may be of an earlier state. */
+  has(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
+  get(id: string, state: string | undefined): T | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.state !== state) return undefined;
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    return entry.value;
+  }
+
+  /** Replaces the value; removes it if `state` is `undefined` or the value alone exceeds the limit. */
+  set(id: string, state: string | undefined, { value, size }: { value: T; size: number }): void {
+    this.#delete(id);
+    if (state === undefined || size > this.#maxSize) return;
+    this.#entries.set(id, { state, value, size });
+    this.#size += size;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#size <= this.#maxSize) break;
+      this.#delete(oldest);
+    }
+  }
+
+  #delete(id: string): void {
+    this.#size -= this.#entries.get(id)?.size ?? 0;
+    this.#entries.delete(id);
+  }
 }

@@ -9,7 +9,7 @@ import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { type Database, query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
-import { Accounts } from './accounts/accounts.js';
+import { Accounts } from './accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { CaptionRuns } from './captioning.js';

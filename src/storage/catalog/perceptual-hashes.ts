@@ -5,9 +5,8 @@ import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { FileKind } from '../../dataset/media.js';
 import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { JobKind } from './jobs.js';
-import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
-import { insertAll, withDataset } from './statements.js';
-import { BLOB_KEY } from './trash.js';
+import { fileOf, type FileRow, insertAll, jsonReader, type ReadJson, withDataset } from './rows.js';
+import { BLOB_KEY } from './file-changes.js';
 
 /** Hashes the images of a dataset, whose id is the key, and makes their thumbnails and those of its clips. */
 export const HASH_JOB = 'hash-images' satisfies JobKind;

@@ -4,8 +4,7 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type Database, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
-import { fileOf, pastFileOf } from './rows.js';
-import { inSnapshot, IS_STORED, rowChunksOf, storedAfter } from './statements.js';
+import { fileOf, inSnapshot, IS_STORED, pastFileOf, rowChunksOf, storedAfter } from './rows.js';
 
 /** Each file has a job with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;

@@ -13,7 +13,7 @@ import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '
 import { FileRemovals } from '../../../src/service/bulk.js';
 import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { Quota } from '../../../src/service/limits/limits.js';
+import { Quota } from '../../../src/storage/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
+import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts.js';
 import type { Schema } from '../../../src/storage/database/schema.js';
 import { query } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';

@@ -4,7 +4,7 @@ import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { inSnapshot } from '../../../src/storage/catalog/statements.js';
+import { inSnapshot } from '../../../src/storage/catalog/rows.js';
 import { databaseError, query } from '../../../src/storage/database/database.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import { type Database, query } from '../../database/database.js';
-import { ROWS_PER_STATEMENT, withDataset } from '../statements.js';
-import { trashSelected } from '../trash.js';
+import { ROWS_PER_STATEMENT, withDataset } from '../rows.js';
+import { trashSelected } from '../file-changes.js';
 
 /** The latest revisions of a dataset are kept, however old, unless the history is off. */
 const KEPT_HOWEVER_OLD = 20;

@@ -6,15 +6,17 @@ import type { FileKind } from '../../../dataset/media.js';
 import { type Database, databaseError, query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import {
+  fileOf,
   type FileRow,
   PAST_FILE_COLUMNS,
   pastFileOf,
   required,
+  rowChunksOf,
   STORED_COLUMNS,
-  fileOf,
+  storedFilesNamed,
   storedFilesOf,
+  withDataset,
 } from '../rows.js';
-import { rowChunksOf, storedFilesNamed, withDataset } from '../statements.js';
 
 /** A revision, or the difference between two. */
 export interface RevisionRange {
