@@ -53,7 +53,6 @@ import { AccountWatches } from './service/watch/watch-account.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
-import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
@@ -273,14 +272,11 @@ function makeJobRunner(parts: Parts): JobRunner {
   const { catalog, database, blobs, jobs, now, rechecks } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
-    ...{ runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
+    ...{ ...core, runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
     ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
   };
-  const retention = new Retention(database, {
-    lifetime: config.historyLifetime,
-    maxBytes: config.limits.account.bytes,
-    blobGrace: config.blobGrace,
-  });
+  const { historyLifetime: lifetime, blobGrace } = config;
+  const retention = { lifetime, maxBytes: config.limits.account.bytes, blobGrace };
   return new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
@@ -294,8 +290,8 @@ function makeJobRunner(parts: Parts): JobRunner {
       findUploadsJob(core),
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
-      captionFileJob(core, captioning),
-      captionRunJob(core, captioning),
+      captionFileJob(captioning),
+      captionRunJob(captioning),
       inspectAgainJob(core, rechecks),
       hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.

@@ -5,7 +5,7 @@ import type { Usage } from '../../dataset/counts.js';
 import { type Micros, MICROS_PER_SECOND, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import { type Database, nullColumnOf, query, type Transaction } from '../database/database.js';
+import { type Database, FOR_UPDATE, nullColumnOf, query, type Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { IS_PENDING, rowChunksOf } from './rows.js';
 
@@ -187,15 +187,16 @@ export class Accounts {
   }
 
   async usage(accountId: string): Promise<AccountUsage & { readonly historyBytes: number }> {
-    const columns = ['datasets', 'files', 'bytes', 'history_bytes as historyBytes'] as const;
-    const select = query.selectFrom('account').select(columns);
-    const [usage] = await this.#db.run(select.where('id', '=', accountId));
+    const [[usage]] = await this.#db.read([
+      sql<AccountUsage & { historyBytes: number }>`
+        select datasets, files, bytes, history_bytes as "historyBytes" from account where id = ${accountId}`,
+    ]);
     return usage!;
   }
 
   /** True once a token was made, even if it was deleted since. */
   async hasAccounts(): Promise<boolean> {
-    return (await this.#db.run(query.selectFrom('account').select('id').limit(1)))[0] !== undefined;
+    return (await this.#db.run(query.selectFrom('account').select('id').limit(1))).length > 0;
   }
 
   /**
@@ -213,12 +214,11 @@ export class Accounts {
     requireName('account', name);
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
-    const { transact } = this.#db;
     // Also locks an existing account, so that a revocation of the maker comes before or after.
     const account = sql<{ id: string }>`
       insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
       on conflict (name) do update set created_at = account.created_at returning id`;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
       const [[found]] = await send([account]);
       const accountId = found!.id;
       const maker = parentId === undefined ? null : { accountId, makerId: parentId, now };
@@ -240,23 +240,18 @@ export class Accounts {
     tokenId: string,
     { now, name }: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const { transact } = this.#db;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
       const [[token]] = await send([
-        query
-          .selectFrom('token')
-          .select(['account_id', 'expires_at', 'is_read_only', 'dataset_ids'])
-          .where('id', '=', tokenId)
-          .where(isValid(now)),
+        sql<Pick<Schema['token'], 'account_id' | 'expires_at' | 'is_read_only' | 'dataset_ids'>>`
+          select account_id, expires_at, is_read_only, dataset_ids from token where id = ${tokenId} and ${isValid(now)}`,
       ]);
       if (token === undefined) return undefined;
       const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? NEVER);
       const made = { kind, name, created_at: now, expires_at: expiresAt, parent_id: tokenId };
       const { secret, row } = newToken({ ...token, ...made });
-      const ofToken = query.selectFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
-      const newest = ofToken.select('id').where(isValid(now)).orderBy('created_at', 'desc').limit(MAX_SESSIONS);
-      const others = query.deleteFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
-      await commit([query.insertInto('token').values(row), others.where('id', 'not in', newest)]);
+      const ofToken = sql`from token where parent_id = ${tokenId} and kind = ${kind}`;
+      const newest = sql`select id ${ofToken} and ${isValid(now)} order by created_at desc limit ${sql.lit(MAX_SESSIONS)}`;
+      await commit([query.insertInto('token').values(row), sql`delete ${ofToken} and id not in (${newest})`]);
       return { id: row.id, secret, expiresAt };
     });
   }
@@ -266,12 +261,13 @@ export class Accounts {
     code: string,
     options: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
-    const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
+    const valid = sql`select id from token where digest = ${digestOfSecret(code)} and kind = 'code' and ${isValid(options.now)}`;
     // An unknown code costs no write.
-    if ((await this.#db.run(valid))[0] === undefined) return undefined;
+    const [found] = await this.#db.read([valid]);
+    if (found.length === 0) return undefined;
     // One of several requests with a code deletes the row.
-    const [used] = await this.#db.run(query.deleteFrom('token').where('id', 'in', valid).returning('parent_id'));
+    const deletion = sql<{ parent_id: string | null }>`delete from token where id in (${valid}) returning parent_id`;
+    const [used] = await this.#db.run(deletion);
     return used?.parent_id == null ? undefined : this.makeSession('session', used.parent_id, options);
   }
 
@@ -280,19 +276,17 @@ export class Accounts {
     accountName?: string,
     { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
   ): Promise<TokenSummary[]> {
-    let select = query
-      .selectFrom('token')
-      .innerJoin('account', 'account.id', 'token.account_id')
-      .selectAll('token')
-      .select('account.name as account_name')
-      .where('token.kind', '<>', 'code')
-      .orderBy('token.created_at')
-      .orderBy('token.id');
-    if (accountName !== undefined) select = select.where('account_id', '=', await this.#accountIdOf(accountName));
-    if (ids !== undefined) select = select.where('token.id', 'in', ids);
-    if (kind !== undefined) select = select.where('token.kind', '=', kind);
-    if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
-    const rows = await this.#db.run(select);
+    const conditions = [
+      ...(accountName === undefined ? [] : [sql`token.account_id = ${await this.#accountIdOf(accountName)}`]),
+      ...(ids === undefined ? [] : [sql`token.id in (${sql.join(ids)})`]),
+      ...(kind === undefined ? [] : [sql`token.kind = ${kind}`]),
+      ...(isUnrevoked ? [sql`token.revoked_at is null`] : []),
+    ];
+    const [rows] = await this.#db.read([
+      sql<Schema['token'] & { account_name: string }>`
+        select token.*, account.name as account_name from token join account on account.id = token.account_id
+        where ${sql.join([sql`token.kind <> 'code'`, ...conditions], sql` and `)} order by token.created_at, token.id`,
+    ]);
     const datasetIds = rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []);
     const datasets = query.selectFrom('dataset').select(['id', 'name']);
     const chunks = rowChunksOf([...new Set(datasetIds)]);
@@ -303,12 +297,10 @@ export class Accounts {
 
   /** Revokes a token with its sessions and shares. @returns the ids of all that ended @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
-    const { transact } = this.#db;
     // Locks the account: the token might make another one meanwhile.
-    const account = query.selectFrom('account').select('id').forNoKeyUpdate();
-    const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
-    const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([ofToken, revocation({ id, now, ...options })]),
+    const account = sql`select id from account where id = (select account_id from token where id = ${id}) ${FOR_UPDATE}`;
+    const [, revoked] = await this.#db.transact({ isDurable: true }, ({ commit }) =>
+      commit([account, revocation({ id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -324,13 +316,10 @@ export class Accounts {
     { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
   ): Promise<Micros | null> {
     const [[maker], [made]] = await send([
-      query.selectFrom('token').select('expires_at').where('id', '=', makerId).where('revoked_at', 'is', null),
-      query
-        .selectFrom('token')
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .where('account_id', '=', accountId)
-        .where('kind', 'in', ['token', 'share'])
-        .where(isValid(now)),
+      sql<{ expires_at: Micros | null }>`
+        select expires_at from token where id = ${makerId} and revoked_at is null`,
+      sql<{ count: number }>`select count(*) as count from token
+        where account_id = ${accountId} and kind in ('token', 'share') and ${isValid(now)}`,
     ]);
     if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
     if (Number(made?.count) >= MAX_TOKENS) {
@@ -341,8 +330,7 @@ export class Accounts {
   }
 
   async #accountIdOf(name: string): Promise<string> {
-    const select = query.selectFrom('account').select('id').where('name', '=', name);
-    const [found] = await this.#db.run(select);
+    const [found] = await this.#db.run(query.selectFrom('account').select('id').where('name', '=', name));
     if (found === undefined) throw new ServiceError('account_not_found', `There is no account named "${name}".`);
     return found.id;
   }

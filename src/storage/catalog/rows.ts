@@ -23,6 +23,7 @@ import { type Database, FOR_UPDATE, query, type Statement, type Transaction } fr
 import { type Schema, TABLES } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
+export type PastFileRow = Selectable<Schema['past_file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
 /** A dataset and the account that it must belong to. */
@@ -64,15 +65,13 @@ export function countsInRow(row: DatasetRow): OwnCounts {
 export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
 /** The columns of a stored file, without its state. */
-export const STORED_COLUMNS = [
+const STORED_COLUMNS = [
   ...(['id', 'dataset_id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256'] as const),
   ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash'] as const),
   ...(['group_name', 'origin'] as const),
 ];
 
 export const STORED = sql.raw(STORED_COLUMNS.join(', '));
-
-export const PAST_FILE_COLUMNS = [...STORED_COLUMNS, 'removed_in'] as const;
 
 export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
@@ -124,7 +123,7 @@ export function storedFilesOf(rows: readonly StoredRow[]): StoredFile[] {
   return rows.map((row) => storedFileOf(row, read));
 }
 
-export function pastFileOf(row: Selectable<Schema['past_file']>): VersionedFile {
+export function pastFileOf(row: PastFileRow): VersionedFile {
   return { ...storedFileOf(row), removedIn: row.removed_in };
 }
 

@@ -170,7 +170,7 @@ onCatalogs((open) => {
     const [hook] = await opened.service.list(opened.accountId);
     const unanswered: ServerResponse[] = [];
     receiver.answer = (response) => unanswered.push(response);
-    for (let i = 0; i < 2; i++) await opened.service.test(hook!);
+    for (let i = 0; i < 2; i++) await opened.service.test({ accountId: opened.accountId, id: hook!.id });
     opened.runner.start();
     await received(1);
     const answer = async (status: number) => {

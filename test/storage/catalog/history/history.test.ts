@@ -6,7 +6,7 @@ import { remove, type StemGroup, store } from '../../../../src/dataset/upload-tr
 import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
 import type { Catalog } from '../../../../src/storage/catalog/catalog.js';
-import { Retention } from '../../../../src/storage/catalog/history/retention.js';
+import { pruneHistory } from '../../../../src/storage/catalog/history/retention.js';
 import { pastFileOf } from '../../../../src/storage/catalog/rows.js';
 import { type Database, query } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
@@ -197,10 +197,9 @@ onCatalogs((open) => {
       const { subject, database } = await newSubject();
       for (const number of upTo(26)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(2);
-      const retention = new Retention(database, keeping(1000));
-      await retention.run(1399);
+      await pruneHistory(database, { ...keeping(1000), now: 1399 });
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 4)]);
-      await retention.run(LATER);
+      await pruneHistory(database, { ...keeping(1000), now: LATER });
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 7)]);
       expect(await Promise.all([2, 7].map((number) => subject.contentsOf(number)))).toEqual([
         ...[{ 'a.txt': 2 }, { 'a.txt': 7 }],
@@ -213,10 +212,10 @@ onCatalogs((open) => {
       const { subject, database } = await newSubject();
       for (const number of upTo(6)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(1);
-      await new Retention(database, { ...keeping(1e9), maxBytes: 2 + 5 + 6 }).run(600);
+      await pruneHistory(database, { ...keeping(1e9), maxBytes: 2 + 5 + 6, now: 600 });
       expect(await numbersOf(subject)).toEqual([1, 4, 5, 6]);
       expect(await historyBytes(database)).toBe(2 + 5 + 6);
-      await new Retention(database, { ...keeping(1e9), maxBytes: 0 }).run(700);
+      await pruneHistory(database, { ...keeping(1e9), maxBytes: 0, now: 700 });
       expect(await numbersOf(subject)).toEqual([1, 6]);
     });
   });
@@ -265,7 +264,7 @@ onCatalogs((open) => {
               Object.assign(next, model.get(number));
             }
           } else if (action === 'pin') await subject.pin(number);
-          else await new Retention(database, keeping(lifetime)).run(now);
+          else await pruneHistory(database, { ...keeping(lifetime), now });
           latest = changed?.revision ?? latest;
           if (latest > 0) model.set(latest, next);
           const files = [...(await subject.past()), ...(await catalog.files(id))];
