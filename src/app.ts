@@ -269,7 +269,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
 
 function makeJobRunner(parts: Parts): JobRunner {
   const { config, storage, services, inspection, logger } = parts;
-  const { catalog, database, blobs, jobs, now, rechecks } = storage;
+  const { catalog, database, blobs, jobs, now } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
     ...{ ...core, runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
@@ -292,7 +292,7 @@ function makeJobRunner(parts: Parts): JobRunner {
       ...cleanUpJobs(core, { database, retention }),
       captionFileJob(captioning),
       captionRunJob(captioning),
-      inspectAgainJob(core, rechecks),
+      inspectAgainJob(core, database),
       hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
@@ -356,7 +356,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const rechecks = new RecheckService(core, storage.rechecks);
+  const rechecks = new RecheckService(core, storage.database);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {

@@ -23,12 +23,9 @@ import type { Downloads } from '../download/downloads.js';
 import { clipFrames } from '../inspection/clip/clip-pictures.js';
 import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
-import type { JobHandler } from '../jobs/job-runner.js';
+import { type JobHandler, SOON } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/webhook-service.js';
 import type { ModelQuestion, ModelServers } from './model-servers.js';
-
-/** A run waits for a store that is back. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 /** Larger clips are sent as frames: the request is in memory as a whole. */
 const MAX_CLIP_BYTES = 32_000_000;
@@ -61,7 +58,7 @@ export function captionFileJob(parts: CaptionJobParts): JobHandler {
     // Runs that wait for a slow server leave places for others.
     atOnce: servers.filesAtOnce() * 4,
     ofAccount: (owner) => servers.filesAtOnce(endpointOfOwner(owner)),
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: id }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
@@ -182,7 +179,7 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
   return {
     kind: 'caption-run',
     atOnce: 2,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: id, accountId }, signal) => {
       const ending = await runs.ending(id);
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };

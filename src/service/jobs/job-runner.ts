@@ -44,6 +44,9 @@ const WAKE_DELAY_MS = 50;
 const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
 const LONGEST_RETRY: Micros = 3600 * MICROS_PER_SECOND;
 
+/** The longest pause of jobs for which a dataset or a run waits: a store that is back is soon tried again. */
+export const SOON: Micros = 60 * MICROS_PER_SECOND;
+
 interface Running {
   readonly kind: JobKind;
   readonly accountId: string;

@@ -7,7 +7,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { type Database, FOR_UPDATE, nullColumnOf, query, type Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { IS_PENDING, rowChunksOf } from './rows.js';
+import { rowChunksOf } from './rows.js';
 
 /**
  * An access token, a session of the page in a cookie, a link to one dataset, or a one-time code of a sign-in link. The parent
@@ -547,13 +547,8 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
 
 /** Uploads whose links expired before their bytes arrived, and that still count. */
 export function expiredReservations(now: Micros) {
-  return query
-    .selectFrom('file')
-    .select(['dataset_id', 'filename'])
-    .where('state', '=', IS_PENDING)
-    .where('live_until', '<=', now)
-    .where('via', '=', 'link')
-    .where('expected_bytes', '>', 0);
+  return sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
+    where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
 }
 
 export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { withTimeout } from '../../abort-signals.js';
 import { countsOfStem, stemGroupsOf } from '../../dataset/counts.js';
 import type {
@@ -53,7 +54,15 @@ import {
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
-import { type DatasetContents, LinkedDatasets, linkingTo, Links, lockLinks, markLinkedTo } from './links.js';
+import {
+  type DatasetContents,
+  LinkedDatasets,
+  type LinkingDataset,
+  linkingTo,
+  Links,
+  lockLinks,
+  markLinkedTo,
+} from './links.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { endRecheck, startRecheck } from './verification.js';
 import {
@@ -64,9 +73,8 @@ import {
   datasetsBy,
   fileOf,
   type FilePage,
+  type FileRow,
   filesOf,
-  IS_PENDING,
-  IS_PRESIGNED,
   LINKED,
   storedAfter,
   storedFilesNamed,
@@ -228,14 +236,14 @@ export class Catalog {
   }
 
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const leased = query.selectFrom('file').selectAll().where('lease_until', '<=', until);
-    return (await this.#db.run(leased.where('state', '=', IS_PENDING))).map((row) => fileOf(row) as PendingFile);
+    const leased = sql<FileRow>`select * from file where lease_until <= ${until} and state = 'pending'`;
+    return (await this.#db.read([leased]))[0].map((row) => fileOf(row) as PendingFile);
   }
 
   /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
-    for (const { dataset_id: id, filename } of await this.#db.run(expiredReservations(now))) {
+    for (const { dataset_id: id, filename } of (await this.#db.read([expiredReservations(now)]))[0]) {
       const ofDataset = names.get(id) ?? [];
       names.set(id, ofDataset);
       ofDataset.push(filename);
@@ -249,14 +257,10 @@ export class Catalog {
   /** When the last pending presigned upload that is still valid was reserved; `null` without any. */
   async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
     const { datasetId, expiresAfter } = uploads;
-    const latest = query
-      .selectFrom('file')
-      .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
-      .where('state', '=', IS_PENDING)
-      .where('via', '=', IS_PRESIGNED)
-      .where('dataset_id', '=', datasetId)
-      .where('expires_at', '>', expiresAfter);
-    const [row] = await this.#db.run(latest);
+    const [[row]] = await this.#db.read([
+      sql<{ latest: Micros | null }>`select max(created_at) as latest from file
+        where state = 'pending' and via = 'presigned' and dataset_id = ${datasetId} and expires_at > ${expiresAfter}`,
+    ]);
     return row?.latest ?? null;
   }
 
@@ -322,7 +326,7 @@ export class Catalog {
     { id, name, boundIds }: ChangedDatasetKey & { name: string },
     send: Transaction['send'],
   ): Promise<ServiceError> {
-    const [targets] = await send([linkingTo(id)]);
+    const [targets] = await send([sql<LinkingDataset>`${linkingTo(id)} order by name`]);
     const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
     const names = known.slice(0, MAX_NAMED).map((target) => target.name);
     return linkedToError(name, { names, known: known.length, total: targets.length });
@@ -434,11 +438,10 @@ function nameTaken(name: string, cause: unknown): ServiceError {
 
 /** A pending upload may have a blob, a rejected one has none. Other rows go with their dataset. */
 function erasure(id: string, deleteAfter: Micros): Statement[] {
-  const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
-  const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+  const ofDataset = sql`where dataset_id = ${id}`;
   return [
-    trashSelected(files.where('state', '<>', 'rejected'), deleteAfter),
-    trashSelected(past, deleteAfter),
-    query.deleteFrom('dataset').where('id', '=', id),
+    trashSelected(sql`(select dataset_id, id from file ${ofDataset} and state <> 'rejected')`, deleteAfter),
+    trashSelected(sql`(select dataset_id, id from past_file ${ofDataset})`, deleteAfter),
+    sql`delete from dataset where id = ${id}`,
   ];
 }

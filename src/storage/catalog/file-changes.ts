@@ -503,12 +503,10 @@ export class Trash {
 }
 
 export function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {
-  return rowChunksOf(files).map((chunk) =>
-    query
-      .insertInto('trash')
-      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: deleteAfter })))
-      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
-  );
+  return rowChunksOf(files).map((chunk) => {
+    const rows = chunk.map((file) => sql`(${blobKeyOf(file)}, ${deleteAfter})`);
+    return sql`insert into trash (blob_key, delete_after) values ${sql.join(rows)} on conflict (blob_key) do nothing`;
+  });
 }
 
 /** A row may be selected several times. */

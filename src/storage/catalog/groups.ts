@@ -67,10 +67,10 @@ export class Groups {
     const left = await this.#write(key, now, async (before) => {
       const groups = before.filter((group) => group.name !== name);
       if (groups.length === before.length) throw groupNotFound(name, 'Its groups are in the status.');
-      const statements = (['file', 'past_file'] as const).map((table) => {
-        const ofGroup = query.updateTable(table).set({ group_name: null }).where('group_name', '=', name);
-        return ofGroup.where('dataset_id', '=', key.id);
-      });
+      const statements = ['file', 'past_file'].map(
+        (table) =>
+          sql`update ${sql.table(table)} set group_name = null where group_name = ${name} and dataset_id = ${key.id}`,
+      );
       return { groups, statements };
     });
     return left !== undefined;
@@ -121,11 +121,11 @@ export class Groups {
     datasetId: string,
     { stems, to, from }: { stems: readonly string[]; to: string | null; from?: string },
   ): Statement[] {
-    return rowChunksOf(stems).map((chunk) => {
-      const files = query.updateTable('file').set({ group_name: to }).where('dataset_id', '=', datasetId);
-      const ofStems = files.where('stem', 'in', chunk);
-      return from === undefined ? ofStems : ofStems.where('group_name', '=', from);
-    });
+    const isFrom = from === undefined ? sql`` : sql`and group_name = ${from}`;
+    return rowChunksOf(stems).map(
+      (chunk) => sql`update file set group_name = ${to}
+        where dataset_id = ${datasetId} and stem in (${sql.join(chunk)}) ${isFrom}`,
+    );
   }
 
   async #filesOf(datasetId: string, name: string): Promise<number> {

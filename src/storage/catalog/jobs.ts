@@ -1,6 +1,6 @@
 import { type Expression, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
-import { type Database, query, type Statement } from '../database/database.js';
+import { type Database, FOR_UPDATE, SKIP_LOCKED, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { rowChunksOf } from './rows.js';
 
@@ -138,7 +138,7 @@ export class Jobs {
 
   /** Deletes jobs that no worker has claimed since a time, because their machine is gone. */
   async deleteUnclaimed(kind: JobKind, { dueBy }: { dueBy: Micros }): Promise<void> {
-    await this.#db.run(query.deleteFrom('job').where('kind', '=', kind).where('due_at', '<=', dueBy));
+    await this.#db.run(sql`delete from job where kind = ${kind} and due_at <= ${dueBy}`);
   }
 
   /** The owners of jobs of these kinds, in a time that does not grow with the jobs of an owner. */
@@ -170,62 +170,46 @@ export class Jobs {
     { kind, accountId }: Omit<JobOwner, 'dueAt'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
   ): Promise<Job | undefined> {
-    const due = query
-      .selectFrom('job')
-      .select('key')
-      .where('kind', '=', kind)
-      .where('account_id', '=', accountId)
-      .where('due_at', '<=', now)
-      .orderBy('due_at')
-      .orderBy('key')
-      .limit(1)
-      .forUpdate()
-      .skipLocked();
-    const claim = query
-      .updateTable('job')
-      .set({ lease: token, due_at: until })
-      .where('kind', '=', kind)
-      .where('key', '=', due)
-      .returningAll();
+    const due = sql`select key from job where kind = ${kind} and account_id = ${accountId} and due_at <= ${now}
+      order by due_at, key limit 1 ${FOR_UPDATE} ${SKIP_LOCKED}`;
+    const claim = sql<Schema['job']>`
+      update job set lease = ${token}, due_at = ${until} where kind = ${kind} and key = (${due}) returning *`;
     const [[row]] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([claim]));
     return row && jobOf(row);
   }
 
   /** @returns false if the lease was lost */
   async renew(job: Job, until: Micros): Promise<boolean> {
-    return (await this.#change(this.#held(job).set({ due_at: until }))) > 0;
+    const [renewed] = await this.#change([sql`update job set due_at = ${until} where ${isHeld(job)} returning key`]);
+    return renewed!.length > 0;
   }
 
   /** Ends a job, or makes it due if it was enqueued again meanwhile. */
   async finish(job: Job, now: Micros): Promise<void> {
-    await this.#db.transact({ isDurable: false }, ({ commit }) =>
-      commit([
-        query
-          .deleteFrom('job')
-          .where('kind', '=', job.kind)
-          .where('key', '=', job.key)
-          .where('lease', '=', job.lease)
-          .where('generation', '=', job.generation),
-        this.#held(job).set({ lease: null, due_at: now }),
-      ]),
-    );
+    await this.#change([
+      sql`delete from job where ${isHeld(job)} and generation = ${job.generation}`,
+      sql`update job set lease = null, due_at = ${now} where ${isHeld(job)}`,
+    ]);
   }
 
   /** Makes a claimed job due later, or at once if it was enqueued again meanwhile. */
   async postpone(job: Job, { now, dueAt }: { now: Micros; dueAt: Micros }): Promise<void> {
-    const isSame = sql<boolean>`generation = ${job.generation}`;
-    const next = sql<number>`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
-    await this.#change(this.#held(job).set({ lease: null, due_at: next, failures: 0, error: null }));
+    const isSame = sql`generation = ${job.generation}`;
+    const next = sql`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
+    await this.#change([
+      sql`update job set lease = null, due_at = ${next}, failures = 0, error = null where ${isHeld(job)}`,
+    ]);
   }
 
   async fail(job: Job, { dueAt, error }: { dueAt: Micros; error: string }): Promise<void> {
-    await this.#change(this.#held(job).set({ lease: null, due_at: dueAt, failures: job.failures + 1, error }));
+    await this.#change([
+      sql`update job set lease = null, due_at = ${dueAt}, failures = failures + 1, error = ${error} where ${isHeld(job)}`,
+    ]);
   }
 
   /** Makes all claimed jobs due. Only for a process that has the database alone: all leases belong to an earlier one. */
   async releaseAll(now: Micros): Promise<void> {
-    const claimed = query.updateTable('job').where('lease', 'is not', null);
-    await this.#change(claimed.set({ lease: null, due_at: now }));
+    await this.#change([sql`update job set lease = null, due_at = ${now} where lease is not null`]);
   }
 
   /** For the operator. `failed` counts jobs whose last attempt failed; `error` is one reason. */
@@ -241,14 +225,13 @@ export class Jobs {
     }));
   }
 
-  #held({ kind, key, lease }: Job) {
-    return query.updateTable('job').where('kind', '=', kind).where('key', '=', key).where('lease', '=', lease);
+  #change(statements: readonly Statement[]): Promise<unknown[][]> {
+    return this.#db.transact({ isDurable: false }, ({ commit }) => commit(statements));
   }
+}
 
-  async #change(update: { returning(column: 'key'): Statement<{ key: string }> }): Promise<number> {
-    const [rows] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update.returning('key')]));
-    return rows.length;
-  }
+function isHeld({ kind, key, lease }: Job) {
+  return sql`kind = ${kind} and key = ${key} and lease = ${lease}`;
 }
 
 function jobOf(row: Selectable<Schema['job']>): Job {

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, DatasetLink, LinkSlot, Micros, Role, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -44,14 +44,13 @@ export class Links {
   }
 
   /** By name; of all, or of those `among` some ids. */
-  linkingTo(
+  async linkingTo(
     datasetId: string,
-    { among = null, limit }: { among?: readonly string[] | null; limit?: number } = {},
+    { among = null, limit = Number.MAX_SAFE_INTEGER }: { among?: readonly string[] | null; limit?: number } = {},
   ): Promise<LinkingDataset[]> {
-    const linking = linkingTo(datasetId)
-      .$if(among !== null, (all) => all.where('dataset.id', 'in', among ?? []))
-      .$if(limit !== undefined, (all) => all.limit(limit ?? 0));
-    return this.#db.run(linking);
+    const isAmong = among === null ? sql`` : sql`and dataset.id in (${sql.join(among)})`;
+    const linking = sql<LinkingDataset>`${linkingTo(datasetId)} ${isAmong} order by name limit ${sql.lit(limit)}`;
+    return (await this.#db.read([linking]))[0];
   }
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
@@ -87,12 +86,8 @@ export class Links {
 }
 
 export function linkingTo(linkedId: string) {
-  return query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
-    .select(['dataset.id', 'dataset.name'])
-    .where('link.linked_id', '=', linkedId)
-    .orderBy('dataset.name');
+  return sql<LinkingDataset>`select dataset.id, dataset.name
+    from link join dataset on dataset.id = link.dataset_id where link.linked_id = ${linkedId}`;
 }
 
 interface LockedLinks {
@@ -189,7 +184,7 @@ export class LinkedDatasets {
     const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
     const links: LinkRow[] = [];
     for (const chunk of rowChunksOf(ids)) {
-      links.push(...(await this.#db.run(linksOf().where('link.dataset_id', 'in', chunk))));
+      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
     }
     const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
     for (const link of links) byTarget.get(link.target_id)?.push(link);
@@ -271,21 +266,21 @@ async function readFiles(
   { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
-  const own = sql<string>`(select id from dataset where ${isOwn})`;
+  const own = sql<string>`select id from dataset where ${isOwn}`;
   // Warnings about a mask decide something in its targets, warnings about a control don't.
   const linkedRows = sql<LinkedFileRow>`
     select link.slot, file.filename, file.kind, file.facts, file.sha256,
       case when link.slot = 'mask' then file.warnings end as warnings
     from link join file on file.dataset_id = link.linked_id
-    where link.dataset_id = ${own} and file.state = 'stored' and file.problem is null`;
+    where link.dataset_id = (${own}) and file.state = 'stored' and file.problem is null`;
   const isWanted = isForPairs ? sql`state = 'stored' and problem is null and kind <> 'caption'` : sql`state = 'stored'`;
   const isOther = isForPairs ? sql`1 = 0` : sql`state <> 'stored'`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
     sql<DatasetRow>`select * from dataset where ${isOwn}`,
-    linksOf().where('link.dataset_id', '=', own),
+    linksOf(own),
     // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
-    sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`,
-    sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`,
+    sql<StoredRow>`select ${STORED} from file where dataset_id = (${own}) and ${isWanted}`,
+    sql<FileRow>`select * from file where dataset_id = (${own}) and ${isOther}`,
     ...(withLinkedFiles ? [linkedRows] : []),
   ]);
   if (row === undefined) return undefined;
@@ -294,13 +289,9 @@ async function readFiles(
 }
 
 /** The links of datasets, each dataset's in the order of the slots. */
-function linksOf() {
-  return query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.linked_id')
-    .selectAll('dataset')
-    .select(['link.dataset_id as target_id', 'link.slot'])
-    .orderBy('link.slot');
+function linksOf(datasetIds: RawBuilder<unknown>) {
+  return sql<LinkRow>`select dataset.*, link.dataset_id as target_id, link.slot
+    from link join dataset on dataset.id = link.linked_id where link.dataset_id in (${datasetIds}) order by link.slot`;
 }
 
 type LinkedFileRow = Pick<FileRow, 'filename' | 'kind' | 'facts' | 'sha256' | 'warnings'> & { readonly slot: string };

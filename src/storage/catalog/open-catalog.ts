@@ -13,7 +13,6 @@ import { Accounts } from './accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { CaptionRuns } from './captioning.js';
-import { Rechecks } from './verification.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;
@@ -56,9 +55,9 @@ export async function openCatalog(
 
 function partsOn(database: Database, options: CatalogOptions) {
   const catalog = new Catalog(database, options);
-  const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
+  const [accounts, jobs] = [new Accounts(database), new Jobs(database)];
   const captionRuns = new CaptionRuns(database, catalog.changes);
-  return { catalog, accounts, rechecks, jobs, captionRuns, database };
+  return { catalog, accounts, jobs, captionRuns, database };
 }
 
 /** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */
@@ -80,11 +79,8 @@ async function openOnPostgres(
   { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & OpenOptions,
 ): Promise<OpenCatalog> {
   // Imported here, so that a process without Postgres does not load this code.
-  const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
-    import('../database/postgres.js'),
-    import('../database/postgres.js'),
-    import('../database/notifications.js'),
-  ]);
+  const { DatabaseClock, databaseNameOf, openPostgres } = await import('../database/postgres.js');
+  const { Notifications } = await import('../database/notifications.js');
   const db = await openPostgres(url);
   const clock = await DatabaseClock.open(db, localClock).catch(async (error) => {
     await db.close();

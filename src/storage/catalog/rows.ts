@@ -255,12 +255,6 @@ function bytesColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColu
 /** SQLite takes 32,766 parameters and Postgres 65,535; a row of a file takes some 20. */
 export const ROWS_PER_STATEMENT = 500;
 
-/** Literals: SQLite uses a partial index only if the text of the statement contains its condition. */
-export const IS_PENDING = sql<string>`'pending'`;
-export const IS_STORED = sql<string>`'stored'`;
-const IS_RECEIVED = sql<string>`'received'`;
-export const IS_PRESIGNED = sql<string>`'presigned'`;
-
 /** Selects datasets; an empty filter matches all. */
 export interface DatasetFilter {
   readonly accountId?: string | undefined;
@@ -332,15 +326,10 @@ export function storedFilesNamed(datasetId: string, filenames: readonly string[]
   return rowChunksOf(filenames).map((chunk) => selectStored(datasetId).where('filename', 'in', chunk));
 }
 
-/** Partial indexes need all these conditions in the text, also if one follows from another. */
+/** SQLite uses a partial index only if the text has its condition, also if it follows from another. */
 function selectStored(datasetId: string) {
-  return query
-    .selectFrom('file')
-    .selectAll()
-    .where('dataset_id', '=', datasetId)
-    .where('state', '<>', IS_PENDING)
-    .where('state', '<>', IS_RECEIVED)
-    .where('state', '=', IS_STORED);
+  const isStored = sql<boolean>`state <> 'pending' and state <> 'received' and state = 'stored'`;
+  return query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where(isStored);
 }
 
 /** Names after `after`, at most `limit`. */

@@ -4,7 +4,7 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import { type Database, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
-import { fileOf, inSnapshot, IS_STORED, pastFileOf, rowChunksOf, storedAfter } from './rows.js';
+import { fileOf, type FileRow, inSnapshot, type PastFileRow, pastFileOf, rowChunksOf, storedAfter } from './rows.js';
 
 /** Each file has a job with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
@@ -20,46 +20,30 @@ export interface Recheck {
   readonly finishedAt: Micros | null;
 }
 
-/** Rechecks, whose progress is the count of their jobs. */
-export class Rechecks {
-  readonly #db: Database;
+/** The progress of the last recheck is the count of its jobs. */
+export async function recheckOf({ read }: Database, datasetId: string): Promise<Recheck | undefined> {
+  const recheck = sql<Pick<Schema['recheck'], 'started_at' | 'total' | 'checked_at'> & { remaining: number }>`
+    select recheck.started_at, recheck.total, recheck.checked_at,
+      (select count(*) from job where ${isJobOfDataset}) as remaining
+    from recheck join dataset on dataset.id = recheck.dataset_id where recheck.dataset_id = ${datasetId}`;
+  const [[row]] = await read([recheck]);
+  if (row === undefined) return undefined;
+  const { started_at: startedAt, total } = row;
+  const remaining = Number(row.remaining);
+  const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
+  return { datasetId, startedAt, total, remaining, finishedAt };
+}
 
-  constructor(db: Database) {
-    this.#db = db;
-  }
+/** Records when a file was checked, before its job ends. */
+export async function recordCheck({ transact }: Database, datasetId: string, now: Micros): Promise<void> {
+  const update = sql`update recheck set checked_at = ${now} where dataset_id = ${datasetId}`;
+  await transact({ isDurable: false }, ({ commit }) => commit([update]));
+}
 
-  /** Starts a recheck of a dataset, unless one is running; call `Jobs.wake` after it. */
-  async start(datasetId: string, now: Micros): Promise<void> {
-    const { transact } = this.#db;
-    const statements = startRecheck({ datasetId, now, ifRunning: 'continue' });
-    await transact({ isDurable: true }, ({ commit }) => commit(statements));
-  }
-
-  async of(datasetId: string): Promise<Recheck | undefined> {
-    const recheck = sql<Pick<Schema['recheck'], 'started_at' | 'total' | 'checked_at'> & { remaining: number }>`
-      select recheck.started_at, recheck.total, recheck.checked_at,
-        (select count(*) from job where ${isJobOfDataset}) as remaining
-      from recheck join dataset on dataset.id = recheck.dataset_id where recheck.dataset_id = ${datasetId}`;
-    const [[row]] = await this.#db.read([recheck]);
-    if (row === undefined) return undefined;
-    const { started_at: startedAt, total } = row;
-    const remaining = Number(row.remaining);
-    const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
-    return { datasetId, startedAt, total, remaining, finishedAt };
-  }
-
-  /** Records when a file was checked, before its job ends. */
-  async recordCheck(datasetId: string, now: Micros): Promise<void> {
-    const update = query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
-    await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update]));
-  }
-
-  /** The stored files of a dataset that have a problem, by name, at most `limit`. */
-  async damagedFiles(datasetId: string, limit: number): Promise<StoredFile[]> {
-    const files = storedAfter({ datasetId, after: '', limit });
-    const rows = await this.#db.run(files.where('problem', 'is not', null));
-    return rows.map((row) => fileOf(row) as StoredFile);
-  }
+/** The stored files of a dataset that have a problem, by name, at most `limit`. */
+export async function damagedFiles({ run }: Database, datasetId: string, limit: number): Promise<StoredFile[]> {
+  const files = storedAfter({ datasetId, after: '', limit }).where('problem', 'is not', null);
+  return (await run(files)).map((row) => fileOf(row) as StoredFile);
 }
 
 /** An account has few such jobs, and an index lists them. */
@@ -128,28 +112,25 @@ export async function blobsToVerify({ read }: Database): Promise<number> {
 /** The stored or past file with this id. */
 export async function fileWithBlob({ read }: Database, id: string): Promise<CompleteFile | undefined> {
   const [[stored], [past]] = await read([
-    query.selectFrom('file').selectAll().where('id', '=', id).where('state', '=', IS_STORED),
-    query.selectFrom('past_file').selectAll().where('id', '=', id).limit(1),
+    sql<FileRow>`select * from file where id = ${id} and state = 'stored'`,
+    sql<PastFileRow>`select * from past_file where id = ${id} limit 1`,
   ]);
   if (stored !== undefined) return fileOf(stored) as CompleteFile;
   return past && pastFileOf(past);
 }
 
 /** Stored and past files that have a problem, each once, by the name of their dataset and their own. */
-export async function filesWithProblems({ run }: Database): Promise<FileWithProblem[]> {
+export async function filesWithProblems({ read }: Database): Promise<FileWithProblem[]> {
   const found = new Map<string, FileWithProblem>();
   for (const table of ['file', 'past_file'] as const) {
-    const rows = query
-      // TypeScript can't type a query over a union of tables.
-      .selectFrom(`${table as 'past_file'} as each`)
-      .innerJoin('dataset', 'dataset.id', 'each.dataset_id')
-      .selectAll('each')
-      .select('dataset.name as dataset_name')
-      .where(table === 'file' ? sql<boolean>`state = 'stored'` : sql<boolean>`true`)
-      .where('each.problem', 'is not', null)
-      .orderBy('dataset.name')
-      .orderBy('each.filename');
-    for (const { dataset_name: datasetName, ...row } of await run(rows)) {
+    const [rows] = await read([
+      sql<PastFileRow & { dataset_name: string }>`
+        select each.*, dataset.name as dataset_name from ${sql.table(table)} as each
+        join dataset on dataset.id = each.dataset_id
+        where each.problem is not null ${table === 'file' ? sql`and state = 'stored'` : sql``}
+        order by dataset.name, each.filename`,
+    ]);
+    for (const { dataset_name: datasetName, ...row } of rows) {
       const file = pastFileOf(row);
       const { problem } = file.upload;
       if (problem === undefined || found.has(file.id)) continue;
@@ -163,10 +144,11 @@ export async function filesWithProblems({ run }: Database): Promise<FileWithProb
 export async function datasetsOfBlobs({ run }: Database, fileIds: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const ids of rowChunksOf([...new Set(fileIds)])) {
-    const files = query.selectFrom('file').select(['id', 'dataset_id']).where('state', '<>', 'rejected');
-    const past = query.selectFrom('past_file').select(['id', 'dataset_id']);
+    const isWanted = sql`id in (${sql.join(ids)})`;
     // One statement, since a file moves from one table to the other.
-    const ofFiles = files.where('id', 'in', ids).union(past.where('id', 'in', ids));
+    const ofFiles = sql<{ id: string; dataset_id: string }>`
+      select id, dataset_id from file where state <> 'rejected' and ${isWanted}
+      union select id, dataset_id from past_file where ${isWanted}`;
     for (const { id, dataset_id } of await run(ofFiles)) found.set(id, dataset_id);
   }
   return found;

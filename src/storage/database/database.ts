@@ -38,6 +38,9 @@ export interface Statement<Row = unknown> {
 /** Locks the selected rows until the end of the transaction. SQLite, which has one writer at a time, leaves it out. */
 export const FOR_UPDATE = { toOperationNode: () => SelectModifierNode.create('ForNoKeyUpdate') };
 
+/** After `FOR_UPDATE`: leaves out rows that another transaction has locked. */
+export const SKIP_LOCKED = { toOperationNode: () => SelectModifierNode.create('SkipLocked') };
+
 export interface Database {
   /** Whether several write transactions may be open at once. SQLite leaves the lock clauses out. */
   readonly hasRowLocks: boolean;

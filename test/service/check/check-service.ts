@@ -114,8 +114,8 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       [checkFileJob(dependencies, { ofAccount: 2, onChecked: () => {} })],
       options.isAlone ?? false,
     );
-    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.rechecks)], false);
-    const recheckService = new RecheckService(dependencies, metadata.rechecks);
+    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.database)], false);
+    const recheckService = new RecheckService(dependencies, metadata.database);
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,

@@ -11,7 +11,7 @@ import {
   referencedBlobs,
 } from '../../../src/storage/catalog/copy-catalog.js';
 import { INSTALLATION, Jobs } from '../../../src/storage/catalog/jobs.js';
-import { fileWithBlob, Rechecks } from '../../../src/storage/catalog/verification.js';
+import { fileWithBlob, startRecheck } from '../../../src/storage/catalog/verification.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
@@ -70,7 +70,8 @@ onEach(catalogs, (open) => {
       const change = { datasetId: 'd', filenames: [`${name}.jpg`], now: now + 1, isActivity: true, author };
       await catalog.change(change, (group) => store(group, { ...imageNamed(id), filename: `${name}.jpg` }, undefined));
     }
-    await new Rechecks(database).start('d', 5);
+    const recheck = startRecheck({ datasetId: 'd', now: 5, ifRunning: 'continue' });
+    await database.transact({ isDurable: true }, ({ commit }) => commit(recheck));
     const { signal } = new AbortController();
 
     const target = await emptyCatalog();
