@@ -26,12 +26,12 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8430,
+  cli: 8404,
   server: 3837,
-  client: 1790,
+  client: 1756,
   api: 1980,
   service: 9324,
-  storage: 8405,
+  storage: 8402,
   dataset: 8495,
   '.': 1035,
 };
