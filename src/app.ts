@@ -42,7 +42,7 @@ import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
-import { Quota } from './service/limits/limits.js';
+import { Quota } from './storage/limits.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
@@ -53,7 +53,6 @@ import { AccountWatches } from './service/watch/watch-account.js';
 import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
-import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
@@ -224,7 +223,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
   });
   const makeLinkKey = () => randomBytes(32).toString('base64');
-  const linkKey = Buffer.from(await installationSetting(database.query, 'link-key', makeLinkKey), 'base64');
+  const linkKey = Buffer.from(await installationSetting(database, 'link-key', makeLinkKey), 'base64');
   const uploadQuota = new Quota({
     ofAccount: UPLOADS_OF_ACCOUNT,
     what: 'uploads in flight',
@@ -270,17 +269,14 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
 
 function makeJobRunner(parts: Parts): JobRunner {
   const { config, storage, services, inspection, logger } = parts;
-  const { catalog, database, blobs, jobs, now, rechecks } = storage;
+  const { catalog, database, blobs, jobs, now } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
-    ...{ runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
+    ...{ ...core, runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
     ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
   };
-  const retention = new Retention(database, {
-    lifetime: config.historyLifetime,
-    maxBytes: config.limits.account.bytes,
-    blobGrace: config.blobGrace,
-  });
+  const { historyLifetime: lifetime, blobGrace } = config;
+  const retention = { lifetime, maxBytes: config.limits.account.bytes, blobGrace };
   return new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
@@ -294,9 +290,9 @@ function makeJobRunner(parts: Parts): JobRunner {
       findUploadsJob(core),
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
-      captionFileJob(core, captioning),
-      captionRunJob(core, captioning),
-      inspectAgainJob(core, rechecks),
+      captionFileJob(captioning),
+      captionRunJob(captioning),
+      inspectAgainJob(core, database),
       hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
@@ -360,7 +356,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   };
   const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
-  const rechecks = new RecheckService(core, storage.rechecks);
+  const rechecks = new RecheckService(core, storage.database);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {

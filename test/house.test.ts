@@ -27,11 +27,11 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8404,
-  server: 3840,
+  server: 3837,
   client: 1756,
   api: 1980,
-  service: 9480,
-  storage: 8605,
+  service: 9324,
+  storage: 8402,
   dataset: 8495,
   '.': 1035,
 };

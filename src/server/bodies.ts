@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_DIRECT_BYTES, SMALL_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import { rowOf } from './register-routes.js';
-import type { Quota } from '../service/limits/limits.js';
+import type { Quota } from '../storage/limits.js';
 
 /** 1 MiB is far more than multipart framing needs. */
 export const MAX_DIRECT_BODY_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;

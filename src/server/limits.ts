@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import { openFileLimit } from '../open-file-limit.js';
-import { Quota, RateLimiter } from '../service/limits/limits.js';
+import { Quota, RateLimiter } from '../storage/limits.js';
 import { onceClosed } from './bodies.js';
 
 /** Fewer if the system allows fewer open files (`ulimit -n`). */

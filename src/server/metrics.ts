@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Limits } from '../service/limits/limits.js';
+import type { Limits } from '../storage/catalog/accounts.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /** The counts of jobs need the catalog. */

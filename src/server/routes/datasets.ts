@@ -6,7 +6,7 @@ import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
 import { type HistoryService, manifestOf } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { StateCache } from '../../storage/state-cache.js';
+import { StateCache } from '../../storage/catalog/links.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
 import { scopeOf } from '../auth.js';

@@ -5,7 +5,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey, DatasetService } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import { type Accounts, isExpired } from '../../storage/catalog/accounts/accounts.js';
+import { type Accounts, isExpired } from '../../storage/catalog/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';

@@ -5,7 +5,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { FileDifference } from '../../dataset/history/revisions.js';
 import type { Downloads } from '../../service/download/downloads.js';
 import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
-import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
+import type { Accounts } from '../../storage/catalog/accounts.js';
 import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, fileToWire, timeOf } from '../wire.js';

@@ -12,7 +12,7 @@ import { normalizedFilename } from '../../dataset/names.js';
 import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import { FairQueue } from '../../storage/fair-queue.js';
+import { FairQueue } from '../../storage/limits.js';
 import { isUnreadable } from '../check.js';
 import { type DatasetKey, fileNotFound, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';

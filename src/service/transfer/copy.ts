@@ -195,7 +195,7 @@ async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, opt
       await requireOwnTarget(ends, catalogs, { ...options, stores });
       const { source } = catalogs;
       const extent = await storedTotals(source);
-      const blobs = stores && (await copyBlobs(referencedBlobs(source.query), stores, { ...options, extent }));
+      const blobs = stores && (await copyBlobs(referencedBlobs(source.run), stores, { ...options, extent }));
       copiedFiles += blobs?.copiedFiles ?? 0;
       copiedBytes += blobs?.copiedBytes ?? 0;
       const lost = blobs?.lost ?? [];

@@ -1,6 +1,7 @@
 import { MAX_LISTED } from '../../api/limits.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { Recheck, Rechecks } from '../../storage/catalog/verification.js';
+import { damagedFiles, type Recheck, recheckOf, startRecheck } from '../../storage/catalog/verification.js';
+import type { Database } from '../../storage/database/database.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
@@ -14,18 +15,19 @@ export interface RecheckProgress {
 
 export class RecheckService {
   readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>;
-  readonly #rechecks: Rechecks;
+  readonly #database: Database;
 
-  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>, rechecks: Rechecks) {
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'>, database: Database) {
     this.#dependencies = dependencies;
-    this.#rechecks = rechecks;
+    this.#database = database;
   }
 
   /** Does nothing while a recheck runs. @throws ServiceError `dataset_not_found` */
   async start(key: DatasetKey): Promise<RecheckProgress> {
     const { catalog, jobs, now } = this.#dependencies;
     await findRecord(catalog, key);
-    await this.#rechecks.start(key.id, now());
+    const statements = startRecheck({ datasetId: key.id, now: now(), ifRunning: 'continue' });
+    await this.#database.transact({ isDurable: true }, ({ commit }) => commit(statements));
     jobs.wake();
     return this.progress(key);
   }
@@ -33,10 +35,10 @@ export class RecheckService {
   /** @throws ServiceError `dataset_not_found` */
   async progress(key: DatasetKey): Promise<RecheckProgress> {
     // Read first, so that the dataset has what a finished recheck has found.
-    const recheck = await this.#rechecks.of(key.id);
+    const recheck = await recheckOf(this.#database, key.id);
     const dataset = await findRecord(this.#dependencies.catalog, key);
     // Clients poll this: without rejected files, no file is read.
-    const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];
+    const damaged = dataset.counts.rejected > 0 ? await damagedFiles(this.#database, key.id, MAX_LISTED) : [];
     const problems = damaged.flatMap(({ upload }) => upload.problem ?? []);
     return { datasetId: key.id, recheck, problems };
   }

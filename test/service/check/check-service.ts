@@ -13,7 +13,7 @@ import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '
 import { FileRemovals } from '../../../src/service/bulk.js';
 import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { Quota } from '../../../src/service/limits/limits.js';
+import { Quota } from '../../../src/storage/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { RecheckService } from '../../../src/service/verify/recheck-service.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
@@ -114,8 +114,8 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       [checkFileJob(dependencies, { ofAccount: 2, onChecked: () => {} })],
       options.isAlone ?? false,
     );
-    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.rechecks)], false);
-    const recheckService = new RecheckService(dependencies, metadata.rechecks);
+    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.database)], false);
+    const recheckService = new RecheckService(dependencies, metadata.database);
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,

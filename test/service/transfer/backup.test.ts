@@ -172,7 +172,7 @@ describe('of a service', () => {
 /** An installation that was served: it has a key of its own. */
 async function openInstallation() {
   const opened = await openPlace();
-  await installationSetting(opened.database.query, 'link-key', () => opened.key.id);
+  await installationSetting(opened.database, 'link-key', () => opened.key.id);
   return opened;
 }
 

@@ -4,7 +4,7 @@ import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/datase
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type AccountEvent, AccountWatches, watchAccount } from '../../../src/service/watch/watch-account.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
+import { ChangeFeed } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
 
 const clock = microsClock();
