@@ -15,7 +15,6 @@ import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
 import { operationHandlers } from './server/routes/operations.js';
 import { tarHandlers } from './server/routes/tar.js';
-import { sendJsonWith } from './server/routes/text-lists.js';
 import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
@@ -49,8 +48,7 @@ import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { RecheckService } from './service/verify/recheck-service.js';
-import { AccountWatches } from './service/watch/watch-account.js';
-import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
+import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { Retention } from './storage/catalog/history/retention.js';
@@ -358,7 +356,6 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
   };
-  const sendJson = sendJsonWith(holdUnsent);
   const mountArchives = new MountArchives(core, downloads);
   const rechecks = new RecheckService(core, storage.rechecks);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
@@ -372,9 +369,9 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     }),
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
-    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
+    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
     ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
-    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
+    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
       ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },

@@ -8,7 +8,7 @@ import { type HistoryService, manifestOf } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { StateCache } from '../../storage/state-cache.js';
 import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
-import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
+import type { DatasetChange, WatchOptions } from '../../service/watch.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';

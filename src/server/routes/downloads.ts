@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Downloads } from '../../service/download/downloads.js';
+import type { Downloads, HashedFile } from '../../service/download/downloads.js';
 import { captionsCsv, zipExport } from '../../service/download/exports.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
 import { disconnectSignal } from '../connections.js';
-import type { FilesInFlight } from '../limits.js';
+import type { FilesInFlight, HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
-import { listJson, type SendJson } from './text-lists.js';
 
 /** Files can be replaced at any time, so caches revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
@@ -29,7 +29,7 @@ interface DownloadServices {
   readonly thumbnails: Thumbnails;
   readonly readLinks: ReadLinks;
   readonly filesInFlight: FilesInFlight;
-  readonly sendJson: SendJson;
+  readonly holdUnsent: HoldUnsent;
   readonly now: () => number;
 }
 
@@ -39,7 +39,7 @@ type DownloadRoute =
   | `captions.${'csv' | 'read'}`;
 
 export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
-  const { datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now } = services;
+  const { datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now } = services;
   return {
     'files.download-link': async ({ key, request: { grant } }) => {
       await datasets.summary(key);
@@ -109,29 +109,44 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     'captions.read': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.captions({ ...key, revision: query.revision }, body.filenames);
       filesInFlight.admit(accountId, files.length, reply.raw);
-      const elements = listJson(
-        files,
-        ({ upload }) => upload.sizeBytes,
-        async (page) => {
-          const texts = await downloads.texts(accountId, page);
-          return page.map((file) => {
-            const { sha256 } = file.upload;
-            return { filename: file.filename, sha256, etag: etagOf(file.upload), text: texts.get(file) ?? null };
-          });
-        },
-      );
-      const json = async function* () {
-        // The first texts may fail, and were read before.
-        let before = '{"captions":[';
-        for await (const page of elements) {
-          yield Buffer.concat([Buffer.from(before), page]);
-          before = '';
+      const pages = captionPages(files, async (page) => {
+        const texts = await downloads.texts(accountId, page);
+        return page.map((file) => {
+          const { sha256 } = file.upload;
+          return { filename: file.filename, sha256, etag: etagOf(file.upload), text: texts.get(file) ?? null };
+        });
+      });
+      const held = async function* () {
+        for await (const page of pages) {
+          holdUnsent(reply.raw, { accountId, bytes: page.length + reply.raw.writableLength });
+          yield page;
         }
-        yield Buffer.from(`${before}]}`);
       };
-      return sendJson(reply, json());
+      // A high water mark would make the next page ahead.
+      return reply.type('application/json; charset=utf-8').send(Readable.from(held(), { highWaterMark: 0 }));
     },
   };
+}
+
+/**
+ * Yields the JSON of captions with up to 64 KiB of texts at a time: a thousand of the largest would take hundreds of megabytes. An
+ * error before the first page is the answer; a later one breaks it off.
+ */
+async function* captionPages(
+  files: readonly HashedFile[],
+  toWire: (page: readonly HashedFile[]) => Promise<readonly object[]>,
+): AsyncGenerator<Buffer> {
+  let before = '{"captions":[';
+  for (let start = 0, end = 0; start < files.length; start = end) {
+    for (let bytes = 0; end < files.length; end++) {
+      bytes += files[end]!.upload.sizeBytes;
+      if (end > start && bytes > MAX_CAPTION_TEXT_BYTES) break;
+    }
+    const json = JSON.stringify(await toWire(files.slice(start, end)));
+    yield Buffer.from(`${before}${json.slice(1, -1)}`);
+    before = ',';
+  }
+  yield Buffer.from(before === ',' ? ']}' : `${before}]}`);
 }
 
 /** `railway captions (revision 3)` */

@@ -16,7 +16,7 @@ import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner
 import { Quota } from '../../../src/service/limits/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { RecheckService } from '../../../src/service/verify/recheck-service.js';
-import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
+import { watchDataset } from '../../../src/service/watch.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
