@@ -42,12 +42,10 @@ import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './service/limits/limits.js';
-import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
-import { RecheckService } from './service/verify/recheck-service.js';
 import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
@@ -346,7 +344,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
 
 function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   const { config, storage, services, inspection, metrics } = parts;
-  const { accounts, catalog, blobs, now } = storage;
+  const { accounts, catalog, blobs, jobs, rechecks, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
@@ -356,12 +354,10 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
   };
-  const mountArchives = new MountArchives(core, downloads);
-  const rechecks = new RecheckService(core, storage.rechecks);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ catalog, datasets, history, rechecks, stopping, now, ...watch }),
+    ...datasetHandlers({ catalog, datasets, history, jobs, rechecks, stopping, now, ...watch }),
     ...eventHandlers({ datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
@@ -370,7 +366,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
-    ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
+    ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },

@@ -22,12 +22,6 @@ const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
 /** Replaces what was counted of the response's unread bytes. */
 export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
 
-/** Until the response closes, or the returned function is called. */
-export interface FilesInFlight {
-  admit(accountId: string, files: number, response: ServerResponse): void;
-  hold(accountId: string, files: number): () => void;
-}
-
 export interface Connections {
   readonly max: number;
   readonly open: () => number;

@@ -1,16 +1,19 @@
 import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
+import type { FastifyReply } from 'fastify';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Downloads, HashedFile } from '../../service/download/downloads.js';
+import type { ChosenFiles, DatasetSource, Downloads, HashedFile } from '../../service/download/downloads.js';
 import { captionsCsv, zipExport } from '../../service/download/exports.js';
+import type { Quota } from '../../service/limits/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
+import { onceClosed } from '../bodies.js';
 import { disconnectSignal } from '../connections.js';
-import type { FilesInFlight, HoldUnsent } from '../limits.js';
+import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
@@ -28,7 +31,7 @@ interface DownloadServices {
   readonly downloads: Downloads;
   readonly thumbnails: Thumbnails;
   readonly readLinks: ReadLinks;
-  readonly filesInFlight: FilesInFlight;
+  readonly filesInFlight: Quota;
   readonly holdUnsent: HoldUnsent;
   readonly now: () => number;
 }
@@ -40,6 +43,11 @@ type DownloadRoute =
 
 export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
   const { datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now } = services;
+  const chosen = async (key: DatasetSource, { reply, ...choice }: ChosenFiles & { reply: FastifyReply }) => {
+    const dataset = await downloads.chosen(key, choice);
+    onceClosed(reply.raw, filesInFlight.hold(key.accountId, dataset.files.length));
+    return dataset;
+  };
   return {
     'files.download-link': async ({ key, request: { grant } }) => {
       await datasets.summary(key);
@@ -75,14 +83,13 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     },
     'files.archive': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.files({ ...key, revision: query.revision }, body.filenames);
-      filesInFlight.admit(accountId, files.length, reply.raw);
+      onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
       const archive = tarOf(files, (file) => downloads.archived(accountId, file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.open());
     },
     'files.zip': async ({ key, query: { as, only, revision }, accountId, request, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, reply });
       const { etag, sizeBytes, open } = zipExport(dataset, as, { accountId, downloads });
       const name = `${exportNameOf(dataset, as, revision)}.zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
@@ -92,15 +99,13 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       return sendBytes(request, reply, { ...content, open: (range) => open(range?.start) });
     },
     'files.zip-selection': async ({ key, query: { as, only, revision }, body: { filenames }, accountId, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only, filenames });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, filenames, reply });
       const name = `${exportNameOf(dataset, as, revision)} (selection).zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
       return reply.type(ZIP).send(zipExport(dataset, as, { accountId, downloads }).open());
     },
     'captions.csv': async ({ key, query: { only, revision }, accountId, request, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, reply });
       const name = `${exportNameOf(dataset, 'captions', revision)}.csv`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
       const rows = () => Readable.from(captionsCsv(dataset, { accountId, downloads }), { objectMode: false });
@@ -108,7 +113,7 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     },
     'captions.read': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.captions({ ...key, revision: query.revision }, body.filenames);
-      filesInFlight.admit(accountId, files.length, reply.raw);
+      onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
       const pages = captionPages(files, async (page) => {
         const texts = await downloads.texts(accountId, page);
         return page.map((file) => {

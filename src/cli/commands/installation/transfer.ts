@@ -9,6 +9,7 @@ import { type Installation, TransferError, type TransferErrorCode } from '../../
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
+import { missingIn } from '../../../storage/data-folder.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
@@ -85,10 +86,16 @@ function backUpTo(config: Config, { json }: Options, dir: string): Promise<Outpu
   return copyFolder(folderOnly(config, 'backup'), inFolder(resolve(dir)), options);
 }
 
-function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
+async function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
   const { spoolFolder } = config;
   const options = { isBackup: false, skipsLost: skipDamaged === true, isQuiet: json === true, spoolFolder };
-  return copyFolder(inFolder(resolve(dir)), folderOnly(config, 'restore'), options);
+  const [backup, folder] = [inFolder(resolve(dir)), folderOnly(config, 'restore')];
+  const lacking = missingIn(backup.dataFolder, ['catalog', 'blobs']);
+  if (lacking !== undefined) {
+    const message = `${printable(backup.dataFolder)} is no backup: it has no ${lacking}. Name the folder that "trainyard backup" has written.`;
+    throw new CommandError(EXIT.noInput, message, { details: { reason: 'NOT_FOUND' } });
+  }
+  return copyFolder(backup, folder, options);
 }
 
 async function copyFolder(from: FolderInstallation, to: FolderInstallation, options: CopyOptions): Promise<Output> {
