@@ -240,7 +240,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     captionWrites: new CaptionWrites(core),
     modelServers: new ModelServers(config.captionEndpoints, {
       now: core.now,
-      onAsked: (outcome) => metrics.captionAsked(outcome),
+      onAsked: (outcome) => metrics.captions.inc({ outcome }),
     }),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
@@ -258,7 +258,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
       ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },
       toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
       userAgent: `trainyard/${packageVersion()}`,
-      onAttempt: (outcome) => metrics.webhookAttempted(outcome),
+      onAttempt: (outcome) => metrics.webhooks.inc({ outcome }),
       onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
     }),
   };
@@ -374,7 +374,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({
-      ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
+      ...{ registry: metrics.registry, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
       checkReady: () => Promise.all([catalog.ping(), blobs.ping()]),
     }),
   };

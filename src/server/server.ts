@@ -194,8 +194,8 @@ function countRequests(app: FastifyInstance, metrics: Metrics): void {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
     const status = reply.statusCode;
-    metrics.answered({ method, route, status, seconds: reply.elapsedTime / 1000 });
-    if (request.failure !== undefined) metrics.failed(request.failure);
+    metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1000);
+    if (request.failure !== undefined) metrics.failures.inc({ error: request.failure });
     request.log.debug({ method, path: pathOf(request), status, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
 }
