@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8430,
-  server: 3840,
+  cli: 8425,
+  server: 3727,
   client: 1790,
   api: 1980,
-  service: 9480,
+  service: 9467,
   storage: 8605,
-  dataset: 8495,
-  '.': 1035,
+  dataset: 8373,
+  '.': 1030,
 };
 
 /** Lines of a function, without those of the functions in it. */

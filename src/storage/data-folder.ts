@@ -22,16 +22,12 @@ export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER
   };
 }
 
-type DataName = keyof typeof DATA_FOLDER_NAMES;
-
-/** The first of these files and folders that a folder lacks. */
-export function missingIn(folder: string, names: readonly DataName[]): string | undefined {
-  return names.map((name) => DATA_FOLDER_NAMES[name]).find((name) => !existsSync(join(folder, name)));
-}
-
 /** The message for a folder that lacks one of these files and folders; `undefined` if it has all. */
-export function missingData(folder: string, names: readonly DataName[] = ['catalog']): string | undefined {
-  const missing = missingIn(folder, names);
+export function missingData(
+  folder: string,
+  names: readonly (keyof typeof DATA_FOLDER_NAMES)[] = ['catalog'],
+): string | undefined {
+  const missing = names.map((name) => DATA_FOLDER_NAMES[name]).find((name) => !existsSync(join(folder, name)));
   if (missing === undefined) return undefined;
   return `No trainyard data in ${folder}: it has no ${missing}. Name the data folder with --data.`;
 }
