@@ -1,4 +1,3 @@
-import { Parser } from 'tar/parse';
 import type { WireManifestLinks } from '../../api/schemas.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { TrainyardClient } from '../../client/client.js';
@@ -136,6 +135,8 @@ async function* filesOfArchive(
   body: AsyncIterable<Uint8Array>,
   files: readonly PlacedFile[],
 ): AsyncGenerator<{ file: PlacedFile; bytes: Buffer }> {
+  // Loaded late: a mount of an unchanged dataset needs no archive.
+  const { Parser } = await import('tar/parse');
   const received: { file: PlacedFile; bytes: Buffer }[] = [];
   const expected = files.values();
   let isAsExpected = true;
