@@ -9,7 +9,7 @@ import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { Jobs } from '../../storage/catalog/jobs.js';
 import type { Rechecks } from '../../storage/catalog/verification.js';
 import { StateCache } from '../../storage/state-cache.js';
-import { type RecheckProgress, recheckProgress, startRecheck } from '../../service/verify/rechecks.js';
+import { type RecheckProgress, recheckProgress, recheckDataset } from '../../service/verify/rechecks.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';
@@ -128,7 +128,7 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
       request.audited = { group: name };
       return { name, deleted: true };
     },
-    'dataset.recheck': async ({ key }) => recheckToWire(await startRecheck(services, key)),
+    'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
     'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
   };
 }

@@ -17,7 +17,7 @@ interface RecheckServices extends Pick<ServiceDependencies, 'catalog' | 'jobs' |
 }
 
 /** Does nothing while a recheck runs. @throws ServiceError `dataset_not_found` */
-export async function startRecheck(services: RecheckServices, key: DatasetKey): Promise<RecheckProgress> {
+export async function recheckDataset(services: RecheckServices, key: DatasetKey): Promise<RecheckProgress> {
   const { catalog, rechecks, jobs, now } = services;
   await findRecord(catalog, key);
   await rechecks.start(key.id, now());

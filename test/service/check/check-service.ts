@@ -15,7 +15,7 @@ import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-j
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { Quota } from '../../../src/service/limits/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
-import { recheckProgress, startRecheck } from '../../../src/service/verify/rechecks.js';
+import { recheckDataset, recheckProgress } from '../../../src/service/verify/rechecks.js';
 import { watchDataset } from '../../../src/service/watch.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
@@ -124,7 +124,7 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       checks,
       jobs,
       rechecks,
-      startRecheck: () => startRecheck(recheckServices, key),
+      startRecheck: () => recheckDataset(recheckServices, key),
       progress: () => recheckProgress(recheckServices, key),
       /** Waits until the recheck has finished. */
       rechecked: () =>
