@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8425,
+  cli: 8426,
   server: 3727,
   client: 1790,
   api: 1980,
   service: 9467,
   storage: 8605,
-  dataset: 8373,
+  dataset: 8371,
   '.': 1030,
 };
 
