@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandLine, installLine } from '../../src/command-line.js';
+import { commandLine, installLine, withCommand } from '../../src/command-line.js';
 import { ownCommandOf, withOwnCommand } from '../../src/cli/terminal/print.js';
 import { packageVersion } from '../../src/version.js';
 import { bmp, webp } from '../fixtures/media.js';
@@ -149,6 +149,9 @@ test('a command names other commands as they are called where it was started', a
   expect(ownCommandOf('/usr/local/bin/trainyard', {}).command).toBe('trainyard');
   expect(ownCommandOf('/srv/clone/dist/cli/main.js', { npm_lifecycle_event: 'start' }).command).toBe('npx trainyard');
   expect(withOwnCommand('run: trainyard ls')).toBe('run: trainyard ls');
+  const inClone = { command: 'npx trainyard', isRemote: false };
+  const line = '$ BLOBS_URL=s3://lora trainyard token create | trainyard login URL';
+  expect(withCommand(line, inClone)).toBe(line.replaceAll('trainyard ', 'npx trainyard '));
 });
 
 test('a command warns once of a service of another version, and prints the line that gets that version', async () => {

@@ -119,13 +119,13 @@ function requireFitting(paths: readonly string[], flags: PushFlags): void {
     '--allow-uncaptioned': flags.allowUncaptioned,
   };
   const unused = Object.entries(ofCaptions).find(([, value]) => value !== undefined)?.[0];
-  const watchEach = 'trainyard push FOLDER/control --name NAME-control --watch';
+  const watchEach = 'run: trainyard push FOLDER/control --name NAME-control --watch';
   const faults: [boolean | undefined, string][] = [
     [flags.allowUnpaired && !pairs, '--allow-unpaired is an option of --pairs. Add --pairs.'],
     [pairs && role !== undefined, '--pairs and --role exclude each other: the names of the folders say the roles.'],
     [
       pairs && watch,
-      `--pairs and --watch exclude each other. Watch each folder with a command of its own, such as: ${watchEach}`,
+      `--pairs and --watch exclude each other. Watch each folder with a command of its own. For controls, ${watchEach}`,
     ],
     [pairs && paths.length > 1, '--pairs takes one folder.'],
     [

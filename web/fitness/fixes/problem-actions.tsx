@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import type { DatasetFile, Problem } from '../../../src/client/client.js';
-import { useDeleteFiles } from '../../pairs/selection/deletion.js';
+import { useDeletion } from '../../pairs/selection/deletion.js';
 import { newChangeId, useClient, useConnect } from '../../session/client.js';
 import { FormDialog, useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
@@ -52,7 +52,7 @@ export function FixAll({ datasetId, problems, files }: Omit<FixProps, 'problem'>
 
 /** Deletes stored files, which the history keeps. */
 export function DeleteButton({ datasetId, files }: { datasetId: string; files: readonly DatasetFile[] }) {
-  const { isRunning, remove } = useDeleteFiles(datasetId);
+  const { isRunning, remove } = useDeletion(datasetId);
   const [first] = files;
   return (
     <WriteButton
