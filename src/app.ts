@@ -15,7 +15,6 @@ import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
 import { operationHandlers } from './server/routes/operations.js';
 import { tarHandlers } from './server/routes/tar.js';
-import { sendJsonWith } from './server/routes/text-lists.js';
 import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
@@ -43,14 +42,11 @@ import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './storage/limits.js';
-import { MountArchives } from './service/mount/mount-archive.js';
 import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
-import { RecheckService } from './service/verify/recheck-service.js';
-import { AccountWatches } from './service/watch/watch-account.js';
-import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
+import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
@@ -243,7 +239,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     captionWrites: new CaptionWrites(core),
     modelServers: new ModelServers(config.captionEndpoints, {
       now: core.now,
-      onAsked: (outcome) => metrics.captionAsked(outcome),
+      onAsked: (outcome) => metrics.captions.inc({ outcome }),
     }),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
@@ -261,7 +257,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
       ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },
       toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
       userAgent: `trainyard/${packageVersion()}`,
-      onAttempt: (outcome) => metrics.webhookAttempted(outcome),
+      onAttempt: (outcome) => metrics.webhooks.inc({ outcome }),
       onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
     }),
   };
@@ -344,7 +340,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
 
 function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   const { config, storage, services, inspection, metrics } = parts;
-  const { accounts, catalog, blobs, now } = storage;
+  const { accounts, catalog, blobs, jobs, database, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
@@ -354,13 +350,10 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
   };
-  const sendJson = sendJsonWith(holdUnsent);
-  const mountArchives = new MountArchives(core, downloads);
-  const rechecks = new RecheckService(core, storage.database);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ catalog, datasets, history, rechecks, stopping, now, ...watch }),
+    ...datasetHandlers({ catalog, datasets, history, jobs, database, stopping, now, ...watch }),
     ...eventHandlers({ datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
@@ -368,16 +361,16 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     }),
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
-    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
-    ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
-    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
+    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
+    ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
+    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
       ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },
     }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({
-      ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
+      ...{ registry: metrics.registry, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
       checkReady: () => Promise.all([catalog.ping(), blobs.ping()]),
     }),
   };

@@ -96,8 +96,10 @@ describe('the package that the service serves', () => {
     expect([checked.code, checked.stdout]).toEqual([1, expect.stringMatching(/c\.webp is truncated/)]);
     const fixed = await sh('trainyard check mixed --fix', home);
     expect(fixed.stdout).toContain("b.bmp is a BMP image, which this command can't convert, since it has no decoder.");
-    const stderr = expect.stringContaining('Run it on the machine that holds the data.');
-    expect(await sh('trainyard serve', home)).toMatchObject({ code: 64, stderr });
+    for (const command of ['serve', 'jobs', 'mount --data ./data photos --into root']) {
+      const stderr = expect.stringMatching(/Run it on the machine that holds the data\. .* npx trainyard \w/);
+      expect(await sh(`trainyard ${command}`, home)).toMatchObject({ code: 64, stderr });
+    }
     expect((await sh('trainyard mount --help', home)).stdout).not.toContain('--data');
   });
 

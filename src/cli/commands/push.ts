@@ -31,7 +31,7 @@ Run again after ctrl-C or a lost connection, the same command sends only the mis
 
 A file that was changed only in the folder is sent, and one that was changed only in the dataset stays. A file that was changed
 in both is a conflict: a terminal asks which version to keep, and otherwise nothing of it is sent. "Changed" means since the
-last push or pull between this folder and this dataset. Without one, each file that differs is a conflict.
+last push or pull between this folder and this dataset, or its mount. Without one, each file that differs is a conflict.
 
 --ours also sends files that were removed from the dataset. With --replace --ours, the dataset becomes exactly what the folder
 is, also where only the dataset was changed.

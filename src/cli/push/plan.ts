@@ -17,6 +17,7 @@ import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { mountedHashes } from '../../service/mount/mounted-folder.js';
 
 export interface PushFlags extends RemoteOptions, FixFlags {
   readonly name?: string;
@@ -186,6 +187,11 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   const present = new Map([...storedHashes(dataset), ...received]);
   const state = await readState({ ...pair, datasetId: dataset.id });
   const common = commonWith(state, present);
+  const isFirst = common.size === 0;
+  for (const [name, sha256] of await mountedHashes(pair.folders, dataset.id)) {
+    // A file that is gone may have been removed from both by an earlier push.
+    if (!common.has(name) && (isFirst || folder.has(name))) common.set(name, sha256);
+  }
   // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
   return planOf({ ...compared, sides: { folder, dataset: present, common, settled: state.settled } });

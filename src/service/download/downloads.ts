@@ -42,6 +42,12 @@ export function hashedFileOf({ id, datasetId, filename, kind, group, upload }: S
   return { ...named, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
 }
 
+/** By default all. */
+export interface ChosenFiles {
+  readonly only?: MediaChoice | undefined;
+  readonly filenames?: readonly string[] | undefined;
+}
+
 /** Stored files of a dataset, by name. */
 export interface ExportedDataset {
   readonly name: string;
@@ -102,10 +108,7 @@ export class Downloads {
   }
 
   /** Those of `all` that are chosen. @throws ServiceError as `all`; `file_not_found` */
-  async chosen(
-    key: DatasetSource,
-    { only, filenames }: { only?: MediaChoice | undefined; filenames?: readonly string[] | undefined },
-  ): Promise<ExportedDataset> {
+  async chosen(key: DatasetSource, { only, filenames }: ChosenFiles): Promise<ExportedDataset> {
     const { files: all, ...dataset } = await this.all(key);
     const files = chosenFiles(all, only);
     if (filenames === undefined) return { ...dataset, files };
