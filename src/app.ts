@@ -15,7 +15,6 @@ import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
 import { operationHandlers } from './server/routes/operations.js';
 import { tarHandlers } from './server/routes/tar.js';
-import { sendJsonWith } from './server/routes/text-lists.js';
 import { uploadHandlers } from './server/routes/uploads.js';
 import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
@@ -42,18 +41,14 @@ import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
 import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
-import { Quota } from './service/limits/limits.js';
-import { MountArchives } from './service/mount/mount-archive.js';
+import { Quota } from './storage/limits.js';
 import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
-import { RecheckService } from './service/verify/recheck-service.js';
-import { AccountWatches } from './service/watch/watch-account.js';
-import { type WatchOptions, watchDataset } from './service/watch/watch-dataset.js';
+import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted } from './storage/blobs/blobs.js';
-import { Retention } from './storage/catalog/history/retention.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
@@ -224,7 +219,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     logger.warn({ err }, 'what unfinished uploads left could not be removed; it will be retried');
   });
   const makeLinkKey = () => randomBytes(32).toString('base64');
-  const linkKey = Buffer.from(await installationSetting(database.query, 'link-key', makeLinkKey), 'base64');
+  const linkKey = Buffer.from(await installationSetting(database, 'link-key', makeLinkKey), 'base64');
   const uploadQuota = new Quota({
     ofAccount: UPLOADS_OF_ACCOUNT,
     what: 'uploads in flight',
@@ -244,7 +239,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     captionWrites: new CaptionWrites(core),
     modelServers: new ModelServers(config.captionEndpoints, {
       now: core.now,
-      onAsked: (outcome) => metrics.captionAsked(outcome),
+      onAsked: (outcome) => metrics.captions.inc({ outcome }),
     }),
     thumbnails: new Thumbnails(core, {
       make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
@@ -262,7 +257,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
       ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },
       toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
       userAgent: `trainyard/${packageVersion()}`,
-      onAttempt: (outcome) => metrics.webhookAttempted(outcome),
+      onAttempt: (outcome) => metrics.webhooks.inc({ outcome }),
       onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
     }),
   };
@@ -270,17 +265,14 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
 
 function makeJobRunner(parts: Parts): JobRunner {
   const { config, storage, services, inspection, logger } = parts;
-  const { catalog, database, blobs, jobs, now, rechecks } = storage;
+  const { catalog, database, blobs, jobs, now } = storage;
   const { core, webhooks, mountRoot, downloads, captionWrites, modelServers: servers } = services;
   const captioning = {
-    ...{ runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
+    ...{ ...core, runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
     ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
   };
-  const retention = new Retention(database, {
-    lifetime: config.historyLifetime,
-    maxBytes: config.limits.account.bytes,
-    blobGrace: config.blobGrace,
-  });
+  const { historyLifetime: lifetime, blobGrace } = config;
+  const retention = { lifetime, maxBytes: config.limits.account.bytes, blobGrace };
   return new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
@@ -294,9 +286,9 @@ function makeJobRunner(parts: Parts): JobRunner {
       findUploadsJob(core),
       finalizePresigned(parts),
       ...cleanUpJobs(core, { database, retention }),
-      captionFileJob(core, captioning),
-      captionRunJob(core, captioning),
-      inspectAgainJob(core, rechecks),
+      captionFileJob(captioning),
+      captionRunJob(captioning),
+      inspectAgainJob(core, database),
       hashImagesJob(core, services.thumbnails, { areUploading: () => services.uploadQuota.held > 0 }),
       // `trainyard verify --store` enqueues them, and does most itself.
       verifyBlobJob({ catalog, database, blobs, now }, { atOnce: 1 }),
@@ -348,7 +340,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
 
 function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   const { config, storage, services, inspection, metrics } = parts;
-  const { accounts, catalog, blobs, now } = storage;
+  const { accounts, catalog, blobs, jobs, database, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
@@ -358,13 +350,10 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
     watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
   };
-  const sendJson = sendJsonWith(holdUnsent);
-  const mountArchives = new MountArchives(core, downloads);
-  const rechecks = new RecheckService(core, storage.rechecks);
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ catalog, datasets, history, rechecks, stopping, now, ...watch }),
+    ...datasetHandlers({ catalog, datasets, history, jobs, database, stopping, now, ...watch }),
     ...eventHandlers({ datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping, ...watch }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
@@ -372,16 +361,16 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     }),
     ...captioningHandlers(captioning),
     ...duplicateHandlers(new DuplicateService(core)),
-    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now }),
-    ...tarHandlers({ mountArchives, readLinks, filesInFlight, publicUrl, now }),
-    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes, filesInFlight, sendJson }),
+    ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
+    ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
+    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
       ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },
     }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({
-      ...{ metrics, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
+      ...{ registry: metrics.registry, ffmpeg, hasPresignedLinks: blobs.presigning !== undefined },
       checkReady: () => Promise.all([catalog.ping(), blobs.ping()]),
     }),
   };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { faultsIn } from './api/values.js';
-import type { CaptionEndpoint } from './service/captioning/model-client.js';
+import type { CaptionEndpoint } from './service/captioning/model-servers.js';
 import { httpUrl } from './setting-values.js';
 
 const OLLAMA_PORT = '11434';

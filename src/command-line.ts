@@ -24,12 +24,20 @@ export function versionedCommand(serviceUrl: string, version: string): string {
 /** Not in the package that a service serves. */
 export const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'migrate-data', 'jobs'] as const;
 
-/** Shows `run: trainyard ls`, `"trainyard log"` and `$ trainyard push photos` as they are called on this machine. */
+/** For the package that a service serves. @param command such as `jobs` */
+export function notInPackage(command: string): string {
+  return `"${command}" is not in this package, which has only the commands that talk to a service. Run it on the machine that holds the data. In a clone of trainyard, run: npx trainyard ${command}`;
+}
+
+/** Shows `run: trainyard ls`, `"trainyard log"` and shell lines such as `$ trainyard push photos` as they are called here. */
 export function withCommand(text: string, { command, isRemote }: { command: string; isRemote: boolean }): string {
-  return text.replace(/(\$ |run: |")trainyard ([a-z-]+)/g, (found, before: string, name: string) => {
-    const isElsewhere = isRemote && INSTALLATION_COMMANDS.some((each) => each === name);
-    return isElsewhere ? found : `${before}${command} ${name}`;
-  });
+  return text.replace(
+    /(\$ (?:[A-Z_]+=\S+ )*|\$\(|\| |[Rr]un: |")trainyard ([a-z-]+)/g,
+    (found, before: string, name: string) => {
+      const isElsewhere = isRemote && INSTALLATION_COMMANDS.some((each) => each === name);
+      return isElsewhere ? found : `${before}${command} ${name}`;
+    },
+  );
 }
 
 /** For a POSIX shell. */

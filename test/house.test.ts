@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8430,
-  server: 3840,
-  client: 1790,
+  cli: 8401,
+  server: 3727,
+  client: 1756,
   api: 1980,
-  service: 9480,
-  storage: 8605,
-  dataset: 8495,
-  '.': 1035,
+  service: 9324,
+  storage: 8402,
+  dataset: 8371,
+  '.': 1033,
 };
 
 /** Lines of a function, without those of the functions in it. */

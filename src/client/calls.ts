@@ -271,9 +271,7 @@ export class HistoryCalls extends Calls {
   readonly revision = this.method('revision.read');
 
   /** Gets one page of the files that differ, with captions; `next_after` is the next page's `after`. `from` 0 is no files. */
-  diff(id: string, query: { from: number; to: number; limit?: number; after?: string }, options: CallOptions = {}) {
-    return this.requests.json('revision.diff', { id }, { query, ...options });
-  }
+  readonly diff = this.method('revision.diff');
 
   /** Restores the files of a revision as a new revision. Pending uploads stay. */
   async restore(id: string, number: number, options: CallOptions = {}) {

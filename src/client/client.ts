@@ -19,7 +19,7 @@ import {
 } from './calls.js';
 import { DownloadLinks } from './download-links.js';
 import { eventsIn } from './event-stream.js';
-import { missingFiles, type PushOptions, pushFiles } from './push.js';
+import { Push, type PushOptions } from './push.js';
 import type { PushFile } from './push-file.js';
 import {
   type CallOptions,
@@ -244,7 +244,7 @@ export class TrainyardClient extends Calls {
    * the last is stored. Retries temporary failures; a file that fails for good is in `failed`.
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}) {
-    return pushFiles(this.requests, dataset.id, files, options);
+    return new Push(this.requests, dataset.id, { ...options, files }).run();
   }
 
   /** The files that `push` would upload. */
@@ -253,7 +253,7 @@ export class TrainyardClient extends Calls {
     files: readonly PushFile[],
     options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
   ) {
-    return missingFiles(this.requests, dataset.id, files, options);
+    return new Push(this.requests, dataset.id, { ...options, files }).missing();
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */

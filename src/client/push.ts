@@ -1,7 +1,7 @@
 import type { WireFile, WireUploadLink, WireUploadedFile } from '../api/schemas.js';
 import { TrainyardError, abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
 import { type PushFile, compareContent, openFile } from './push-file.js';
-import type { CallOptions, Requests } from './requests.js';
+import type { Requests } from './requests.js';
 import { delayBefore, sleep, withRetries } from './retry.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
 
@@ -16,7 +16,7 @@ export type SendBody = (
   options: { signal: AbortSignal | undefined; onSent: (sentBytes: number) => void },
 ) => Promise<Response>;
 
-export interface PushOptions extends PushListeners {
+export interface PushOptions {
   /** 4 by default. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
@@ -24,75 +24,91 @@ export interface PushOptions extends PushListeners {
   readonly ifMatch?: Readonly<Record<string, string | null>> | undefined;
   /** Replaces `fetch` in runtimes that can report how many bytes have been sent. */
   readonly send?: SendBody;
-}
-
-/** See `TrainyardClient.missing`. */
-export async function missingFiles(
-  requests: Requests,
-  id: string,
-  files: readonly PushFile[],
-  options: Pick<PushOptions, 'concurrency' | 'signal'>,
-): Promise<PushFile[]> {
-  return filesToSend(files, await storedFiles(requests, id, options), options);
+  readonly onProgress?: (progress: PushProgress) => void;
+  /** Called once for each finished file. `storedSha256` is missing where the service may still reject the file. */
+  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
 }
 
 /** See `TrainyardClient.push`. */
-export async function pushFiles(
-  requests: Requests,
-  id: string,
-  files: readonly PushFile[],
-  options: PushOptions,
-): Promise<PushResult> {
-  const { signal, concurrency = DEFAULT_CONCURRENCY } = options;
-  const progress = new PushCounter(files, options);
-  const stored = await storedFiles(requests, id, options);
-  const missing = await filesToSend(files, stored, options, (file) => progress.finish(file, 'unchanged'));
-  // Another client may store the same bytes meanwhile; one request at the end tells.
-  const changed = new Map<PushFile, Error>();
-  const fail = (file: PushFile, error: Error) => {
-    if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
-    else progress.finish(file, error);
-  };
-  const push = new Push(requests, id, { ...options, stored, progress });
-  // The service makes no links for empty files; `upload` sends them.
-  const rejected = await push.reserve(missing.filter((file) => file.size > 0));
-  for (const [file, error] of rejected) fail(file, error);
-  const remaining = missing.filter((file) => !rejected.has(file));
-  await forEachConcurrent(remaining, concurrency, async (file) => {
-    signal?.throwIfAborted();
-    try {
-      progress.finish(file, 'stored', await push.send(file));
-    } catch (error) {
-      signal?.throwIfAborted();
-      await push.endAfter(error, file);
-      fail(file, error instanceof Error ? error : new Error(String(error)));
-    }
-  });
-  const now = changed.size === 0 ? stored : await storedFiles(requests, id, options);
-  for (const [file, error] of changed) {
-    const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
-    progress.finish(file, isThere ? 'unchanged' : error);
-  }
-  return progress.result();
-}
-
-class Push {
+export class Push {
   readonly #requests: Requests;
   readonly #id: string;
-  readonly #options: PushOptions & { stored: StoredFiles; progress: PushCounter };
+  readonly #files: readonly PushFile[];
+  readonly #options: PushOptions;
+  readonly #concurrency: number;
   readonly #links = new Map<PushFile, WireUploadLink>();
+  readonly #outcomes = new Map<PushFile, PushOutcome>();
+  readonly #inFlight = new Map<PushFile, number>();
+  readonly #totalBytes: number;
+  #acknowledgedBytes = 0;
+  #failedBytes = 0;
+  #failedFiles = 0;
+  /** At the start. */
+  #stored: StoredFiles = new Map();
 
-  constructor(requests: Requests, id: string, options: PushOptions & { stored: StoredFiles; progress: PushCounter }) {
+  constructor(requests: Requests, id: string, { files, ...options }: PushOptions & { files: readonly PushFile[] }) {
     this.#requests = requests;
     this.#id = id;
+    this.#files = files;
     this.#options = options;
+    this.#concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+    this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
+  }
+
+  async run(): Promise<PushResult> {
+    const { signal } = this.#options;
+    const missing = await this.missing();
+    // Another client may store the same bytes meanwhile; one request at the end tells.
+    const changed = new Map<PushFile, Error>();
+    const fail = (file: PushFile, error: Error) => {
+      if (error instanceof TrainyardError && error.status === 412) changed.set(file, error);
+      else this.#finish(file, error);
+    };
+    // The service makes no links for empty files; `upload` sends them.
+    const rejected = await this.#reserve(missing.filter((file) => file.size > 0));
+    for (const [file, error] of rejected) fail(file, error);
+    const remaining = missing.filter((file) => !rejected.has(file));
+    await forEachConcurrent(remaining, this.#concurrency, async (file) => {
+      signal?.throwIfAborted();
+      try {
+        this.#finish(file, 'stored', await this.#send(file));
+      } catch (error) {
+        signal?.throwIfAborted();
+        await this.#endAfter(error, file);
+        fail(file, error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    const now = changed.size === 0 ? this.#stored : await this.#storedFiles();
+    for (const [file, error] of changed) {
+      const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
+      this.#finish(file, isThere ? 'unchanged' : error);
+    }
+    return this.#result();
+  }
+
+  /** In their order, the files that are not known to be stored. */
+  async missing(): Promise<PushFile[]> {
+    this.#stored = await this.#storedFiles();
+    await forEachConcurrent(this.#files, this.#concurrency, async (file) => {
+      this.#options.signal?.throwIfAborted();
+      const content = await compareContent(file, this.#stored.get(storedName(file)));
+      if (content === 'same') this.#finish(file, 'unchanged');
+    });
+    return this.#files.filter((file) => !this.#outcomes.has(file));
+  }
+
+  /** Includes files that are still being checked. */
+  async #storedFiles(): Promise<StoredFiles> {
+    const call = { signal: this.#options.signal };
+    const { files, checking = [] } = await this.#requests.json('dataset.status', { id: this.#id }, call);
+    return new Map([...files, ...checking].map((file) => [file.filename, file]));
   }
 
   /** @returns the SHA-256 of a file that can't be rejected any more */
-  async send(file: PushFile): Promise<string | undefined> {
-    const { signal, ifMatch, progress } = this.#options;
+  async #send(file: PushFile): Promise<string | undefined> {
+    const { signal, ifMatch } = this.#options;
     const { attempts } = this.#requests;
-    progress.sent(file, 0);
+    this.#sent(file, 0);
     if (!this.#links.has(file)) {
       const options = { ifMatch: ifMatch?.[file.name], signal };
       const sent = { filename: file.name, bytes: await openFile(file) };
@@ -110,17 +126,17 @@ class Push {
         if (used >= MAX_LINKS) throw error;
         // Two clients upload the same file: each new link ends the other's upload, so one has to wait.
         if (error.code === 'link_withdrawn') await sleep(delayBefore(used, error), signal);
-        const reason = (await this.reserve([file])).get(file);
+        const reason = (await this.#reserve([file])).get(file);
         if (reason !== undefined) throw reason;
       }
     }
   }
 
   async #sendOnce(file: PushFile, link: WireUploadLink, signal: AbortSignal | undefined) {
-    const { progress, send = sendWith(this.#requests.fetch) } = this.#options;
-    progress.sent(file, 0);
+    const { send = sendWith(this.#requests.fetch) } = this.#options;
+    this.#sent(file, 0);
     const body = await openFile(file);
-    const answer = send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
+    const answer = send(link, body, { signal, onSent: (sentBytes) => this.#sent(file, sentBytes) });
     const response = abortable(await untilAborted(answer, signal), signal);
     if (!response.ok) throw await errorOf(response);
     return storedSha256In(await shortJsonOf(response));
@@ -128,14 +144,13 @@ class Push {
 
   async #isStored(file: PushFile): Promise<boolean> {
     const name = storedName(file);
-    const now = await storedFiles(this.#requests, this.#id, this.#options);
-    const content = await compareContent(file, now.get(name));
+    const content = await compareContent(file, (await this.#storedFiles()).get(name));
     // Without a SHA-256, a stored file of the same size may be older than this push.
-    return content === 'same' || (content === 'unknown' && this.#options.stored.get(name)?.size_bytes !== file.size);
+    return content === 'same' || (content === 'unknown' && this.#stored.get(name)?.size_bytes !== file.size);
   }
 
   /** Throws if the error ends the push: the service does not answer, the dataset is gone, or its disk is full. */
-  async endAfter(error: unknown, file: PushFile): Promise<void> {
+  async #endAfter(error: unknown, file: PushFile): Promise<void> {
     const { signal } = this.#options;
     const status = error instanceof TrainyardError ? error.status : undefined;
     if (status === 507) throw error;
@@ -151,7 +166,7 @@ class Push {
   }
 
   /** Reserves files together; without the rejected ones, once more. @returns the reasons, by file */
-  async reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
+  async #reserve(files: readonly PushFile[]): Promise<Map<PushFile, Error>> {
     const { ifMatch = {}, signal } = this.#options;
     const rejected = new Map<PushFile, Error>();
     for (let remaining = files; remaining.length > 0; remaining = files.filter((file) => !rejected.has(file))) {
@@ -176,6 +191,41 @@ class Push {
     }
     return rejected;
   }
+
+  #sent(file: PushFile, bytes: number): void {
+    this.#inFlight.set(file, bytes);
+    this.#report();
+  }
+
+  #finish(file: PushFile, outcome: PushOutcome, storedSha256?: string): void {
+    this.#outcomes.set(file, outcome);
+    this.#inFlight.delete(file);
+    if (outcome instanceof Error) {
+      this.#failedBytes += file.size;
+      this.#failedFiles++;
+    } else this.#acknowledgedBytes += file.size;
+    this.#options.onFileFinished?.(file, outcome, storedSha256);
+    this.#report();
+  }
+
+  #report(): void {
+    this.#options.onProgress?.({
+      totalBytes: this.#totalBytes,
+      acknowledgedBytes: this.#acknowledgedBytes,
+      failedBytes: this.#failedBytes,
+      totalFiles: this.#files.length,
+      finishedFiles: this.#outcomes.size,
+      failedFiles: this.#failedFiles,
+      inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
+    });
+  }
+
+  #result(): PushResult {
+    const outcomes = [...this.#outcomes];
+    const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
+    const failed = outcomes.flatMap(([{ name }, error]) => (error instanceof Error ? [{ name, error }] : []));
+    return { stored: namesOf('stored'), unchanged: namesOf('unchanged'), failed };
+  }
 }
 
 /** Missing where a check goes on, or a bucket has answered. */
@@ -189,29 +239,6 @@ function storedName(file: PushFile): string {
 }
 
 type StoredFiles = ReadonlyMap<string, Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>>;
-
-/** Includes files that are still being checked. */
-async function storedFiles(requests: Requests, id: string, { signal }: CallOptions): Promise<StoredFiles> {
-  const { files, checking = [] } = await requests.json('dataset.status', { id }, { signal });
-  return new Map([...files, ...checking].map((file) => [file.filename, file]));
-}
-
-/** In their order, the files that are not known to be stored. */
-async function filesToSend(
-  files: readonly PushFile[],
-  stored: StoredFiles,
-  { concurrency = DEFAULT_CONCURRENCY, signal }: Pick<PushOptions, 'concurrency' | 'signal'>,
-  onUnchanged?: (file: PushFile) => void,
-): Promise<PushFile[]> {
-  const unchanged = new Set<PushFile>();
-  await forEachConcurrent(files, concurrency, async (file) => {
-    signal?.throwIfAborted();
-    if ((await compareContent(file, stored.get(storedName(file)))) !== 'same') return;
-    unchanged.add(file);
-    onUnchanged?.(file);
-  });
-  return files.filter((file) => !unchanged.has(file));
-}
 
 /** One error for each file that the error of a batch names. */
 function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<string, TrainyardError> {
@@ -253,62 +280,4 @@ export interface PushResult {
   readonly stored: readonly string[];
   readonly unchanged: readonly string[];
   readonly failed: readonly { readonly name: string; readonly error: Error }[];
-}
-
-export interface PushListeners {
-  readonly onProgress?: (progress: PushProgress) => void;
-  /** Called once for each finished file. `storedSha256` is missing where the service may still reject the file. */
-  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome, storedSha256?: string) => void;
-}
-
-export class PushCounter {
-  readonly #files: readonly PushFile[];
-  readonly #listeners: PushListeners;
-  readonly #outcomes = new Map<PushFile, PushOutcome>();
-  readonly #inFlight = new Map<PushFile, number>();
-  readonly #totalBytes: number;
-  #acknowledgedBytes = 0;
-  #failedBytes = 0;
-  #failedFiles = 0;
-
-  constructor(files: readonly PushFile[], listeners: PushListeners) {
-    this.#files = files;
-    this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
-    this.#listeners = listeners;
-  }
-
-  sent(file: PushFile, bytes: number): void {
-    this.#inFlight.set(file, bytes);
-    this.#report();
-  }
-
-  finish(file: PushFile, outcome: PushOutcome, storedSha256?: string): void {
-    this.#outcomes.set(file, outcome);
-    this.#inFlight.delete(file);
-    if (outcome instanceof Error) {
-      this.#failedBytes += file.size;
-      this.#failedFiles++;
-    } else this.#acknowledgedBytes += file.size;
-    this.#listeners.onFileFinished?.(file, outcome, storedSha256);
-    this.#report();
-  }
-
-  result(): PushResult {
-    const outcomes = [...this.#outcomes];
-    const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
-    const failed = outcomes.flatMap(([{ name }, error]) => (error instanceof Error ? [{ name, error }] : []));
-    return { stored: namesOf('stored'), unchanged: namesOf('unchanged'), failed };
-  }
-
-  #report(): void {
-    this.#listeners.onProgress?.({
-      totalBytes: this.#totalBytes,
-      acknowledgedBytes: this.#acknowledgedBytes,
-      failedBytes: this.#failedBytes,
-      totalFiles: this.#files.length,
-      finishedFiles: this.#outcomes.size,
-      failedFiles: this.#failedFiles,
-      inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
-    });
-  }
 }

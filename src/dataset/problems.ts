@@ -116,3 +116,8 @@ export function warningIn(filename: string, code: WarningCode, message: string):
 export function plainCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
+
+/** `1 file`, `1,200 files` */
+export function numbered(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}

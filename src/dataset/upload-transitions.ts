@@ -22,6 +22,8 @@ import { errorIn, type ErrorProblem, warningIn } from './problems.js';
  */
 export type StemGroup = readonly DatasetFile[];
 
+type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
+
 /** The token is valid until `releaseLease`, or until another caller acquires the expired lease. */
 export interface LeaseHolder {
   readonly id: string;
@@ -98,9 +100,7 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
  * @throws PreconditionFailed
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
-  const isReplaced = (other: DatasetFile) =>
-    other.upload.state !== 'pending' || isUnusedLink(other, stored.finalizedAt);
-  return complete(group, holder, { upload: stored, now: stored.finalizedAt, isReplaced });
+  return complete(group, holder, { upload: stored, now: stored.finalizedAt, isReplaced: isReplacedAt(stored) });
 }
 
 /** For bytes that wait for a check. Other files of the name stay until it succeeds, except unused links. @throws as `finalize` */
@@ -118,34 +118,40 @@ export function store(group: StemGroup, file: StoredFile, condition: WriteCondit
   const { filename, upload } = file;
   requireCondition(condition, filename, storedFileIn(group, filename));
   requireNameInStem(group, filename);
-  const now = upload.finalizedAt;
-  const isReplaced = (other: DatasetFile) =>
-    other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, now));
-  const stored = { ...file, upload: withReplaced(file, group.filter(isReplaced)) };
-  return [...group.filter((other) => !isReplaced(other)), stored];
+  return replaceOthers([...group, file], file, { upload, isReplaced: isReplacedAt(upload) });
 }
 
 /** Ends the holder's pending upload, and replaces other files of its name. */
 function complete(
   group: StemGroup,
   holder: LeaseHolder,
-  {
-    upload,
-    now,
-    isReplaced,
-  }: { upload: CompleteFile['upload']; now: Micros; isReplaced: (other: DatasetFile) => boolean },
+  { now, ...completed }: Completed & { now: Micros },
 ): StemGroup | undefined {
   const held = heldBy(group, holder);
   if (held === undefined || !holdsLiveLease(group, holder, now)) return undefined;
-  const { filename } = held;
-  requireCondition(held.upload.condition, filename, storedFileIn(group, filename));
-  const isGone = (file: DatasetFile) => file.id !== holder.id && file.filename === filename && isReplaced(file);
-  const next = upload.state === 'stored' ? withReplaced({ ...held, upload }, group.filter(isGone)) : upload;
-  return replacePending(
-    group.filter((file) => !isGone(file)),
-    holder.id,
-    () => next,
+  requireCondition(held.upload.condition, held.filename, storedFileIn(group, held.filename));
+  return replaceOthers(group, held, completed);
+}
+
+interface Completed {
+  readonly upload: CompleteFile['upload'];
+  /** Of the files of the same name. */
+  readonly isReplaced: (other: DatasetFile) => boolean;
+}
+
+function replaceOthers(group: StemGroup, file: DatasetFile, { upload, isReplaced }: Completed): StemGroup {
+  const isGone = (other: DatasetFile) => other.id !== file.id && other.filename === file.filename && isReplaced(other);
+  const next = upload.state === 'stored' ? withReplaced({ ...file, upload }, group.filter(isGone)) : upload;
+  return withUpload(
+    group.filter((other) => !isGone(other)),
+    file,
+    next,
   );
+}
+
+/** All but uploads that are being received. */
+function isReplacedAt({ finalizedAt }: StoredFile['upload']): Completed['isReplaced'] {
+  return (other) => other.upload.state !== 'pending' || isUnusedLink(other, finalizedAt);
 }
 
 /** No bytes are being received through it. */
@@ -154,26 +160,26 @@ function isUnusedLink(file: DatasetFile, now: Micros): boolean {
 }
 
 /** A received or stored file of the name stays, with a warning after a presigned upload, which no response of ours reported. */
-export function reject(
-  group: StemGroup,
-  holder: LeaseHolder,
-  rejected: Extract<Upload, { state: 'rejected' }>,
-): StemGroup | undefined {
+export function reject(group: StemGroup, holder: LeaseHolder, rejected: RejectedUpload): StemGroup | undefined {
   const pending = heldBy(group, holder);
   if (pending === undefined) return undefined;
-  const { filename, upload } = pending;
-  const kept = newestComplete(group, filename);
-  if (kept !== undefined) {
-    const remaining = group.filter((file) => file !== pending);
-    if (upload.via !== 'presigned') return remaining;
-    const warned = {
-      ...kept,
-      upload: withRejectedReplacement(kept.upload, filename, rejected.problem),
-    } as CompleteFile;
-    return remaining.map((file) => (file === kept ? warned : file));
+  const isReported = pending.upload.via !== 'presigned';
+  return rejectFile(group, pending, { rejected, kept: newestComplete(group, pending.filename), isReported });
+}
+
+function rejectFile(
+  group: StemGroup,
+  file: DatasetFile,
+  { rejected, kept, isReported }: { rejected: RejectedUpload; kept: CompleteFile | undefined; isReported: boolean },
+): StemGroup {
+  const { filename } = file;
+  if (kept === undefined) {
+    const others = group.filter((other) => !(other.filename === filename && other.upload.state === 'rejected'));
+    return withUpload(others, file, rejected);
   }
-  const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
-  return replacePending(others, holder.id, () => rejected);
+  const others = group.filter((other) => other !== file);
+  if (isReported) return others;
+  return withUpload(others, kept, withRejectedReplacement(kept.upload, filename, rejected.problem));
 }
 
 /** Last received, or else stored. */
@@ -264,8 +270,6 @@ function replacePending(
  * replaced or removed meanwhile.
  */
 
-type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
-
 /** Stores the file in place of older ones of its name, or rejects it if its condition is no longer met. */
 export function acceptReceived(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
   const received = fileIn(group, id, 'received');
@@ -277,28 +281,15 @@ export function acceptReceived(group: StemGroup, id: string, stored: StoredFile[
   }
   // A presigned upload was rejected during the check.
   const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
-  const warned = { ...stored, warnings: [...stored.warnings, ...kept] };
-  const isReplaced = (file: DatasetFile) => file.filename === filename && isReplacedBy(file, received);
-  const upload = withReplaced({ ...received, upload: warned }, group.filter(isReplaced));
-  return withUpload(
-    group.filter((file) => !isReplaced(file)),
-    received,
-    upload,
-  );
+  const upload = { ...stored, warnings: [...stored.warnings, ...kept] };
+  return replaceOthers(group, received, { upload, isReplaced: (other) => isReplacedBy(other, received) });
 }
 
 /** A stored file of the name stays, with a warning, since the client's answer did not report the rejection. */
 export function rejectReceived(group: StemGroup, id: string, rejected: RejectedUpload): StemGroup | undefined {
   const received = fileIn(group, id, 'received');
   if (received === undefined) return undefined;
-  const { filename } = received;
-  const stored = storedFileIn(group, filename);
-  if (stored !== undefined) {
-    const others = group.filter((file) => file !== received);
-    return withUpload(others, stored, withRejectedReplacement(stored.upload, filename, rejected.problem));
-  }
-  const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
-  return withUpload(others, received, rejected);
+  return rejectFile(group, received, { rejected, kept: storedFileIn(group, received.filename), isReported: false });
 }
 
 /** Records a recheck of a stored file, whose bytes stay. Returns `undefined` also if it found nothing new. */
@@ -319,8 +310,8 @@ function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean
   return textOf(a) === textOf(b);
 }
 
-function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
-  if (id === by.id || upload.state === 'pending') return false;
+function isReplacedBy({ upload }: DatasetFile, by: ReceivedFile): boolean {
+  if (upload.state === 'pending') return false;
   return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
 }
 

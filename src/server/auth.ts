@@ -7,9 +7,9 @@ import { type FailedLogins, RequestRate } from './limits.js';
 import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './wire.js';
 import { datasetNotFound, type DatasetScope } from '../service/datasets.js';
-import { Quota } from '../service/limits/limits.js';
+import { Quota } from '../storage/limits.js';
 import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';
-import { type Accounts, type Grant, isExpired } from '../storage/catalog/accounts/accounts.js';
+import { type Accounts, type Grant, isExpired } from '../storage/catalog/accounts.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -3,9 +3,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_DIRECT_BYTES, SMALL_BODY_BYTES } from '../api/limits.js';
-import { type ErrorCode, ServiceError } from '../dataset/errors.js';
+import { ServiceError } from '../dataset/errors.js';
 import { rowOf } from './register-routes.js';
-import type { Quota } from '../service/limits/limits.js';
+import type { Quota } from '../storage/limits.js';
 
 /** 1 MiB is far more than multipart framing needs. */
 export const MAX_DIRECT_BODY_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;
@@ -198,10 +198,10 @@ export const REQUEST_SECONDS = 30;
 /** For a body, after `REQUEST_SECONDS`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
 
-const releases = new WeakMap<FastifyRequest, (() => void)[]>();
+const releases = new WeakMap<FastifyRequest, () => void>();
 
 export function releaseBody(request: FastifyRequest): void {
-  for (const release of releases.get(request) ?? []) release();
+  releases.get(request)?.();
   releases.delete(request);
 }
 
@@ -223,65 +223,48 @@ const CLOSING_BRACE = 0x7d;
  *
  * @throws ServiceError `too_large`, `request_too_slow`, `upload_cut_short`, or the error of `memory`
  */
-export function readBody(
+export async function readBody(
   request: FastifyRequest,
   { memory, bodyLimit = request.routeOptions.bodyLimit }: { memory: Quota; bodyLimit?: number },
 ): Promise<Buffer> {
   const { raw } = request;
-  const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;
-  // Copied, since a chunk of one byte takes a hundred as an object.
+  const tooLarge = () =>
+    new ServiceError('too_large', `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`);
+  if ((contentLengthOf(request) ?? 0) > bodyLimit) throw tooLarge();
+  if (raw.destroyed) throw connectionClosed();
+  // Chunks are copied, since one of a byte takes a hundred as an object.
   let body = Buffer.alloc(0);
   let bytes = 0;
-  let stopReading = () => {};
-  const held: (() => void)[] = [];
-  releases.set(request, held);
-  return new Promise<Buffer>((resolve, reject) => {
-    const fail = (code: ErrorCode, message: string) => reject(new ServiceError(code, message));
-    const startedAt = performance.now();
-    const checkPace = () => {
-      const allowedMs = (REQUEST_SECONDS + bytes / MIN_BYTES_PER_SECOND) * 1000;
-      const remainingMs = startedAt + allowedMs - performance.now();
-      if (remainingMs > 0) timer = setTimeout(checkPace, remainingMs);
-      else fail('request_too_slow', `The body did not arrive within ${Math.round(allowedMs / 1000)} s. Send it again.`);
-    };
-    let timer = setTimeout(checkPace, REQUEST_SECONDS * 1000);
-    const onData = (chunk: Buffer) => {
-      if (bytes + chunk.length > bodyLimit) {
-        fail('too_large', tooLarge);
-        return;
-      }
+  const stream = bodyOf(raw);
+  const startedAt = performance.now();
+  const checkPace = () => {
+    const allowedMs = (REQUEST_SECONDS + bytes / MIN_BYTES_PER_SECOND) * 1000;
+    const remainingMs = startedAt + allowedMs - performance.now();
+    const message = `The body did not arrive within ${Math.round(allowedMs / 1000)} s. Send it again.`;
+    if (remainingMs > 0) timer = setTimeout(checkPace, remainingMs);
+    else stream.destroy(new ServiceError('request_too_slow', message));
+  };
+  let timer = setTimeout(checkPace, REQUEST_SECONDS * 1000);
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
       const needed = bytes + chunk.length;
+      if (needed > bodyLimit) throw tooLarge();
       if (needed > body.length) {
         const larger = Buffer.allocUnsafe(Math.min(bodyLimit, Math.max(SMALL_BODY_BYTES, 2 * needed)));
-        try {
-          if (larger.length > SMALL_BODY_BYTES) held.push(memory.hold(request.accountId, larger.length - body.length));
-        } catch (error) {
-          reject(error);
-          return;
-        }
+        releaseBody(request);
+        if (larger.length > SMALL_BODY_BYTES) releases.set(request, memory.hold(request.accountId, larger.length));
         body.copy(larger, 0, 0, bytes);
         body = larger;
       }
       bytes += chunk.copy(body, bytes);
-    };
-    const onClose = () => reject(connectionClosed());
-    if ((contentLengthOf(request) ?? 0) > bodyLimit) fail('too_large', tooLarge);
-    else if (raw.destroyed) onClose();
-    else
-      raw
-        .on('data', onData)
-        .once('end', () => resolve(body.subarray(0, bytes)))
-        .once('close', onClose);
-    stopReading = () => {
-      clearTimeout(timer);
-      raw.off('data', onData).off('close', onClose).pause();
-    };
-  })
-    .catch((error) => {
-      releaseBody(request);
-      throw error;
-    })
-    .finally(() => stopReading());
+    }
+    return body.subarray(0, bytes);
+  } catch (error) {
+    releaseBody(request);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** `undefined` for an empty body. No content type counts as JSON. @throws ServiceError `unsupported_body`, `malformed_body` */

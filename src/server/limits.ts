@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import { openFileLimit } from '../open-file-limit.js';
-import { Quota, RateLimiter } from '../service/limits/limits.js';
+import { Quota, RateLimiter } from '../storage/limits.js';
 import { onceClosed } from './bodies.js';
 
 /** Fewer if the system allows fewer open files (`ulimit -n`). */
@@ -22,19 +22,8 @@ const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
 /** Replaces what was counted of the response's unread bytes. */
 export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
 
-/** Until the response closes, or the returned function is called. */
-export interface FilesInFlight {
-  admit(accountId: string, files: number, response: ServerResponse): void;
-  hold(accountId: string, files: number): () => void;
-}
-
-export interface Connections {
-  readonly max: number;
-  readonly open: () => number;
-}
-
 /** For a server that does not listen yet. */
-export function limitConnections(app: FastifyInstance): Connections {
+export function limitConnections(app: FastifyInstance): { max: number; open: () => number } {
   const max = Math.min(MAX_CONNECTIONS, Math.max(1, openFileLimit() - OTHER_FILES));
   const rejected = new WeakSet<Socket>();
   let open = 0;

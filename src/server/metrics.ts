@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Limits } from '../service/limits/limits.js';
+import type { Limits } from '../storage/catalog/accounts.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /** The counts of jobs need the catalog. */
@@ -8,13 +8,13 @@ const MAX_JOBS_MS = 1000;
 
 /** For Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
-  readonly #registry = new Registry();
-  readonly #requests = new Histogram({
+  readonly registry = new Registry();
+  readonly requests = new Histogram({
     name: 'trainyard_http_request_duration_seconds',
     help: 'Time from the start of a request to the end of its response.',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
   readonly #uploads = this.#counter(
     'trainyard_uploads_total',
@@ -22,17 +22,19 @@ export class Metrics {
     ['via', 'outcome'],
   );
   readonly #uploadedBytes = this.#counter('trainyard_uploaded_bytes_total', 'Bytes of uploads that were stored.', []);
-  readonly #failures = this.#counter(
+  readonly failures = this.#counter(
     'trainyard_error_responses_total',
     'Responses that are not a success, by the name of their error.',
     ['error'],
   );
-  readonly #webhooks = this.#counter(
+  /** `delivered`, `retried` or `failed`. */
+  readonly webhooks = this.#counter(
     'trainyard_webhook_attempts_total',
     'Attempts to deliver events to webhooks, by outcome.',
     ['outcome'],
   );
-  readonly #captions = this.#counter(
+  /** `written`, `busy` or a `CaptionOutcome`. */
+  readonly captions = this.#counter(
     'trainyard_caption_requests_total',
     'Requests to model servers for captions, by outcome.',
     ['outcome'],
@@ -41,15 +43,15 @@ export class Metrics {
     name: 'trainyard_limit',
     help: 'The limits in force, by setting.',
     labelNames: ['setting'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.registry });
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
-    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
   /** The value is read whenever the metrics are. */
@@ -57,7 +59,7 @@ export class Metrics {
     new Gauge({
       name,
       help,
-      registers: [this.#registry],
+      registers: [this.registry],
       collect() {
         this.set(read());
       },
@@ -68,7 +70,7 @@ export class Metrics {
   jobs(read: () => Promise<JobCounts[]>, now: () => number): void {
     const readSoon = () => Promise.race([read(), wait(MAX_JOBS_MS, undefined, { ref: false })]).catch(() => undefined);
     let counts: ReturnType<typeof readSoon> | undefined;
-    const registers = [this.#registry];
+    const registers = [this.registry];
     new Gauge({
       name: 'trainyard_jobs',
       help: 'Jobs by kind: those that wait, those that run, and those whose last attempt failed.',
@@ -111,14 +113,6 @@ export class Metrics {
     this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
   }
 
-  failed(error: string): void {
-    this.#failures.inc({ error });
-  }
-
-  answered({ seconds, ...labels }: { method: string; route: string; status: number; seconds: number }): void {
-    this.#requests.observe(labels, seconds);
-  }
-
   uploaded(via: 'direct' | 'link' | 'presigned', sizeBytes: number): void {
     this.#uploads.inc({ via, outcome: 'stored' });
     this.#uploadedBytes.inc(sizeBytes);
@@ -126,22 +120,5 @@ export class Metrics {
 
   rejected(via: 'direct' | 'link' | 'presigned'): void {
     this.#uploads.inc({ via, outcome: 'refused' });
-  }
-
-  webhookAttempted(outcome: 'delivered' | 'retried' | 'failed'): void {
-    this.#webhooks.inc({ outcome });
-  }
-
-  /** @param outcome `written`, `busy` or a `CaptionOutcome` */
-  captionAsked(outcome: string): void {
-    this.#captions.inc({ outcome });
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  text(): Promise<string> {
-    return this.#registry.metrics();
   }
 }

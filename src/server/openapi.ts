@@ -39,85 +39,74 @@ const SECURITY_SCHEMES = {
   },
 };
 
-type Schemas = Readonly<Record<string, unknown>>;
+/** JSON Schemas, and as components those that have an id. */
+class Schemas {
+  readonly #made = { input: new Map<z.ZodType, object>(), output: new Map<z.ZodType, object>() };
+  readonly #components = { input: {}, output: {} };
 
-/** Converts schemas together, so that those with an id become components. */
-class Components {
-  readonly #schemas: z.ZodType[] = [];
-
-  /** `fill` replaces the placeholder. */
-  add(schema: z.ZodType): { placeholder: number } {
-    return { placeholder: this.#schemas.push(schema) - 1 };
+  /** @param io of a request or of an answer, which differ by defaults */
+  of(schema: z.ZodType, io: 'input' | 'output' = 'output'): object {
+    const made = this.#made[io].get(schema);
+    if (made !== undefined) return made;
+    // At the top, a schema with an id would not become a component.
+    const { properties, $defs } = z.toJSONSchema(z.object({ schema }), { io, unrepresentable: 'any' });
+    Object.assign(this.#components[io], $defs);
+    const json = properties!.schema as object;
+    this.#made[io].set(schema, json);
+    return json;
   }
 
-  fill(document: object): object {
-    const all = z.object(Object.fromEntries(this.#schemas.map((schema, i) => [i, schema])));
-    const jsonOf = (io: 'input' | 'output') => {
-      const { properties = {}, $defs = {} } = z.toJSONSchema(all, { io, unrepresentable: 'any' });
-      return { properties, $defs };
-    };
-    const [sent, answered] = [jsonOf('input'), jsonOf('output')];
-    const replaced = (value: unknown, properties: Schemas): unknown => {
-      if (typeof value !== 'object' || value === null) return value;
-      if ('placeholder' in value) return properties[String(value.placeholder)];
-      if (Array.isArray(value)) return value.map((item) => replaced(item, properties));
-      const isRequest = (key: string) => key === 'parameters' || key === 'requestBody';
-      const filled = ([key, item]: [string, unknown]) => [
-        key,
-        replaced(item, isRequest(key) ? sent.properties : properties),
-      ];
-      return Object.fromEntries(Object.entries(value).map(filled));
-    };
-    const components = { securitySchemes: SECURITY_SCHEMES, schemas: { ...sent.$defs, ...answered.$defs } };
-    const whole = JSON.stringify({ ...(replaced(document, answered.properties) as object), components });
-    return JSON.parse(whole.replaceAll('"#/$defs/', '"#/components/schemas/'));
+  get components(): object {
+    return { ...this.#components.input, ...this.#components.output };
   }
 }
 
 /** @param publicUrl for clients */
 export function openApiOf({ version, publicUrl }: { version: string; publicUrl: string | undefined }): object {
-  const components = new Components();
+  const schemas = new Schemas();
   const paths: Record<string, Record<string, object>> = {};
   for (const [name, row] of Object.entries(ROUTES) as [string, Route][]) {
     const [method = '', path = ''] = row.at.split(' ');
     const url = `${hasBasePath(row) ? BASE_PATH : ''}${path}`.replaceAll(/:(\w+)/g, '{$1}');
-    paths[url] = { ...paths[url], [method.toLowerCase()]: operationOf(name, row, components) };
+    paths[url] = { ...paths[url], [method.toLowerCase()]: operationOf(name, row, schemas) };
   }
-  return components.fill({
+  const document = {
     openapi: '3.1.0',
     info: { title: 'trainyard', version, description: DESCRIPTION },
     servers: [{ url: publicUrl ?? '/' }],
     paths,
-  });
+    components: { securitySchemes: SECURITY_SCHEMES, schemas: schemas.components },
+  };
+  return JSON.parse(JSON.stringify(document).replaceAll('"#/$defs/', '"#/components/schemas/'));
 }
 
-function operationOf(name: string, row: Route, components: Components): object {
+function operationOf(name: string, row: Route, schemas: Schemas): object {
   const [word = ''] = name.split('.');
   const { body, bodyType = 'application/json', answer, otherAnswers = {} } = row;
   const answers = Object.entries({ 200: answer, ...otherAnswers }).map(([status, each]) => {
-    return [status, answerOf(each, components)];
+    return [status, answerOf(each, schemas)];
   });
   return {
     tags: [TAGS[word] ?? word],
     summary: row.summary,
     ...(hasBasePath(row) && { security: [{ token: [] }, ...(row.link === undefined ? [] : [{ link: [] }])] }),
-    parameters: parametersOf(row, components),
+    parameters: parametersOf(row, schemas),
     ...(body !== undefined && {
       requestBody: {
         required: !body.safeParse(undefined).success || body === wireBytes,
-        content: { [bodyType]: { schema: components.add(body) } },
+        content: { [bodyType]: { schema: schemas.of(body, 'input') } },
       },
     }),
-    responses: { ...Object.fromEntries(answers), ...errorAnswers(errorsOf(row), components) },
+    responses: { ...Object.fromEntries(answers), ...errorAnswers(errorsOf(row), schemas) },
   };
 }
 
-function parametersOf({ at, query, headers = {} }: Route, components: Components): object[] {
+function parametersOf({ at, query, headers = {} }: Route, schemas: Schemas): object[] {
   const inSchema = (place: string, { shape }: z.ZodObject) =>
     Object.entries(shape as Record<string, z.ZodType>).map(([name, schema]) => ({
       ...{ in: place, name, required: place === 'path' || !schema.safeParse(undefined).success },
       ...(schema.description && { description: schema.description }),
-      schema: components.add(schema),
+      schema: schemas.of(schema, 'input'),
     }));
   return [
     ...inSchema('path', paramsSchemaOf(at)),
@@ -130,12 +119,12 @@ function parametersOf({ at, query, headers = {} }: Route, components: Components
   ];
 }
 
-function answerOf(answer: z.ZodType | BytesAnswer, components: Components): object {
+function answerOf(answer: z.ZodType | BytesAnswer, schemas: Schemas): object {
   if (answer instanceof z.ZodType) {
-    return { description: 'OK', content: { 'application/json': { schema: components.add(answer) } } };
+    return { description: 'OK', content: { 'application/json': { schema: schemas.of(answer) } } };
   }
   const { description, types, headers = {} } = answer;
-  const content = Object.fromEntries(types.map((type) => [type, { schema: components.add(wireBytes) }]));
+  const content = Object.fromEntries(types.map((type) => [type, { schema: schemas.of(wireBytes) }]));
   const named = Object.entries(headers).map(([name, text]) => [
     name,
     { schema: { type: 'string' }, description: text },
@@ -195,13 +184,13 @@ function errorsOf(row: Route): Set<WireErrorCode> {
   return new Set(codes);
 }
 
-function errorAnswers(codes: ReadonlySet<WireErrorCode>, components: Components): Record<number, object> {
+function errorAnswers(codes: ReadonlySet<WireErrorCode>, schemas: Schemas): Record<number, object> {
   const byStatus = new Map<number, WireErrorCode[]>();
   for (const code of codes) {
     const status = Math.floor(ERROR_NUMBERS[code] / 1000);
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  return Object.fromEntries([...byStatus].map(([status, names]) => [status, errorAnswer(status, names, components)]));
+  return Object.fromEntries([...byStatus].map(([status, names]) => [status, errorAnswer(status, names, schemas)]));
 }
 
 const RETRY = { 'Retry-After': { schema: { type: 'string' }, description: 'Seconds to wait before the next try.' } };
@@ -212,11 +201,11 @@ const HEADERS_OF_STATUS: Record<number, object> = {
   503: RETRY,
 };
 
-function errorAnswer(status: number, codes: readonly WireErrorCode[], components: Components): object {
+function errorAnswer(status: number, codes: readonly WireErrorCode[], schemas: Schemas): object {
   const numbers = { properties: { error_code: { enum: codes.map((code) => ERROR_NUMBERS[code]) } } };
   return {
     description: codes.map((code) => `${ERROR_NUMBERS[code]} \`${code}\``).join(', '),
-    content: { 'application/json': { schema: { allOf: [components.add(wireErrorBody), numbers] } } },
+    content: { 'application/json': { schema: { allOf: [schemas.of(wireErrorBody), numbers] } } },
     ...(HEADERS_OF_STATUS[status] && { headers: HEADERS_OF_STATUS[status] }),
   };
 }

@@ -9,10 +9,11 @@ import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { BASE_PATH, SMALL_BODY_BYTES } from '../api/limits.js';
 import { hasBasePath } from '../api/routes.js';
 import type { AuditLog } from '../service/audit-log.js';
-import { type Limits, Quota } from '../service/limits/limits.js';
+import type { Limits } from '../storage/catalog/accounts.js';
+import { Quota } from '../storage/limits.js';
 import { recordRequests } from './audit.js';
 import { type AuthOptions, requireToken } from './auth.js';
-import { REQUEST_SECONDS, hasUnreadBody, onceClosed, parseJsonBody, readBody, releaseBody } from './bodies.js';
+import { REQUEST_SECONDS, hasUnreadBody, parseJsonBody, readBody, releaseBody } from './bodies.js';
 import {
   answerParseError,
   endStalledResponses,
@@ -24,7 +25,7 @@ import {
   rejectEarly,
 } from './connections.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { FailedLogins, type FilesInFlight, limitConnections, limitUnsentAnswers } from './limits.js';
+import { FailedLogins, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
 import { missingPage, registerWeb } from './web.js';
@@ -101,16 +102,12 @@ export function createServer(options: ServerOptions) {
   const connections = limitConnections(app);
   const unsentAnswers = limitUnsentAnswers(app);
   const failedLogins = new FailedLogins();
-  const filesQuota = new Quota({
+  const filesInFlight = new Quota({
     ofAccount: MAX_FILES_OF_ACCOUNT,
     ofAll: MAX_FILES,
     what: 'files of archives and batches in flight',
     retryAfterSeconds: 10,
   });
-  const filesInFlight: FilesInFlight = {
-    hold: (accountId, files) => filesQuota.hold(accountId, files),
-    admit: (accountId, files, response) => onceClosed(response, filesQuota.hold(accountId, files)),
-  };
   metrics.gauge('trainyard_connections', 'Open connections.', connections.open);
   metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests in flight.', () => bodyMemory.held);
   metrics.gauge(
@@ -118,7 +115,7 @@ export function createServer(options: ServerOptions) {
     'Large answers that clients have not read yet.',
     () => unsentAnswers.quota.held,
   );
-  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesQuota.held);
+  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.held);
   metrics.limits(limits);
   metrics.limit('maxConnections', connections.max);
   countRequests(app, metrics);
@@ -198,8 +195,8 @@ function countRequests(app: FastifyInstance, metrics: Metrics): void {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
     const status = reply.statusCode;
-    metrics.answered({ method, route, status, seconds: reply.elapsedTime / 1000 });
-    if (request.failure !== undefined) metrics.failed(request.failure);
+    metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1000);
+    if (request.failure !== undefined) metrics.failures.inc({ error: request.failure });
     request.log.debug({ method, path: pathOf(request), status, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
 }

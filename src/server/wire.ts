@@ -40,7 +40,7 @@ import type { CurrentFile } from '../dataset/upload-transitions.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 import type { ManifestLink, RevisionManifest } from '../service/history.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
-import type { DatasetChange } from '../service/watch/watch-dataset.js';
+import type { DatasetChange } from '../service/watch.js';
 
 /** Strong: the same for the same bytes. */
 export function etagOf({ sha256 }: { readonly sha256: string }): string {

@@ -28,7 +28,7 @@ import { forEachConcurrent } from '../for-each-concurrent.js';
 import { blobKeyOf } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { FileChange } from '../storage/catalog/file-changes.js';
-import { FairQueue } from '../storage/fair-queue.js';
+import { FairQueue } from '../storage/limits.js';
 import { inspectFile } from './check.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, findRecord } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';

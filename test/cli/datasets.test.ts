@@ -50,7 +50,7 @@ describe('login', () => {
 
   test.each([
     ['an unknown token', server.url, 'ty_wrong', 77, 'Nothing was saved'],
-    ['no token', server.url, '', 64, 'no token'],
+    ['no token', server.url, '', 64, 'no token.*pipe it.*--token'],
     ['a URL without http://', '127.0.0.1:8787', 'x', 78, 'http://127.0.0.1:8787'],
     ['a stopped service', stopped, 'x', 69, 'Is the service running'],
     ['a host that does not exist', 'http://trainyard.invalid', 'x', 69, "can't be reached"],

@@ -28,7 +28,9 @@ test('writes an archive to a new file, into a folder, and to standard output', a
   expect(json()).toMatchObject({ dataset_id: id, as: 'metadata', path: join(folder, 'm.zip') });
   expect(await readFile(join(folder, 'm.zip'), 'latin1')).toContain('{"file_name":"a.jpg","text":"a yard"}');
   expect((await readdir(folder)).sort()).toEqual(['m.zip', 'rail way.zip']);
-  expect(await exporting(['--to', join(folder, 'no', 'x.zip')])).toMatchObject({ code: 73 });
+  const nowhere = await exporting(['--to', join(folder, 'no', 'x.zip')]);
+  const create = expect.stringContaining(`there is no folder ${join(folder, 'no')}. Create it`);
+  expect([nowhere.code, nowhere.stderr]).toEqual([73, create]);
 });
 
 test('continues where a connection was lost, and leaves nothing of an archive that is not whole', async () => {

@@ -107,6 +107,8 @@ describe('the history on the command line', () => {
     const { revisions } = (await run('log', 'wagons', '--json')).json();
     const undone = await run('undo', 'wagons', String(revisions[1].number));
     expect(undone.code).toBe(73);
+    const unnamed = await run('undo', 'wagons');
+    expect([unnamed.code, unnamed.stderr]).toEqual([64, expect.stringMatching(/run: trainyard undo wagons \d+\n/)]);
     expect(undone.stdout).toContain('1 file removed');
     expect(undone.stderr).toContain('red.txt was changed again since');
     expect(await textOf('red.txt')).toBe('four');

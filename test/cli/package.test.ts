@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandLine, installLine } from '../../src/command-line.js';
+import { commandLine, installLine, withCommand } from '../../src/command-line.js';
 import { ownCommandOf, withOwnCommand } from '../../src/cli/terminal/print.js';
 import { packageVersion } from '../../src/version.js';
 import { bmp, webp } from '../fixtures/media.js';
@@ -96,8 +96,10 @@ describe('the package that the service serves', () => {
     expect([checked.code, checked.stdout]).toEqual([1, expect.stringMatching(/c\.webp is truncated/)]);
     const fixed = await sh('trainyard check mixed --fix', home);
     expect(fixed.stdout).toContain("b.bmp is a BMP image, which this command can't convert, since it has no decoder.");
-    const stderr = expect.stringContaining('Run it on the machine that holds the data.');
-    expect(await sh('trainyard serve', home)).toMatchObject({ code: 64, stderr });
+    for (const command of ['serve', 'jobs', 'mount --data ./data photos --into root']) {
+      const stderr = expect.stringMatching(/Run it on the machine that holds the data\. .* npx trainyard \w/);
+      expect(await sh(`trainyard ${command}`, home)).toMatchObject({ code: 64, stderr });
+    }
     expect((await sh('trainyard mount --help', home)).stdout).not.toContain('--data');
   });
 
@@ -147,6 +149,9 @@ test('a command names other commands as they are called where it was started', a
   expect(ownCommandOf('/usr/local/bin/trainyard', {}).command).toBe('trainyard');
   expect(ownCommandOf('/srv/clone/dist/cli/main.js', { npm_lifecycle_event: 'start' }).command).toBe('npx trainyard');
   expect(withOwnCommand('run: trainyard ls')).toBe('run: trainyard ls');
+  const inClone = { command: 'npx trainyard', isRemote: false };
+  const line = '$ BLOBS_URL=s3://lora trainyard token create | trainyard login URL';
+  expect(withCommand(line, inClone)).toBe(line.replaceAll('trainyard ', 'npx trainyard '));
 });
 
 test('a command warns once of a service of another version, and prints the line that gets that version', async () => {

@@ -6,9 +6,9 @@ import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
 import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
 import type { S3Credentials, Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
-import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
+import { Accounts } from '../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
-import { Retention } from '../../src/storage/catalog/history/retention.js';
+import { pruneHistory } from '../../src/storage/catalog/history/retention.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { openPostgres } from '../../src/storage/database/postgres.js';
 import { openSqlite } from '../../src/storage/database/sqlite.js';
@@ -66,7 +66,7 @@ async function catalogOver(open: (place: string) => Promise<Database>, place: st
   const { token } = await accounts.createToken('tester', 1);
   const accountId = (await accounts.grantOf(token))!.accountId;
   const retention = { lifetime: 0, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
-  const endHistory = (now: number) => new Retention(database, retention).run(now);
+  const endHistory = (now: number) => pruneHistory(database, { ...retention, now });
   return { catalog, accounts, accountId, database, openAnother, endHistory };
 }
 

@@ -1,7 +1,7 @@
 import { COUNT_FIELDS } from '../../src/dataset/counts.js';
 import { countsOf } from './counts-of.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/catalog/rows.js';
-import type { Database } from '../../src/storage/database/database.js';
+import { type Database, query } from '../../src/storage/database/database.js';
 
 /** A value in the row of a dataset that is not that of its files and links. */
 interface WrongCount {
@@ -11,16 +11,16 @@ interface WrongCount {
 }
 
 /** Counts the files of a dataset and its links anew, and compares them with its row. */
-export async function wrongCountsOf({ query }: Database, datasetId: string): Promise<WrongCount[]> {
+export async function wrongCountsOf({ run }: Database, datasetId: string): Promise<WrongCount[]> {
   const select = query.selectFrom('dataset').selectAll().where('id', '=', datasetId);
-  const row: DatasetRow = await select.executeTakeFirstOrThrow();
+  const row: DatasetRow = (await run(select))[0]!;
   const recorded = countsInRow(row);
-  const rows = await query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
+  const rows = await run(query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId));
   const files = rows.map(fileOf);
   const counts = countsOf(files, recorded.lastActivity);
   const links = query.selectFrom('link').select('slot').limit(1);
-  const from = await links.where('dataset_id', '=', datasetId).execute();
-  const to = await links.where('linked_id', '=', datasetId).execute();
+  const from = await run(links.where('dataset_id', '=', datasetId));
+  const to = await run(links.where('linked_id', '=', datasetId));
   const linked = from.length > 0 ? LINKED.from : to.length > 0 ? LINKED.to : LINKED.none;
   return [
     ...COUNT_FIELDS.map((name) => ({ name, recorded: recorded[name], counted: counts[name] })),

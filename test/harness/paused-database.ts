@@ -14,12 +14,12 @@ export class Gate {
 }
 
 /** Resolves once a connection to this Postgres database waits for a lock, or the work ends. */
-export async function untilLockWait({ query }: Database, work: Promise<unknown>): Promise<void> {
+export async function untilLockWait({ run }: Database, work: Promise<unknown>): Promise<void> {
   let hasEnded = false;
   const end = () => {
     hasEnded = true;
   };
   work.then(end, end);
   const waiting = sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  while (!hasEnded && (await waiting.execute(query)).rows.length === 0);
+  while (!hasEnded && (await run(waiting)).length === 0);
 }

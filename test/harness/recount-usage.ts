@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
-import { historyBytesOf } from '../../src/storage/catalog/accounts/account-usage.js';
-import type { Query } from '../../src/storage/database/database.js';
+import { historyBytesOf } from '../../src/storage/catalog/accounts.js';
+import { query } from '../../src/storage/database/database.js';
 
 /** Counts the files of all accounts again. */
-export function recountUsage(query: Query) {
+export function recountUsage() {
   const names = query
     .selectFrom('file')
     .innerJoin('dataset', 'dataset.id', 'file.dataset_id')

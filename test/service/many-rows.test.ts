@@ -3,10 +3,10 @@ import { MAX_BATCH_FILES } from '../../src/api/limits.js';
 import { FileRemovals } from '../../src/service/bulk.js';
 import { DatasetService } from '../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../src/service/dependencies.js';
-import { Quota } from '../../src/service/limits/limits.js';
+import { Quota } from '../../src/storage/limits.js';
 import { Uploads } from '../../src/service/upload/uploads.js';
-import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
-import type { Database } from '../../src/storage/database/database.js';
+import { Accounts } from '../../src/storage/catalog/accounts.js';
+import { type Database, query } from '../../src/storage/database/database.js';
 import { laptop } from '../harness/author.js';
 import { onCatalogs } from '../harness/backends.js';
 import { imageNamed } from '../harness/stored-image.js';
@@ -26,12 +26,11 @@ onCatalogs((open) => {
   test('a list of many datasets, and one that looks for the few of a status', async () => {
     const DATASETS = 1600;
     const { accountId, database, dependencies } = await openDataset();
-    const { query } = database;
-    const template = await query.selectFrom('dataset').selectAll().executeTakeFirstOrThrow();
+    const [template] = await database.run(query.selectFrom('dataset').selectAll());
     for (let from = 1; from < DATASETS; from += 333) {
       const numbers = Array.from({ length: Math.min(333, DATASETS - from) }, (_, i) => from + i);
-      const rows = numbers.map((i) => ({ ...template, id: `d${i}`, name: `d${i}`, created_at: i }));
-      await query.insertInto('dataset').values(rows).execute();
+      const rows = numbers.map((i) => ({ ...template!, id: `d${i}`, name: `d${i}`, created_at: i }));
+      await database.run(query.insertInto('dataset').values(rows));
     }
     const datasets = new DatasetService(dependencies);
     const ids = async (filter: object) =>

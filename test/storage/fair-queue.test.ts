@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FairQueue, type Release, type AcquireOptions } from '../../src/storage/fair-queue.js';
+import { type AcquireOptions, FairQueue, type Release } from '../../src/storage/limits.js';
 
 /** Work that was granted, or waits. */
 interface Work {

@@ -1,21 +1,21 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import type { CaptionEndpoint, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
+import type { CaptionEndpoint, CaptionPreset, CaptionTest, DatasetWithFiles } from '../../src/client/client.js';
 import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { RelativeTime } from '../datasets/relative-time.js';
 import { refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
-import { FormDialog } from '../session/dialog-form.js';
+import { FormDialog, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, messageOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { Choices } from '../ui/panel.js';
 import { FIELD, Labelled, TextField } from '../ui/fields.js';
-import { keptOptions, keepOptions } from './kept-options.js';
-import { OWN_PROMPT, PromptField, usePrompts } from './prompt-field.js';
+import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../src/dataset/captioning/prompts.js';
 
 type Which = 'missing' | 'model' | 'all';
 
@@ -38,9 +38,7 @@ export function CaptionDialog(props: CaptionDialogProps) {
   return (
     <Dialog title="Caption with a model" onClose={props.onClose}>
       {error !== null ? (
-        <p role="alert" className="text-bad">
-          {messageOf(error)}
-        </p>
+        <Alert>{messageOf(error)}</Alert>
       ) : endpoints === undefined ? (
         <p role="status">Asking the model servers …</p>
       ) : (
@@ -107,11 +105,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
       <div className="flex flex-col gap-2">
         <Choices
           label="Which"
-          options={[
-            { value: 'missing', label: 'Without a caption' },
-            { value: 'model', label: 'Written by a model' },
-            { value: 'all', label: 'All' },
-          ]}
+          options={{ missing: 'Without a caption', model: 'Written by a model', all: 'All' }}
           value={chosen}
           onChange={setWhich}
         />
@@ -210,4 +204,138 @@ function EndpointField({ endpoints, endpoint, onChange }: EndpointFieldProps) {
 function testText({ ok, text, message, seconds }: CaptionTest): string {
   const wrote = text === null ? '' : `It wrote of a red square: “${text}”`;
   return [wrote, message ?? '', ok ? `(${seconds.toFixed(1)} s)` : ''].filter(Boolean).join(' ');
+}
+
+/** In place of the name of a preset. */
+const OWN_PROMPT = '(own)';
+
+const QUERY = ['caption-presets'];
+const BUILTIN = Object.entries(BUILTIN_PROMPTS).map(([name, prompt]) => ({ name, prompt, builtin: true }));
+
+const PRESET_WORDS: Readonly<Record<string, string>> = {
+  tags: 'Tags',
+  sentence: 'One sentence',
+  paragraph: 'A detailed paragraph',
+  clip: 'A clip: action first',
+};
+
+/** The prompts of the account, and the one of this name. */
+function usePrompts(name: string): { presets: readonly CaptionPreset[]; preset: CaptionPreset } {
+  const client = useClient();
+  const queryFn = ({ signal }: { signal: AbortSignal }) => client.captioning.presets({ signal });
+  const { data: presets = BUILTIN } = useQuery({ queryKey: QUERY, queryFn });
+  const named = (wanted: string) => presets.find((preset) => preset.name === wanted);
+  return { presets, preset: named(name) ?? named(DEFAULT_PROMPT) ?? BUILTIN[0]! };
+}
+
+interface PromptFieldProps {
+  readonly prompts: readonly CaptionPreset[];
+  readonly preset: CaptionPreset;
+  readonly kept: CaptionOptions;
+  readonly onChange: (changes: Partial<CaptionOptions>) => void;
+}
+
+/** What the model is told: one of the prompts of the account, or another one, which can be saved among them. */
+function PromptField({ prompts, preset, kept, onChange }: PromptFieldProps) {
+  const isOwn = kept.preset === OWN_PROMPT;
+  return (
+    <>
+      <Labelled label="Prompt">
+        {(id) => (
+          <>
+            <select
+              id={id}
+              value={isOwn ? OWN_PROMPT : preset.name}
+              onChange={({ target }) =>
+                onChange({
+                  preset: target.value,
+                  // Its own prompt begins as the one that was shown.
+                  ...(target.value === OWN_PROMPT && kept.prompt === '' && { prompt: preset.prompt }),
+                })
+              }
+              className={FIELD}
+            >
+              {prompts.map(({ name, builtin }) => (
+                <option key={name} value={name}>
+                  {builtin ? (PRESET_WORDS[name] ?? name) : name}
+                </option>
+              ))}
+              <option value={OWN_PROMPT}>My own prompt</option>
+            </select>
+            <textarea
+              aria-label={isOwn ? 'My own prompt' : 'The prompt of this preset'}
+              rows={4}
+              readOnly={!isOwn}
+              value={isOwn ? kept.prompt : preset.prompt}
+              onChange={({ target }) => onChange({ prompt: target.value })}
+              className={`${FIELD} text-sm read-only:text-muted`}
+            />
+          </>
+        )}
+      </Labelled>
+      {(isOwn || !preset.builtin) && <SavedPrompt isOwn={isOwn} preset={preset} kept={kept} onChange={onChange} />}
+    </>
+  );
+}
+
+/** Saves the own prompt for the account, or deletes a saved one. */
+function SavedPrompt({ isOwn, preset, kept, onChange }: Omit<PromptFieldProps, 'prompts'> & { isOwn: boolean }) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const [name, setName] = useState('');
+  const { failure, isBusy, run } = useRequesting();
+  const change = (work: () => Promise<unknown>, chosen: string) => () =>
+    void run(async () => {
+      await work();
+      await queries.invalidateQueries({ queryKey: QUERY });
+      onChange({ preset: chosen });
+    });
+  const save = change(() => client.captioning.savePreset(name.trim(), kept.prompt), name.trim());
+  const remove = change(() => client.captioning.removePreset(preset.name), DEFAULT_PROMPT);
+  return (
+    <div className="flex flex-col gap-2">
+      {isOwn ? (
+        <>
+          <p className="text-xs text-muted">
+            It can use {'{caption}, {tags}, {name} and {trigger}'}: what is there already, and the word below.
+          </p>
+          <div className="flex items-end gap-2">
+            <TextField label="Name, to use it again" value={name} onChange={setName} />
+            <WriteButton disabled={isBusy || name.trim() === '' || kept.prompt.trim() === ''} onClick={save}>
+              Save the prompt
+            </WriteButton>
+          </div>
+        </>
+      ) : (
+        <WriteButton kind="quiet" className="self-start" onClick={remove}>
+          Delete this prompt
+        </WriteButton>
+      )}
+      <Alert>{failure}</Alert>
+    </div>
+  );
+}
+
+const KEY = 'trainyard-caption-options';
+
+/** As they are typed. */
+const DEFAULTS = {
+  endpoint: '',
+  preset: 'sentence',
+  prompt: '',
+  trigger: '',
+  leaveOut: '',
+  maxTokens: '400',
+  frames: '8',
+};
+
+type CaptionOptions = typeof DEFAULTS;
+
+/** The options of the last run that this browser started. */
+function keptOptions(): CaptionOptions {
+  return { ...DEFAULTS, ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<CaptionOptions>) };
+}
+
+function keepOptions(options: CaptionOptions): void {
+  localStorage.setItem(KEY, JSON.stringify(options));
 }

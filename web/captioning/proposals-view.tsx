@@ -1,39 +1,37 @@
-import { type KeyboardEvent, type ReactNode, useMemo, useState } from 'react';
-import { Link, useSearchParams } from 'wouter';
-import type { CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
+import type { CaptionDecisions, CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { useText } from '../captions/editing/texts.js';
-import { KEY_TABLE, type KeyName, keyNameOf, keyText, useKeys, withKey } from '../keys.js';
+import { KEY_TABLE, keyNameOf, useKeys, withKey } from '../keys.js';
 import { Full, usePreloaded } from '../pairs/viewer/full.js';
+import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
-import { Position } from '../ui/position.js';
-import { type Accepted, type Decided, isOpen, useReview } from './use-review.js';
+import { Alert } from '../ui/loaded.js';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { MAX_NAMES_PER_REQUEST } from '../../src/api/limits.js';
+import { refetchRuns } from '../live/caption-runs.js';
+import { newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../session/client.js';
+import { recordChange } from '../undo/recent-change.js';
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
 export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
   const review = useReview(dataset.id);
   const { proposals, decided, decide } = review;
-  const [parameters, setParameters] = useSearchParams();
-  const [lastIndex, setLastIndex] = useState(0);
   const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
-  const named = parameters.get('at');
-  const at = proposals?.findIndex(({ filename }) => filename === named) ?? -1;
-  const index = at >= 0 ? at : Math.min(lastIndex, Math.max(0, (proposals?.length ?? 0) - 1));
-  if (index !== lastIndex && proposals !== undefined) setLastIndex(index);
+  const { index, entry: proposal, show, move } = useReviewed(proposals, 'at', ({ filename }) => [filename]);
   const open = proposals?.filter((each) => isOpen(each, decided)) ?? [];
   usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
-  const proposal = proposals?.[index];
   if (proposals === undefined || proposal === undefined || open.length === 0) {
     return <NoProposal datasetId={dataset.id} review={review} />;
   }
-  const show = (next: CaptionProposal | undefined) => next && setParameters({ at: next.filename }, { replace: true });
-  const move = (step: -1 | 1) => show(proposals[index + step]);
   /** The next one that waits, or else the first. */
-  const goOn = () =>
-    show(open.find((each) => proposals.indexOf(each) > index) ?? open.find((each) => each !== proposal));
+  const goOn = () => {
+    const next = open.find((each) => proposals.indexOf(each) > index) ?? open.find((each) => each !== proposal);
+    if (next !== undefined) show(next);
+  };
   const seen = ({ id, caption, base_etag }: CaptionProposal): Accepted & { isOutdated: boolean } => {
     const ifMatch = files.get(caption)?.etag ?? null;
     return { id, ifMatch, isOutdated: ifMatch !== base_etag };
@@ -93,7 +91,7 @@ function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
         what="Proposal"
         index={index}
         count={count}
-        keys={[keyText(KEY_TABLE.reviewPrevious.keys[0]), keyText(KEY_TABLE.reviewNext.keys[0])]}
+        keys={[KEY_TABLE.reviewPrevious.keys[0], KEY_TABLE.reviewNext.keys[0]]}
         onMove={onMove}
       />
       <span className="text-sm text-muted tabular-nums max-sm:hidden">{countOf(count - open, 'decision')} made</span>
@@ -106,7 +104,7 @@ function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
         title={withKey('Accept all that wait here', 'reviewAcceptAll')}
         onClick={onAcceptAll}
       >
-        Accept all {numberOf(safe)} <Key name="reviewAcceptAll" />
+        Accept all {numberOf(safe)} <KeyHint name="reviewAcceptAll" />
       </WriteButton>
     </div>
   );
@@ -182,11 +180,7 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
           {state?.is === 'dismissed' && 'Dismissed.'}
           {state?.is === 'saving' && 'Saving …'}
         </p>
-        {state?.is === 'failed' && (
-          <p role="alert" className="wrap-anywhere text-bad">
-            {state.reason}
-          </p>
-        )}
+        {state?.is === 'failed' && <Alert>{state.reason}</Alert>}
         {isWaiting && (
           <div className="flex flex-wrap gap-2 max-md:sticky max-md:bottom-0 max-md:-mx-4 max-md:border-t max-md:border-line max-md:bg-page max-md:px-4 max-md:py-2">
             {isEditing ? (
@@ -199,13 +193,13 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
             ) : (
               <>
                 <Button kind="primary" disabled={!canAccept} onClick={() => onAccept()}>
-                  Accept <Key name="reviewAccept" />
+                  Accept <KeyHint name="reviewAccept" />
                 </Button>
                 <Button disabled={!canAccept} onClick={() => setEdited(text)}>
-                  Edit <Key name="reviewEdit" />
+                  Edit <KeyHint name="reviewEdit" />
                 </Button>
                 <Button onClick={onDismiss}>
-                  Dismiss <Key name="reviewDismiss" />
+                  Dismiss <KeyHint name="reviewDismiss" />
                 </Button>
               </>
             )}
@@ -260,14 +254,6 @@ function Editor({ text, onChange, onSave }: EditorProps) {
   );
 }
 
-function Key({ name }: { name: KeyName }) {
-  return (
-    <kbd aria-hidden className="rounded border border-current/40 px-1 font-sans text-xs pointer-coarse:hidden">
-      {keyText(KEY_TABLE[name].keys[0])}
-    </kbd>
-  );
-}
-
 interface NoProposalProps {
   readonly datasetId: string;
   readonly review: ReturnType<typeof useReview>;
@@ -276,27 +262,112 @@ interface NoProposalProps {
 function NoProposal({ datasetId, review: { proposals, total, error, refetch, decided } }: NoProposalProps) {
   const retry = () => void refetch();
   const more = proposals === undefined ? 0 : total - proposals.length;
+  const left = decided.size > 0 ? `${countOf(decided.size, 'proposal')} decided.` : 'No proposal waits for a decision.';
   return (
-    <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
-      {proposals === undefined && error !== null ? (
-        <div role="alert" className="flex flex-wrap items-center justify-center gap-3 text-bad">
-          Could not read the proposals. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-        </div>
-      ) : (
-        <p role="status" className="text-lg font-medium">
-          {proposals === undefined
-            ? 'Reading the proposals …'
-            : decided.size > 0
-              ? `${countOf(decided.size, 'proposal')} decided.`
-              : 'No proposal waits for a decision.'}
-        </p>
-      )}
+    <NothingToReview
+      {...{ datasetId, error, failure: 'Could not read the proposals.' }}
+      isRead={proposals !== undefined}
+      onRetry={retry}
+      words={proposals === undefined ? 'Reading the proposals …' : left}
+    >
       {more > 0 && <Button onClick={retry}>Show the next {numberOf(more)}</Button>}
-      {proposals !== undefined && (
-        <Link href={`/datasets/${datasetId}`} className="text-link">
-          Go to the workbench
-        </Link>
-      )}
-    </div>
+    </NothingToReview>
   );
+}
+
+type Decided =
+  | { readonly is: 'saving' | 'accepted' | 'dismissed' }
+  /** It can be decided again. */
+  | { readonly is: 'failed'; readonly reason: string };
+
+/** A proposal that is accepted, with the ETag of the caption that the person has seen in its place. */
+interface Accepted {
+  readonly id: string;
+  /** If it was edited. */
+  readonly text?: string;
+  readonly ifMatch: string | null;
+}
+
+/** The open proposals of a dataset as they were when the review began, and what became of them since. */
+function useReview(datasetId: string) {
+  const client = useClient();
+  const connect = useConnect();
+  const queries = useQueryClient();
+  const { data, error, isFetching, refetch } = useQuery({
+    queryKey: ['review', datasetId],
+    queryFn: ({ signal }) => client.captioning.proposals(datasetId, { limit: MAX_NAMES_PER_REQUEST }, { signal }),
+    // Another visit begins another review.
+    refetchOnMount: 'always',
+    gcTime: 0,
+  });
+  const [decided, setDecided] = useState<ReadonlyMap<string, Decided>>(new Map());
+  // All that is accepted in one review is one revision.
+  const [changeId] = useState(newChangeId);
+  const accepted = useRef(0);
+  const saving = useRef(Promise.resolve());
+  const mark = (changes: readonly (readonly [string, Decided])[]) =>
+    setDecided((known) => new Map([...known, ...changes]));
+  const record = ({ isUnfinished }: { isUnfinished: boolean }) => {
+    if (accepted.current === 0) return;
+    const text = `${countOf(accepted.current, 'proposal')} accepted.`;
+    recordChange(datasetId, { text, made: { changeId }, isUnfinished });
+  };
+  // An undo takes back the whole review, so it is offered at its end: once all are decided, or it is left.
+  const areAllDecided = data?.proposals.every((each) => !isOpen(each, decided));
+  const finish = useEffectEvent(() => {
+    saving.current = saving.current.then(() => record({ isUnfinished: false }));
+  });
+  useEffect(() => {
+    if (areAllDecided) finish();
+  }, [areAllDecided]);
+  useEffect(() => () => finish(), []);
+  const decide = (accept: readonly Accepted[], dismiss: readonly string[] = []) => {
+    const ids = [...accept.map(({ id }) => id), ...dismiss];
+    mark(ids.map((id) => [id, { is: 'saving' }]));
+    const save = async () => {
+      try {
+        const reviewing = connect({ how: 'edit', id: changeId }).captioning;
+        const answer = await reviewing.decide(datasetId, { accept: [...accept], dismiss: [...dismiss] });
+        mark(outcomesOf(answer, dismiss));
+        accepted.current += answer.accepted.filter(({ outcome }) => outcome === 'accepted').length;
+        record({ isUnfinished: true });
+      } catch (error) {
+        mark(ids.map((id) => [id, { is: 'failed', reason: messageOf(error) }]));
+        signOutIfUnauthorized(error);
+      }
+      void refetchRuns(queries, datasetId);
+    };
+    // In the order of the decisions.
+    saving.current = saving.current.then(save);
+  };
+  return {
+    proposals: isFetching && decided.size === 0 ? undefined : data?.proposals,
+    total: data?.total ?? 0,
+    error,
+    refetch,
+    decided,
+    decide,
+  };
+}
+
+function outcomesOf({ accepted }: CaptionDecisions, dismiss: readonly string[]): [string, Decided][] {
+  return [
+    ...dismiss.map((id): [string, Decided] => [id, { is: 'dismissed' }]),
+    ...accepted.map(({ id, outcome, problem }): [string, Decided] => {
+      if (outcome === 'accepted') return [id, { is: 'accepted' }];
+      return [id, { is: 'failed', reason: problem?.message ?? FAILURES[outcome] }];
+    }),
+  ];
+}
+
+const FAILURES = {
+  outdated: 'The caption was changed meanwhile. Look at it again.',
+  rejected: 'The text is no valid caption.',
+  not_open: 'It was decided elsewhere, or another run has replaced it.',
+} as const;
+
+/** Whether a proposal waits for a decision. */
+function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {
+  const state = decided.get(id);
+  return state === undefined || state.is === 'failed';
 }

@@ -12,6 +12,7 @@ import { WriteButton } from '../session/write-button.js';
 import { recordChange } from '../undo/recent-change.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { MessageCard } from '../ui/message-card.js';
 import { ProgressBar } from '../ui/progress-bar.js';
 
@@ -74,9 +75,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
       <div className="flex items-start gap-1">
         <h2 className="min-w-0 grow self-center font-semibold wrap-anywhere">{titleOf(run)}</h2>
         {!running && (
-          <Button kind="quiet" aria-label="Dismiss the run" onClick={onDismiss} className="-mr-2 px-2">
-            <X size={16} aria-hidden />
-          </Button>
+          <Button icon={X} kind="quiet" aria-label="Dismiss the run" onClick={onDismiss} className="-mr-2 px-2" />
         )}
       </div>
       {running && <ProgressBar label="Captions" uploaded={total - counts.waiting} total={total} />}
@@ -85,9 +84,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
       </p>
       {reason !== null && <p className="wrap-anywhere text-bad">{reason}</p>}
       {counts.failed > 0 && !running && <Failures run={run} />}
-      <p role="alert" className="text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert>{failure}</Alert>
       <div className="flex flex-wrap items-center gap-2 empty:hidden">
         {state === 'running' && (
           <WriteButton disabled={isBusy} onClick={() => act('stop')}>
@@ -107,7 +104,7 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
   );
 }
 
-export function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
+function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
   return (
     <Link
       href={`/datasets/${datasetId}/proposals`}

@@ -1,4 +1,5 @@
 import type { DatasetFile } from '../../src/client/client.js';
+import { groupedBy } from '../grouped-by.js';
 import type { Pair } from '../live/pairs.js';
 
 /** Statistics of all captions of a dataset. */
@@ -19,32 +20,19 @@ export function captionStatisticsOf(
   pairs: readonly Pair[],
   textOf: (file: DatasetFile) => string | undefined,
 ): CaptionStatistics {
-  const missing: Pair[] = [];
-  const blank: Pair[] = [];
-  const written: DatasetFile[] = [];
-  const byText = new Map<string, Pair[]>();
-  for (const pair of pairs) {
-    const file = pair.caption;
-    if (file === undefined) {
-      missing.push(pair);
-      continue;
-    }
-    const text = textOf(file)?.trim();
-    if (text === '') {
-      blank.push(pair);
-      continue;
-    }
-    written.push(file);
-    if (text === undefined) continue;
-    const same = byText.get(text);
-    if (same === undefined) byText.set(text, [pair]);
-    else same.push(pair);
-  }
-  const byLength = written.toSorted((a, b) => captionLength(a) - captionLength(b));
+  const textIn = ({ caption }: Pair) => (caption && textOf(caption))?.trim();
+  const captioned = pairs.filter(({ caption }) => caption !== undefined);
+  const blank = captioned.filter((pair) => textIn(pair) === '');
+  const written = captioned.filter((pair) => textIn(pair) !== '');
+  const byText = groupedBy(
+    written.filter((pair) => textIn(pair) !== undefined),
+    textIn,
+  );
+  const byLength = written.flatMap(({ caption }) => caption ?? []).sort((a, b) => captionLength(a) - captionLength(b));
   const middle = byLength[Math.floor((byLength.length - 1) / 2)];
   return {
-    captions: written.length + blank.length,
-    missing,
+    captions: captioned.length,
+    missing: pairs.filter(({ caption }) => caption === undefined),
     blank,
     duplicates: [...byText.values()].filter((same) => same.length > 1).flat(),
     shortest: byLength[0],

@@ -4,23 +4,12 @@ import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { readTexts, textStateOf } from './editing/texts.js';
 
-export interface ReadPairs {
-  /** The latest pairs whose texts have all been read. */
-  readonly pairs: readonly Pair[] | undefined;
-  /** The number of current captions whose text has been read. */
-  readonly known: number;
-  readonly error: unknown;
-  /** Whether texts are being read, or have been. */
-  readonly isWanted: boolean;
-  readonly retry: () => void;
-}
-
 /** Reads the texts of all captions, and reads changed ones again; none while `pairs` is `undefined`. */
-export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined): ReadPairs {
+export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined) {
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();
   const [known, setKnown] = useState(0);
-  const [error, setError] = useState<unknown>();
+  const [error, setError] = useState<Error | null>(null);
   const [attempt, setAttempt] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt reads again
   useEffect(() => {
@@ -29,15 +18,25 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefin
     const { signal } = reading;
     const files = pairs.flatMap(({ caption }) => caption ?? []);
     const onProgress = (known: number) => !signal.aborted && setKnown(known);
-    setError(undefined);
+    setError(null);
     readTexts(client, datasetId, files, { signal, onProgress }).then(
       () => !signal.aborted && setRead(pairs),
       (error) => !signal.aborted && setError(error),
     );
     return () => reading.abort();
   }, [client, datasetId, pairs, attempt]);
-  return { pairs: read, known, error, isWanted: pairs !== undefined, retry: () => setAttempt(attempt + 1) };
+  return {
+    /** The latest pairs whose texts have all been read. */
+    pairs: read,
+    /** The number of current captions whose text has been read. */
+    known,
+    error,
+    isWanted: pairs !== undefined,
+    retry: () => setAttempt(attempt + 1),
+  };
 }
+
+export type ReadPairs = ReturnType<typeof useReadPairs>;
 
 /** The text of a caption; `undefined` if it has not been read or is too long. */
 export function textOf({ sha256 }: DatasetFile): string | undefined {

@@ -3,11 +3,12 @@ import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { withKey } from '../keys.js';
 import { Thumbnail } from '../live/thumbnail.js';
+import { ReviewChip } from '../review.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
-import { NotCompared, PendingNote } from './pending-note.js';
 import { suggestedRemovals } from './review-groups.js';
-import { useDuplicates } from './use-duplicates.js';
+import { NOT_COMPARED, useDuplicates } from './use-duplicates.js';
 
 const SHOWN_GROUPS = 12;
 
@@ -33,7 +34,7 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
       }
     >
       {groups === undefined && error !== null ? (
-        <NotCompared {...{ error, retry }} />
+        <LoadFailure error={error} what={NOT_COMPARED} onRetry={retry} />
       ) : (
         <p role="status" className="text-sm text-muted">
           {groups === undefined
@@ -85,14 +86,15 @@ export function DuplicatesChip({ dataset }: { dataset: DatasetWithFiles }) {
 
 function Chip({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups = [] } = useDuplicates(dataset);
-  if (groups.length === 0) return null;
+  return <ReviewChip datasetId={dataset.id} view="duplicates" words="Duplicates" count={groups.length} />;
+}
+
+/** Says that the list of duplicates is not complete. */
+export function PendingNote({ pending }: { pending: number }) {
+  if (pending === 0) return null;
   return (
-    <Link
-      href={`/datasets/${dataset.id}/duplicates`}
-      title={withKey('Review duplicates', 'duplicates')}
-      className="inline-flex min-h-9 touch shrink-0 items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised"
-    >
-      Duplicates <span className="tabular-nums">{numberOf(groups.length)}</span>
-    </Link>
+    <p role="status" className="text-sm text-busy">
+      {countOf(pending, 'picture')} {pending === 1 ? 'is' : 'are'} not compared yet.
+    </p>
   );
 }

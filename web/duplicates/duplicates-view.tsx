@@ -1,57 +1,63 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useState } from 'react';
-import { Link, useSearchParams } from 'wouter';
-import type { DatasetWithFiles, Duplicates } from '../../src/client/client.js';
-import { KEY_TABLE, keyText, useKeys, withKey } from '../keys.js';
+import { type ReactNode, useMemo, useState } from 'react';
+import type { DatasetWithFiles, Duplicates, TrainyardClient } from '../../src/client/client.js';
+import { KEY_TABLE, useKeys, withKey } from '../keys.js';
 import { usePreloaded } from '../pairs/viewer/full.js';
+import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
-import { signOutIfUnauthorized, useConnect } from '../session/client.js';
+import { type Connect, newChangeId, useConnect } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
-import { messageOf, numberOf } from '../ui/format.js';
-import { Position } from '../ui/position.js';
-import { ExactCopiesButton } from './exact-copies.js';
+import { countOf, numberOf, shortListOf, sizeOf } from '../ui/format.js';
 import { GroupCards } from './group-cards.js';
-import { NotCompared, PendingNote } from './pending-note.js';
-import { applyPlans, keepAsDifferent } from './resolve.js';
-import { type Decision, type Plan, planRemoval, type ReviewGroup, suggestedRemovals } from './review-groups.js';
-import { duplicatesKey, type FoundDuplicates, useDuplicates } from './use-duplicates.js';
+import { PendingNote } from './duplicates-panel.js';
+import {
+  type CaptionMove,
+  type Decision,
+  doneText,
+  exactCopiesIn,
+  type Plan,
+  planRemoval,
+  type ReviewGroup,
+  suggestedRemovals,
+} from './review-groups.js';
+import { duplicatesKey, NOT_COMPARED, useDuplicates } from './use-duplicates.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
+import { LongList } from '../ui/long-list.js';
+import { differenceText, recordChange } from '../undo/recent-change.js';
+import { warnBeforeLeaving } from '../ui/store.js';
 
 /** The review of duplicates: one group a screen. The address names the group by its suggested keeper. */
 export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups: found, pending, error, retry } = useDuplicates(dataset);
   const resolving = useResolving(dataset.id);
-  const [parameters, setParameters] = useSearchParams();
-  const [lastIndex, setLastIndex] = useState(0);
   const groups = found?.filter(({ key }) => !resolving.keys.has(key));
-  const named = parameters.get('group');
-  const at = groups?.findIndex(({ candidates }) => candidates.some(({ file }) => file.filename === named)) ?? -1;
-  const index = at >= 0 ? at : Math.min(lastIndex, Math.max(0, (groups?.length ?? 0) - 1));
-  if (index !== lastIndex && groups !== undefined) setLastIndex(index);
-  const group = groups?.[index];
-  const show = (next: ReviewGroup | undefined) =>
-    setParameters(next === undefined ? {} : { group: next.candidates[0]!.file.filename }, { replace: true });
+  const filenamesOf = ({ candidates }: ReviewGroup) => candidates.map(({ file }) => file.filename);
+  const { index, entry: group, show, move } = useReviewed(groups, 'group', filenamesOf);
+  useKeys({ duplicateGroup: group && (({ key }) => void move(key === 'ArrowUp' ? -1 : 1)) });
   usePreloaded(dataset.id, groups?.[index + 1]?.candidates.map(({ file }) => file) ?? []);
   const goOn = () => show(groups?.[index + 1] ?? groups?.[index - 1]);
   return (
     <div className="-mx-4 -mt-4 flex grow flex-col">
-      {resolving.failure !== undefined && (
+      {resolving.failure !== '' && (
         <p role="alert" className="flex flex-wrap items-center gap-3 bg-bad-soft px-4 py-2 text-bad">
           {resolving.failure} <Button onClick={resolving.dismiss}>Dismiss</Button>
         </p>
       )}
       {group === undefined ? (
-        <NoGroup {...{ dataset, pending, error, retry }} isLoading={groups === undefined} />
+        <NothingToReview
+          {...{ datasetId: dataset.id, error, failure: NOT_COMPARED }}
+          isRead={groups !== undefined}
+          onRetry={retry}
+          words={groups === undefined ? 'Comparing the pictures …' : 'No duplicates are left to decide.'}
+        >
+          <PendingNote pending={pending} />
+        </NothingToReview>
       ) : (
         <Review
           key={group.key}
           {...{ dataset, group, pending }}
-          position={
-            <GroupPosition
-              {...{ index }}
-              count={groups!.length}
-              onMove={(step) => groups?.[index + step] !== undefined && show(groups[index + step])}
-            />
-          }
+          position={<Position what="Group" {...{ index }} count={groups!.length} keys={GROUP_KEYS} onMove={move} />}
           copies={<ExactCopiesButton groups={groups!} onConfirm={resolving.apply} />}
           onApply={(plan) => {
             goOn();
@@ -68,36 +74,34 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
+const GROUP_KEYS = KEY_TABLE.duplicateGroup.keys;
+
 /** Groups that are being resolved are hidden; one that could not be resolved is there again. */
 function useResolving(datasetId: string) {
   const connect = useConnect();
   const queries = useQueryClient();
   const [keys, setKeys] = useState<ReadonlySet<string>>(new Set());
-  const [failure, setFailure] = useState<string>();
+  const { failure, run } = useRequesting();
   const queryKey = duplicatesKey(datasetId);
   const resolve = async (group: ReviewGroup | undefined, work: Promise<void>) => {
     const key = group?.key;
-    setFailure(undefined);
+    const keeper = group?.candidates[0]?.file.filename;
     if (key !== undefined) setKeys((known) => new Set(known).add(key));
-    try {
+    await run(async () => {
       await work;
-      const keeper = group?.candidates[0]?.file.filename;
       queries.setQueryData<Duplicates>(
         queryKey,
         (known) => known && { ...known, groups: known.groups.filter((each) => each.keeper !== keeper) },
       );
-    } catch (error) {
-      signOutIfUnauthorized(error);
-      setFailure(messageOf(error));
-    }
-    if (key !== undefined) setKeys((known) => new Set([...known].filter((each) => each !== key)));
+    });
+    setKeys((known) => new Set([...known].filter((each) => each !== key)));
     await queries.invalidateQueries({ queryKey });
   };
   const options = { connect, datasetId };
   return {
     keys,
     failure,
-    dismiss: () => setFailure(undefined),
+    dismiss: () => void run(async () => {}),
     apply: (plans: readonly Plan[], group?: ReviewGroup) => resolve(group, applyPlans(plans, options)),
     keepAll: (group: ReviewGroup, kept: Plan['kept']) => resolve(group, keepAsDifferent(kept, options)),
   };
@@ -156,14 +160,14 @@ function Review({ dataset, group, pending, position, copies, onApply, onDifferen
               title={withKey('Apply, and go on', 'duplicateApply')}
               onClick={() => plan !== undefined && onApply(plan)}
             >
-              {applyText(plan)} <Key name="duplicateApply" />
+              {applyText(plan)} <KeyHint name="duplicateApply" />
             </Button>
             <Button
               disabled={!canDiffer}
               title={whyNot ?? withKey('Keep all, and do not ask again', 'duplicateDifferent')}
               onClick={onDifferent}
             >
-              These are different <Key name="duplicateDifferent" />
+              These are different <KeyHint name="duplicateDifferent" />
             </Button>
             <span role="status" className="min-w-0 text-sm wrap-anywhere text-muted">
               {plan === undefined ? 'Keep at least one picture.' : captionText(plan)}
@@ -178,14 +182,6 @@ function Review({ dataset, group, pending, position, copies, onApply, onDifferen
         onCaption={(captionOf) => setDecision({ ...decision, captionOf })}
       />
     </>
-  );
-}
-
-function Key({ name }: { name: 'duplicateApply' | 'duplicateDifferent' }) {
-  return (
-    <kbd aria-hidden className="rounded border border-current/40 px-1 font-sans text-xs pointer-coarse:hidden">
-      {keyText(KEY_TABLE[name].keys[0])}
-    </kbd>
   );
 }
 
@@ -215,42 +211,142 @@ function captionText({ captions, captionOf, move, kept, files, group }: Plan): s
   return isMirrored ? 'A mirrored picture may be intended.' : '';
 }
 
-interface GroupPositionProps {
-  readonly index: number;
-  readonly count: number;
-  readonly onMove: (step: -1 | 1) => unknown;
+interface ExactCopiesProps {
+  readonly groups: readonly ReviewGroup[];
+  readonly onConfirm: (plans: readonly Plan[]) => void;
 }
 
-function GroupPosition(props: GroupPositionProps) {
-  useKeys({
-    duplicateGroup: ({ key }) => {
-      props.onMove(key === 'ArrowUp' ? -1 : 1);
-    },
-  });
-  return <Position what="Group" keys={[keyText('ArrowUp'), keyText('ArrowDown')]} {...props} />;
-}
-
-interface NoGroupProps extends Omit<FoundDuplicates, 'groups'> {
-  readonly dataset: DatasetWithFiles;
-  readonly isLoading: boolean;
-}
-
-function NoGroup({ dataset, isLoading, pending, error, retry }: NoGroupProps) {
+/** Keeps one of each group of equal files at once, after it has named what goes. */
+function ExactCopiesButton({ groups, onConfirm }: ExactCopiesProps) {
+  const { plans, undecided } = useMemo(() => exactCopiesIn(groups), [groups]);
+  const [isAsking, setAsking] = useState(false);
+  if (plans.length === 0) return null;
+  const files = plans.flatMap((plan) => plan.files);
+  const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  const words = `Keep one of each of ${countOf(plans.length, 'group')} of exact copies`;
   return (
-    <div className="flex flex-col items-center gap-3 px-4 py-16 text-center">
-      {isLoading && error !== null ? (
-        <NotCompared {...{ error, retry }} />
-      ) : (
-        <p role="status" className="text-lg font-medium">
-          {isLoading ? 'Comparing the pictures …' : 'No duplicates are left to decide.'}
-        </p>
+    <>
+      <Button onClick={() => setAsking(true)}>{words}</Button>
+      {isAsking && (
+        <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={() => setAsking(false)} width="max-w-2xl">
+          <p>
+            {words}, {sizeOf(bytes)} go. The history keeps them, so that you can undo this.
+          </p>
+          {undecided > 0 && (
+            <p className="rounded-lg bg-warn-soft p-2 text-warn">
+              {countOf(undecided, 'group')} with different captions {undecided === 1 ? 'is' : 'are'} left for you to
+              decide.
+            </p>
+          )}
+          <div className="rounded-lg border border-line text-sm">
+            <LongList label="What goes" items={plans} height="max-h-72">
+              {({ kept, files: going, move }) => (
+                <p className="px-3 py-2 wrap-anywhere">
+                  {going.map(({ filename }) => filename).join(', ')}
+                  <span className="text-muted">
+                    {' '}
+                    · {kept[0]?.file.filename} stays{move !== undefined && ' and gets the caption'}
+                  </span>
+                </p>
+              )}
+            </LongList>
+          </div>
+          <DialogActions>
+            <Button onClick={() => setAsking(false)}>Cancel</Button>
+            <Button
+              kind="danger"
+              onClick={() => {
+                setAsking(false);
+                onConfirm(plans);
+              }}
+            >
+              Delete {countOf(files.length, 'file')}
+            </Button>
+          </DialogActions>
+        </Dialog>
       )}
-      <PendingNote pending={pending} />
-      {!isLoading && (
-        <Link href={`/datasets/${dataset.id}`} className="text-link">
-          Go to the workbench
-        </Link>
-      )}
-    </div>
+    </>
   );
+}
+
+const MAX_NAMES = 5;
+
+interface ResolveOptions {
+  readonly connect: Connect;
+  readonly datasetId: string;
+}
+
+// One after another, also while the user visits another page: changes that overlap would split each other's revisions.
+let last: Promise<unknown> = Promise.resolve();
+let unfinished = 0;
+
+warnBeforeLeaving(() => unfinished > 0);
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  unfinished++;
+  const own = last.then(work).finally(() => {
+    unfinished--;
+  });
+  last = own.catch(() => {});
+  return own;
+}
+
+/**
+ * Moves captions, deletes files and remembers what was kept as different: one revision.
+ *
+ * @throws TrainyardError; Error if files were changed since the page has read them, which then stay
+ */
+function applyPlans(plans: readonly Plan[], { connect, datasetId }: ResolveOptions): Promise<void> {
+  return inTurn(async () => {
+    const changeId = newChangeId();
+    const client = connect({ how: 'bulk', id: changeId });
+    // First, so that a failure leaves a caption twice, never nowhere.
+    const moves = plans.flatMap(({ move }) => move ?? []);
+    const moved = await moveCaptions(client, datasetId, moves);
+    const stay = new Set(moves.filter((move) => !moved.includes(move)));
+    const files = plans.flatMap((plan) => (plan.move !== undefined && stay.has(plan.move) ? [] : plan.files));
+    const names = files.map(({ filename }) => filename);
+    const ifMatch = Object.fromEntries(files.map(({ filename, etag }) => [filename, etag]));
+    const answers = names.length === 0 ? [] : await client.bulk.removeFiles(datasetId, names, { ifMatch });
+    const changed = answers.filter(({ current }) => current !== undefined).map(({ filename }) => filename);
+    const deleted = names.length - changed.length;
+    if (deleted + moved.length > 0) {
+      recordChange(datasetId, { text: doneText(deleted, moved.length), made: { changeId } });
+    }
+    changed.push(...[...stay].map(({ to }) => to.caption?.filename ?? to.stem));
+    if (changed.length > 0) {
+      throw new Error(`Changed by someone else meanwhile, and not deleted: ${shortListOf(changed, MAX_NAMES)}.`);
+    }
+    for (const { kept } of plans) if (kept.length > 1) await decide(client, datasetId, kept);
+  });
+}
+
+/** @returns those that were moved: the others have another caption now */
+async function moveCaptions(client: TrainyardClient, datasetId: string, moves: readonly CaptionMove[]) {
+  if (moves.length === 0) return [];
+  const texts = await client.bulk.captions(
+    datasetId,
+    moves.map(({ from }) => from.filename),
+  );
+  const captions = moves.map(({ from, to }, index) => {
+    const text = texts[index]?.text;
+    if (text == null) throw new Error(`${from.filename} is too long to be moved.`);
+    return { filename: to.caption?.filename ?? `${to.stem}.txt`, text, ifMatch: to.caption?.etag ?? null };
+  });
+  const saved = await client.bulk.saveCaptions(datasetId, captions);
+  return moves.filter((_, index) => saved[index]?.file !== undefined);
+}
+
+/** Remembers that files differ from one another, so that they are not a group again. @throws TrainyardError */
+function keepAsDifferent(candidates: Plan['kept'], { connect, datasetId }: ResolveOptions): Promise<void> {
+  return inTurn(async () => {
+    const filenames = await decide(connect(), datasetId, candidates);
+    recordChange(datasetId, { text: differenceText(filenames, true), made: { different: filenames } });
+  });
+}
+
+async function decide(client: TrainyardClient, datasetId: string, candidates: Plan['kept']): Promise<string[]> {
+  const filenames = candidates.map(({ file }) => file.filename);
+  await client.duplicates.decide(datasetId, { filenames, different: true });
+  return filenames;
 }

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
-import { useText } from '../captions/editing/texts.js';
+import type { DatasetFile } from '../../src/client/client.js';
+import { PlainCaption } from '../captions/plain-caption.js';
 import { useKeys, withKey } from '../keys.js';
 import { Preview } from '../pairs/media.js';
 import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
@@ -123,7 +124,7 @@ function Card(props: CardProps) {
   const picture = (
     <span className={`relative block overflow-hidden bg-raised ${canWrite ? '' : 'rounded-t-lg'} ${height}`}>
       <span className={`absolute inset-0 block ${isGoing ? 'opacity-40' : ''}`}>
-        <Picture datasetId={datasetId} candidate={candidate} />
+        <Picture datasetId={datasetId} file={file} />
       </span>
       <span className="absolute top-2 left-2 rounded-full bg-panel px-2 text-sm font-semibold tabular-nums">
         {numberOf(number)}
@@ -164,7 +165,11 @@ function Card(props: CardProps) {
         <p className="text-muted tabular-nums">
           {[mediaFactsOf(file), sizeOf(file.size_bytes)].filter(Boolean).join(' · ')}
         </p>
-        <Caption datasetId={datasetId} candidate={candidate} />
+        <PlainCaption
+          datasetId={datasetId}
+          caption={candidate.pair.caption}
+          className="line-clamp-4 whitespace-pre-line"
+        />
         {canWrite && captionChoice !== undefined && (
           <label
             className="flex min-h-6 touch cursor-pointer items-center gap-2"
@@ -185,11 +190,11 @@ function Card(props: CardProps) {
   );
 }
 
-function Picture({ datasetId, candidate: { file } }: Pick<CardProps, 'datasetId' | 'candidate'>) {
-  const hasThumbnail = file.kind === 'image' && isShownByBrowsers(file);
+/** Until a picture is loaded, its thumbnail is in its place. */
+function Picture({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   return (
     <>
-      {hasThumbnail && (
+      {file.kind === 'image' && isShownByBrowsers(file) && (
         <span className="absolute inset-0">
           <Preview datasetId={datasetId} file={file} isPlaying={false} />
         </span>
@@ -198,27 +203,5 @@ function Picture({ datasetId, candidate: { file } }: Pick<CardProps, 'datasetId'
         <Full datasetId={datasetId} file={file} isCompared />
       </span>
     </>
-  );
-}
-
-function Caption({ datasetId, candidate: { pair } }: Pick<CardProps, 'datasetId' | 'candidate'>) {
-  const { state, retry } = useText(datasetId, pair.caption);
-  if (pair.caption === undefined) return <p className="text-muted italic">No caption</p>;
-  if (state.state === 'loading') return <p className="text-muted">…</p>;
-  if (state.state === 'failed') {
-    return (
-      <p className="text-bad">
-        Could not read the caption.{' '}
-        <button type="button" onClick={retry} className="cursor-pointer text-link">
-          Try again
-        </button>
-      </p>
-    );
-  }
-  const text = state.text?.trim();
-  return (
-    <p className="line-clamp-4 wrap-anywhere whitespace-pre-line" title={text}>
-      {text === undefined ? 'A very long caption' : text || 'A blank caption'}
-    </p>
   );
 }

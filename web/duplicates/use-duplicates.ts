@@ -1,10 +1,10 @@
-import { type UseQueryResult, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
-import type { DatasetFile, Duplicates, DatasetWithFiles } from '../../src/client/client.js';
+import type { Duplicates, DatasetWithFiles } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { useRecentChange } from '../undo/recent-change.js';
-import { type ReviewGroup, reviewGroupsOf } from './review-groups.js';
+import { reviewGroupsOf } from './review-groups.js';
 
 /** Pictures that arrive, are hashed or go together cause one comparison. */
 const SETTLE_MS = 600;
@@ -12,19 +12,12 @@ const SETTLE_MS = 600;
 /** Only where no event tells that images were hashed. */
 const PENDING_MS = 5000;
 
+export const NOT_COMPARED = 'Could not compare the pictures.';
+
 export const duplicatesKey = (datasetId: string) => ['duplicates', datasetId] as const;
 
-export interface FoundDuplicates {
-  /** `undefined` until the service has answered. */
-  readonly groups: readonly ReviewGroup[] | undefined;
-  /** Images that are not compared yet. */
-  readonly pending: number;
-  readonly error: UseQueryResult['error'];
-  readonly retry: () => void;
-}
-
 /** The duplicates of a dataset, compared again when its pictures change. */
-export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
+export function useDuplicates(dataset: DatasetWithFiles) {
   const { id, files, counts } = dataset;
   const client = useClient();
   const queries = useQueryClient();
@@ -35,7 +28,10 @@ export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
     refetchInterval: ({ state }: { state: { data: Duplicates | undefined } }) =>
       (state.data?.pending ?? 0) > 0 && PENDING_MS,
   });
-  const media = useUnchanged(useMemo(() => files.filter(({ kind }) => kind !== 'caption'), [files]));
+  const media = useMemo(
+    () => files.flatMap(({ kind, filename, sha256 }) => (kind === 'caption' ? [] : `${filename} ${sha256}`)).join(),
+    [files],
+  );
   // Another tab, or an undo, may have changed what is remembered.
   const change = useRecentChange(id)?.change;
   const version = useMemo(() => ({ media, captions: counts.captions, change }), [media, counts.captions, change]);
@@ -46,17 +42,16 @@ export function useDuplicates(dataset: DatasetWithFiles): FoundDuplicates {
     return () => clearTimeout(timer);
   }, [queries, id, version, first]);
   const groups = useMemo(() => data && reviewGroupsOf(data.groups, pairsByFile(dataset)), [data, dataset]);
-  return { groups, pending: data?.pending ?? 0, error, retry: () => void refetch() };
+  return {
+    /** `undefined` until the service has answered. */
+    groups,
+    /** Images that are not compared yet. */
+    pending: data?.pending ?? 0,
+    error,
+    retry: () => void refetch(),
+  };
 }
 
 function pairsByFile(dataset: DatasetWithFiles): ReadonlyMap<string, Pair> {
   return new Map(pairsOf(dataset).flatMap((pair) => pair.media.map(({ filename }) => [filename, pair] as const)));
-}
-
-/** The same list as long as it has the same files. */
-function useUnchanged(files: readonly DatasetFile[]): readonly DatasetFile[] {
-  const [known, setKnown] = useState(files);
-  const isSame = known.length === files.length && known.every((file, index) => file === files[index]);
-  if (!isSame) setKnown(files);
-  return isSame ? known : files;
 }

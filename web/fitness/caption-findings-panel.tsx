@@ -2,15 +2,13 @@ import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type CaptionFinding, type CaptionFindingCode, captionFindings } from '../../src/dataset/caption-findings.js';
-import { ChangePreview, usePlannedChange } from '../captions/bulk/change-preview.js';
+import { PlannedChangeDialog, usePlannedChange } from '../captions/bulk/change-preview.js';
 import type { BulkChange } from '../captions/bulk/plan.js';
 import { CaptionProgress } from '../captions/caption-progress.js';
 import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import { tagsIn } from '../captions/tags/caption-tags.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { WriteButton } from '../session/write-button.js';
-import { Button } from '../ui/button.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
@@ -37,12 +35,12 @@ export const CaptionFindingsPanel = memo(function CaptionFindingsPanel({ dataset
   }, [read]);
   const findings = useMemo(() => captionFindings([...texts].map(([filename, text]) => ({ filename, text }))), [texts]);
   const [removing, setRemoving] = useState<CaptionFinding>();
-  const isReading = read === undefined && error === undefined && pairs.length > 0;
-  if (findings.length === 0 && !isReading && error === undefined) return null;
+  const isReading = read === undefined && error === null && pairs.length > 0;
+  if (findings.length === 0 && !isReading && error === null) return null;
   return (
     <Panel title="Caption texts">
       {isReading && <CaptionProgress done={known} total={pairs.length} what="captions read" />}
-      {error !== undefined && <p role="alert">Could not read all captions. {messageOf(error)}</p>}
+      {error !== null && <p role="alert">Could not read all captions. {messageOf(error)}</p>}
       {findings.map((finding) => (
         <FindingGroup key={finding.code + finding.what} title={TITLES[finding.code]} count={finding.filenames.length}>
           <p className="px-3 py-2 text-sm wrap-anywhere">{finding.message}</p>
@@ -92,22 +90,12 @@ function RemovalDialog({ datasetId, pairs, finding, text, onClose }: RemovalProp
   );
   const planned = usePlannedChange({ datasetId, pairs, change });
   return (
-    <Dialog title={`Remove “${find}”`} onClose={onClose}>
-      <ChangePreview planned={planned} />
-      <DialogActions>
-        <Button kind="quiet" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button
-          kind="danger"
-          disabled={!planned.canStart}
-          title={planned.whyNot}
-          onClick={() => planned.start() && onClose()}
-        >
-          Remove from {countOf(planned.count, 'caption')}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    <PlannedChangeDialog
+      title={`Remove “${find}”`}
+      {...{ planned, onClose }}
+      kind="danger"
+      label={`Remove from ${countOf(planned.count, 'caption')}`}
+    />
   );
 }
 

@@ -2,7 +2,7 @@ import { Eye, Trash2 } from 'lucide-react';
 import { memo, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
-import { useDeleting } from '../pairs/selection/use-deleting.js';
+import { useDeleting } from '../pairs/selection/selection-verbs.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { Labelled } from '../ui/fields.js';
@@ -95,7 +95,7 @@ function TinyImages({ dataset, images }: { dataset: DatasetWithFiles; images: re
               icon={Trash2}
               kind="danger"
               className="self-start"
-              disabled={deleting.deletion.isRunning}
+              disabled={deleting.isRunning}
               onClick={() => deleting.ask(pairsOf(dataset).filter(areTiny))}
             >
               Delete {countOf(tiny.length, 'tiny image')} with their captions

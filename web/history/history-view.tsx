@@ -4,11 +4,10 @@ import type { DatasetWithFiles, Revision } from '../../src/client/client.js';
 import { RelativeTime } from '../datasets/relative-time.js';
 import { GuideLink } from '../guide/guide-panel.js';
 import { useCanWrite } from '../session/account.js';
-import { Loaded } from '../ui/loaded.js';
-import { Button } from '../ui/button.js';
+import { Loaded, MoreButton } from '../ui/loaded.js';
 import { countOf } from '../ui/format.js';
 import { RevisionActions } from './revision-actions.js';
-import { RevisionPicture } from './past-picture.js';
+import { RevisionPicture } from './revision-page.js';
 import { type ChangedPicture, useRevisionPreview, useSeen } from './revision-preview.js';
 import { Marks, revisionHref, RevisionPage } from './revision-page.js';
 import { useLiveHistory, useRevisions } from './use-history.js';
@@ -42,7 +41,7 @@ let lastOpened: number | undefined;
 /** All kept revisions of a dataset, newest first. */
 function Timeline({ dataset }: { dataset: DatasetWithFiles }) {
   const query = useRevisions(dataset.id);
-  const { data, hasNextPage, fetchNextPage, isFetchingNextPage } = query;
+  const { data } = query;
   const isRead = data !== undefined;
   useEffect(() => {
     if (!isRead || lastOpened === undefined) return;
@@ -72,13 +71,7 @@ function Timeline({ dataset }: { dataset: DatasetWithFiles }) {
           )
         }
       </Loaded>
-      {hasNextPage && (
-        <div>
-          <Button disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {isFetchingNextPage ? 'Loading …' : 'Older'}
-          </Button>
-        </div>
-      )}
+      <MoreButton of={query}>Older</MoreButton>
     </>
   );
 }

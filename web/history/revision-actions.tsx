@@ -39,8 +39,7 @@ export function RevisionActions({ dataset, revision, only }: RevisionActionsProp
               Restore
             </Button>
           )}
-          <Button onClick={() => setDialog(pinned === null ? 'pin' : 'unpin')}>
-            {pinned === null ? <Pin size={16} aria-hidden /> : <PinOff size={16} aria-hidden />}
+          <Button icon={pinned === null ? Pin : PinOff} onClick={() => setDialog('pin')}>
             {pinned === null ? 'Pin' : 'Unpin'}
           </Button>
         </>
@@ -64,23 +63,14 @@ interface ActionDialogProps extends RevisionDialogProps {
 }
 
 /** Asks before an action on a revision, and shows why it failed. */
-function ActionDialog(props: ActionDialogProps) {
-  const { dataset, revision, verb, busyLabel, isDisabled = false, act, onClose, children } = props;
+function ActionDialog({ dataset, revision, verb, act, onClose, ...form }: ActionDialogProps) {
   const refetch = useRefetchHistory(dataset.id);
   const work = async () => {
     // Also after a failure: the action may have been carried out although its answer was lost.
     await act().finally(refetch);
     onClose();
   };
-  return (
-    <FormDialog
-      title={`${verb} revision ${revision.number}?`}
-      label={verb}
-      {...{ work, busyLabel, isDisabled, onClose }}
-    >
-      {children}
-    </FormDialog>
-  );
+  return <FormDialog title={`${verb} revision ${revision.number}?`} label={verb} {...{ work, onClose }} {...form} />;
 }
 
 function UndoDialog(props: RevisionDialogProps) {
@@ -98,12 +88,23 @@ function UndoDialog(props: RevisionDialogProps) {
   );
 }
 
-/** Asks for a note, and keeps a revision for good. */
+/** Keeps a revision for good, with a note, or no longer. */
 function PinDialog(props: RevisionDialogProps) {
   const { history } = useClient();
   const { dataset, revision } = props;
+  const { number, pinned } = revision;
   const [note, setNote] = useState('');
-  const pin = () => history.pin(dataset.id, revision.number, note.trim() === '' ? {} : { note: note.trim() });
+  if (pinned !== null) {
+    return (
+      <ActionDialog {...props} verb="Unpin" busyLabel="Unpinning …" act={() => history.unpin(dataset.id, number)}>
+        <p>
+          It is then kept as long as other revisions of its age.
+          {pinned.note ? ` ${pinned.by} pinned it with the note “${pinned.note}”.` : ''}
+        </p>
+      </ActionDialog>
+    );
+  }
+  const pin = () => history.pin(dataset.id, number, note.trim() === '' ? {} : { note: note.trim() });
   return (
     <ActionDialog {...props} verb="Pin" busyLabel="Pinning …" act={pin}>
       <p>A pinned revision is kept until it is unpinned or the dataset is deleted.</p>
@@ -114,20 +115,6 @@ function PinDialog(props: RevisionDialogProps) {
         onChange={setNote}
         placeholder="Why it is kept"
       />
-    </ActionDialog>
-  );
-}
-
-function UnpinDialog(props: RevisionDialogProps) {
-  const { history } = useClient();
-  const { number, pinned } = props.revision;
-  const unpin = () => history.unpin(props.dataset.id, number);
-  return (
-    <ActionDialog {...props} verb="Unpin" busyLabel="Unpinning …" act={unpin}>
-      <p>
-        It is then kept as long as other revisions of its age.
-        {pinned?.note ? ` ${pinned.by} pinned it with the note “${pinned.note}”.` : ''}
-      </p>
     </ActionDialog>
   );
 }
@@ -176,7 +163,7 @@ function RestoreDialog(props: RevisionDialogProps) {
   );
 }
 
-const DIALOGS = { undo: UndoDialog, restore: RestoreDialog, pin: PinDialog, unpin: UnpinDialog } as const;
+const DIALOGS = { undo: UndoDialog, restore: RestoreDialog, pin: PinDialog } as const;
 
 const MAX_NAMES = 5;
 

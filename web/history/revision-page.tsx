@@ -1,20 +1,26 @@
-import { ArrowLeft, FileArchive, Pin } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { ArrowLeft, FileArchive, FileText, Pin } from 'lucide-react';
+import { useEffect, useMemo, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
-import type { DatasetWithFiles, Revision } from '../../src/client/client.js';
+import type { DatasetFile, DatasetWithFiles, Revision } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { Loaded } from '../ui/loaded.js';
+import { Loaded, LoadFailure, MoreButton } from '../ui/loaded.js';
 import { CopyButton } from '../ui/copy.js';
 import { SelectField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { RevisionDiff } from './revision-diff.js';
-import { RevisionFiles } from './revision-files.js';
 import { RevisionActions } from './revision-actions.js';
-import { useRevision, useRevisions } from './use-history.js';
-import { creatorOf, countsInWords, howOf } from './words.js';
+import { useRevision, useRevisionDiff, useRevisionFiles, useRevisions } from './use-history.js';
+import { countsInWords, creatorOf, howOf } from './words.js';
+import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
+import { Difference } from '../captions/difference/marked-difference.js';
+import { filesByStem } from '../live/counterparts.js';
+import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
+import { PlainCaption } from '../captions/plain-caption.js';
+import { type Pair, pairsOf } from '../live/pairs.js';
+import { LongList } from '../ui/long-list.js';
+import { Thumbnail } from '../live/thumbnail.js';
 
 /** The address of a revision on the page. */
 export function revisionHref(datasetId: string, number: number, parameters: Record<string, string> = {}): string {
@@ -202,6 +208,194 @@ function CompareWith({ datasetId, number, value, onChange }: CompareWithProps) {
       value={value === undefined ? '' : String(value)}
       options={options}
       onChange={(next) => (next === 'older' ? void fetchNextPage() : onChange(Number(next)))}
+    />
+  );
+}
+
+interface RevisionDiffProps {
+  readonly dataset: DatasetWithFiles;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What differs between two revisions: pictures added and removed, and captions with the changed words marked. */
+function RevisionDiff({ dataset, from, to }: RevisionDiffProps) {
+  const diff = useRevisionDiff(dataset.id, { from, to });
+  const { data, error, refetch } = diff;
+  const rows = useMemo(() => data && diffRowsOf(data.pages), [data]);
+  const pictures = filesByStem(dataset.files);
+  const total = data?.pages[0]?.total;
+  return (
+    <>
+      <LoadFailure error={error} onRetry={refetch} />
+      <p role="status" className="text-sm text-muted">
+        {total !== undefined ? `${countsInWords(total)}.` : error === null && 'Comparing …'}
+      </p>
+      {rows !== undefined && rows.length > 0 && (
+        // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
+        <ul role="list" aria-label="Differences" className="rounded-xl border border-line bg-panel">
+          {rows.map((row) => (
+            <li
+              key={row.stem}
+              className="border-t border-line px-4 py-3 first:border-t-0 [contain-intrinsic-size:auto_7rem] [content-visibility:auto]"
+            >
+              <Row datasetId={dataset.id} row={row} picture={pictures.get(row.stem)?.[0]} from={from} to={to} />
+            </li>
+          ))}
+        </ul>
+      )}
+      <MoreButton of={diff}>Show more</MoreButton>
+    </>
+  );
+}
+
+interface RowProps extends Omit<RevisionDiffProps, 'dataset'> {
+  readonly datasetId: string;
+  readonly row: DiffRow;
+  /** The picture that the dataset has now, for a caption whose picture did not change. */
+  readonly picture: DatasetFile | undefined;
+}
+
+function Row({ datasetId, row: { media, captions }, picture, from, to }: RowProps) {
+  return (
+    <div className="flex flex-wrap items-start gap-x-4 gap-y-3">
+      <div className="flex shrink-0 flex-wrap gap-3">
+        {media.map(({ filename, from: before, to: after }) => (
+          <div key={filename} className="flex gap-2">
+            {before && (
+              <PastPicture datasetId={datasetId} file={before} revision={from} mark={after ? 'before' : 'removed'} />
+            )}
+            {after && (
+              <PastPicture datasetId={datasetId} file={after} revision={to} mark={before ? 'after' : 'added'} />
+            )}
+          </div>
+        ))}
+        {media.length === 0 && <PastPicture datasetId={datasetId} file={picture} />}
+      </div>
+      <div className="flex min-w-0 grow basis-60 flex-col gap-2 text-sm">
+        {captions.map((caption) => (
+          <div key={caption.filename} className="flex flex-col gap-0.5">
+            <p className="text-xs wrap-anywhere text-muted">
+              {caption.filename} {verbOf(caption)}
+            </p>
+            <CaptionDifference caption={caption} />
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function verbOf({ from: before, to: after }: DifferentFile): string {
+  if (before === undefined) return 'added';
+  return after === undefined ? 'removed' : 'changed';
+}
+
+function CaptionDifference({ caption }: { caption: DifferentFile }) {
+  const { from: before, to: after, from_text: textBefore, to_text: textAfter } = caption;
+  const unknown = [textBefore === undefined && before, textAfter === undefined && after].filter((file) => !!file);
+  if (unknown.length === 0) return <Difference before={textBefore ?? ''} after={textAfter ?? ''} />;
+  const sizes = [before, after].flatMap((file) => (file === undefined ? [] : sizeOf(file.size_bytes)));
+  if (unknown.some((file) => file.size_bytes <= MAX_CAPTION_TEXT_BYTES)) {
+    return <p className="text-bad">The text can't be compared: it is missing or damaged in the store.</p>;
+  }
+  return <p className="text-muted">The text is too long to compare here ({sizes.join(', then ')}).</p>;
+}
+
+/** All files of a revision: pictures with their captions, to look at. */
+function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string; revision: Revision }) {
+  const query = useRevisionFiles(datasetId, number);
+  const pairs = useMemo(() => query.data && pairsOf({ files: query.data, warnings: [] }), [query.data]);
+  return (
+    <Loaded of={{ ...query, data: pairs }}>
+      {(all) =>
+        all.length === 0 ? (
+          <p className="py-4 text-muted">This revision has no files.</p>
+        ) : (
+          <LongList isFramed label={`Files of revision ${number}`} items={all} height="max-h-[75dvh]">
+            {(pair) => <PairRow {...{ datasetId, number, pair }} />}
+          </LongList>
+        )
+      }
+    </Loaded>
+  );
+}
+
+interface PairRowProps {
+  readonly datasetId: string;
+  readonly number: number;
+  readonly pair: Pair;
+}
+
+function PairRow({ datasetId, number, pair: { media, caption } }: PairRowProps) {
+  return (
+    <div className="flex h-42 gap-4 px-4 py-2">
+      <div className="flex max-w-1/2 shrink-0 gap-2 overflow-hidden">
+        {media.length === 0 && <PastPicture datasetId={datasetId} file={undefined} />}
+        {media.map((file) => (
+          <PastPicture key={file.filename} datasetId={datasetId} file={file} revision={number} />
+        ))}
+      </div>
+      <div
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: makes a long caption scrollable by keyboard
+        tabIndex={0}
+        className="min-w-0 grow overflow-y-auto text-sm"
+      >
+        <PlainCaption datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
+      </div>
+    </div>
+  );
+}
+
+const MARKS = {
+  added: { word: 'Added', style: 'border-good' },
+  after: { word: 'Now', style: 'border-good' },
+  before: { word: 'Before', style: 'border-bad' },
+  removed: { word: 'Removed', style: 'border-bad' },
+} as const;
+
+interface PastPictureProps {
+  readonly datasetId: string;
+  /** `undefined` if there is none. */
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'kind' | 'duration_seconds' | 'thumbhash'> | undefined;
+  /** The revision that has the file, if the dataset may not have it any more. */
+  readonly revision?: number;
+  readonly mark?: keyof typeof MARKS;
+}
+
+/** A small picture of a file of a revision, with its name. */
+function PastPicture({ datasetId, file, revision, mark }: PastPictureProps) {
+  const { word, style } = mark === undefined ? { word: undefined, style: 'border-line' } : MARKS[mark];
+  return (
+    <figure className="flex w-28 flex-col gap-1 text-xs">
+      <span
+        className={`relative flex aspect-square items-center justify-center overflow-hidden rounded-lg border-2 bg-raised text-muted ${style}`}
+      >
+        <RevisionPicture datasetId={datasetId} file={file} revision={revision} />
+      </span>
+      <figcaption className="truncate text-muted" title={file?.filename}>
+        {word !== undefined && (
+          <strong className={mark === 'added' || mark === 'after' ? 'text-good' : 'text-bad'}>{word}</strong>
+        )}{' '}
+        {file?.filename ?? 'No picture'}
+      </figcaption>
+    </figure>
+  );
+}
+
+/** The picture of a file of a revision, which fills the element around it; a sign for a clip, and where there is none. */
+export function RevisionPicture({
+  datasetId,
+  file,
+  revision,
+}: Pick<PastPictureProps, 'datasetId' | 'file'> & { revision: number | undefined }) {
+  if (file === undefined) return <FileText size={20} aria-hidden />;
+  return (
+    <Thumbnail
+      key={file.sha256}
+      datasetId={datasetId}
+      file={{ ...file, ...(revision !== undefined && { revision }) }}
+      className="absolute inset-0"
     />
   );
 }

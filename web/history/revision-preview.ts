@@ -17,12 +17,6 @@ export interface ChangedPicture {
   readonly isRemoved: boolean;
 }
 
-interface RevisionPreview {
-  readonly pictures: readonly ChangedPicture[];
-  /** What was done to all captions alike. */
-  readonly operation: string | undefined;
-}
-
 interface PreviewOptions {
   readonly dataset: DatasetWithFiles;
   readonly revision: Revision;
@@ -33,7 +27,7 @@ interface PreviewOptions {
 }
 
 /** The first pictures of what a revision changed, and its words. */
-export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewOptions): RevisionPreview | undefined {
+export function useRevisionPreview({ dataset, revision, from, isSeen }: PreviewOptions) {
   const client = useClient();
   const { id, files } = dataset;
   const { number, how, digest, added, removed, changed } = revision;
@@ -72,10 +66,10 @@ function picturesIn(
   const all = diffRowsOf([diff]).flatMap(({ stem, media }): ChangedPicture[] => {
     const [current] = now.get(stem) ?? [];
     if (media.length === 0) return current ? [{ file: current, revision: undefined, isRemoved: false }] : [];
-    return media.map(({ before, after }) => ({
-      file: (after ?? before)!,
-      revision: after === undefined ? from : to,
-      isRemoved: after === undefined,
+    return media.map((file) => ({
+      file: (file.to ?? file.from)!,
+      revision: file.to === undefined ? from : to,
+      isRemoved: file.to === undefined,
     }));
   });
   return all.slice(0, MAX_PICTURES);
@@ -89,15 +83,13 @@ function operationIn({ total, changed }: RevisionDiff): string | undefined {
     : undefined;
 }
 
-/** A file that differs between two revisions. `before` and `after` are `undefined` where it does not exist. */
-export interface DifferentFile {
-  readonly filename: string;
-  readonly before?: DatasetFile | undefined;
-  readonly after?: DatasetFile | undefined;
-  /** The texts of a caption; `undefined` where there is none, or none that is short enough to show. */
-  readonly textBefore?: string | undefined;
-  readonly textAfter?: string | undefined;
-}
+/**
+ * A file that differs between two revisions. `from` and `to` are `undefined` where it does not exist, and their texts where there
+ * is none that is short enough to show.
+ */
+export type DifferentFile = Pick<Difference, 'filename'> & Partial<Difference>;
+
+type Difference = RevisionDiff['changed'][number];
 
 /** The files that share a stem and differ. */
 export interface DiffRow {
@@ -115,7 +107,7 @@ export function diffRowsOf(pages: readonly DiffPage[]): DiffRow[] {
     const stem = stemOf(file.filename);
     const row = rows.get(stem) ?? { stem, media: [], captions: [] };
     rows.set(stem, row);
-    const { kind } = file.after ?? file.before!;
+    const { kind } = file.to ?? file.from!;
     (kind === 'caption' ? row.captions : row.media).push(file);
   }
   return [...rows.values()].sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
@@ -123,14 +115,8 @@ export function diffRowsOf(pages: readonly DiffPage[]): DiffRow[] {
 
 function differentFilesOf({ added, removed, changed }: DiffPage): DifferentFile[] {
   return [
-    ...added.map((file) => ({ filename: file.filename, after: file, textAfter: file.text })),
-    ...removed.map((file) => ({ filename: file.filename, before: file, textBefore: file.text })),
-    ...changed.map(({ filename, from, to, from_text, to_text }) => ({
-      filename,
-      before: from,
-      after: to,
-      textBefore: from_text,
-      textAfter: to_text,
-    })),
+    ...added.map((to) => ({ filename: to.filename, to, to_text: to.text })),
+    ...removed.map((from) => ({ filename: from.filename, from, from_text: from.text })),
+    ...changed,
   ];
 }

@@ -64,20 +64,6 @@ export function useRevisionDiff(datasetId: string, { from, to }: { from: number;
   });
 }
 
-/** The texts of captions of a revision, by filename; `null` if one is over 64 KiB. */
-export function useRevisionTexts(datasetId: string, number: number, filenames: readonly string[]) {
-  const client = useClient();
-  return useQuery({
-    queryKey: [...keyOf(datasetId), number, 'texts', filenames],
-    queryFn: async ({ signal }) => {
-      const captions = await client.bulk.captions(datasetId, filenames, { revision: number, signal });
-      return new Map(captions.map(({ filename, text }) => [filename, text]));
-    },
-    enabled: filenames.length > 0,
-    structuralSharing: false,
-  });
-}
-
 /** Returns a function that reads the history of a dataset again. */
 export function useRefetchHistory(datasetId: string): () => void {
   const queries = useQueryClient();

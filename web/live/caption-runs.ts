@@ -1,5 +1,5 @@
 import { keepPreviousData, type QueryClient, useQuery } from '@tanstack/react-query';
-import { createContext, useContext, useMemo } from 'react';
+import { useMemo } from 'react';
 import type { CaptionRun, DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { useClient, useIsShared } from '../session/client.js';
@@ -74,12 +74,3 @@ export function useProposedStems(dataset: Pick<DatasetWithFiles, 'id' | 'role'>)
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-const ProposedStemsContext = createContext(NONE);
-
-export const ProposedStemsProvider = ProposedStemsContext.Provider;
-
-/** Whether a model proposes another caption for a pair of the workbench. */
-export function useHasProposal(stem: string): boolean {
-  return useContext(ProposedStemsContext).has(stem);
-}

@@ -1,17 +1,16 @@
 import { Check, Sparkles, TriangleAlert } from 'lucide-react';
-import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
+import { type FocusEvent, memo, type MouseEvent, useState } from 'react';
 import { Link } from 'wouter';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { useHasProposal } from '../live/caption-runs.js';
-import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
+import { type Counterpart, counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
 import { Marked } from '../ui/marks.js';
-import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
-import { Counterparts } from './counterparts.js';
+import { CaptionBadge, UnusedCaptionBadge } from './pair-words.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
+import { slotWord } from '../live/slot-words.js';
 
 /** The sizes of cards: pictures alone, with three lines or two rows of tags of the caption, and beside the whole caption. */
 export const CARD_SIZES = ['S', 'M', 'L'] as const;
@@ -46,6 +45,8 @@ interface PairCardProps extends CardActions {
   readonly isSelected: boolean;
   /** The pair no longer matches the filter that it is shown for. */
   readonly isDone: boolean;
+  /** A model proposes another caption. */
+  readonly hasProposal: boolean;
   /** Texts that a search has found. */
   readonly marks: readonly string[];
   /** A link leads to this card. */
@@ -191,8 +192,7 @@ function Words({ datasetId, pair, size, hasCaption, marks, names }: WordsProps) 
 const SIGN = 'rounded-full p-1.5';
 
 /** Signs over the picture: a tick, and a warning with the messages of all problems; at size S, what is wrong with the caption. */
-function Signs({ datasetId, pair, size, hasCaption, isDone }: PairCardProps) {
-  const hasProposal = useHasProposal(pair.stem);
+function Signs({ datasetId, pair, size, hasCaption, isDone, hasProposal }: PairCardProps) {
   const [first] = pair.media;
   const messages = pair.problems.map(({ message }) => message).join('\n');
   return (
@@ -226,4 +226,75 @@ function Signs({ datasetId, pair, size, hasCaption, isDone }: PairCardProps) {
       )}
     </span>
   );
+}
+
+interface CounterpartsProps {
+  readonly counterparts: readonly Counterpart[];
+  /** The stem of the pair. */
+  readonly stem: string;
+  readonly tabIndex: number;
+  readonly isPlaying: boolean;
+  readonly onCompare: (slot: LinkSlot) => void;
+}
+
+/** The controls and the mask of a pair as small pictures, and an empty frame for each that is missing. */
+function Counterparts({ counterparts, stem, tabIndex, isPlaying, onCompare }: CounterpartsProps) {
+  const slots = counterparts.map(({ slot }) => slot);
+  return (
+    <ul aria-label={`Controls and mask of ${stem}`} className="flex h-full w-18 shrink-0 flex-col gap-px bg-raised">
+      {counterparts.map((counterpart) => (
+        <li key={counterpart.slot} className="relative min-h-0 grow basis-0">
+          <SmallPicture {...{ counterpart, tabIndex, isPlaying, onCompare }} word={slotWord(counterpart.slot, slots)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface SmallPictureProps extends Pick<CounterpartsProps, 'tabIndex' | 'isPlaying' | 'onCompare'> {
+  readonly counterpart: Counterpart;
+  /** `control`, `control 2` or `mask`. */
+  readonly word: string;
+}
+
+function SmallPicture({ counterpart, word, tabIndex, isPlaying, onCompare }: SmallPictureProps) {
+  const { slot, id, name, file, fault, filenames } = counterpart;
+  if (file === undefined) {
+    if (fault !== 'missing') return null;
+    return (
+      <span
+        title={`${name} has no ${word} of this name`}
+        className="flex size-full items-center justify-center border-2 border-dashed border-bad p-1 text-center text-xs font-medium text-bad"
+      >
+        No {word}
+      </span>
+    );
+  }
+  const note = noteOf(counterpart);
+  return (
+    <>
+      <button
+        type="button"
+        data-compares
+        tabIndex={tabIndex}
+        aria-label={`Compare with the ${word} ${file.filename}`}
+        title={`${word}: ${filenames.join(', ')} of ${name}`}
+        onClick={() => onCompare(slot)}
+        className="block size-full cursor-pointer overflow-hidden -outline-offset-2"
+      >
+        <Preview datasetId={id} file={file} isPlaying={isPlaying} />
+      </button>
+      {note !== undefined && (
+        <span className="pointer-events-none absolute inset-x-0 bottom-0 bg-warn-soft px-1 text-center text-xs font-medium text-warn">
+          {note}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** What is wrong with the pair, as briefly as a small picture has room for. */
+function noteOf({ fault, filenames }: Counterpart): string | undefined {
+  if (fault === 'ambiguous') return `${filenames.length} files`;
+  return fault === 'misfit' ? 'Wrong size' : fault === 'stretched' ? 'Stretched' : undefined;
 }

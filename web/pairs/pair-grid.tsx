@@ -3,7 +3,6 @@ import { useKeys } from '../keys.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { indexAfterKey } from './grid-keys.js';
 import { CARD_LAYOUTS, type CardActions, type CardSize, PairCard, UNCAPTIONED_HEIGHT_REM } from './pair-card.js';
 
 /** The height of the bars that stay above the grid, with the gap below them. */
@@ -29,6 +28,8 @@ interface PairGridProps extends CardActions {
   /** Pairs that no longer match the filter. */
   readonly done: ReadonlySet<string>;
   readonly selected: ReadonlySet<string>;
+  /** Pairs for which a model proposes another caption. */
+  readonly proposed: ReadonlySet<string>;
   /** The texts that a search has found, by stem. */
   readonly marks: (stem: string) => readonly string[];
   /** The card that a link leads to: centred and focused as soon as it exists. */
@@ -46,7 +47,7 @@ interface PairGridProps extends CardActions {
 
 /** A grid of cards with keyboard navigation. Renders only the cards in and near the viewport. */
 export function PairGrid(props: PairGridProps) {
-  const { datasetId, size, hasCaptions, linked, pairs, done, selected, target, deleting, current } = props;
+  const { datasetId, size, hasCaptions, linked, pairs, done, selected, proposed, target, deleting, current } = props;
   const { onCurrent, handle, onOpen, onSelect, onSelectRange, onWrite } = props;
   const { gapRem, leastWidthRem, heightRem: fullHeightRem } = CARD_LAYOUTS[size];
   const heightRem = size === 'M' && !hasCaptions ? UNCAPTIONED_HEIGHT_REM : fullHeightRem;
@@ -156,6 +157,7 @@ export function PairGrid(props: PairGridProps) {
               marks={props.marks(pair.stem)}
               isSelected={selected.has(pair.stem)}
               isDone={done.has(pair.stem)}
+              hasProposal={proposed.has(pair.stem)}
               isTarget={pair.stem === target}
               isDeleting={deleting.has(pair.stem)}
               isCurrent={pair.stem === at}
@@ -203,4 +205,38 @@ function useCurrentIndex({ pairs, indexes, current, onCurrent, list }: CurrentCa
     if (card instanceof HTMLElement) card.focus({ preventScroll: true });
   }, [index, known, current, successor, onCurrent, list]);
   return index;
+}
+
+interface GridSize {
+  readonly count: number;
+  readonly columns: number;
+  /** Rows that fit in the viewport. */
+  readonly rows: number;
+}
+
+/** The index that a key moves to in a grid: the same index at an edge, `undefined` for other keys. */
+function indexAfterKey(key: string, index: number, { count, columns, rows }: GridSize): number | undefined {
+  const last = count - 1;
+  const within = (to: number) => Math.min(Math.max(to, 0), last);
+  const isInLastRow = Math.floor(index / columns) === Math.floor(last / columns);
+  switch (key) {
+    case 'ArrowLeft':
+      return within(index - 1);
+    case 'ArrowRight':
+      return within(index + 1);
+    case 'ArrowUp':
+      return index < columns ? index : index - columns;
+    case 'ArrowDown':
+      return isInLastRow ? index : within(index + columns);
+    case 'PageUp':
+      return within(index - rows * columns);
+    case 'PageDown':
+      return within(index + rows * columns);
+    case 'Home':
+      return 0;
+    case 'End':
+      return last;
+    default:
+      return undefined;
+  }
 }

@@ -2,6 +2,7 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { isRefusal } from '../../src/dataset/captioning/refusals.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
 import { tokensOf } from '../../src/dataset/caption-tokens.js';
+import { groupedBy } from '../grouped-by.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
@@ -133,16 +134,9 @@ function hasKind(pair: Pair, word: HasWord, { linked, proposed }: SearchSource):
 
 /** The stems of pairs that have an image or clip of the same bytes as another one. */
 export function copiesAmong(pairs: readonly Pair[]): ReadonlySet<string> {
-  const first = new Map<string, string>();
-  const copies = new Set<string>();
-  for (const { stem, media } of pairs) {
-    for (const { sha256 } of media) {
-      const other = first.get(sha256);
-      if (other === undefined) first.set(sha256, stem);
-      else copies.add(other).add(stem);
-    }
-  }
-  return copies;
+  const files = pairs.flatMap(({ stem, media }) => media.map(({ sha256 }) => ({ stem, sha256 })));
+  const groups = [...groupedBy(files, ({ sha256 }) => sha256).values()];
+  return new Set(groups.filter((same) => same.length > 1).flatMap((same) => same.map(({ stem }) => stem)));
 }
 
 /** The texts that a query asks for: where they stand in a name or a caption, they are marked. */

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import type { Pair } from '../live/pairs.js';
 import type { RegexHits } from './match.js';
-import { asksForTexts, parsedSearch, partsOf, type SearchQuery, type SearchFault } from './query.js';
+import { asksForTexts, parsedSearch, partsOf } from './query.js';
 import type { RegexRequest, RegexResponse } from './regex.worker.js';
 
 /** A person waits no longer for a search, and a cheaper expression is found sooner. */
@@ -13,29 +13,21 @@ const MAX_TEXT = 10_000;
 
 const NO_HITS: RegexHits = new Map();
 
-export interface Search {
-  /** `undefined` if there is none, or if it has a fault. */
-  readonly query: SearchQuery | undefined;
-  readonly fault: SearchFault | undefined;
-  /** What its expressions have found; `undefined` until it can be answered. */
-  readonly found: RegexHits | undefined;
-}
-
-/** A search as it is read, with what its regular expressions find, once the captions are read that it asks about. */
-export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs): Search {
+/** A search as it is read, with what its regular expressions find, once the captions are read that it asks about: until then, `found` is `undefined`. */
+export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs) {
   const { query, fault } = useMemo(() => parsedSearch(text), [text]);
   const sources = useMemo(
     () => JSON.stringify([...new Set(partsOf(query).flatMap((part) => (part.kind === 'regex' ? part.source : [])))]),
     [query],
   );
-  const [result, setResult] = useState<{ key: string; pairs: readonly Pair[]; found: RegexHits; isSlow: boolean }>();
+  const [result, setResult] = useState<{ key: string; found: RegexHits; isSlow: boolean }>();
   const searched = read.pairs ?? pairs;
-  const isRead = read.pairs !== undefined || read.error !== undefined || !read.isWanted;
+  const isRead = read.pairs !== undefined || read.error !== null || !read.isWanted;
   const isReady = isRead || !asksForTexts(query);
   useEffect(() => {
     const list = JSON.parse(sources) as string[];
     if (list.length === 0 || !isReady) return;
-    const put = (found: RegexHits, isSlow: boolean) => setResult({ key: sources, pairs: searched, found, isSlow });
+    const put = (found: RegexHits, isSlow: boolean) => setResult({ key: sources, found, isSlow });
     return runRegexes(list, searched, put);
   }, [sources, searched, isReady]);
   if (sources === '[]' || !isReady) return { query, fault, found: isReady ? NO_HITS : undefined };

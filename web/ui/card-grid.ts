@@ -1,6 +1,5 @@
 import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
-import { type CSSProperties, useLayoutEffect } from 'react';
-import { type CardSizes, useGridLayout } from './grid-layout.js';
+import { useLayoutEffect, useState } from 'react';
 
 /** Rows that are rendered above and below the viewport. */
 const OVERSCAN_ROWS = 2;
@@ -11,12 +10,6 @@ interface CardGridOptions extends CardSizes {
   readonly heightRem: number;
   /** The index of a card that stays rendered when it scrolls out of view. */
   readonly alwaysRendered?: number;
-}
-
-/** A rendered card. */
-interface Cell {
-  readonly index: number;
-  readonly style: CSSProperties;
 }
 
 /** Lays out cards in rows that scroll with the page. Returns only the cards in and near the viewport. */
@@ -44,20 +37,58 @@ export function useCardGrid(
     // The virtualizer caches sizes, which change with the size of the cards and the text size of the browser.
     if (rowPixels > 0) virtual.measure();
   }, [virtual, rowPixels]);
+  // The rendered cards.
   const cells = virtual.getVirtualItems().flatMap(({ index: row, start }) =>
-    Array.from(
-      { length: Math.min(columns, count - row * columns) },
-      (_, column): Cell => ({
-        index: row * columns + column,
-        style: {
-          top: start - top,
-          left: `calc((100% + ${gapRem}rem) * ${column / columns})`,
-          width: `calc((100% + ${gapRem}rem) / ${columns} - ${gapRem}rem)`,
-          height: `${heightRem}rem`,
-        },
-      }),
-    ),
+    Array.from({ length: Math.min(columns, count - row * columns) }, (_, column) => ({
+      index: row * columns + column,
+      style: {
+        top: start - top,
+        left: `calc((100% + ${gapRem}rem) * ${column / columns})`,
+        width: `calc((100% + ${gapRem}rem) / ${columns} - ${gapRem}rem)`,
+        height: `${heightRem}rem`,
+      },
+    })),
   );
   const isLaidOut = layout !== undefined;
   return { isLaidOut, columns, rem, top, cells, height: virtual.getTotalSize(), isScrolling: virtual.isScrolling };
+}
+
+interface GridLayout {
+  readonly columns: number;
+  /** Pixels per rem, which depends on the text size of the browser. */
+  readonly rem: number;
+  /** The distance from the top of the page, in pixels. */
+  readonly top: number;
+}
+
+interface CardSizes {
+  readonly gapRem: number;
+  readonly leastWidthRem: number;
+}
+
+/** Measures how many columns of cards fit, and where the grid begins. `undefined` before the first measurement. */
+function useGridLayout(
+  grid: { readonly current: HTMLElement | null },
+  { gapRem, leastWidthRem }: CardSizes,
+): GridLayout | undefined {
+  const [layout, setLayout] = useState<GridLayout>();
+  useLayoutEffect(() => {
+    const element = grid.current;
+    if (element === null) return;
+    const measure = () => {
+      const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+      const width = element.clientWidth / rem;
+      const columns = Math.max(1, Math.floor((width + gapRem) / (leastWidthRem + gapRem)));
+      const top = element.getBoundingClientRect().top + window.scrollY;
+      setLayout((known) =>
+        known?.columns === columns && known.rem === rem && known.top === top ? known : { columns, rem, top },
+      );
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, [grid, gapRem, leastWidthRem]);
+  return layout;
 }

@@ -79,12 +79,20 @@ export function Chooser({ label, placeholder, groups }: ChooserProps) {
                   {title}
                 </p>
                 {choices.map((choice) => (
-                  <Option
+                  // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, and names the chosen one
+                  // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field
+                  <div
                     key={choice.key}
-                    {...{ choice }}
                     id={`${id}-${all.indexOf(choice)}`}
-                    isCurrent={choice === current}
-                  />
+                    role="option"
+                    aria-selected={choice === current}
+                    onMouseDown={(event) => event.preventDefault()}
+                    onClick={choice.choose}
+                    className="flex min-h-9 touch cursor-pointer items-center gap-3 rounded-md px-2 text-sm hover:bg-raised aria-selected:bg-accent aria-selected:text-on-accent"
+                  >
+                    <span className="min-w-0 truncate">{choice.label}</span>
+                    {choice.detail !== undefined && <span className="ml-auto shrink-0 text-xs">{choice.detail}</span>}
+                  </div>
                 ))}
               </div>
             ),
@@ -93,24 +101,6 @@ export function Chooser({ label, placeholder, groups }: ChooserProps) {
       <p role="status" className="text-sm text-muted empty:hidden">
         {all.length === 0 && (text === '' ? 'There is nothing to choose.' : `Nothing is called “${text}”.`)}
       </p>
-    </div>
-  );
-}
-
-function Option({ choice, id, isCurrent }: { choice: Choice; id: string; isCurrent: boolean }) {
-  return (
-    // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus, and names the chosen one
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field
-    <div
-      id={id}
-      role="option"
-      aria-selected={isCurrent}
-      onMouseDown={(event) => event.preventDefault()}
-      onClick={choice.choose}
-      className="flex min-h-9 touch cursor-pointer items-center gap-3 rounded-md px-2 text-sm hover:bg-raised aria-selected:bg-accent aria-selected:text-on-accent"
-    >
-      <span className="min-w-0 truncate">{choice.label}</span>
-      {choice.detail !== undefined && <span className="ml-auto shrink-0 text-xs">{choice.detail}</span>}
     </div>
   );
 }

@@ -1,3 +1,4 @@
+import type { UseInfiniteQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { Button } from './button.js';
 import { messageOf } from './format.js';
@@ -24,6 +25,23 @@ export function LoadFailure({ error, what, onRetry }: LoadFailureProps) {
   return (
     <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
       {what} {messageOf(error)} <Button onClick={() => void onRetry()}>Try again</Button>
+    </div>
+  );
+}
+
+interface MoreButtonProps {
+  readonly of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'fetchNextPage' | 'isFetchingNextPage'>;
+  readonly children: ReactNode;
+}
+
+/** Reads the next page of a list, if there is one. */
+export function MoreButton({ of: { hasNextPage, fetchNextPage, isFetchingNextPage }, children }: MoreButtonProps) {
+  if (!hasNextPage) return null;
+  return (
+    <div>
+      <Button disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+        {isFetchingNextPage ? 'Loading …' : children}
+      </Button>
     </div>
   );
 }

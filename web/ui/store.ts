@@ -2,7 +2,7 @@ import { useSyncExternalStore } from 'react';
 
 /** Values outside of all components, by a key such as the id of a dataset. They stay while the user visits another page. */
 export class Store<T> {
-  #values: ReadonlyMap<string, T> = new Map();
+  readonly #values = new Map<string, T>();
   readonly #listeners = new Set<() => void>();
 
   get(key = ''): T | undefined {
@@ -15,8 +15,8 @@ export class Store<T> {
 
   /** `undefined` removes the value. */
   set(value: T | undefined, key = ''): void {
-    const others = [...this.#values].filter(([other]) => other !== key);
-    this.#values = new Map(value === undefined ? others : [...others, [key, value]]);
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
     for (const listener of this.#listeners) listener();
   }
 

@@ -36,10 +36,10 @@ type MadeDecision = { readonly different: readonly string[] };
 
 interface Entry {
   readonly change: RecentChange;
-  readonly isUndoing: boolean;
+  readonly isUndoing?: boolean;
   readonly isUnfinished?: boolean;
   /** Why the last attempt to undo failed. */
-  readonly failure: string | undefined;
+  readonly failure?: string;
 }
 
 const KEY = 'trainyard-recent-changes';
@@ -50,7 +50,7 @@ const PAGE = 50;
 // Kept in the session storage too, so that a change can be undone after the page was loaded again.
 const entries = new Store<Entry>();
 for (const [datasetId, change] of Object.entries(readKept())) {
-  entries.set({ change, isUndoing: false, failure: undefined }, datasetId);
+  entries.set({ change }, datasetId);
 }
 
 function readKept(): Record<string, RecentChange> {
@@ -69,12 +69,7 @@ export function recordChange(
     ...change
   }: Pick<RecentChange, 'text' | 'title' | 'made'> & { readonly isUnfinished?: boolean },
 ): void {
-  put(datasetId, {
-    change: { kept: [], isUndo: false, ...change },
-    isUndoing: false,
-    isUnfinished,
-    failure: undefined,
-  });
+  put(datasetId, { kept: [], isUndo: false, ...change }, { isUnfinished });
 }
 
 export function forgetChange(datasetId: string): void {
@@ -85,28 +80,25 @@ export function forgetChange(datasetId: string): void {
 export async function undoRecentChange(client: TrainyardClient, datasetId: string): Promise<void> {
   const entry = entries.get(datasetId);
   if (entry === undefined || entry.isUndoing) return;
-  const { change } = entry;
-  let { partly } = change;
-  const putPartly = (isUndoing: boolean, failure?: string) =>
-    put(datasetId, { change: { ...change, ...(partly && { partly }) }, isUndoing, failure });
-  putPartly(true);
+  let { change } = entry;
+  put(datasetId, change, { isUndoing: true });
   try {
     if ('different' in change.made) {
-      put(datasetId, { change: await undoDecision(client, datasetId, change), isUndoing: false, failure: undefined });
+      put(datasetId, await undoDecision(client, datasetId, change, change.made));
       return;
     }
-    partly ??= notUndone(await revisionsOf(client, datasetId, change.made));
+    let partly = change.partly ?? notUndone(await revisionsOf(client, datasetId, change.made));
     while (partly.remaining.length > 0) {
       partly = await undoNext(client, datasetId, partly);
-      putPartly(true);
+      change = { ...change, partly };
+      put(datasetId, change, { isUndoing: true });
     }
-    const isUndo = !change.isUndo;
-    const undone = change.undone ?? change.title ?? change.text;
+    const { isUndo, undone = change.title ?? change.text } = change;
     const { text, ...outcome } = outcomeOf(partly);
-    const words = isUndo ? text : text.replace(/^Undone/, 'Made again');
-    put(datasetId, { change: { ...outcome, text: words, isUndo, undone }, isUndoing: false, failure: undefined });
+    const words = isUndo ? text.replace(/^Undone/, 'Made again') : text;
+    put(datasetId, { ...outcome, text: words, isUndo: !isUndo, undone });
   } catch (error) {
-    putPartly(false, messageOf(error));
+    put(datasetId, change, { failure: messageOf(error) });
     signOutIfUnauthorized(error);
   }
 }
@@ -119,10 +111,14 @@ export function differenceText(filenames: readonly string[], areDifferent: boole
     : `Undone: ${files} are no longer remembered as different.`;
 }
 
-async function undoDecision(client: TrainyardClient, datasetId: string, change: RecentChange): Promise<RecentChange> {
-  const filenames = 'different' in change.made ? [...change.made.different] : [];
-  await client.duplicates.decide(datasetId, { filenames, different: change.isUndo });
-  return { ...change, text: differenceText(filenames, change.isUndo), isUndo: !change.isUndo };
+async function undoDecision(
+  client: TrainyardClient,
+  datasetId: string,
+  change: RecentChange,
+  { different }: MadeDecision,
+): Promise<RecentChange> {
+  await client.duplicates.decide(datasetId, { filenames: [...different], different: change.isUndo });
+  return { ...change, text: differenceText(different, change.isUndo), isUndo: !change.isUndo };
 }
 
 /** Undoes one revision. @throws TrainyardError */
@@ -184,8 +180,8 @@ async function revisionsOf(client: TrainyardClient, datasetId: string, made: Mad
   return found;
 }
 
-function put(datasetId: string, entry: Entry | undefined): void {
+function put(datasetId: string, change: RecentChange | undefined, state: Omit<Entry, 'change'> = {}): void {
   const { [datasetId]: _, ...others } = readKept();
-  sessionStorage.setItem(KEY, JSON.stringify({ ...others, ...(entry && { [datasetId]: entry.change }) }));
-  entries.set(entry, datasetId);
+  sessionStorage.setItem(KEY, JSON.stringify({ ...others, ...(change && { [datasetId]: change }) }));
+  entries.set(change && { change, ...state }, datasetId);
 }

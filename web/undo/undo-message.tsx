@@ -60,9 +60,7 @@ function Message({ datasetId }: { datasetId: string }) {
         <Link href={`/datasets/${datasetId}/history`} className="px-1 text-link">
           History
         </Link>
-        <Button kind="quiet" aria-label="Dismiss the message" onClick={() => forgetChange(datasetId)}>
-          <X size={16} aria-hidden />
-        </Button>
+        <Button icon={X} kind="quiet" aria-label="Dismiss the message" onClick={() => forgetChange(datasetId)} />
       </div>
     </MessageCard>
   );

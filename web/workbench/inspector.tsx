@@ -1,11 +1,9 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
-import { CaptionField } from '../captions/editing/caption-field.js';
-import { StructuredCaption } from '../captions/structured-caption.js';
 import { DownloadSelection } from '../download/download-menu.js';
 import { GroupField } from '../groups/group-field.js';
 import type { Pair } from '../live/pairs.js';
-import { CaptionBadge, unusedCaptionText } from '../pairs/caption-badge.js';
+import { PairWords } from '../pairs/pair-words.js';
 import { DownloadLink, FileFacts } from '../pairs/viewer/viewer-side.js';
 import { useIsShared } from '../session/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
@@ -55,28 +53,11 @@ export function PairInspector(props: InspectorProps) {
 }
 
 function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorProps & { readonly pair: Pair }) {
-  const { media, caption, problems } = pair;
+  const { media } = pair;
   const files = media.length > 0 ? media : pair.files;
   return (
     <section aria-label="The pair" className="flex flex-col gap-3">
-      {hasCaptions ? (
-        <div className="flex flex-col gap-1">
-          <p className="flex items-center font-medium">
-            Caption <Writer caption={caption} /> <CaptionBadge pair={pair} />
-          </p>
-          <div className="h-40 rounded-md border border-line">
-            <CaptionField datasetId={datasetId} pair={pair} label="Caption" isSecond={isSecondField} />
-          </div>
-        </div>
-      ) : (
-        caption !== undefined && <p className="text-muted">{unusedCaptionText(caption)}</p>
-      )}
-      {hasCaptions && <StructuredCaption key={`${pair.stem} json`} datasetId={datasetId} pair={pair} />}
-      {problems.map(({ code, filename, message }) => (
-        <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 wrap-anywhere text-warn">
-          {message}
-        </p>
-      ))}
+      <PairWords {...{ datasetId, pair, hasCaptions }} height="h-40" label="Caption" isSecond={isSecondField} />
       <GroupField datasetId={datasetId} files={pair.files} />
       {files.map((file) => (
         <div key={file.filename} className="flex flex-col gap-1">
@@ -90,14 +71,6 @@ function PairDetails({ datasetId, hasCaptions, isSecondField, pair }: InspectorP
       <PairHistory {...{ datasetId, pair }} />
     </section>
   );
-}
-
-/** Who wrote a caption, if that was a model. */
-function Writer({ caption }: { caption: Pair['caption'] }) {
-  const { origin } = caption ?? {};
-  if (origin?.by !== 'model') return null;
-  const { model, preset } = origin;
-  return <span className="ml-2 truncate font-normal text-muted">by {[model, preset].filter(Boolean).join(', ')}</span>;
 }
 
 /** When each file of a pair came, the latest first. */

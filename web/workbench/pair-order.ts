@@ -1,3 +1,4 @@
+import { useMemo, useState } from 'react';
 import type { Pair } from '../live/pairs.js';
 import { dateOf } from '../ui/ago.js';
 
@@ -45,6 +46,18 @@ export function frozenAfter(
 export function inFrozenOrder({ values }: FrozenOrder, pairs: readonly Pair[]): readonly Pair[] {
   const valueAtFirst = ({ stem }: Pair) => values.get(stem) ?? 0;
   return pairs.filter(({ stem }) => values.has(stem)).sort((a, b) => valueAtFirst(a) - valueAtFirst(b));
+}
+
+/** The pairs that match now or have matched since the filter of this key was chosen, in the order that they had at first. */
+export function useFrozenOrder(
+  key: string,
+  pairs: readonly Pair[],
+  { matching, order }: { matching: readonly Pair[]; order: PairOrder },
+): readonly Pair[] {
+  const [before, setFrozen] = useState(NOTHING_FROZEN);
+  const frozen = frozenAfter(before, key, { matching, order });
+  if (frozen !== before) setFrozen(frozen);
+  return useMemo(() => inFrozenOrder(frozen, pairs), [frozen, pairs]);
 }
 
 /** Larger than any other, for pairs without media: the difference of two infinities is no number. */

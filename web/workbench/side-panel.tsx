@@ -5,17 +5,10 @@ import { useMedia, useStored } from '../ui/use-stored.js';
 
 export type PanelName = 'tags' | 'inspector';
 
-export interface SidePanels {
-  readonly isOpen: Readonly<Record<PanelName, boolean>>;
-  readonly setOpen: (name: PanelName, isOpen: boolean) => void;
-  /** On a narrow window, an open panel covers the pairs. */
-  readonly areDrawers: boolean;
-}
-
 const STATES = ['open', 'folded'] as const;
 
 /** Which panels beside the pairs are open: kept per browser, except on a narrow window, where all are closed at first. */
-export function useSidePanels(): SidePanels {
+export function useSidePanels() {
   const isWide = useMedia('(min-width: 64rem)');
   const isVeryWide = useMedia('(min-width: 80rem)');
   const [tags, setTags] = useStored('trainyard-tags-panel', STATES, 'open');
@@ -24,16 +17,20 @@ export function useSidePanels(): SidePanels {
   if (!isWide) {
     return {
       isOpen: { tags: drawer === 'tags', inspector: drawer === 'inspector' },
-      setOpen: (name, isOpen) => setDrawer(isOpen ? name : undefined),
+      setOpen: (name: PanelName, isOpen: boolean) => setDrawer(isOpen ? name : undefined),
+      /** On a narrow window, an open panel covers the pairs. */
       areDrawers: true,
     };
   }
   return {
     isOpen: { tags: tags === 'open', inspector: inspector === 'open' },
-    setOpen: (name, isOpen) => (name === 'tags' ? setTags : setInspector)(isOpen ? 'open' : 'folded'),
+    setOpen: (name: PanelName, isOpen: boolean) =>
+      (name === 'tags' ? setTags : setInspector)(isOpen ? 'open' : 'folded'),
     areDrawers: false,
   };
 }
+
+export type SidePanels = ReturnType<typeof useSidePanels>;
 
 interface SidePanelProps {
   readonly name: PanelName;
@@ -82,9 +79,7 @@ export function SidePanel({ name, label, panels, children }: SidePanelProps) {
         {areDrawers && (
           <div className="flex items-center">
             <h2 className="mr-auto text-base font-semibold">{label}</h2>
-            <Button kind="quiet" aria-label={`Close ${label}`} onClick={close}>
-              <X size={16} aria-hidden />
-            </Button>
+            <Button icon={X} kind="quiet" aria-label={`Close ${label}`} onClick={close} />
           </div>
         )}
         {children}

@@ -12,8 +12,7 @@ import { TermsPanel } from '../captions/terms/terms-panel.js';
 import type { TermKind } from '../captions/terms/terms.js';
 import type { TermCounts } from '../captions/terms/use-terms.js';
 import { LinksLine } from '../links/links-line.js';
-import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/format.js';
+import { LoadFailure } from '../ui/loaded.js';
 import type { WorkbenchFilter } from './workbench-filter.js';
 
 interface TagsPanelProps {
@@ -24,7 +23,7 @@ interface TagsPanelProps {
   readonly kind: TermKind;
   readonly onKind: (kind: TermKind) => void;
   readonly filter: WorkbenchFilter;
-  readonly onFilter: (filter: WorkbenchFilter) => void;
+  readonly onFilter: (changes: Partial<WorkbenchFilter>) => void;
   /** What can be done with tags; `undefined` where nothing may be changed. */
   readonly tagVerbs: ComponentProps<typeof TermsPanel>['verbs'];
   /** What the last key or button did to a tag. */
@@ -41,12 +40,8 @@ export function TagsPanel(props: TagsPanelProps) {
   return (
     <>
       <LinksLine dataset={dataset} />
-      {read.error !== undefined && (
-        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-          Could not read all captions. {messageOf(read.error)} <Button onClick={read.retry}>Try again</Button>
-        </div>
-      )}
-      {read.error === undefined && read.pairs === undefined && (
+      <LoadFailure error={read.error} what="Could not read all captions." onRetry={read.retry} />
+      {read.error === null && read.pairs === undefined && (
         <CaptionProgress
           done={read.known}
           total={dataset.files.filter(({ filename }) => isTextCaption(filename)).length}
@@ -64,25 +59,25 @@ export function TagsPanel(props: TagsPanelProps) {
             verbs={tagVerbs}
             onRenamed={(from, to) => {
               if (term?.kind !== 'tag' || term.term !== from) return;
-              onFilter({ ...filter, term: to === '' ? undefined : { kind: 'tag', term: to }, file: undefined });
+              onFilter({ term: to === '' ? undefined : { kind: 'tag', term: to } });
             }}
             kind={kind}
             counts={counts}
             selected={term?.kind === kind ? term.term : undefined}
             onKind={(next) => {
               onKind(next);
-              if (term !== undefined) onFilter({ ...filter, term: undefined });
+              if (term !== undefined) onFilter({ term: undefined });
             }}
             onSelect={(chosen) => {
               const isOff = term?.kind === kind && term.term === chosen;
-              onFilter({ ...filter, term: isOff ? undefined : { kind, term: chosen }, file: undefined });
+              onFilter({ term: isOff ? undefined : { kind, term: chosen } });
             }}
           />
           <TagStyleChoice />
           <StatisticsPanel
             datasetId={dataset.id}
             statistics={statistics}
-            onFilter={(view) => onFilter({ ...filter, view, term: undefined, file: undefined })}
+            onFilter={(view) => onFilter({ view, term: undefined })}
           />
         </>
       )}

@@ -17,7 +17,7 @@ interface ToolbarProps {
   readonly panels: SidePanels;
   readonly hasTags: boolean;
   readonly filter: WorkbenchFilter;
-  readonly onFilter: (filter: WorkbenchFilter) => void;
+  readonly onFilter: (changes: Partial<WorkbenchFilter>) => void;
   /** Shown behind the views. */
   readonly chips: ReactNode;
   /** The views that can be chosen, with the number of their entries. */
@@ -47,14 +47,14 @@ export function Toolbar(props: ToolbarProps) {
           field={search}
           fault={fault}
           text={filter.search}
-          onChange={(text) => onFilter({ ...filter, search: text, file: undefined })}
+          onChange={(text) => onFilter({ search: text })}
         />
         <select
           ref={order}
           aria-label="Sort"
           title={withKey('Sort', 'sort')}
           value={filter.order}
-          onChange={(event) => onFilter({ ...filter, order: event.target.value as PairOrder, file: undefined })}
+          onChange={(event) => onFilter({ order: event.target.value as PairOrder })}
           className="min-h-9 w-24 shrink-0 touch rounded-lg border border-line bg-panel px-2 text-sm"
         >
           {Object.entries(PAIR_ORDERS).map(([value, words]) => (
@@ -64,13 +64,7 @@ export function Toolbar(props: ToolbarProps) {
           ))}
         </select>
         <div className="shrink-0" title={`${withKey('Larger', 'bigger')}, ${withKey('smaller', 'smaller')}`}>
-          <Choices
-            label="Size of the cards"
-            isLabelHidden
-            options={CARD_SIZES.map((each) => ({ value: each, label: each }))}
-            value={size}
-            onChange={onSize}
-          />
+          <Choices label="Size of the cards" isLabelHidden options={CARD_SIZES} value={size} onChange={onSize} />
         </div>
         <Fold name="inspector" label="Inspector" panels={panels} />
       </search>
@@ -84,14 +78,13 @@ function Fold({ name, label, panels }: { name: PanelName; label: string; panels:
   const Icon = name === 'tags' ? PanelLeft : PanelRight;
   return (
     <Button
+      icon={Icon}
       kind="quiet"
       aria-label={label}
       aria-expanded={isOpen}
       onClick={() => panels.setOpen(name, !isOpen)}
       className="shrink-0 px-2 aria-expanded:text-accent"
-    >
-      <Icon size={16} aria-hidden />
-    </Button>
+    />
   );
 }
 
@@ -104,13 +97,13 @@ function Views({ filter, counts, onFilter, chips }: ToolbarProps) {
       {[...counts].map(
         ([each, count]) =>
           (count > 0 || each === 'all' || each === view) && (
-            <Chip key={each} isOn={view === each} onClick={() => onFilter({ ...filter, view: each, file: undefined })}>
+            <Chip key={each} isOn={view === each} onClick={() => onFilter({ view: each })}>
               {PAIR_VIEWS[each]} <span className="tabular-nums">{numberOf(count)}</span>
             </Chip>
           ),
       )}
       {term !== undefined && (
-        <Chip isOn onClick={() => onFilter({ ...filter, term: undefined, file: undefined })}>
+        <Chip isOn onClick={() => onFilter({ term: undefined })}>
           <span className="sr-only">Without </span>
           {term.kind} “{term.term}” <X size={14} aria-hidden />
         </Chip>

@@ -1,20 +1,18 @@
 import { useDeferredValue, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { type CaptionStatistics, captionStatisticsOf } from '../captions/caption-statistics.js';
-import type { KnownTag } from '../captions/editing/completion.js';
-import { type ReadPairs, textOf, useReadPairs } from '../captions/read-pairs.js';
+import { captionStatisticsOf } from '../captions/caption-statistics.js';
+import { textOf, useReadPairs } from '../captions/read-pairs.js';
 import type { TermKind } from '../captions/terms/terms.js';
-import { type TermCounts, useTerms } from '../captions/terms/use-terms.js';
+import { captionsWith, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { markedTexts, searchMatcher } from '../search/match.js';
-import { asksForTexts, parsedSearch, type SearchFault } from '../search/query.js';
+import { asksForTexts, parsedSearch } from '../search/query.js';
 import { useSearch } from '../search/use-search.js';
-import { frozenAfter, inFrozenOrder, NOTHING_FROZEN } from './pair-order.js';
+import { useFrozenOrder } from './pair-order.js';
 import {
   filterKeyOf,
-  type KnownStems,
   matchesOf,
   type WorkbenchFilter,
   workbenchFilterOf,
@@ -30,25 +28,11 @@ export function useWorkbenchFilter() {
   // The address also names the pair in the viewer, which changes no filter.
   const key = workbenchParameters(workbenchFilterOf(parameters)).toString();
   const filter = useMemo(() => workbenchFilterOf(new URLSearchParams(key)), [key]);
-  const setFilter = (next: WorkbenchFilter) => {
+  const setFilter = (changes: Partial<WorkbenchFilter>) => {
     setTimes(times + 1);
-    setParameters(workbenchParameters(next), { replace: true });
+    setParameters(workbenchParameters({ ...filter, file: undefined, ...changes }), { replace: true });
   };
   return { filter, setFilter, times };
-}
-
-/** What is known of the captions of a dataset. */
-export interface ReadCaptions extends KnownStems {
-  readonly read: ReadPairs;
-  readonly statistics: CaptionStatistics | undefined;
-  /** The tags or the words, as `kind` says. */
-  readonly counts: TermCounts | undefined;
-  readonly tagCounts: TermCounts | undefined;
-  /** The most frequent first. */
-  readonly tags: readonly KnownTag[];
-  /** What is counted, tags or words. */
-  readonly kind: TermKind;
-  readonly setKind: (kind: TermKind) => void;
 }
 
 /** Reads the captions of a training dataset, if `isWanted` or if the filter asks about them, and counts what is in them. */
@@ -56,7 +40,7 @@ export function useReadCaptions(
   { id, role }: DatasetWithFiles,
   pairs: readonly Pair[],
   { filter: { view, term, search }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
-): ReadCaptions {
+) {
   const asks = term !== undefined || view === 'duplicates' || asksForTexts(parsedSearch(search).query);
   const needsTexts = role === 'training' && (isWanted || asks);
   const read = useReadPairs(id, needsTexts ? pairs : undefined);
@@ -69,28 +53,29 @@ export function useReadCaptions(
   const statistics = useMemo(() => read.pairs && captionStatisticsOf(read.pairs, textOf), [read.pairs]);
   const duplicates = useMemo(() => statistics && stemsOf(statistics.duplicates), [statistics]);
   const withTerm = useMemo(() => {
-    if (term === undefined || counts?.kind !== term.kind) return undefined;
-    const indexes = counts.terms.find((each) => each.term === term.term)?.captions ?? [];
-    return stemsOf(indexes.map((index) => counts.pairs[index]!));
+    if (term === undefined || counts === undefined) return undefined;
+    return stemsOf(captionsWith(counts, term.term));
   }, [term, counts]);
-  return { read, statistics, counts, tagCounts, tags, kind, setKind, term: withTerm, duplicates };
+  return {
+    read,
+    statistics,
+    /** The tags or the words, as `kind` says. */
+    counts,
+    /** The most frequent first. */
+    tags,
+    /** What is counted, tags or words. */
+    kind,
+    setKind,
+    term: withTerm,
+    duplicates,
+  };
 }
+
+/** What is known of the captions of a dataset. */
+export type ReadCaptions = ReturnType<typeof useReadCaptions>;
 
 function stemsOf(pairs: readonly Pair[]): ReadonlySet<string> {
   return new Set(pairs.map(({ stem }) => stem));
-}
-
-export interface ShownPairs {
-  readonly shown: readonly Pair[];
-  /** Of those that are shown, the pairs that no longer match. */
-  readonly done: ReadonlySet<string>;
-  /** The filter that they are shown for, which follows that of the address. */
-  readonly filter: WorkbenchFilter;
-  readonly isCounting: boolean;
-  /** What is wrong with the search. */
-  readonly fault: SearchFault | undefined;
-  /** The texts to mark, by stem. */
-  readonly marks: (stem: string) => readonly string[];
 }
 
 interface ShownOptions {
@@ -102,7 +87,7 @@ interface ShownOptions {
 }
 
 /** The pairs that match the filter, or have matched it since it was chosen, in the order that they had at first. */
-export function useShownPairs(pairs: readonly Pair[], { linked, known, proposed, ...asked }: ShownOptions): ShownPairs {
+export function useShownPairs(pairs: readonly Pair[], { linked, known, proposed, ...asked }: ShownOptions) {
   // Typing stays responsive; the cards follow.
   const filter = useDeferredValue(asked.filter);
   const key = `${useDeferredValue(asked.times)} ${filterKeyOf(filter)}`;
@@ -118,13 +103,21 @@ export function useShownPairs(pairs: readonly Pair[], { linked, known, proposed,
     [filter, pairs, linked, term, duplicates, isFound],
   );
   const marks = useMemo(() => markedTexts(query, found ?? new Map()), [query, found]);
-  const [before, setFrozen] = useState(NOTHING_FROZEN);
-  const frozen = frozenAfter(before, key, { matching: matching ?? NO_PAIRS, order: filter.order });
-  if (frozen !== before) setFrozen(frozen);
-  const shown = useMemo(() => inFrozenOrder(frozen, pairs), [frozen, pairs]);
+  const shown = useFrozenOrder(key, pairs, { matching: matching ?? NO_PAIRS, order: filter.order });
   const done = useMemo(() => {
     const matches = stemsOf(matching ?? shown);
     return stemsOf(shown.filter(({ stem }) => !matches.has(stem)));
   }, [matching, shown]);
-  return { shown, done, filter, isCounting: matching === undefined, fault, marks };
+  return {
+    shown,
+    /** Of those that are shown, the pairs that no longer match. */
+    done,
+    /** The filter that they are shown for, which follows that of the address. */
+    filter,
+    isCounting: matching === undefined,
+    /** What is wrong with the search. */
+    fault,
+    /** The texts to mark, by stem. */
+    marks,
+  };
 }

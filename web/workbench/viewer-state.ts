@@ -28,10 +28,9 @@ export function useViewerState({ pairs, shown, onClosed }: ViewerOptions) {
   const compared = names.length < 2 ? undefined : pairsOfNames(names.slice(0, MAX_COMPARED), pairs);
 
   const { stem, asked } = viewed;
-  const nameOf = useNameOf(pairs);
   // A deleted pair leaves its place to the next one; the last of those that were compared has nothing to be compared with.
   const follow = useEffectEvent(() => {
-    if (stem !== undefined && stem !== asked) setNames([nameOf(stem)]);
+    if (stem !== undefined && stem !== asked) setNames([nameIn(pairs, stem)]);
     else if (viewed.isGone || (compared !== undefined && compared.length < 2)) close();
   });
   const comparedCount = compared?.length;
@@ -53,13 +52,13 @@ export function useViewerState({ pairs, shown, onClosed }: ViewerOptions) {
     choose: setChoice,
     open: useCallback(
       (opened: string, slot?: LinkSlot) => {
-        setNames([nameOf(opened)]);
+        setNames([nameIn(pairs, opened)]);
         if (slot !== undefined) setChoice((known) => ({ ...known, slot }));
       },
-      [setNames, nameOf],
+      [setNames, pairs],
     ),
     showFile: (filename: string) => setNames([filename]),
-    compare: (stems: readonly string[]) => setNames(stems.map(nameOf)),
+    compare: (stems: readonly string[]) => setNames(stems.map((each) => nameIn(pairs, each))),
     close,
   };
 }
@@ -101,22 +100,8 @@ function useViewAddress() {
   return { names, setNames, close };
 }
 
-interface ViewedPair {
-  /** The stem in the address. */
-  readonly asked: string | undefined;
-  /** The pairs that the viewer pages through. */
-  readonly list: readonly Pair[];
-  readonly index: number | undefined;
-  readonly stem: string | undefined;
-  readonly filename: string | undefined;
-  /** The pair was shown, and no pair is left. */
-  readonly isGone: boolean;
-  /** The pair in the address is not in the dataset. */
-  readonly missing: string | undefined;
-}
-
 /** The pair of a name. If it is deleted while it is shown, the pair that takes its position. */
-function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<ViewerOptions, 'onClosed'>): ViewedPair {
+function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<ViewerOptions, 'onClosed'>) {
   const asked = filename === undefined ? undefined : stemOf(filename.normalize('NFC'));
   const [last, setLast] = useState<{ readonly stem: string; readonly index: number }>();
   const isAsked = ({ stem }: Pair) => stem === asked;
@@ -129,12 +114,16 @@ function useViewedPair(filename: string | undefined, { pairs, shown }: Omit<View
   const index = at >= 0 ? at : wasShown && shown.length > 0 ? Math.min(last.index, shown.length - 1) : undefined;
   const stem = index === undefined ? undefined : list[index]?.stem;
   return {
+    /** The stem in the address. */
     asked,
+    /** The pairs that the viewer pages through. */
     list,
     index,
     stem,
     filename,
+    /** The pair was shown, and no pair is left. */
     isGone: wasShown && stem === undefined,
+    /** The pair in the address is not in the dataset. */
     missing: asked !== undefined && stem === undefined && !wasShown ? filename : undefined,
   };
 }
@@ -144,14 +133,8 @@ function pairsOfNames(names: readonly string[], pairs: readonly Pair[]): readonl
   return [...stems].flatMap((stem) => pairs.find((pair) => pair.stem === stem) ?? []);
 }
 
-/** Names a pair by its file, which people know. Stays the same function, for the cards. */
-function useNameOf(pairs: readonly Pair[]): (stem: string) => string {
-  const latest = useRef(pairs);
-  useLayoutEffect(() => {
-    latest.current = pairs;
-  }, [pairs]);
-  return useCallback((stem: string) => {
-    const { media, files } = latest.current.find((pair) => pair.stem === stem) ?? { media: [], files: [] };
-    return (media[0] ?? files[0])?.filename ?? stem;
-  }, []);
+/** Names a pair by its file, which people know. */
+function nameIn(pairs: readonly Pair[], stem: string): string {
+  const { media, files } = pairs.find((pair) => pair.stem === stem) ?? { media: [], files: [] };
+  return (media[0] ?? files[0])?.filename ?? stem;
 }

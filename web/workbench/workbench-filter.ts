@@ -96,16 +96,13 @@ export function viewsOf({ role, links }: Pick<DatasetWithFiles, 'role' | 'links'
   ];
 }
 
-/** What is known of captions once their texts are read: by stem, so that it holds for newer objects of the pairs too. */
-export interface KnownStems {
+/** What a filter is answered from. What is known of captions once their texts are read is by stem, for newer objects too. */
+interface MatchOptions {
+  readonly linked: readonly LinkedDataset[];
   /** Of captions that contain the chosen term. */
   readonly term: ReadonlySet<string> | undefined;
   /** Of captions that have the same text as another one. */
   readonly duplicates: ReadonlySet<string> | undefined;
-}
-
-interface MatchOptions extends KnownStems {
-  readonly linked: readonly LinkedDataset[];
 }
 
 interface SearchOptions extends MatchOptions {

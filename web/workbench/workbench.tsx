@@ -3,13 +3,12 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../captions/editing/caption-loop.js';
-import { KnownTagsProvider } from '../captions/editing/completion.js';
+import { KnownTagsProvider } from '../captions/editing/use-completion.js';
 import { NotSaved } from '../captions/editing/unsaved-captions.js';
 import { CaptionWithModel } from '../captioning/caption-with-model.js';
-import { ProposalsChip } from '../captioning/proposals-chip.js';
 import { DuplicatesChip } from '../duplicates/duplicates-panel.js';
 import { useKeys } from '../keys.js';
-import { ProposedStemsProvider, useProposedStems } from '../live/caption-runs.js';
+import { useProposedStems } from '../live/caption-runs.js';
 import { LinksLine } from '../links/links-line.js';
 import { useLinkedDatasets } from '../live/linked.js';
 import { type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
@@ -17,17 +16,18 @@ import { CARD_SIZES, type ModifierKeys } from '../pairs/pair-card.js';
 import { PairGrid, type PairGridHandle } from '../pairs/pair-grid.js';
 import { RejectedUploads } from '../pairs/rejected-uploads.js';
 import { loadedLater } from '../ui/loaded-later.js';
-import { dismissFailures } from '../pairs/selection/deletion.js';
 import { allOf, EMPTY_SELECTION, extended, rangeOf, toggled, withoutDeleted } from '../pairs/selection/selection.js';
-import { useDeleting } from '../pairs/selection/use-deleting.js';
+import { useDeleting } from '../pairs/selection/selection-verbs.js';
 import { DeletionFailures, DeletionProgress, SelectionVerbs } from '../pairs/selection/selection-verbs.js';
 import { PictureComparison, MAX_COMPARED } from '../pairs/viewer/picture-comparison.js';
 import { Viewer } from '../pairs/viewer/viewer.js';
+import { ReviewChip } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { useIsShared } from '../session/client.js';
 import { useTagging } from '../tagging/use-tagging.js';
 import { Button } from '../ui/button.js';
-import { countOf, messageOf } from '../ui/format.js';
+import { countOf } from '../ui/format.js';
+import { LoadFailure } from '../ui/loaded.js';
 import { useStored } from '../ui/use-stored.js';
 import { useIsSendingTo } from '../upload/queue/upload-queue.js';
 import { PairInspector } from './inspector.js';
@@ -138,7 +138,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const tagging = useTagging({ datasetId: id, isTraining, captions, selected, current: currentPair });
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
-  const verbs = !deleting.deletion.isRunning && selected.length > 0 && (
+  const verbs = !deleting.isRunning && selected.length > 0 && (
     <div className="flex flex-wrap items-center gap-1">
       {tagging.verbs}
       {isTraining && <CaptionWithModel dataset={dataset} pairs={selected} words="Caption" />}
@@ -150,146 +150,130 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
       />
     </div>
   );
-  const failures = (
-    <DeletionFailures
-      datasetId={id}
-      deletion={deleting.deletion}
-      onRetry={deleting.retry}
-      onDismiss={() => dismissFailures(id)}
-    />
-  );
   return (
     <KnownTagsProvider value={captions.tags}>
-      <ProposedStemsProvider value={proposed}>
-        <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
-          <Toolbar
-            {...{ panels, filter, size, search, order }}
-            fault={view.fault}
-            hasTags={isTraining}
-            onFilter={setFilter}
-            chips={
-              <>
-                <DuplicatesChip dataset={dataset} />
-                {proposed.size > 0 && <ProposalsChip datasetId={id} count={proposed.size} />}
-              </>
-            }
-            counts={new Map([...counts, ['rejected', rejected]])}
-            onSize={setSize}
-            below={failures}
-          >
-            {filter.view !== 'rejected' && (
-              <ShownCount
-                words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
-                shown={shown.length}
-                selected={selected.length}
-                onSelectAll={selecting.all}
-                onSelectNone={selecting.none}
-              />
-            )}
-            {filter.view === 'missing' && selected.length === 0 && (
-              <CaptionWithModel dataset={dataset} pairs={shown} words="Caption with a model …" />
-            )}
-            <NotSaved datasetId={id} onShow={showFile} />
-            {deleting.deletion.isRunning && <DeletionProgress deletion={deleting.deletion} />}
-            {!panels.isOpen.inspector && verbs}
-          </Toolbar>
-          <div className="flex grow items-start">
-            {isTraining && (
-              <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
-                <TagsPanel
-                  {...captions}
-                  {...{ dataset, filter }}
-                  {...tagging}
-                  onKind={captions.setKind}
-                  onFilter={setFilter}
-                  showsJob={!panels.isOpen.inspector}
-                />
-              </SidePanel>
-            )}
-            <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
-              {!isTraining && <LinksLine dataset={dataset} />}
-              {error !== null && (
-                <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-                  Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
-                </div>
-              )}
-              {filter.view === 'rejected' ? (
-                <Rejected dataset={dataset} search={filter.search} />
-              ) : (
-                <>
-                  <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
-                  {viewer.missing !== undefined && (
-                    <p role="status" className="text-sm wrap-anywhere">
-                      {viewer.missing} is no longer in the dataset.
-                    </p>
-                  )}
-                  {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
-                  <CaptionLoopProvider value={inGrid}>
-                    <PairGrid
-                      {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, target, current }}
-                      pairs={shown}
-                      selected={selecting.stems}
-                      deleting={deleting.deletion.stems}
-                      onCurrent={setCurrent}
-                      onSelectRange={selecting.range}
-                      onWrite={write}
-                      handle={grid}
-                      onOpen={viewer.open}
-                      onSelect={selecting.select}
-                      marks={view.marks}
-                    />
-                  </CaptionLoopProvider>
-                </>
-              )}
-            </div>
-            <SidePanel name="inspector" label="Inspector" panels={panels}>
-              <CaptionLoopProvider value={inInspector}>
-                <PairInspector
-                  {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
-                  isSecondField={size !== 'S'}
-                  pair={currentPair}
-                />
-              </CaptionLoopProvider>
-              <ManyCaptions
-                {...{ datasetId: id, captions, shown, selected, done }}
-                scope={scopeText(filter, selected.length)}
-              />
-            </SidePanel>
-          </div>
-          {viewer.index !== undefined && (
-            <CaptionLoopProvider value={inViewer}>
-              <Viewer
-                {...{ datasetId: id, hasCaptions: isTraining, linked }}
-                choice={viewer.choice}
-                onChoose={viewer.choose}
-                pairs={viewer.list}
-                index={viewer.index}
-                filename={viewer.filename}
-                isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
-                alerts={failures}
-                onMove={viewer.open}
-                onChooseFile={viewer.showFile}
-                onSelect={selecting.toggle}
-                onDelete={(pair) => deleting.ask([pair])}
-                onClose={viewer.close}
-              />
-            </CaptionLoopProvider>
-          )}
-          {viewer.compared !== undefined && (
-            <PictureComparison
-              {...{ datasetId: id, hasCaptions: isTraining }}
-              pairs={viewer.compared}
-              deleting={deleting.deletion.stems}
-              alerts={failures}
-              onDelete={deleting.ask}
-              onClose={viewer.close}
+      <div className="-mx-4 -mb-4 flex grow flex-col first:-mt-4">
+        <Toolbar
+          {...{ panels, filter, size, search, order }}
+          fault={view.fault}
+          hasTags={isTraining}
+          onFilter={setFilter}
+          chips={
+            <>
+              <DuplicatesChip dataset={dataset} />
+              <ReviewChip datasetId={id} view="proposals" words="Proposals" count={proposed.size} />
+            </>
+          }
+          counts={new Map([...counts, ['rejected', rejected]])}
+          onSize={setSize}
+          below={<DeletionFailures datasetId={id} />}
+        >
+          {filter.view !== 'rejected' && (
+            <ShownCount
+              words={view.isCounting ? 'Counting …' : shownText(view.filter, shown.length, done.size)}
+              shown={shown.length}
+              selected={selected.length}
+              onSelectAll={selecting.all}
+              onSelectNone={selecting.none}
             />
           )}
-          {deleting.question}
-          {copying.dialog}
-          {tagging.dialog}
+          {filter.view === 'missing' && selected.length === 0 && (
+            <CaptionWithModel dataset={dataset} pairs={shown} words="Caption with a model …" />
+          )}
+          <NotSaved datasetId={id} onShow={showFile} />
+          <DeletionProgress datasetId={id} />
+          {!panels.isOpen.inspector && verbs}
+        </Toolbar>
+        <div className="flex grow items-start">
+          {isTraining && (
+            <SidePanel name="tags" label="Tags, words, statistics" panels={panels}>
+              <TagsPanel
+                {...captions}
+                {...{ dataset, filter }}
+                {...tagging}
+                onKind={captions.setKind}
+                onFilter={setFilter}
+                showsJob={!panels.isOpen.inspector}
+              />
+            </SidePanel>
+          )}
+          <div className="flex min-w-0 grow flex-col gap-3 p-4 max-sm:p-3">
+            {!isTraining && <LinksLine dataset={dataset} />}
+            <LoadFailure error={error} what="Could not read the controls and masks." onRetry={retry} />
+            {filter.view === 'rejected' ? (
+              <Rejected dataset={dataset} search={filter.search} />
+            ) : (
+              <>
+                <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
+                {viewer.missing !== undefined && (
+                  <p role="status" className="text-sm wrap-anywhere">
+                    {viewer.missing} is no longer in the dataset.
+                  </p>
+                )}
+                {shown.length === 0 && !view.isCounting && <NoMatch filter={view.filter} onFilter={setFilter} />}
+                <CaptionLoopProvider value={inGrid}>
+                  <PairGrid
+                    {...{ datasetId: id, size, hasCaptions: isTraining, linked, done, proposed, target, current }}
+                    pairs={shown}
+                    selected={selecting.stems}
+                    deleting={deleting.stems}
+                    onCurrent={setCurrent}
+                    onSelectRange={selecting.range}
+                    onWrite={write}
+                    handle={grid}
+                    onOpen={viewer.open}
+                    onSelect={selecting.select}
+                    marks={view.marks}
+                  />
+                </CaptionLoopProvider>
+              </>
+            )}
+          </div>
+          <SidePanel name="inspector" label="Inspector" panels={panels}>
+            <CaptionLoopProvider value={inInspector}>
+              <PairInspector
+                {...{ datasetId: id, hasCaptions: isTraining, selected, verbs }}
+                isSecondField={size !== 'S'}
+                pair={currentPair}
+              />
+            </CaptionLoopProvider>
+            <ManyCaptions
+              {...{ datasetId: id, captions, shown, selected, done }}
+              scope={scopeText(filter, selected.length)}
+            />
+          </SidePanel>
         </div>
-      </ProposedStemsProvider>
+        {viewer.index !== undefined && (
+          <CaptionLoopProvider value={inViewer}>
+            <Viewer
+              {...{ datasetId: id, hasCaptions: isTraining, linked }}
+              choice={viewer.choice}
+              onChoose={viewer.choose}
+              pairs={viewer.list}
+              index={viewer.index}
+              filename={viewer.filename}
+              isSelected={viewer.stem !== undefined && selecting.stems.has(viewer.stem)}
+              onMove={viewer.open}
+              onChooseFile={viewer.showFile}
+              onSelect={selecting.toggle}
+              onDelete={(pair) => deleting.ask([pair])}
+              onClose={viewer.close}
+            />
+          </CaptionLoopProvider>
+        )}
+        {viewer.compared !== undefined && (
+          <PictureComparison
+            {...{ datasetId: id, hasCaptions: isTraining }}
+            pairs={viewer.compared}
+            deleting={deleting.stems}
+            onDelete={deleting.ask}
+            onClose={viewer.close}
+          />
+        )}
+        {deleting.question}
+        {copying.dialog}
+        {tagging.dialog}
+      </div>
     </KnownTagsProvider>
   );
 }
@@ -358,7 +342,7 @@ function Rejected({ dataset, search }: { dataset: DatasetWithFiles; search: stri
 
 interface FilterProps {
   readonly filter: WorkbenchFilter;
-  readonly onFilter: (filter: WorkbenchFilter) => void;
+  readonly onFilter: (changes: Partial<WorkbenchFilter>) => void;
 }
 
 const NOTHING_LEFT: Partial<Record<PairView, string>> = {

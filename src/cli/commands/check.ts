@@ -11,8 +11,8 @@ import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspec
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
 import { EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
-import { counted, printable } from '../terminal/text.js';
+import { painterOf, print, printJson, problemLine } from '../terminal/print.js';
+import { counted } from '../terminal/text.js';
 import { openProgressDisplay } from '../terminal/progress.js';
 
 const EXAMPLES = `
@@ -104,7 +104,7 @@ function printReport(report: FolderReport, { role, captions, all, decoding }: Re
   const hasClips = report.inspected.some(({ file }) => mediaTypeOf(file.filename)?.kind === 'video');
   if (hasClips) print(`${decoding.replace(/^every/, 'Every').replace(/^no /, 'No ')}.`);
   for (const line of problemLines(report, paint, { lists: all ? undefined : '--all' })) print(line);
-  for (const { message } of captions) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of captions) print(problemLine(paint, '!', message));
   for (const line of trainerLines(report, role)) print(line);
   const errors = errorCount(report);
   const unreadable = report.unreadable.length;

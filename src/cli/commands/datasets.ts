@@ -11,7 +11,7 @@ import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
 import { statusLines } from '../push/push.js';
 import { type Call, mustFind, NO_DATASETS, onDataset, onService, undefinedFor } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
+import { type Output, painterOf, print, problemLine, tableLines, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, minuteOf, printable, truncated } from '../terminal/text.js';
 import { isConfirmed } from '../terminal/prompts.js';
 
@@ -63,7 +63,7 @@ Examples:
 
 A training dataset has images and clips to train on, with captions. A control dataset has the images that an edit model gets
 beside those of a training dataset; a mask dataset says with white where the loss counts. Their images have the names of those
-in the training dataset, and need no captions. To link them, see: trainyard pair --help
+in the training dataset, and need no captions. To link them, see "trainyard pair --help".
 
 The role of a dataset that is linked can't be changed.`;
 
@@ -142,7 +142,7 @@ async function list({ client, options, signal }: Call<{ status?: Status; role?: 
     'changed (utc)': ({ updated_at }: Dataset) => minuteOf(updated_at),
     id: ({ id }: Dataset) => id,
   };
-  const none = filters.length > 0 ? `No dataset is ${filters.join(' and ')}.` : withOwnCommand(NO_DATASETS);
+  const none = filters.length > 0 ? `No dataset is ${filters.join(' and ')}.` : NO_DATASETS;
   return { document: { datasets }, lines: tableLines(datasets, none, columns) };
 }
 
@@ -193,7 +193,7 @@ function detailLines(dataset: DatasetWithFiles): string[] {
   const { awaited = [], checking = [], warnings = [] } = dataset;
   const waiting = awaited.map(({ filename, until }) => `waiting for ${printable(filename)} until ${hourOf(until)}`);
   const checked = checking.map(({ filename, since }) => `checking ${printable(filename)} since ${hourOf(since)}`);
-  const warned = warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  const warned = warnings.map(({ message }) => problemLine(paint, '!', message));
   return [
     ...linkLines(dataset, paint),
     ...statusLines(dataset, paint),
@@ -339,7 +339,7 @@ async function share({ id, name }: Dataset, { client, options, signal }: Call<Sh
     const end = made.expires_at === null ? '' : `, until ${minuteOf(made.expires_at)} UTC`;
     const message = `Who has this link sees ${title} and can download it${end}. It is not shown again.`;
     const [word, shareId] = [name, made.id].map((text) => shellWord(printable(text)));
-    print(`${message}\nTo revoke it: trainyard share ${word} --revoke ${shareId}`, process.stderr);
+    print(withOwnCommand(`${message}\nTo revoke it, run: trainyard share ${word} --revoke ${shareId}`), process.stderr);
   }
   const document = { id: made.id, dataset_id: id, url: made.url, expires_at: made.expires_at };
   return { document, lines: [printable(made.url)] };

@@ -87,9 +87,10 @@ async function exportDataset(
     };
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR')) throw error;
-    throw new CommandError(EXIT.cannotCreate, `${path} can't be written: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const message = hasErrno(error, 'ENOENT')
+      ? `there is no folder ${dirname(path)}. Create it, or name another one with --to.`
+      : `${path} can't be written: ${(error as Error).message}`;
+    throw new CommandError(EXIT.cannotCreate, message, { cause: error });
   } finally {
     display.clear();
   }

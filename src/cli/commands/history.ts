@@ -76,7 +76,12 @@ export function addHistoryCommands(program: Command): void {
     .argument(...number)
     .option('--yes', 'do not ask for confirmation');
   onDataset(rollback, ROLLBACK_HELP, rollBack);
-  onDataset(command('undo', 'Reverse the changes of one revision.').argument(...number), UNDO_HELP, undo);
+  const undoing = command('undo', 'Reverse the changes of one revision.').argument(
+    '[revision]',
+    number[1],
+    revisionArgument,
+  );
+  onDataset(undoing, UNDO_HELP, undo);
   const pinning = command('pin', 'Keep a revision until it is unpinned.')
     .argument('[revision]', 'its number (default: the latest)', revisionArgument)
     .option('--note <text>', 'why it is kept');
@@ -124,20 +129,17 @@ async function latestRevision(client: TrainyardClient, { id, name }: Dataset, si
 
 async function showDifference(
   dataset: Dataset,
-  { client, options, signal }: Call,
+  { client, signal }: Call,
   from: number | undefined,
   to: number | undefined,
-): Promise<Output | undefined> {
+): Promise<Output> {
   const last = to ?? (await latestRevision(client, dataset, signal)).number;
-  const pages = differencePages(client, dataset, { from: from ?? last - 1, to: last, signal });
-  if (options.json) return { document: await wholeDifference(pages), lines: [] };
-  let isFirst = true;
-  for await (const page of pages) {
-    if (isFirst) print(headingOf(dataset, page));
-    isFirst = false;
-    for (const line of differenceLines(page, painterOf(process.stdout))) print(line);
-  }
-  return undefined;
+  const difference = await differenceOf(client, dataset, { from: from ?? last - 1, to: last, signal });
+  const paint = painterOf(process.stdout);
+  const { total } = difference;
+  const between = `revision ${difference.from} to ${difference.to}`;
+  const heading = `${printable(dataset.name)}, ${between}: ${changeCounts(total) || 'the same files'}`;
+  return { document: difference, lines: [paint('bold', heading), ...differenceLines(difference, paint)] };
 }
 
 async function rollBack(
@@ -148,10 +150,11 @@ async function rollBack(
   const title = `"${printable(dataset.name)}"`;
   const same = `${title} has exactly the files of revision ${revision} already.`;
   const { number: latest } = await latestRevision(client, dataset, signal);
-  const plan = (await differencePages(client, dataset, { from: latest, to: revision, signal }).next()).value!;
+  const plan = await differenceOf(client, dataset, { from: latest, to: revision, signal });
   const counts = changeCounts(plan.total);
   if (counts !== '') {
-    if (!options.yes && !options.json && canAsk()) for (const line of planLines(plan)) print(line, process.stderr);
+    const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
+    if (!options.yes && !options.json && canAsk()) for (const line of lines) print(line, process.stderr);
     const question = `Roll ${title} back to revision ${revision}: ${counts}?`;
     if (!(await isConfirmed(options, { what: `a rollback of ${title}`, question, signal }))) {
       return { document: { restored: false }, lines: ['Nothing was changed.'] };
@@ -161,11 +164,18 @@ async function rollBack(
   const { restored, revision: made } = document;
   if (!restored) return { document, lines: [same] };
   const done = `Restored revision ${revision} of ${title} as revision ${made.number}: ${changeCounts(made)}.`;
-  const undoing = `To go back, run: trainyard undo ${shellWord(printable(dataset.name))} ${made.number}`;
-  return { document, lines: [`${done} ${withOwnCommand(undoing)}`] };
+  return { document, lines: [`${done} ${withOwnCommand(`To go back, ${undoLine(dataset, made.number)}`)}`] };
 }
 
-async function undo(dataset: Dataset, { client, options, signal }: Call, revision: number): Promise<Output> {
+async function undo(
+  dataset: Dataset,
+  { client, options, signal }: Call,
+  revision: number | undefined,
+): Promise<Output> {
+  if (revision === undefined) {
+    const { number } = await latestRevision(client, dataset, signal);
+    throw new CommandError(EXIT.usage, `no revision is named. To undo the latest one, ${undoLine(dataset, number)}`);
+  }
   const answer = await client.history.undo(dataset.id, revision, { signal });
   const { revision: made, undone, kept } = answer;
   if (kept.length > 0) process.exitCode = EXIT.cannotCreate;
@@ -178,6 +188,10 @@ async function undo(dataset: Dataset, { client, options, signal }: Call, revisio
   const counts = `${counted(undone.length, 'file')}: ${changeCounts(made)}`;
   const line = `Reversed revision ${revision} of ${title} as revision ${made.number}, ${counts}.`;
   return { document: answer, lines: [line] };
+}
+
+function undoLine({ name }: Dataset, revision: number): string {
+  return `run: trainyard undo ${shellWord(printable(name))} ${revision}`;
 }
 
 async function pin(
@@ -197,42 +211,22 @@ async function unpin(dataset: Dataset, { client, signal }: Call, revision: numbe
   return { document: unpinned, lines: [line] };
 }
 
-async function* differencePages(
+/** All files that differ between two revisions. */
+async function differenceOf(
   client: TrainyardClient,
   { id }: { id: string },
   { signal, ...range }: { from: number; to: number; signal: AbortSignal },
-): AsyncGenerator<RevisionDiff> {
-  for (let after: string | null | undefined; after !== null; ) {
-    const query = { ...range, limit: PAGE_SIZE, ...(after !== undefined && { after }) };
-    const page = await client.history.diff(id, query, { signal });
-    yield page;
+): Promise<Omit<RevisionDiff, 'next_after'>> {
+  const query = { ...range, limit: PAGE_SIZE };
+  const { next_after, ...whole } = await client.history.diff(id, query, { signal });
+  for (let after = next_after; after !== null; ) {
+    const page = await client.history.diff(id, { ...query, after }, { signal });
+    whole.added.push(...page.added);
+    whole.removed.push(...page.removed);
+    whole.changed.push(...page.changed);
     after = page.next_after;
   }
-}
-
-async function wholeDifference(pages: AsyncIterable<RevisionDiff>): Promise<Omit<RevisionDiff, 'next_after'>> {
-  const all: RevisionDiff[] = [];
-  for await (const page of pages) all.push(page);
-  const { next_after: _, ...whole } = all[0]!;
-  return {
-    ...whole,
-    added: all.flatMap(({ added }) => added),
-    removed: all.flatMap(({ removed }) => removed),
-    changed: all.flatMap(({ changed }) => changed),
-  };
-}
-
-function headingOf({ name }: Dataset, { from, to, total }: RevisionDiff): string {
-  const heading = `${printable(name)}, revision ${from} to ${to}: ${changeCounts(total) || 'the same files'}`;
-  return painterOf(process.stdout)('bold', heading);
-}
-
-/** The first files that a rollback changes. */
-function planLines(plan: RevisionDiff): string[] {
-  const { added, removed, changed } = plan.total;
-  const more = added + removed + changed - plan.added.length - plan.removed.length - plan.changed.length;
-  const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
-  return more === 0 ? lines : [...lines, `  … and ${counted(more, 'more file')}`];
+  return whole;
 }
 
 /** Empty if there are no changes. */
@@ -248,7 +242,7 @@ function changeCounts({ added, removed, changed }: RevisionDiff['total']): strin
     .join(', ');
 }
 
-function differenceLines({ added, removed, changed }: RevisionDiff, paint: Painter): string[] {
+function differenceLines({ added, removed, changed }: Omit<RevisionDiff, 'next_after'>, paint: Painter): string[] {
   const blocks = [
     ...added.map((file) => ({ name: file.filename, lines: [paint('green', `+ ${describe(file)}`)] })),
     ...removed.map((file) => ({ name: file.filename, lines: [paint('red', `- ${describe(file)}`)] })),

@@ -27,14 +27,13 @@ export function addLoginCommand(program: Command): void {
     .action((url, options) => interruptible((signal) => login(url, options, signal)));
 }
 
+const NO_TOKEN_GIVEN = `no token given. Type it on a terminal, pipe it to this command, or add --token TOKEN.
+To create one, log in to the machine of the service, and run: trainyard token create (in a clone: npx trainyard token create)`;
+
 async function login(text: string, options: { token?: string; json?: true }, signal: AbortSignal): Promise<void> {
   const url = serviceUrl(text);
   const token = options.token ?? (canAsk() ? await askSecret(`Token for ${url}: `, signal) : await readInput(signal));
-  if (token === '')
-    throw new CommandError(
-      EXIT.usage,
-      'no token given. To create one, run on the machine of the service: trainyard token create (in a clone: npx trainyard token create)',
-    );
+  if (token === '') throw new CommandError(EXIT.usage, NO_TOKEN_GIVEN);
   requireSendableToken(token, { exitCode: EXIT.usage, origin: 'the token' });
   const datasets = await clientOf({ url, token }, { attempts: 2 })
     .list({ signal })

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { withTimeout } from '../../abort-signals.js';
 import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
+import { notInPackage } from '../../command-line.js';
 import { concurrencyOption, revisionArgument, secondsIn } from '../arguments.js';
 import { httpSource } from '../mount/http-source.js';
 import { type MountableDatasets, type ReadyWait, type WaitLimit, waitForReady } from '../mount/wait-for-ready.js';
@@ -75,7 +76,7 @@ export type OpenDataFolder = (folder: string) => Promise<MountableDatasets>;
 /**
  * `trainyard mount`
  *
- * @param options.openDataFolder for `--data` and `--link`; absent where only a service can be read
+ * @param options.openDataFolder for `--data` and `--link`; absent in the package that a service serves
  */
 export function addMountCommand(program: Command, { openDataFolder }: { openDataFolder?: OpenDataFolder }): void {
   // Makes options after a command's name belong to that command: --version behind --exec is for the trainer.
@@ -113,16 +114,22 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
     )
     .option('--replace', 'replace a folder even if files in it were changed or added')
     .addOption(concurrencyOption('files copied at a time, 1 to 64').default(CONNECTIONS))
+    .addOption(
+      new Option('--data <folder>', 'read this data folder, without a service; it may be in use by a server').hideHelp(
+        openDataFolder === undefined,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--link',
+        'hard-link images and videos instead of copying them; needs --data on the same file system',
+      ).hideHelp(openDataFolder === undefined),
+    )
     .option('--exec <command...>', 'then run the rest of the line as a command, and exit with its exit code')
     .addHelpText('after', openDataFolder === undefined ? HELP : HELP + DATA_HELP)
     .action((names: string[], options: Omit<Options, 'openDataFolder'>) => {
       return mount(names, { ...options, openDataFolder }, command.executed);
     });
-  if (openDataFolder !== undefined) {
-    command
-      .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
-      .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system');
-  }
   addRemoteOptions(command);
   program.addCommand(command);
 }
@@ -236,7 +243,11 @@ async function mountFound(
 }
 
 async function datasetsOf(options: Options, signal: AbortSignal): Promise<MountableDatasets> {
-  if (options.data !== undefined && options.openDataFolder !== undefined) return options.openDataFolder(options.data);
+  const { data, openDataFolder } = options;
+  if (data !== undefined) {
+    if (openDataFolder !== undefined) return openDataFolder(data);
+    throw new CommandError(EXIT.usage, notInPackage('mount --data'));
+  }
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
   if (options.pin) await requireWritingToken(client, signal);

@@ -3,7 +3,7 @@ import { type LinkIds, linkIdsOf, linkLines } from '../pairs/links.js';
 import { statusLines } from '../push/push.js';
 import { type Call, mustFind, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { type Output, painterOf } from '../terminal/print.js';
+import { type Output, painterOf, problemLine } from '../terminal/print.js';
 import { printable } from '../terminal/text.js';
 import type { DatasetWithFiles } from '../../client/client.js';
 import { isPairProblem } from '../../dataset/problems.js';
@@ -16,10 +16,10 @@ Examples:
   $ trainyard pair railway --no-mask                                   removes the link to the mask
   $ trainyard pair railway --none                                      removes all links
 
-A link needs datasets with the roles control and mask: see trainyard role --help. --control replaces all controls, in this order,
+A link needs datasets with the roles control and mask: see "trainyard role --help". --control replaces all controls, in this order,
 and --mask the mask; what is not named stays. A control or mask belongs to the image of the same name before the extension.
 
-To create and link the datasets of one folder at once, see --pairs in: trainyard push --help
+To create and link the datasets of one folder at once, see --pairs in "trainyard push --help".
 
 Exit codes: 0 the pairs are complete, 1 the dataset is FAILED, 65 the service rejected the links, 66 no such dataset.`;
 
@@ -82,6 +82,6 @@ function linesOf(dataset: DatasetWithFiles): string[] {
     `${paint('bold', printable(name))}${isUnlinked ? '  has no control and no mask' : ''}`,
     ...linkLines(dataset, paint),
     ...statusLines(dataset, paint),
-    ...warnings.filter(isPairProblem).map(({ message }) => paint('yellow', `! ${printable(message)}`)),
+    ...warnings.filter(isPairProblem).map(({ message }) => problemLine(paint, '!', message)),
   ];
 }

@@ -7,7 +7,7 @@ import { type LocalFile, fileVersionOf } from '../folder/read-folder.js';
 import { kindsOf } from '../folder/report.js';
 import { httpSource } from '../mount/http-source.js';
 import { type Call, type RemoteOptions, onDataset } from '../remote.js';
-import { CommonState, realFolders } from '../sync/common-state.js';
+import { type CommonState, changeState, commonWith, readState, realFolders } from '../sync/common-state.js';
 import {
   type Decisions,
   type SyncPlan,
@@ -275,8 +275,8 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
     if (hasErrno(error, 'ENOENT')) return [folder];
     throw folderError(folder, error, "can't be used as a folder");
   });
-  const state = await CommonState.open({ folders, url, datasetId: manifest.datasetId });
-  const known = state.commonWith(dataset);
+  const state = await readState({ folders, url, datasetId: manifest.datasetId });
+  const known = commonWith(state, dataset);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
@@ -377,8 +377,9 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const dataset = hashesIn(manifest);
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
-    const settled = settledBy(plan, dataset, folder);
-    await state.change(new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]), { settled });
+    const settled = settledBy(plan, dataset);
+    const changes = new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]);
+    await changeState(state.pair, changes, { settled });
   }
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort() };
 }

@@ -31,7 +31,7 @@ Run again after ctrl-C or a lost connection, the same command sends only the mis
 
 A file that was changed only in the folder is sent, and one that was changed only in the dataset stays. A file that was changed
 in both is a conflict: a terminal asks which version to keep, and otherwise nothing of it is sent. "Changed" means since the
-last push or pull between this folder and this dataset. Without one, each file that differs is a conflict.
+last push or pull between this folder and this dataset, or its mount. Without one, each file that differs is a conflict.
 
 --ours also sends files that were removed from the dataset. With --replace --ours, the dataset becomes exactly what the folder
 is, also where only the dataset was changed.
@@ -119,13 +119,13 @@ function requireFitting(paths: readonly string[], flags: PushFlags): void {
     '--allow-uncaptioned': flags.allowUncaptioned,
   };
   const unused = Object.entries(ofCaptions).find(([, value]) => value !== undefined)?.[0];
-  const watchEach = 'trainyard push FOLDER/control --name NAME-control --watch';
+  const watchEach = 'run: trainyard push FOLDER/control --name NAME-control --watch';
   const faults: [boolean | undefined, string][] = [
     [flags.allowUnpaired && !pairs, '--allow-unpaired is an option of --pairs. Add --pairs.'],
     [pairs && role !== undefined, '--pairs and --role exclude each other: the names of the folders say the roles.'],
     [
       pairs && watch,
-      `--pairs and --watch exclude each other. Watch each folder with a command of its own, such as: ${watchEach}`,
+      `--pairs and --watch exclude each other. Watch each folder with a command of its own. For controls, ${watchEach}`,
     ],
     [pairs && paths.length > 1, '--pairs takes one folder.'],
     [

@@ -3,7 +3,7 @@ import type { Config } from '../../config.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { timeOf } from '../../server/wire.js';
 import { appendAuditEntry } from '../../service/audit-log.js';
-import type { TokenSummary } from '../../storage/catalog/accounts/accounts.js';
+import type { TokenSummary } from '../../storage/catalog/accounts.js';
 import { collect, secondsIn } from '../arguments.js';
 import { onInstallation, withCatalog } from '../settings.js';
 import { type Output, tableLines } from '../terminal/print.js';

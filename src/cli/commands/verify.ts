@@ -4,7 +4,7 @@ import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { type Output, painterOf, withOwnCommand } from '../terminal/print.js';
+import { type Output, painterOf, problemLine, withOwnCommand } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 
@@ -114,7 +114,7 @@ function linesOf(checked: readonly Checked[]): string[] {
   if (checked.length === 0) return [withOwnCommand(NO_DATASETS)];
   const paint = painterOf(process.stdout);
   return checked.flatMap(({ dataset, recheck }) => {
-    const problems = recheck.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+    const problems = recheck.problems.map(({ message }) => problemLine(paint, '✗', message));
     const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(recheck)}; the dataset is ${dataset.status}`;
     return [heading, ...firstLines(problems, 'damaged file')];
   });

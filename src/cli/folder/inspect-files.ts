@@ -4,7 +4,7 @@ import { shellWord } from '../../command-line.js';
 import type { Role } from '../../dataset/dataset.js';
 import { allFindings, type Findings, hasAudioIn } from '../../dataset/findings.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import { mediaTypeOf } from '../../dataset/media.js';
+import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Problem } from '../../dataset/problems.js';
@@ -164,5 +164,11 @@ export function findingsIn(
     inspection.ok ? { ...named(file.filename), hasAudio: hasAudioIn(inspection.facts) } : [],
   );
   const rejected = inspected.flatMap(({ file, inspection }) => (inspection.ok ? [] : named(file.filename)));
-  return allFindings(problems, [...good, ...others.map(named)], { uploads: rejected, role });
+  const findings = allFindings(problems, [...good, ...others.map(named)], { uploads: rejected, role });
+  // A caption that can't be used is not also missing.
+  const captioned = new Set(
+    rejected.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),
+  );
+  const isTold = ({ code, filename = '' }: Problem) => code !== 'MISSING_CAPTION' || !captioned.has(stemOf(filename));
+  return { ...findings, errors: findings.errors.filter(isTold) };
 }

@@ -93,11 +93,16 @@ export async function folderOf(paths: readonly string[]): Promise<string | undef
   return new Set(folders).size === 1 ? folders[0] : undefined;
 }
 
+/** @returns a function that throws a CommandError with 66 */
+export function unreadable(path: string): (error: unknown) => never {
+  return (error) => {
+    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
+  };
+}
+
 async function readFolder(path: string, { follow }: { follow: boolean }, found: Found): Promise<void> {
   const root = await realpath(path);
-  const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
-  });
+  const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch(unreadable(path));
   await forEachConcurrent(entries, READS_AT_ONCE, async (entry) => {
     // Linux stores names as bytes, which need not be UTF-8.
     const name = entry.name.toString();

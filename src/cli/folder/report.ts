@@ -1,7 +1,7 @@
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
-import { type Painter, withOwnCommand } from '../terminal/print.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { type Painter, problemLine } from '../terminal/print.js';
+import { counted, formatBytes } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
 const MAX_LINES = 40;
@@ -27,19 +27,28 @@ export function problemLines(
   paint: Painter,
   { lists }: { lists: string | undefined } = { lists: '--json' },
 ): string[] {
-  const lines = (problems: readonly Listed[], color: Parameters<Painter>[0], mark: string) =>
+  const lines = (mark: '✗' | '!' | '-', problems: readonly Finding[]) =>
     (lists === undefined ? problems.map(({ message }) => message) : summariesOf(problems, lists)).map((message) =>
-      paint(color, `${mark} ${printable(withOwnCommand(message))}`),
+      problemLine(paint, mark, localAdvice(message)),
     );
   return [
-    ...lines([...faults, ...findings.errors], 'red', '✗'),
-    ...lines(unreadable, 'red', '✗'),
-    ...lines(findings.warnings, 'yellow', '!'),
-    ...lines(skipped, 'dim', '-'),
+    ...lines('✗', [...faults, ...findings.errors]),
+    ...lines('✗', unreadable),
+    ...lines('!', findings.warnings),
+    ...lines('-', skipped),
   ];
 }
 
-interface Listed {
+/** A message of the service's checks to a person who has the files in a folder, and uploads none by hand. */
+export function localAdvice(message: string): string {
+  return message
+    .replace(/ and upload (it again|that|those|the new file)(?=\.)/, '')
+    .replace(/(?<=[.”] )Upload an intact copy/, 'Replace it with an intact copy')
+    .replace(/(?<=[.,”] )(U|u)pload (?=.)/, (_, first) => (first === 'U' ? 'Add ' : 'add '));
+}
+
+/** Without `filename` it is about all files together. */
+export interface Finding {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
@@ -47,8 +56,8 @@ interface Listed {
 
 const MAX_ALIKE = 3;
 
-function summariesOf(problems: readonly Listed[], flag: string): string[] {
-  const kinds = new Map<string, Listed[]>();
+function summariesOf(problems: readonly Finding[], flag: string): string[] {
+  const kinds = new Map<string, Finding[]>();
   for (const problem of problems) {
     const alike = kinds.get(problem.code);
     if (alike === undefined) kinds.set(problem.code, [problem]);
@@ -80,7 +89,9 @@ export function errorCount({ findings, faults }: FolderReport): number {
 
 export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
   const captions = inspected.filter(({ file }) => isTextCaption(file.filename));
-  const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
+  const usable = captions.filter(({ inspection }) => inspection.ok);
+  const captioned = new Set(usable.map(({ file }) => stemOf(file.filename)));
+  const aCaption = usable.length === captions.length ? 'a caption' : 'a usable caption';
   return (['image', 'video'] as const).flatMap((kind) => {
     const good = inspected.filter(({ file, inspection }) => {
       const type = mediaTypeOf(file.filename);
@@ -89,7 +100,7 @@ export function trainerLines({ inspected }: FolderReport, role: Role = 'training
     if (good.length === 0) return [];
     const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
     const withCaption = `, ${good.length === 1 ? '' : 'each '}with its caption`;
-    const captionText = bare === 0 ? withCaption : `, ${bare.toLocaleString('en')} of them without a caption`;
+    const captionText = bare === 0 ? withCaption : `, ${bare.toLocaleString('en')} of them without ${aCaption}`;
     const use = role === 'training' ? captionText : ` as ${counted(good.length, role)}`;
     return [`The trainer will see ${counted(good.length, kind)}${use}${sizesOf(good)}.`];
   });

@@ -14,6 +14,7 @@ import {
   isFolder,
   type LocalFile,
   TRAINER_FOLDERS,
+  unreadable,
 } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
@@ -51,11 +52,7 @@ async function readZip(source: string, temporary: string): Promise<SourceEntry[]
     throw new CommandError(EXIT.dataError, message);
   }
   const archive = fileVersionOf(await stat(source, { bigint: true }));
-  const blob = await openAsBlob(source).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${printable(source)} can't be read: ${errorMessage(error)}.`, {
-      cause: error,
-    });
-  });
+  const blob = await openAsBlob(source).catch(unreadable(source));
   const { openZip } = await import('../../dataset/import/zip-archive.js');
   const entries = await openZip(blob, printable(basename(source)));
   return entries.map((entry, index) => {
@@ -75,9 +72,7 @@ interface Walk {
 async function addFolder({ path, name }: { path: string; name: string }, walk: Walk): Promise<void> {
   const { root, signal, entries } = walk;
   signal.throwIfAborted();
-  const found = await readdir(path, { withFileTypes: true }).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
-  });
+  const found = await readdir(path, { withFileTypes: true }).catch(unreadable(path));
   for (const each of found.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const place = { path: join(path, each.name), name: `${name}/${each.name}` };
     const isHidden = each.name.startsWith('.');

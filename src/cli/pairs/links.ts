@@ -1,4 +1,4 @@
-import type { DatasetWithFiles, Link, LinkSlot, Links } from '../../client/client.js';
+import type { DatasetWithFiles, Link, LinkSlot, Links, Status } from '../../client/client.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import type { Painter } from '../terminal/print.js';
 import { printable, tableOf } from '../terminal/text.js';
@@ -16,12 +16,10 @@ export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetW
     const link = links[slot];
     return link === undefined ? [] : [{ slot, link }];
   });
-  // The status is painted once the columns before it are aligned.
-  const columns = tableOf(linked.map(({ slot, link }) => [slotText(slot), printable(link.name), '·']));
-  const lines = linked.map(({ link }, i) => {
-    const status = paint(STATUS_COLOURS[link.status], link.status);
-    return `${(columns[i] ?? '').slice(0, -1)}${status}  ${faultsOf(link)}`.trimEnd();
-  });
+  const lines = tableOf(
+    linked.map(({ slot, link }) => [slotText(slot), printable(link.name), link.status, faultsOf(link)]),
+    (cell, { column }) => (column === 2 ? paint(STATUS_COLOURS[cell as Status], cell) : cell),
+  );
   if (linkedFrom.length === 0) return lines;
   const names = linkedFrom.slice(0, MAX_NAMED).map(({ name }) => `"${printable(name)}"`);
   const others = linkedFrom.length - MAX_NAMED;

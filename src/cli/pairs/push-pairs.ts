@@ -1,13 +1,12 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
-import { isFolder } from '../folder/read-folder.js';
-import { firstLines, totalsOf } from '../folder/report.js';
+import { isFolder, unreadable } from '../folder/read-folder.js';
+import { type Finding, firstLines, localAdvice, totalsOf } from '../folder/report.js';
 import { linkIdsOf } from './links.js';
 import {
   type PushFlags,
   type PushPlan,
-  type PushProblem,
   type PushTools,
   findOrCreate,
   planOf,
@@ -17,22 +16,22 @@ import {
 } from '../push/plan.js';
 import {
   type PushReport,
-  askedDecisions,
   dryRunDocument,
   dryRunExitCode,
-  endedReport,
   planLines,
   printDryRun,
   printEnded,
   pushDocument,
   pushExitCode,
+  requireNoBlockers,
   runPush,
-  waitFor,
+  waitForEnd,
+  withDecisions,
 } from '../push/push.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
-import { counted, errorMessage, printable } from '../terminal/text.js';
+import { painterOf, print, printJson, problemLine, withOwnCommand } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Facts } from '../../dataset/inspect/inspection.js';
@@ -45,26 +44,14 @@ import {
   provePairs,
 } from '../../dataset/pairs/pair-faults.js';
 import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
-import { type PairFolder, type PairPart, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
+import { type PairFolder, pairDatasetsOf, pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { Problem } from '../../dataset/problems.js';
 
-interface PairsTask {
-  readonly flags: PushFlags;
-  /** The name or ID of the training dataset. */
-  readonly name: string;
-  readonly tools: PushTools;
-  /** In the order target, controls, mask. */
-  readonly folders: readonly (PairFolder & { readonly path: string })[];
-  /** Sentences about entries that are in none of these folders. */
-  readonly leftOut: readonly string[];
-  /** What `--fix` did, by folder. */
-  readonly fixed: ReadonlyMap<string, FixedFiles['fixed']>;
-}
+/** A folder of pairs, and what `--fix` did in it. */
+type PartFolder = PairFolder & { readonly path: string } & Pick<FixedFiles, 'fixed'>;
 
-interface PartPush {
-  readonly part: PairPart;
-  readonly folder: string;
+interface PartPush extends PartFolder {
   readonly plan: PushPlan;
 }
 
@@ -74,6 +61,8 @@ interface PairsPlan {
   readonly target: DatasetWithFiles | undefined;
   /** In the order target, controls, mask. */
   readonly parts: readonly PartPush[];
+  /** Sentences about entries that are in none of the folders. */
+  readonly leftOut: readonly string[];
 }
 
 type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
@@ -91,39 +80,45 @@ export async function pushPairsOnce(
   { name, tools }: { name: string; tools: PushTools },
 ): Promise<void> {
   const { folders, leftOut } = await readPairFolder(root, flags);
-  const fixed = new Map<string, FixedFiles['fixed']>();
-  for (const { folder, path } of folders) {
-    fixed.set(folder, (await fixFiles([path], flags, { ...tools, endsIfDeclined: true })).fixed);
+  const parts: PartFolder[] = [];
+  for (const each of folders) {
+    const { fixed } = await fixFiles([each.path], flags, { ...tools, endsIfDeclined: true });
+    parts.push({ ...each, fixed });
   }
-  const task: PairsTask = { flags, name, tools, folders, leftOut, fixed };
   const plan = async () => {
-    const planned = withIntactPairs(await preparePairs(task), flags);
-    if (!flags.json) printPairs(planned, leftOut);
-    return unblocked(planned, flags);
+    const planned = withIntactPairs({ ...(await preparePairs(name, parts, { flags, tools })), leftOut }, flags);
+    if (!flags.json) printPairs(planned);
+    requireNoErrors(planned, flags);
+    return planned;
   };
   if (flags.dryRun) {
     const pairs = await plan();
     process.exitCode = Math.max(0, ...pairs.parts.map((part) => dryRunExitCode(part.plan)));
-    return flags.json ? printJson(dryRunOfPairs(pairs, task)) : printPairsDryRun(pairs);
+    return flags.json ? printJson(dryRunOfPairs(pairs)) : printPairsDryRun(pairs);
   }
   const paths = folders.map(({ path }) => path);
   const { pairs, sent } = await withLockedFolders(paths, tools, async () => {
-    const asked = unblocked(await askAboutPairs(await plan()), flags);
-    return { pairs: asked, sent: await runPairs(asked, tools) };
+    const planned = await plan();
+    const asked: PartPush[] = [];
+    for (const each of planned.parts) asked.push({ ...each, plan: await withDecisions(each.plan) });
+    const decided = { ...planned, parts: asked };
+    requireNoErrors(decided, flags);
+    return { pairs: decided, sent: await runPairs(decided, tools) };
   });
-  const pushed = await waitForPairs(sent, tools);
+  const sentReports = sent.parts.map(({ report }) => report);
+  const { latest, reports } = await waitForEnd(sentReports, { task: { flags, ...tools }, dataset: sent.target });
+  const ended = sent.parts.map((part, i) => ({ ...part, report: reports[i]! }));
+  const pushed = { ...sent, target: latest, parts: ended };
   process.exitCode = exitCodeOf(pushed);
-  if (flags.json) printJson(documentOfPairs(pairs, pushed, task));
+  if (flags.json) printJson(documentOfPairs(pairs, pushed));
   else await printPushed(pushed);
 }
 
 /** @throws CommandError with 64 for a file, 66 without folders of pairs, 65 if they don't make pairs */
-async function readPairFolder(root: string, { follow }: PushFlags): Promise<Pick<PairsTask, 'folders' | 'leftOut'>> {
+async function readPairFolder(root: string, { follow }: PushFlags) {
   const shown = printable(root);
   if (!(await isFolder(root))) throw new CommandError(EXIT.usage, `--pairs takes a folder, and ${shown} is a file.`);
-  const names = await readdir(root).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${shown} can't be read: ${errorMessage(error)}.`, { cause: error });
-  });
+  const names = await readdir(root).catch(unreadable(root));
   const visible = names.filter((name) => !name.startsWith('.')).sort();
   const folders: string[] = [];
   for (const name of visible) {
@@ -155,7 +150,11 @@ async function requireInside(root: string, path: string): Promise<void> {
 }
 
 /** Compares each sub-folder with the linked dataset, or `NAME-control` or `NAME-mask`. @throws CommandError for another role */
-async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask): Promise<PairsPlan> {
+async function preparePairs(
+  nameOrId: string,
+  folders: readonly PartFolder[],
+  { flags, tools }: { flags: PushFlags; tools: PushTools },
+): Promise<Omit<PairsPlan, 'leftOut'>> {
   const { client, signal } = tools;
   const found = await client.find(nameOrId, { signal });
   if (found !== undefined) requireRole(found, 'training');
@@ -167,11 +166,11 @@ async function preparePairs({ flags, name: nameOrId, folders, tools }: PairsTask
   const target = found && (await client.status(found.id, { signal }));
   const { trigger: _, captionAll: _all, allowUncaptioned: _allow, ...withoutCaptions } = flags;
   const parts: PartPush[] = [];
-  for (const [i, { part, folder, name: newName, role }] of pairDatasetsOf(name, folders).entries()) {
+  for (const [i, { part, name: newName, role }] of pairDatasetsOf(name, folders).entries()) {
     const linked = part === 'target' ? undefined : target?.links?.[part];
     const place = { paths: [folders[i]!.path], name: linked?.name ?? newName, role };
     const task = await pushTaskFrom(part === 'target' ? flags : withoutCaptions, { ...place, tools });
-    parts.push({ part, folder, plan: await preparePush(task) });
+    parts.push({ ...folders[i]!, plan: await preparePush(task) });
   }
   return { name, target, parts };
 }
@@ -193,30 +192,11 @@ function withIntactPairs(pairs: PairsPlan, { skipBad }: PushFlags): PairsPlan {
   return { ...pairs, parts };
 }
 
-async function askAboutPairs(pairs: PairsPlan): Promise<PairsPlan> {
-  const parts: PartPush[] = [];
-  for (const each of pairs.parts) {
-    const decisions = await askedDecisions(each.plan);
-    parts.push(decisions.size === 0 ? each : { ...each, plan: planOf({ ...each.plan, decisions }) });
-  }
-  return { ...pairs, parts };
-}
-
 /** @throws CommandError with 65 and the options that help, if errors prevent the push */
-function unblocked(pairs: PairsPlan, { allowUnpaired, skipBad }: PushFlags): PairsPlan {
+function requireNoErrors(pairs: PairsPlan, { allowUnpaired, skipBad }: PushFlags): void {
   const ofFiles = pairs.parts.flatMap(({ folder, plan }) => plan.blockers.map((problem) => ({ folder, ...problem })));
   const ofPairs = allowUnpaired ? [] : comparePairs(pairs).errors;
-  const problems = [...ofFiles, ...ofPairs];
-  if (problems.length === 0) return pairs;
-  const canSkip = !skipBad && (ofPairs.length > 0 || ofFiles.some(({ filename }) => filename !== undefined));
-  const lines = [
-    `nothing was sent: ${counted(problems.length, 'error')} would keep the datasets from being READY.`,
-    canSkip && 'To leave out files with errors, and targets without an intact pair, add --skip-bad.',
-    ofPairs.length > 0 && 'To send targets without their pairs, and add what is missing later, add --allow-unpaired.',
-    ofFiles.some(({ code }) => code === 'MISSING_CAPTION') &&
-      'To generate captions of targets, add --trigger WORD or --caption-all TEXT.',
-  ];
-  throw new CommandError(EXIT.dataError, lines.filter(Boolean).join('\n'), { details: { problems } });
+  requireNoBlockers([...ofFiles, ...ofPairs], { skipBad, unpaired: ofPairs.length });
 }
 
 /** Pushes the targets last, so that no new target is without its pair in between. */
@@ -225,9 +205,9 @@ async function runPairs({ parts, target: found }: PairsPlan, { client, signal }:
   for (const each of parts) if (each.part !== 'target') reports.set(each, await runPush(each.plan));
   const targetPart = parts.find(({ part }) => part === 'target');
   const { id } = targetPart === undefined ? found! : await findOrCreate(targetPart.plan.task);
-  const target = await client.status(id, { signal });
+  const { links } = await client.status(id, { signal });
   // Links to datasets without a folder here stay.
-  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(target.links);
+  const ids: Partial<Record<LinkSlot, string>> = linkIdsOf(links);
   const linked: Partial<Record<LinkSlot, string>> = {};
   for (const [{ part }, { dataset }] of reports) {
     if (part === 'target' || ids[part] === dataset.id) continue;
@@ -236,25 +216,8 @@ async function runPairs({ parts, target: found }: PairsPlan, { client, signal }:
   }
   if (Object.keys(linked).length > 0) await client.pairs.setLinks(id, ids, { signal });
   if (targetPart !== undefined) reports.set(targetPart, await runPush(targetPart.plan));
-  return { target, linked, parts: parts.map((each) => ({ ...each, report: reports.get(each)! })) };
-}
-
-/** Waits for READY once all files were sent. A dataset without files would stay DRAFT. */
-async function waitForPairs(
-  { target, linked, parts }: PushedPairs,
-  { client, signal }: PushTools,
-): Promise<PushedPairs> {
-  const [{ part, plan, report: first }] = parts as [PushedPairs['parts'][number]];
-  const isComplete = parts.every(({ report }) => report.result.failed.length === 0);
-  const isEmpty = (part === 'target' ? first.dataset : target).status === 'DRAFT';
-  const waits = plan.task.flags.wait && isComplete && !isEmpty;
-  const latest = waits ? await waitFor(plan.task, target) : await client.status(target.id, { signal });
-  const ended: PushedPairs['parts'][number][] = [];
-  for (const { report, ...each } of parts) {
-    const dataset = each.part === 'target' ? latest : await client.status(report.dataset.id, { signal });
-    ended.push({ ...each, report: await endedReport(report, dataset) });
-  }
-  return { target: latest, linked, parts: ended };
+  const pushed = parts.map((each) => ({ ...each, report: reports.get(each)! }));
+  return { linked, parts: pushed, target: await client.status(id, { signal }) };
 }
 
 /** 73 after conflicts; otherwise 1 if a dataset is FAILED; otherwise the code of the first file that could not be sent. */
@@ -265,17 +228,17 @@ function exitCodeOf({ parts, target }: PushedPairs): number {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-function printPairs(pairs: PairsPlan, leftOut: readonly string[]): void {
+function printPairs(pairs: PairsPlan): void {
   const paint = painterOf(process.stdout);
   for (const { folder, plan } of pairs.parts) {
     print(`${paint('bold', `${printable(folder)}/`)}  ${totalsOf(plan.inspection.inspected.map(({ file }) => file))}`);
     for (const line of planLines(plan, paint)) print(line);
   }
-  const skipped = leftOut.map((sentence) => paint('dim', `- ${sentence}`));
+  const skipped = pairs.leftOut.map((sentence) => paint('dim', `- ${sentence}`));
   for (const line of firstLines(skipped, 'entry left out', 'entries left out')) print(line);
   const { errors, warnings, targets } = comparePairs(pairs);
-  for (const { message } of errors) print(paint('red', `✗ ${printable(message)}`));
-  for (const { message } of warnings) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of errors) print(problemLine(paint, '✗', localAdvice(message)));
+  for (const { message } of warnings) print(problemLine(paint, '!', localAdvice(message)));
   if (errors.length > 0) return;
   const places = pairs.parts.flatMap(({ part }) => (part === 'target' ? [] : [slotText(part)]));
   print(`${counted(targets, 'target')}, each with ${places.join(' and ')}.`);
@@ -293,28 +256,27 @@ async function printPushed({ parts, target, linked }: PushedPairs): Promise<void
   for (const { part, report } of parts) if (part === 'target') await printEnded(report);
 }
 
-function dryRunOfPairs(pairs: PairsPlan, task: PairsTask): Record<string, unknown> {
-  const parts = pairs.parts.map(({ part, folder, plan }) => {
+function dryRunOfPairs(pairs: PairsPlan): Record<string, unknown> {
+  const parts = pairs.parts.map(({ part, folder, fixed, plan }) => {
     const { dry_run: _, ...document } = dryRunDocument(plan);
-    return [part, { folder, ...document, ...task.fixed.get(folder) }];
+    return [part, { folder, ...document, ...fixed }];
   });
   const { name, target } = pairs;
   const dataset = { dry_run: true, name, exists: target !== undefined, link: newLinksOf(pairs) };
-  return { ...dataset, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
+  return { ...dataset, parts: Object.fromEntries(parts), ...comparedDocument(pairs) };
 }
 
-function documentOfPairs(pairs: PairsPlan, pushed: PushedPairs, task: PairsTask): Record<string, unknown> {
+function documentOfPairs(pairs: PairsPlan, pushed: PushedPairs): Record<string, unknown> {
   const { files: _, ...dataset } = pushed.target;
-  const parts = pushed.parts.map(({ part, folder, report }) => [
-    part,
-    { folder, ...pushDocument(report), ...task.fixed.get(folder) },
-  ]);
-  return { dataset, linked: pushed.linked, parts: Object.fromEntries(parts), ...comparedDocument(pairs, task) };
+  const parts = pushed.parts.map(({ part, folder, fixed, report }) => {
+    return [part, { folder, ...pushDocument(report), ...fixed }];
+  });
+  return { dataset, linked: pushed.linked, parts: Object.fromEntries(parts), ...comparedDocument(pairs) };
 }
 
-function comparedDocument(pairs: PairsPlan, { leftOut }: PairsTask) {
+function comparedDocument(pairs: PairsPlan) {
   const { targets, proofs, errors, warnings } = comparePairs(pairs);
-  return { pairs: { targets, errors, warnings, stems: Object.fromEntries(proofs) }, left_out: leftOut };
+  return { pairs: { targets, errors, warnings, stems: Object.fromEntries(proofs) }, left_out: pairs.leftOut };
 }
 
 function newLinksOf({ parts, target }: PairsPlan): Linked {
@@ -331,8 +293,8 @@ function linkedText(name: string, linked: Linked): string {
 }
 
 interface ComparedPairs {
-  readonly errors: readonly PushProblem[];
-  readonly warnings: readonly PushProblem[];
+  readonly errors: readonly Finding[];
+  readonly warnings: readonly Finding[];
   readonly targets: number;
   /** The stems with each fault, for each control and mask of the folder. */
   readonly proofs: ReadonlyMap<LinkSlot, PairProof>;

@@ -4,16 +4,10 @@ import { dirname } from 'node:path';
 import type { FixFlags } from '../fix/fix-files.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import { type FolderContents, type LocalFile, folderOf, isFolder } from '../folder/read-folder.js';
+import type { Finding } from '../folder/report.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
-import { CommonState, realFolders } from '../sync/common-state.js';
-import {
-  type Decisions,
-  type Hashes,
-  type SettledConflicts,
-  type SyncPlan,
-  type SyncRules,
-  syncPlanOf,
-} from '../sync/compare.js';
+import { commonWith, readState, realFolders } from '../sync/common-state.js';
+import { type Decisions, type Hashes, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
 import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
@@ -23,6 +17,7 @@ import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { mountedHashes } from '../../service/mount/mounted-folder.js';
 
 export interface PushFlags extends RemoteOptions, FixFlags {
   readonly name?: string;
@@ -137,12 +132,7 @@ export function isConditional({ counts }: Dataset): boolean {
 
 const CONCURRENT_HASHES = 4;
 
-/** Without `filename` it is a problem of all files together. */
-export interface PushProblem {
-  readonly code: string;
-  readonly filename?: string;
-  readonly message: string;
-}
+type FileProblem = Finding & { readonly filename: string };
 
 interface SentFile extends PushFile {
   /** Frees what `open` has unpacked. */
@@ -160,12 +150,12 @@ interface ComparedFiles {
     readonly folder: Hashes;
     readonly dataset: Hashes;
     readonly common: Hashes;
-    readonly settled?: SettledConflicts;
+    readonly settled?: Hashes;
   };
   /** In the folder, but not readable or sendable. */
   readonly unusable: ReadonlySet<string>;
   readonly decisions?: Decisions;
-  readonly without?: readonly (PushProblem & { readonly filename: string })[];
+  readonly without?: readonly FileProblem[];
 }
 
 export interface PushPlan extends ComparedFiles {
@@ -175,8 +165,8 @@ export interface PushPlan extends ComparedFiles {
   readonly toSend: readonly string[];
   readonly sync: SyncPlan;
   readonly generated: readonly string[];
-  readonly leftOut: readonly PushProblem[];
-  readonly blockers: readonly PushProblem[];
+  readonly leftOut: readonly Finding[];
+  readonly blockers: readonly Finding[];
   readonly toRemove: readonly string[];
   readonly toWithdraw: readonly string[];
 }
@@ -195,8 +185,13 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   if (dataset === undefined) return planOf({ ...compared, sides: { folder, dataset: new Map(), common: new Map() } });
   const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
   const present = new Map([...storedHashes(dataset), ...received]);
-  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
-  const common = state.commonWith(present);
+  const state = await readState({ ...pair, datasetId: dataset.id });
+  const common = commonWith(state, present);
+  const isFirst = common.size === 0;
+  for (const [name, sha256] of await mountedHashes(pair.folders, dataset.id)) {
+    // A file that is gone may have been removed from both by an earlier push.
+    if (!common.has(name) && (isFirst || folder.has(name))) common.set(name, sha256);
+  }
   // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
   return planOf({ ...compared, sides: { folder, dataset: present, common, settled: state.settled } });
@@ -230,11 +225,11 @@ export function planOf(compared: ComparedFiles): PushPlan {
     sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
   const sync = syncPlanOf({ ...sides, source: sides.folder, target }, { ...rules, winner, decisions });
-  const leftOut = new Map<string, PushProblem>(without.map((problem) => [problem.filename, problem]));
+  const leftOut = new Map<string, Finding>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
   // Leaving out one file can give another one a problem, as the image of a caption does.
-  while (skipsBad && after.errors.some(({ filename }) => filename !== undefined)) {
-    for (const error of after.errors) if (error.filename !== undefined) leftOut.set(error.filename, error);
+  for (let bad = badIn(after, leftOut); skipsBad && bad.length > 0; bad = badIn(after, leftOut)) {
+    for (const problem of bad) leftOut.set(problem.filename, problem);
     after = filesAfter(compared, sync, leftOut);
   }
   const { inspected, generated, errors, warnings } = after;
@@ -262,6 +257,23 @@ export function planOf(compared: ComparedFiles): PushPlan {
   };
 }
 
+/** The files with errors, and the captions of media that are left out. */
+function badIn(
+  { inspected, errors, warnings }: ReturnType<typeof filesAfter>,
+  leftOut: ReadonlyMap<string, Finding>,
+): FileProblem[] {
+  const stems = new Set([...leftOut.keys()].map(stemOf));
+  const sent = new Set(inspected.map(({ file }) => file.filename));
+  return [...errors, ...warnings].flatMap(({ severity, code, filename = '', message }) => {
+    const isLeft = stems.has(stemOf(filename));
+    const isOrphan = code === 'ORPHAN_CAPTION' && isLeft && sent.has(filename);
+    if (isOrphan) return { code, filename, message: `${filename} is the caption of a file that is left out.` };
+    if (filename === '' || severity !== 'error') return [];
+    const isBare = code === 'MISSING_CAPTION' && isLeft;
+    return { code, filename, message: isBare ? `${filename} has a caption that is left out.` : message };
+  });
+}
+
 /** Rejected, expired and pending uploads of files that neither side has. */
 function unfinishedIn({ dataset, sides, unusable }: ComparedFiles): string[] {
   const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
@@ -274,7 +286,7 @@ function unfinishedIn({ dataset, sides, unusable }: ComparedFiles): string[] {
 function filesAfter(
   { task, inspection, role, sides, unusable }: ComparedFiles,
   sync: SyncPlan,
-  leftOut: ReadonlyMap<string, PushProblem>,
+  leftOut: ReadonlyMap<string, Finding>,
 ) {
   const left = [...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts];
   // Neither sent nor in the dataset, such as a file that was removed from it.
@@ -285,7 +297,7 @@ function filesAfter(
   const sent = new Set(inspected.map(({ file }) => file.filename));
   const removed = new Set(sync.remove);
   const kept = [...sides.dataset.keys()].filter((name) => !sent.has(name) && !removed.has(name));
-  const isUncaptioned = ({ code, filename = '' }: PushProblem) => code === 'MISSING_CAPTION' && sent.has(filename);
+  const isUncaptioned = ({ code, filename = '' }: Finding) => code === 'MISSING_CAPTION' && sent.has(filename);
   let { errors, warnings } = findingsIn(inspected, { others: kept, role });
   let generated: string[] = [];
   if (task.captionText !== undefined) {
@@ -296,7 +308,7 @@ function filesAfter(
     generated = [...new Set(captions)].filter((name) => !captionStems.has(stemOf(name)));
     ({ errors, warnings } = findingsIn(inspected, { others: [...kept, ...generated], role }));
   }
-  const counts = (problem: PushProblem) => {
+  const counts = (problem: Finding) => {
     if (problem.filename === undefined) return heldBack.size === 0;
     const isAllowed = task.flags.allowUncaptioned || heldBack.has(`${stemOf(problem.filename)}.txt`);
     return isUncaptioned(problem) ? !isAllowed : sent.has(problem.filename);

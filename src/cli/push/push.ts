@@ -1,7 +1,17 @@
-import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument, totalsOf } from '../folder/report.js';
+import {
+  type Finding,
+  firstLines,
+  kindsOf,
+  localAdvice,
+  problemLines,
+  problemsBeside,
+  reportDocument,
+  totalsOf,
+} from '../folder/report.js';
 import {
   type PushPlan,
   type PushTask,
+  type PushTools,
   findOrCreate,
   isConditional,
   planOf,
@@ -9,8 +19,8 @@ import {
   storedHashes,
 } from './plan.js';
 import { explainMissingRoute } from '../remote.js';
-import { CommonState } from '../sync/common-state.js';
-import { type Decisions, type Hashes, commonChanges, settledBy, storedSince } from '../sync/compare.js';
+import { type CommonState, changeState, readState } from '../sync/common-state.js';
+import { type Hashes, commonChanges, settledBy, storedSince } from '../sync/compare.js';
 import {
   type Conflict,
   askAboutConflicts,
@@ -23,7 +33,7 @@ import {
 } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import { type Painter, painterOf, print, printJson, withOwnCommand } from '../terminal/print.js';
+import { type Painter, painterOf, print, printJson, problemLine, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
@@ -57,7 +67,8 @@ export async function pushOnce(task: PushTask, { lines = [], document, agree, fi
       print(totalsOf(plan.inspection.inspected.map(({ file }) => file)));
       for (const line of [...lines, ...planLines(plan, painterOf(process.stdout))]) print(line);
     }
-    return unblocked(plan);
+    requireNoBlockers(plan.blockers);
+    return plan;
   };
   if (dryRun) {
     const plan = await planOnce();
@@ -67,12 +78,14 @@ export async function pushOnce(task: PushTask, { lines = [], document, agree, fi
   const sent = await withLockedFolders(task.pair.folders, task, async () => {
     const plan = await planOnce();
     await agree?.(plan);
-    const decisions = await askedDecisions(plan);
-    const report = await runPush(decisions.size === 0 ? plan : unblocked(planOf({ ...plan, decisions })));
+    const decided = await withDecisions(plan);
+    requireNoBlockers(decided.blockers);
+    const report = await runPush(decided);
     await finish?.(report);
     return report;
   });
-  const report = await waitForEnd(sent);
+  const { reports } = await waitForEnd([sent], { task, dataset: sent.dataset });
+  const report = reports[0]!;
   process.exitCode = pushExitCode(report);
   if (json) printJson({ ...document(report.plan), ...pushDocument(report) });
   else await printEnded(report);
@@ -101,20 +114,20 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
   const accepted = { sent: new Map<string, string>(), stored: new Map<string, string>() };
   try {
     const dataset = await findOrCreate(task);
-    const state = isConditional(dataset) ? await CommonState.open({ ...task.pair, datasetId: dataset.id }) : undefined;
+    const pair = { ...task.pair, datasetId: dataset.id };
     try {
       const report = await transfer(plan, dataset, accepted, (now) => {
         progress = now;
       });
-      if (state === undefined) return { ...report, pending: new Map() };
+      if (!isConditional(dataset)) return report;
       const { sent, stored } = accepted;
-      const { sync, sides } = plan;
-      const decided = settledBy(sync, sides.folder, sides.dataset);
-      await state.change(new Map([...commonNow(report, state, sent), ...stored]), { sent, settled: decided });
-      return settled({ ...report, pending: pendingIn(report, sent) }, report.dataset);
+      const common = commonNow(report, await readState(pair), sent);
+      const lost = settledBy(plan.sync, plan.sides.folder);
+      await changeState(pair, new Map([...common, ...stored]), { sent, settled: lost });
+      return settled(report, report.dataset);
     } catch (error) {
       // An interrupted push remembers what it has sent.
-      await state?.change(accepted.stored, { sent: accepted.sent });
+      if (isConditional(dataset)) await changeState(pair, accepted.stored, { sent: accepted.sent });
       throw error;
     }
   } catch (error) {
@@ -124,18 +137,9 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
   }
 }
 
-/** Also the files that an earlier push, or another client, has sent in the same version. */
-function pendingIn({ plan, result }: Transfer, sent: Hashes): Hashes {
-  const before = storedHashes(plan.dataset);
-  const unchanged = result.unchanged.map((name) => [name, plan.sides.folder.get(name) ?? ''] as const);
-  return new Map([...unchanged.filter(([name, sha256]) => sha256 && before.get(name) !== sha256), ...sent]);
-}
-
 type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
 
-type Transfer = Omit<PushReport, 'pending'>;
-
-function commonNow({ plan: { sides, unusable, task }, dataset }: Transfer, state: CommonState, sent: Hashes) {
+function commonNow({ plan: { sides, unusable, task }, dataset }: PushReport, state: CommonState, sent: Hashes) {
   const now = storedHashes(dataset);
   // For files that were not named or can't be read, a removal from the folder is unknown.
   const known = [...commonChanges(state.files, sides.folder, now)].filter(
@@ -150,7 +154,7 @@ async function transfer(
   dataset: Dataset,
   { sent, stored }: Record<'sent' | 'stored', Map<string, string>>,
   onProgress: (progress: PushProgress) => void,
-): Promise<Transfer> {
+): Promise<PushReport> {
   const { client, signal, display, flags } = plan.task;
   const superseded = supersededBy(plan);
   if (superseded.length > 0) await client.bulk.withdraw(dataset.id, superseded, { signal });
@@ -187,7 +191,13 @@ async function transfer(
   const removal = isComplete ? await removeFiles(plan, dataset).catch(explainMissingRoute) : nothing;
   display.clear();
   const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
-  return { plan, dataset: await client.status(dataset.id, { signal }), result, removed: removal.removed, conflicts };
+  const before = storedHashes(plan.dataset);
+  const unchanged = result.unchanged.map((name) => [name, plan.sides.folder.get(name) ?? ''] as const);
+  // Also the files that an earlier push, or another client, has sent in the same version.
+  const earlier = unchanged.filter(([name, sha256]) => sha256 && before.get(name) !== sha256);
+  const pending = new Map(isConditional(dataset) ? [...earlier, ...sent] : []);
+  const now = await client.status(dataset.id, { signal });
+  return { plan, dataset: now, result, removed: removal.removed, conflicts, pending };
 }
 
 /** Unfinished versions of an earlier push, whose arrival would break the newer version's condition. */
@@ -219,22 +229,34 @@ async function removeFiles({ task, toRemove, toWithdraw, sides }: PushPlan, data
   };
 }
 
-/** Waits for READY or FAILED, if the task waits and all files were sent. A dataset without files would stay DRAFT. */
-async function waitForEnd(report: PushReport): Promise<PushReport> {
-  const { plan, dataset, result } = report;
-  const { task } = plan;
-  if (!task.flags.wait || dataset.status !== 'UPLOADING' || result.failed.length > 0) return report;
-  const finishedFiles = result.stored.length + result.unchanged.length;
+/** Waits until the dataset is READY or FAILED, if the command waits and all files were sent. Without files it would stay DRAFT. */
+export async function waitForEnd(
+  reports: readonly PushReport[],
+  { task, dataset }: { task: PushTools & Pick<PushTask, 'flags'>; dataset: DatasetWithFiles },
+): Promise<{ latest: DatasetWithFiles; reports: PushReport[] }> {
+  const { client, signal } = task;
+  const isComplete = reports.every(({ result }) => result.failed.length === 0);
+  const waits = task.flags.wait && isComplete && dataset.status === 'UPLOADING';
   try {
-    return await endedReport(report, await waitFor(task, dataset));
+    const latest = waits ? await waitFor(task, dataset) : dataset;
+    const ended: PushReport[] = [];
+    for (const report of reports) {
+      const { id, status } = report.dataset;
+      const refresh = () => (status === 'UPLOADING' ? client.status(id, { signal }) : report.dataset);
+      ended.push(await endedReport(report, id === latest.id ? latest : await refresh()));
+    }
+    return { latest, reports: ended };
   } catch (error) {
-    throw withAdvice(error, { totalFiles: plan.files.length, finishedFiles, failedFiles: 0 }, task.name);
+    const countAll = (count: (report: PushReport) => number) => reports.reduce((sum, each) => sum + count(each), 0);
+    const totalFiles = countAll(({ plan }) => plan.files.length);
+    const finishedFiles = countAll(({ result }) => result.stored.length + result.unchanged.length);
+    throw withAdvice(error, { totalFiles, finishedFiles, failedFiles: 0 }, dataset.name);
   } finally {
     task.display.clear();
   }
 }
 
-export async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
+async function waitFor({ client, display, signal }: PushTools, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
     const { pending = 0, checking = 0 } = counts ?? {};
     const uploads = pending === 0 ? '' : `; ${counted(pending, 'upload')} pending`;
@@ -246,15 +268,11 @@ export async function waitFor({ client, display, signal }: PushTask, { id }: Dat
 
 /** Updates the report after the wait, and remembers which pending files are stored. */
 export async function endedReport(report: PushReport, dataset: DatasetWithFiles): Promise<PushReport> {
+  if (dataset === report.dataset) return report;
   const { task } = report.plan;
   if (report.pending.size > 0) {
-    await withLockedFolders(task.pair.folders, task, async () => {
-      const state = await CommonState.open({ ...task.pair, datasetId: dataset.id });
-      await state.change(storedSince(state.sent, storedHashes(dataset)));
-    }).catch((error) => {
-      // Nothing is remembered of a folder that was removed during the wait.
-      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
-    });
+    const pair = { ...task.pair, datasetId: dataset.id };
+    await changeState(pair, storedSince((await readState(pair)).sent, storedHashes(dataset)));
   }
   return settled(report, dataset);
 }
@@ -346,7 +364,9 @@ const sendCounted: SendBody = async ({ upload_url, method, headers }, body, { si
 const PRINTED_WARNINGS = ['NOT_FULLY_CHECKED', 'REPLACEMENT_REJECTED'];
 
 export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
-  const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${printable(message)}`));
+  const left = leftOut.map(({ message }) =>
+    paint('yellow', `- Left out: ${printable(withOwnCommand(localAdvice(message)))}`),
+  );
   const captions = `${counted(generated.length, 'caption')} generated: ${namesOf(generated)}.`;
   return [
     ...problemLines(report, paint),
@@ -356,27 +376,32 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
 }
 
 /** @throws CommandError with 65, which says why nothing is sent and which options help */
-export function unblocked(plan: PushPlan): PushPlan {
-  const { blockers } = plan;
-  if (blockers.length === 0) return plan;
-  const uncaptioned = blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
+export function requireNoBlockers(
+  problems: readonly Finding[],
+  { skipBad, unpaired = 0 }: { skipBad?: true | undefined; unpaired?: number } = {},
+): void {
+  if (problems.length === 0) return;
+  const uncaptioned = problems.filter(({ code }) => code === 'MISSING_CAPTION').length;
   const advice =
     'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';
+  const others = unpaired > 0 ? ', and targets without an intact pair,' : '';
   const lines = [
-    `nothing was sent: ${counted(blockers.length, 'error')} would keep the dataset from being READY.`,
-    ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`] : []),
-    ...(blockers.some(({ filename }) => filename !== undefined)
-      ? ['To leave out the files named above and send the others, add --skip-bad.']
-      : []),
+    `nothing was sent: ${counted(problems.length, 'error')} would keep the dataset from being READY.`,
+    uncaptioned > 0 && `${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`,
+    !skipBad &&
+      (unpaired > 0 || problems.some(({ filename }) => filename !== undefined)) &&
+      `To leave out the files named above${others} and send the others, add --skip-bad.`,
+    unpaired > 0 && 'To send targets without their pairs, and add what is missing later, add --allow-unpaired.',
   ];
-  throw new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: blockers } });
+  throw new CommandError(EXIT.dataError, lines.filter(Boolean).join('\n'), { details: { problems } });
 }
 
-/** The winners that a person chooses for conflicts; none without a terminal, or with `--json`. */
-export async function askedDecisions(plan: PushPlan): Promise<Decisions> {
+/** The plan with the winners that a person chooses for conflicts; none are chosen without a terminal, or with `--json`. */
+export async function withDecisions(plan: PushPlan): Promise<PushPlan> {
   const { flags, signal } = plan.task;
-  if (flags.json || !canAsk()) return new Map();
-  return askAboutConflicts(await conflictsOf(plan), { source: 'folder' }, signal);
+  if (flags.json || !canAsk()) return plan;
+  const decisions = await askAboutConflicts(await conflictsOf(plan), { source: 'folder' }, signal);
+  return decisions.size === 0 ? plan : planOf({ ...plan, decisions });
 }
 
 /** Both versions of the files in conflict. @param dataset its present state */
@@ -440,16 +465,16 @@ export function printPushReport({ plan, dataset, result, removed }: PushReport):
   const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
   print(`${sent} to "${printable(dataset.name)}"${unchanged}${gone}.`);
-  const failures = result.failed.map((failure) => paint('red', `✗ ${failureText(failure)}`));
+  const failures = result.failed.map((failure) => problemLine(paint, '✗', localAdvice(failureText(failure))));
   for (const line of firstLines(failures, 'file not sent', 'files not sent')) print(line);
   const unreadable = plan.report.unreadable.length;
   if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
   const failed = new Set(result.failed.map(({ name }) => name));
   const warnings = (dataset.warnings ?? [])
     .filter(({ code, filename = '' }) => PRINTED_WARNINGS.includes(code) && !failed.has(filename))
-    .map(({ message }) => paint('yellow', `! ${printable(message)}`));
+    .map(({ message }) => problemLine(paint, '!', localAdvice(message)));
   for (const line of firstLines(warnings, 'warning')) print(line);
-  for (const line of statusLines(dataset, paint)) print(line);
+  for (const line of statusLines(dataset, paint)) print(localAdvice(line));
 }
 
 /** `READY` with its digest, or `FAILED` with each problem; a single one is in the same line. */
@@ -458,9 +483,7 @@ export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[]
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
   if (status !== 'FAILED') return [paint('yellow', status)];
   const { message: sentence = '', problems = [] } = error ?? {};
-  const lines = problemsBeside(sentence, problems).map(({ message }) =>
-    paint('red', `✗ ${printable(withOwnCommand(message))}`),
-  );
+  const lines = problemsBeside(sentence, problems).map(({ message }) => problemLine(paint, '✗', message));
   return [`${paint('red', 'FAILED')}  ${printable(withOwnCommand(sentence))}`, ...firstLines(lines, 'problem')];
 }
 

@@ -7,7 +7,7 @@ import { isFolder } from '../folder/read-folder.js';
 import { conflictLines, keptLines } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { painterOf, print } from '../terminal/print.js';
+import { painterOf, print, withOwnCommand } from '../terminal/print.js';
 import { printable } from '../terminal/text.js';
 import {
   type PushReport,
@@ -53,7 +53,7 @@ async function retriesAfter(error: unknown, { paths: [folder = ''], signal, disp
   if (signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
   // An empty folder can fill again. A folder that was deleted or replaced by a file ends the command.
   if (!isServiceDown && !(await isFolder(folder))) throw error;
-  display.note(message);
+  display.note(withOwnCommand(message));
   return isServiceDown;
 }
 

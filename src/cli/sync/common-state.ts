@@ -5,7 +5,7 @@ import { makeFolders } from '../../storage/folders.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
-import { type Hashes, type SettledConflict, type SettledConflicts, storedSince } from './compare.js';
+import { type Hashes, storedSince } from './compare.js';
 
 const FORMAT = 1;
 
@@ -17,74 +17,43 @@ interface SyncPair {
   readonly datasetId: string;
 }
 
-interface SavedState {
+/** What a folder and a dataset last had in common. Saved beside the credentials, since trainers read the folder. */
+export interface CommonState {
+  readonly pair: SyncPair;
   readonly files: Map<string, string>;
   /** Versions last sent by pushes, while it was unknown whether the dataset would store them. */
   readonly sent: Map<string, string>;
-  /** Conflicts that the other command need not ask about again. */
-  readonly settled: Map<string, SettledConflict>;
+  /** Versions that lost a conflict, so that the other command need not ask again. */
+  readonly settled: Map<string, string>;
 }
 
-/** What a folder and a dataset last had in common. Saved beside the credentials, since trainers read the folder. */
-export class CommonState {
-  readonly #pair: SyncPair;
-  #saved: SavedState;
-
-  private constructor(pair: SyncPair, saved: SavedState) {
-    this.#pair = pair;
-    this.#saved = saved;
+/** Adds files, and removes those that are `undefined`. Losing the state only causes conflicts, so a failure is a warning. */
+export async function changeState(
+  pair: SyncPair,
+  changes: ReadonlyMap<string, string | undefined>,
+  { sent = new Map(), settled = new Map() }: Partial<Record<'sent' | 'settled', Hashes>> = {},
+): Promise<void> {
+  if (changes.size + sent.size + settled.size === 0) return;
+  const { pair: _, ...state } = await readState(pair);
+  for (const [name, loser] of settled) state.settled.set(name, loser);
+  for (const [name, sha256] of sent) state.sent.set(name, sha256);
+  for (const [name, sha256] of changes) {
+    state.sent.delete(name);
+    state.settled.delete(name);
+    if (sha256 === undefined) state.files.delete(name);
+    else state.files.set(name, sha256);
   }
-
-  /** A missing or damaged file counts as no state. */
-  static async open(pair: SyncPair): Promise<CommonState> {
-    return new CommonState(pair, await readState(pair));
-  }
-
-  get files(): Hashes {
-    return this.#saved.files;
-  }
-
-  get sent(): Hashes {
-    return this.#saved.sent;
-  }
-
-  get settled(): SettledConflicts {
-    return this.#saved.settled;
-  }
-
-  /** The common files, also those that were sent and that the dataset has stored since. */
-  commonWith(dataset: Hashes): Map<string, string> {
-    return new Map([...this.files, ...storedSince(this.sent, dataset)]);
-  }
-
-  /** Adds files, and removes those that are `undefined`. Losing the state only causes conflicts, so a failure is a warning. */
-  async change(
-    changes: ReadonlyMap<string, string | undefined>,
-    { sent = new Map(), settled = new Map() }: { sent?: Hashes; settled?: SettledConflicts } = {},
-  ): Promise<void> {
-    if (changes.size + sent.size + settled.size === 0) return;
-    const saved = await readState(this.#pair);
-    for (const [name, conflict] of settled) saved.settled.set(name, conflict);
-    for (const [name, sha256] of sent) saved.sent.set(name, sha256);
-    for (const [name, sha256] of changes) {
-      saved.sent.delete(name);
-      saved.settled.delete(name);
-      if (sha256 === undefined) saved.files.delete(name);
-      else saved.files.set(name, sha256);
-    }
-    this.#saved = saved;
-    const { folders, url, datasetId } = this.#pair;
-    const maps = Object.entries(saved).map(([name, map]) => [name, Object.fromEntries<unknown>(map)]);
-    const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...Object.fromEntries(maps) };
-    try {
-      const path = pathOf(this.#pair);
-      if (path === undefined) throw new Error(NO_HOME);
-      await makeFolders(dirname(path), { mode: 0o700 });
-      await replaceOwnFile(path, `${JSON.stringify(document)}\n`);
-    } catch (error) {
-      const reason = `what folder and dataset have in common could not be saved: ${errorMessage(error)}`;
-      printMessage(`${reason}. Files that are changed later may be reported as conflicts.`);
-    }
+  const { folders, url, datasetId } = pair;
+  const maps = Object.entries(state).map(([name, map]) => [name, Object.fromEntries(map)]);
+  const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...Object.fromEntries(maps) };
+  try {
+    const path = pathOf(pair);
+    if (path === undefined) throw new Error(NO_HOME);
+    await makeFolders(dirname(path), { mode: 0o700 });
+    await replaceOwnFile(path, `${JSON.stringify(document)}\n`);
+  } catch (error) {
+    const reason = `what folder and dataset have in common could not be saved: ${errorMessage(error)}`;
+    printMessage(`${reason}. Files that are changed later may be reported as conflicts.`);
   }
 }
 
@@ -99,13 +68,19 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-async function readState(pair: SyncPair): Promise<SavedState> {
+/** A missing or damaged file counts as no state. */
+export async function readState(pair: SyncPair): Promise<CommonState> {
   try {
     const { format, files, sent, settled = {} } = JSON.parse(await readFile(pathOf(pair) ?? '', 'utf8'));
-    const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
-    if (format === FORMAT) return { files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
+    const mapOf = (object: Record<string, string>) => new Map(Object.entries(object));
+    if (format === FORMAT) return { pair, files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {
-    // A missing or damaged file.
+    // The dataset was never in common with the folder, or the file can't be parsed.
   }
-  return { files: new Map(), sent: new Map(), settled: new Map() };
+  return { pair, files: new Map(), sent: new Map(), settled: new Map() };
+}
+
+/** The common files, also those that were sent and that the dataset has stored since. */
+export function commonWith({ files, sent }: CommonState, dataset: Hashes): Map<string, string> {
+  return new Map([...files, ...storedSince(sent, dataset)]);
 }

@@ -59,6 +59,13 @@ export function painterOf(stream: NodeJS.WriteStream): Painter {
   return (style, text) => (isPainted ? styleText(style, text, { validateStream: false }) : text);
 }
 
+/** A line about a problem, with commands as they are called on this machine. */
+export function problemLine(paint: Painter, mark: keyof typeof MARK_STYLES, message: string): string {
+  return paint(MARK_STYLES[mark], `${mark} ${printable(withOwnCommand(message))}`);
+}
+
+const MARK_STYLES = { '✗': 'red', '!': 'yellow', '-': 'dim' } as const satisfies Record<string, Style>;
+
 function hasColours(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && stream.hasColors();
 }
@@ -90,9 +97,9 @@ export function printOutput({ lines, document }: Output, isJson: boolean): void 
 /** By title, the text of a cell, also with control characters, or `[text, colour]`. */
 type Columns<T> = Readonly<Record<string, (item: T) => string | readonly [string, Style]>>;
 
-/** @param none the line in place of a table without rows */
+/** @param none the line in place of a table without rows, which may name a command */
 export function tableLines<T>(items: readonly T[], none: string, columns: Columns<T>): string[] {
-  if (items.length === 0) return [none];
+  if (items.length === 0) return [withOwnCommand(none)];
   const paint = painterOf(process.stdout);
   const titles = Object.keys(columns).map((title) => [title.toUpperCase(), 'bold'] as const);
   const cells = [titles, ...items.map((item) => Object.values(columns).map((cellOf) => [cellOf(item)].flat()))];

@@ -91,23 +91,14 @@ export function historyAfter(
   { latest, open }: HistoryState,
   { author, past, now }: { author: Author; past: readonly StoredFile[]; now: Micros },
 ): HistoryState {
-  const group = groupOf(author);
-  const isOpen = open !== null && open.group === group && !isOver(open.startedAt, author, now);
+  const { tokenId, how, changeId } = author;
+  const group = [how, tokenId ?? '', changeId ?? ''].join(' ');
+  const isOver = (startedAt: Micros) => changeId === null && now - startedAt >= IMPLICIT_GROUP_TIME;
+  const isOpen = open !== null && open.group === group && !isOver(open.startedAt);
   const joins = isOpen && !past.some(({ upload }) => upload.addedIn === latest);
   if (joins) return { latest, open };
-  return { latest: latest + 1, open: isAlone(author) ? null : { group, startedAt: now } };
-}
-
-function isOver(startedAt: Micros, { changeId }: Author, now: Micros): boolean {
-  return changeId === null && now - startedAt >= IMPLICIT_GROUP_TIME;
-}
-
-function isAlone({ how }: Author): boolean {
-  return how === 'restore' || how === 'undo';
-}
-
-function groupOf({ tokenId, how, changeId }: Author): string {
-  return [how, tokenId ?? '', changeId ?? ''].join(' ');
+  const isAlone = how === 'restore' || how === 'undo';
+  return { latest: latest + 1, open: isAlone ? null : { group, startedAt: now } };
 }
 
 function isDamaged({ upload }: StoredFile): boolean {

@@ -1,7 +1,7 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
 import { byFilename } from '../names.js';
-import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
+import { type ErrorProblem, listedNames, numbered, type Problem, type Warning } from '../problems.js';
 import {
   imageThatTrainerTakes,
   MAX_CONTROL_ASPECT,
@@ -51,7 +51,7 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
   const names = listedNames(stems);
   switch (fault) {
     case 'missing': {
-      const what = `${linked} has no ${noun} for ${count(n, 'image')} of ${quoted(targetName)}: ${names}.`;
+      const what = `${linked} has no ${noun} for ${numbered(n, 'image')} of ${quoted(targetName)}: ${names}.`;
       const advice = `Upload a JPEG, PNG or WebP image of the same name to ${quoted(link.name)}.`;
       const code = isMask ? 'MISSING_MASK' : 'MISSING_CONTROL';
       return { severity: 'error', code, message: [what, advice, ...hintsOf(link)].join(' ') };
@@ -64,30 +64,30 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
     }
     case 'misfit': {
       if (isMask) {
-        const what = `${count(n, 'mask')} in ${linked} ${n === 1 ? 'has' : 'have'} another orientation than the image: ${names}.`;
+        const what = `${numbered(n, 'mask')} in ${linked} ${n === 1 ? 'has' : 'have'} another orientation than the image: ${names}.`;
         const advice =
           'The trainer stops, or counts the wrong region. Upload masks with the aspect ratio of the image.';
         return { severity: 'error', code: 'MASK_SIZE', message: `${what} ${advice}` };
       }
-      const what = `${count(n, 'control')} in ${linked} ${n === 1 ? 'is' : 'are'} too small or too narrow: ${names}.`;
+      const what = `${numbered(n, 'control')} in ${linked} ${n === 1 ? 'is' : 'are'} too small or too narrow: ${names}.`;
       const limits = `FLUX.2 stops at sides under ${MIN_CONTROL_SIDE} pixels and beyond ${MAX_CONTROL_ASPECT}:1.`;
       return { severity: 'error', code: 'CONTROL_SIZE', message: `${what} ${limits} Upload larger or wider images.` };
     }
     case 'stretched': {
-      const what = `${count(n, noun)} in ${linked} ${n === 1 ? 'has' : 'have'} another aspect ratio than the image: ${names}.`;
+      const what = `${numbered(n, noun)} in ${linked} ${n === 1 ? 'has' : 'have'} another aspect ratio than the image: ${names}.`;
       const effect = isMask
         ? 'The trainer stretches a mask over the image, so that another region counts.'
         : 'FLUX.1 Kontext and Qwen-Image-Edit stretch a control to the image; Qwen-Image-Edit-2509, FLUX.2 and Krea 2 do not.';
       return { severity: 'warning', code: isMask ? 'MASK_SIZE' : 'CONTROL_SIZE', message: `${what} ${effect}` };
     }
     case 'clip': {
-      const what = `${linked} has a clip, and no image, for ${count(n, 'clip')} of ${quoted(targetName)}: ${names}.`;
+      const what = `${linked} has a clip, and no image, for ${numbered(n, 'clip')} of ${quoted(targetName)}: ${names}.`;
       const advice =
         'Only MiniMax-H3 Ref2V takes clips as controls. For other models, upload an image of the same name.';
       return { severity: 'warning', code: 'CLIP_CONTROL', message: `${what} ${advice}` };
     }
     case 'extra': {
-      const what = `${quoted(targetName)} has no image for ${count(n, noun)} in ${linked}: ${names}.`;
+      const what = `${quoted(targetName)} has no image for ${numbered(n, noun)} in ${linked}: ${names}.`;
       const code = isMask ? 'EXTRA_MASK' : 'EXTRA_CONTROL';
       return { severity: 'warning', code, message: `${what} The trainer ignores such a ${noun}.` };
     }
@@ -135,8 +135,4 @@ function textOf({ name, slot }: Pick<JudgedLink, 'slot' | 'name'>): string {
 
 function quoted(name: string): string {
   return `"${name}"`;
-}
-
-function count(n: number, noun: string): string {
-  return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,7 @@
 import { shellWord } from '../../command-line.js';
 import { RESOLUTIONS } from '../buckets.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../media.js';
+import { numbered } from '../problems.js';
 import { ONETRAINER_MASK_ENDING, type TrainingDataset, type TrainingFile } from './training-dataset.js';
 
 /** The sides of buckets are multiples of it in most trainers. */
@@ -51,7 +52,7 @@ function setsOf(all: readonly TrainingDataset[], facts: readonly ReturnType<type
 
 function groupNoteOf({ name, root, group }: TrainingDataset): string | undefined {
   if (group === undefined) return undefined;
-  return `The groups of "${name}" need folders of their own: trainyard mount ${shellWord(name)} --into ${shellWord(root)}${GROUP_LAYOUT}`;
+  return `The groups of "${name}" need folders of their own. To make them, run: trainyard mount ${shellWord(name)} --into ${shellWord(root)}${GROUP_LAYOUT}`;
 }
 
 const GROUP_LAYOUT = ' --layout kohya';
@@ -270,10 +271,6 @@ function suggestedFrames(clips: readonly TrainingFile[], { atRate }: { atRate?: 
     frames: Math.max(count, MIN_FRAMES),
     framesReason: `the shortest clip has ${numbered(shortest, 'frame')}${rate}${unknown}; of the form 4n + 1`,
   };
-}
-
-function numbered(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
 
 export function numberedIfAny(count: number, one: string, many?: string): string | undefined {

@@ -6,14 +6,14 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetService } from '../../service/datasets.js';
 import {
   type Accounts,
+  type AccountUsage,
   type Grant,
+  isExpired,
   type NewSession,
   type RevocationOptions,
   type TokenRights,
   type TokenSummary,
-  isExpired,
-} from '../../storage/catalog/accounts/accounts.js';
-import type { AccountUsage } from '../../storage/catalog/accounts/account-usage.js';
+} from '../../storage/catalog/accounts.js';
 import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { invalidField, timeOf, timeOrNull } from '../wire.js';

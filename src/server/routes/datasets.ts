@@ -6,9 +6,11 @@ import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
 import { type HistoryService, manifestOf } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { StateCache } from '../../storage/state-cache.js';
-import type { RecheckProgress, RecheckService } from '../../service/verify/recheck-service.js';
-import type { DatasetChange, WatchOptions } from '../../service/watch/watch-dataset.js';
+import type { Jobs } from '../../storage/catalog/jobs.js';
+import { StateCache } from '../../storage/catalog/links.js';
+import type { Database } from '../../storage/database/database.js';
+import { type RecheckProgress, recheckProgress, recheckDataset } from '../../service/verify/rechecks.js';
+import type { DatasetChange, WatchOptions } from '../../service/watch.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
@@ -38,14 +40,15 @@ interface DatasetServices {
   readonly catalog: Catalog;
   readonly datasets: DatasetService;
   readonly history: HistoryService;
-  readonly rechecks: RecheckService;
+  readonly database: Database;
+  readonly jobs: Jobs;
   readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   readonly stopping: AbortSignal;
   readonly now: () => Micros;
 }
 
 export function datasetHandlers(services: DatasetServices): Handlers<DatasetRoute> {
-  const { catalog, datasets, history, rechecks, watchDataset, stopping, now } = services;
+  const { catalog, datasets, history, watchDataset, stopping, now } = services;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
@@ -125,8 +128,8 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
       request.audited = { group: name };
       return { name, deleted: true };
     },
-    'dataset.recheck': async ({ key }) => recheckToWire(await rechecks.start(key)),
-    'dataset.recheck-progress': async ({ key }) => recheckToWire(await rechecks.progress(key)),
+    'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
+    'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
   };
 }
 

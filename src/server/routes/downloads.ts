@@ -1,19 +1,22 @@
 import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
+import type { FastifyReply } from 'fastify';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { ZipForm } from '../../api/request-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { DatasetService } from '../../service/datasets.js';
-import type { Downloads } from '../../service/download/downloads.js';
+import type { ChosenFiles, DatasetSource, Downloads, HashedFile } from '../../service/download/downloads.js';
 import { captionsCsv, zipExport } from '../../service/download/exports.js';
+import type { Quota } from '../../storage/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
+import { onceClosed } from '../bodies.js';
 import { disconnectSignal } from '../connections.js';
-import type { FilesInFlight } from '../limits.js';
+import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
-import { listJson, type SendJson } from './text-lists.js';
 
 /** Files can be replaced at any time, so caches revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
@@ -28,8 +31,8 @@ interface DownloadServices {
   readonly downloads: Downloads;
   readonly thumbnails: Thumbnails;
   readonly readLinks: ReadLinks;
-  readonly filesInFlight: FilesInFlight;
-  readonly sendJson: SendJson;
+  readonly filesInFlight: Quota;
+  readonly holdUnsent: HoldUnsent;
   readonly now: () => number;
 }
 
@@ -39,7 +42,12 @@ type DownloadRoute =
   | `captions.${'csv' | 'read'}`;
 
 export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
-  const { datasets, downloads, thumbnails, readLinks, filesInFlight, sendJson, now } = services;
+  const { datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now } = services;
+  const chosen = async (key: DatasetSource, { reply, ...choice }: ChosenFiles & { reply: FastifyReply }) => {
+    const dataset = await downloads.chosen(key, choice);
+    onceClosed(reply.raw, filesInFlight.hold(key.accountId, dataset.files.length));
+    return dataset;
+  };
   return {
     'files.download-link': async ({ key, request: { grant } }) => {
       await datasets.summary(key);
@@ -75,14 +83,13 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     },
     'files.archive': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.files({ ...key, revision: query.revision }, body.filenames);
-      filesInFlight.admit(accountId, files.length, reply.raw);
+      onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
       const archive = tarOf(files, (file) => downloads.archived(accountId, file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.open());
     },
     'files.zip': async ({ key, query: { as, only, revision }, accountId, request, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, reply });
       const { etag, sizeBytes, open } = zipExport(dataset, as, { accountId, downloads });
       const name = `${exportNameOf(dataset, as, revision)}.zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
@@ -92,15 +99,13 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       return sendBytes(request, reply, { ...content, open: (range) => open(range?.start) });
     },
     'files.zip-selection': async ({ key, query: { as, only, revision }, body: { filenames }, accountId, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only, filenames });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, filenames, reply });
       const name = `${exportNameOf(dataset, as, revision)} (selection).zip`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
       return reply.type(ZIP).send(zipExport(dataset, as, { accountId, downloads }).open());
     },
     'captions.csv': async ({ key, query: { only, revision }, accountId, request, reply }) => {
-      const dataset = await downloads.chosen({ ...key, revision }, { only });
-      filesInFlight.admit(accountId, dataset.files.length, reply.raw);
+      const dataset = await chosen({ ...key, revision }, { only, reply });
       const name = `${exportNameOf(dataset, 'captions', revision)}.csv`;
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-disposition': contentDisposition(name) });
       const rows = () => Readable.from(captionsCsv(dataset, { accountId, downloads }), { objectMode: false });
@@ -108,30 +113,45 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
     },
     'captions.read': async ({ key, query, body, accountId, reply }) => {
       const files = await downloads.captions({ ...key, revision: query.revision }, body.filenames);
-      filesInFlight.admit(accountId, files.length, reply.raw);
-      const elements = listJson(
-        files,
-        ({ upload }) => upload.sizeBytes,
-        async (page) => {
-          const texts = await downloads.texts(accountId, page);
-          return page.map((file) => {
-            const { sha256 } = file.upload;
-            return { filename: file.filename, sha256, etag: etagOf(file.upload), text: texts.get(file) ?? null };
-          });
-        },
-      );
-      const json = async function* () {
-        // The first texts may fail, and were read before.
-        let before = '{"captions":[';
-        for await (const page of elements) {
-          yield Buffer.concat([Buffer.from(before), page]);
-          before = '';
+      onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
+      const pages = captionPages(files, async (page) => {
+        const texts = await downloads.texts(accountId, page);
+        return page.map((file) => {
+          const { sha256 } = file.upload;
+          return { filename: file.filename, sha256, etag: etagOf(file.upload), text: texts.get(file) ?? null };
+        });
+      });
+      const held = async function* () {
+        for await (const page of pages) {
+          holdUnsent(reply.raw, { accountId, bytes: page.length + reply.raw.writableLength });
+          yield page;
         }
-        yield Buffer.from(`${before}]}`);
       };
-      return sendJson(reply, json());
+      // A high water mark would make the next page ahead.
+      return reply.type('application/json; charset=utf-8').send(Readable.from(held(), { highWaterMark: 0 }));
     },
   };
+}
+
+/**
+ * Yields the JSON of captions with up to 64 KiB of texts at a time: a thousand of the largest would take hundreds of megabytes. An
+ * error before the first page is the answer; a later one breaks it off.
+ */
+async function* captionPages(
+  files: readonly HashedFile[],
+  toWire: (page: readonly HashedFile[]) => Promise<readonly object[]>,
+): AsyncGenerator<Buffer> {
+  let before = '{"captions":[';
+  for (let start = 0, end = 0; start < files.length; start = end) {
+    for (let bytes = 0; end < files.length; end++) {
+      bytes += files[end]!.upload.sizeBytes;
+      if (end > start && bytes > MAX_CAPTION_TEXT_BYTES) break;
+    }
+    const json = JSON.stringify(await toWire(files.slice(start, end)));
+    yield Buffer.from(`${before}${json.slice(1, -1)}`);
+    before = ',';
+  }
+  yield Buffer.from(before === ',' ? ']}' : `${before}]}`);
 }
 
 /** `railway captions (revision 3)` */

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import { withAnySignal } from '../../abort-signals.js';
-import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey, DatasetService } from '../../service/datasets.js';
-import type { AccountEvent } from '../../service/watch/watch-account.js';
-import { type DatasetChange, type WatchOptions, waitUnlessAborted } from '../../service/watch/watch-dataset.js';
-import { type Accounts, isExpired } from '../../storage/catalog/accounts/accounts.js';
+import {
+  type AccountEvent,
+  type DatasetChange,
+  WATCH_PAUSE,
+  type WatchOptions,
+  waitUnlessAborted,
+} from '../../service/watch.js';
+import { type Accounts, isExpired } from '../../storage/catalog/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
 import { scopeOf } from '../auth.js';
 import { disconnectSignal } from '../connections.js';
@@ -21,15 +25,12 @@ const HEARTBEAT_MS = 15_000;
 /** Then the stream of a client that reads nothing ends. */
 const MAX_UNREAD_HEARTBEATS = 8;
 
-/** An upload of thousands of files causes only a few events a second. */
-const PAUSE: Micros = 250_000;
-
 /** Resolves when the connection accepts another event. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
 interface StreamOptions {
   readonly accounts: Accounts;
-  readonly now: () => Micros;
+  readonly now: () => number;
   readonly holdUnsent: HoldUnsent;
   readonly stopping: AbortSignal;
 }
@@ -63,7 +64,7 @@ export function eventHandlers({
               ...changeToWire(change, files),
               ...(runs.length > 0 && { caption_runs: runs.map(captionRunToWire) }),
             });
-            await waitUnlessAborted(PAUSE, { signal });
+            await waitUnlessAborted(WATCH_PAUSE, { signal });
           }
           if (!signal.aborted) await send('deleted', { id: key.id });
         }),

@@ -1,17 +1,13 @@
 import type { FastifyRequest } from 'fastify';
-import type { WireRevision, WireRevisionDiff } from '../../api/history-schemas.js';
+import type { WireRevision } from '../../api/history-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { FileDifference } from '../../dataset/history/revisions.js';
 import type { Downloads } from '../../service/download/downloads.js';
-import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
-import type { Accounts } from '../../storage/catalog/accounts/accounts.js';
-import type { FilesInFlight } from '../limits.js';
+import type { HistoryService, RevisionView } from '../../service/history.js';
+import type { Accounts } from '../../storage/catalog/accounts.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, fileToWire, timeOf } from '../wire.js';
-import { listJson, type SendJson } from './text-lists.js';
-
-type List = 'added' | 'removed' | 'changed';
 
 type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
 
@@ -21,12 +17,10 @@ interface HistoryServices {
   readonly accounts: Accounts;
   /** For an account's files; a larger history takes no more pins. */
   readonly maxBytes: number;
-  readonly filesInFlight: FilesInFlight;
-  readonly sendJson: SendJson;
 }
 
 export function historyHandlers(services: HistoryServices): Handlers<HistoryRoute> {
-  const { history, downloads, accounts, maxBytes, filesInFlight, sendJson } = services;
+  const { history, downloads, accounts, maxBytes } = services;
   return {
     'revision.list': async ({ key, query, request }) => {
       const { revisions, isLast } = await history.page(key, query);
@@ -35,25 +29,18 @@ export function historyHandlers(services: HistoryServices): Handlers<HistoryRout
         next_before: isLast ? null : (revisions.at(-1)?.number ?? null),
       };
     },
-    'revision.diff': async ({ key, query: { after = '', ...query }, accountId, reply }) => {
+    'revision.diff': async ({ key, query: { after = '', ...query }, accountId }) => {
       const { from, to } = query;
-      const difference = await history.difference(key, { ...query, after: after.normalize('NFC') });
-      const { files, total, isLast } = difference;
-      filesInFlight.admit(accountId, files.length, reply.raw);
-      const json = async function* () {
-        yield Buffer.from(JSON.stringify({ from, to, total }).slice(0, -1));
-        for (const name of ['added', 'removed', 'changed'] as const) {
-          yield Buffer.from(`,"${name}":[`);
-          const listed = files.filter((file) => listOf(file) === name);
-          yield* listJson(listed, textBytesOf, (page) => differencesToWire(downloads, accountId, page));
-          yield Buffer.from(']');
-        }
-        const next: Pick<WireRevisionDiff, 'next_after'> = {
-          next_after: isLast ? null : (files.at(-1)?.filename ?? null),
-        };
-        yield Buffer.from(`,${JSON.stringify(next).slice(1)}`);
+      const { files, total, isLast } = await history.difference(key, { ...query, after: after.normalize('NFC') });
+      // Lost captions have no text, but can still be seen and undone.
+      const texts = await downloads.texts<StoredFile>(accountId, versionsIn(files), { leavesOutDamaged: true });
+      return {
+        ...{ from, to, total },
+        added: files.flatMap((file) => (file.from === undefined ? withText(file.to, texts) : [])),
+        removed: files.flatMap((file) => (file.to === undefined ? withText(file.from, texts) : [])),
+        changed: files.flatMap((file) => changedToWire(file, texts)),
+        next_after: isLast ? null : (files.at(-1)?.filename ?? null),
       };
-      return sendJson(reply, json());
     },
     'revision.read': async ({ key, params: { number }, request }) => {
       const revision = revisionToWire(await history.revision(key, number), request);
@@ -79,27 +66,20 @@ export function historyHandlers(services: HistoryServices): Handlers<HistoryRout
   };
 }
 
-function listOf({ from, to }: FileDifference): List {
-  if (from === undefined) return 'added';
-  return to === undefined ? 'removed' : 'changed';
+function versionsIn(files: readonly FileDifference[]): StoredFile[] {
+  return files.flatMap(({ from, to }) => [from, to]).filter((file) => file !== undefined);
 }
 
-/** Lost captions have no text, but can still be seen and undone. */
-async function differencesToWire(
-  downloads: Downloads,
-  accountId: string,
-  page: readonly FileDifference[],
-): Promise<WireRevisionDiff[List]> {
-  const versions = page.flatMap(({ from, to }) => [from, to]).filter((file) => file !== undefined);
-  const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
-  return page.map(({ filename, from, to }) => {
-    const fromText = from && texts.get(from);
-    const toText = to && texts.get(to);
-    if (from !== undefined && to !== undefined) {
-      return { filename, from: fileToWire(from), to: fileToWire(to), from_text: fromText, to_text: toText };
-    }
-    return { ...fileToWire((to ?? from)!), text: toText ?? fromText };
-  }) as WireRevisionDiff[List];
+type Texts = ReadonlyMap<StoredFile, string>;
+
+function withText(file: StoredFile | undefined, texts: Texts) {
+  return file === undefined ? [] : [{ ...fileToWire(file), text: texts.get(file) }];
+}
+
+function changedToWire({ filename, from, to }: FileDifference, texts: Texts) {
+  if (from === undefined || to === undefined) return [];
+  const [from_text, to_text] = [texts.get(from), texts.get(to)];
+  return [{ filename, from: fileToWire(from), to: fileToWire(to), from_text, to_text }];
 }
 
 /** Retention never deletes pinned revisions. */

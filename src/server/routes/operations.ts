@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
-import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
 
 /** Load balancers probe every few seconds; a hanging database may take longer to fail. */
@@ -9,14 +9,14 @@ const READY_TIMEOUT_MS = 5000;
 
 interface OperationServices {
   readonly checkReady: () => Promise<unknown>;
-  readonly metrics: Metrics;
+  readonly registry: Registry;
   readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
   readonly hasPresignedLinks: boolean;
 }
 
 export function operationHandlers({
   checkReady,
-  metrics,
+  registry,
   ffmpeg,
   hasPresignedLinks,
 }: OperationServices): Handlers<'service.health' | 'service.ready' | 'service.metrics'> {
@@ -43,6 +43,6 @@ export function operationHandlers({
       const upload_links_to = hasPresignedLinks ? 'bucket' : 'service';
       return { status: 'ready', ffmpeg: (await ffmpeg()) ?? null, upload_links_to };
     },
-    'service.metrics': async ({ reply }) => reply.type(metrics.contentType).send(await metrics.text()),
+    'service.metrics': async ({ reply }) => reply.type(registry.contentType).send(await registry.metrics()),
   };
 }

@@ -5,21 +5,30 @@ import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { DatasetKey } from '../../service/datasets.js';
+import type { ServiceDependencies } from '../../service/dependencies.js';
+import type { Downloads } from '../../service/download/downloads.js';
+import type { Quota } from '../../storage/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { bytesOf } from '../../service/mount/bring-files.js';
-import { checksumsOf, type MountArchive, type MountArchives } from '../../service/mount/mount-archive.js';
+import {
+  checksumsOf,
+  findMountArchive,
+  type MountArchive,
+  mountArchiveTar,
+} from '../../service/mount/mount-archive.js';
 import type { WantedState } from '../../service/mount/mount-source.js';
+import { onceClosed } from '../bodies.js';
 import { disconnectSignal } from '../connections.js';
-import type { FilesInFlight } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
 import { baseUrlOf } from './uploads.js';
 
 interface TarServices {
-  readonly mountArchives: MountArchives;
+  readonly core: ServiceDependencies;
+  readonly downloads: Downloads;
   readonly readLinks: ReadLinks;
-  readonly filesInFlight: FilesInFlight;
+  readonly filesInFlight: Quota;
   /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => number;
@@ -34,11 +43,12 @@ interface TarRequest {
 
 /** For machines that mount a dataset without Node. */
 export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.read' | 'tar.checksums'> {
-  const { mountArchives, readLinks, filesInFlight, publicUrl, now } = services;
+  const { core, downloads, readLinks, filesInFlight, publicUrl, now } = services;
 
-  /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
+  /** @throws ServiceError as `findMountArchive`; `dataset_not_found` for a linked dataset that the token is not bound to */
   const archiveFor = async ({ key, query, request, reply }: TarRequest): Promise<MountArchive> => {
-    const archive = await mountArchives.find(key, query, disconnectSignal(reply));
+    const wanted = { ...query, digest: query.digest?.toLowerCase() };
+    const archive = await findMountArchive(core, key, { wanted, signal: disconnectSignal(reply) });
     const bound = request.grant?.datasetIds ?? undefined;
     const other = archive.dataset.links.find(({ datasetId }) => bound?.includes(datasetId) === false);
     if (other === undefined) return archive;
@@ -77,8 +87,8 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
     'tar.read': async (input) => {
       const { accountId, request, reply } = input;
       const archive = await archiveFor(input);
-      filesInFlight.admit(accountId, archive.files.length, reply.raw);
-      const { sizeBytes, sha256, open } = mountArchives.tar(archive);
+      onceClosed(reply.raw, filesInFlight.hold(accountId, archive.files.length));
+      const { sizeBytes, sha256, open } = mountArchiveTar(archive, downloads);
       const filename = `${archive.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };

@@ -5,11 +5,11 @@ import type { DatasetFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename } from '../../dataset/names.js';
 import type { CaptionResult, CaptionWrites, FileRemovals, RemovedFile } from '../../service/bulk.js';
+import type { Quota } from '../../storage/limits.js';
 import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { disconnectSignal } from '../connections.js';
-import type { FilesInFlight } from '../limits.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
 import {
@@ -51,7 +51,7 @@ interface UploadServices {
   /** Without a new byte of an upload through a link. */
   readonly idleSeconds: number;
   readonly metrics: Metrics;
-  readonly filesInFlight: FilesInFlight;
+  readonly filesInFlight: Quota;
   /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   readonly now: () => number;

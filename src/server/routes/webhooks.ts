@@ -25,7 +25,7 @@ export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute
     },
     'webhook.change': async ({ params, body: { url, events, enabled }, request }) => {
       const changed = await webhooks.change(keyOf(request, params.webhook_id), { url, events, isEnabled: enabled });
-      request.audited = { host: hostOf(changed), enabled: changed.disabledAt === null };
+      request.audited = { host: hostOf(changed), enabled: changed.disabled_at === null };
       return webhookToWire(changed);
     },
     'webhook.delete': async ({ params: { webhook_id: id }, request }) => {
@@ -62,20 +62,17 @@ function withoutPath(webhook: Webhook): Webhook {
   return pathname === '/' && search === '' ? webhook : { ...webhook, url: `${origin}/…` };
 }
 
-function webhookToWire({ id, url, events, disabledAt, createdAt }: Webhook): WireWebhook {
-  return { id, url, events: [...events], enabled: disabledAt === null, created_at: timeOf(createdAt) };
+function webhookToWire({ id, url, events, disabled_at, created_at }: Webhook): WireWebhook {
+  return { id, url, events: JSON.parse(events), enabled: disabled_at === null, created_at: timeOf(created_at) };
 }
 
 function deliveryToWire(delivery: Delivery): WireDelivery {
-  const { id, event, datasetId, createdAt, attempts, attemptedAt, nextAt, deliveredAt, answer, error } = delivery;
+  const { id, event, dataset_id, created_at, attempts, attempted_at, next_at, delivered_at, answer, error } = delivery;
   return {
-    ...{ id, event, dataset_id: datasetId },
-    state: deliveredAt !== null ? 'delivered' : nextAt !== null ? 'waiting' : 'failed',
-    created_at: timeOf(createdAt),
-    attempts,
-    attempted_at: timeOrNull(attemptedAt),
-    next_attempt_at: timeOrNull(nextAt),
-    answer,
-    error,
+    ...{ id, event: event as WireDelivery['event'], dataset_id, attempts, answer, error },
+    state: delivered_at !== null ? 'delivered' : next_at !== null ? 'waiting' : 'failed',
+    created_at: timeOf(created_at),
+    attempted_at: timeOrNull(attempted_at),
+    next_attempt_at: timeOrNull(next_at),
   };
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
-import { type CaptionOrigin, MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
+import { type CaptionOrigin, type Micros, MICROS_PER_SECOND, type StoredFile } from '../../dataset/dataset.js';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
-import { stemOf } from '../../dataset/media.js';
+import { stemOf, type VideoFormat } from '../../dataset/media.js';
 import {
   type CaptionRun,
   type CaptionRuns,
@@ -16,20 +17,25 @@ import {
 } from '../../storage/catalog/captioning.js';
 import { eventPayload } from '../../storage/catalog/webhooks.js';
 import type { CaptionResult, CaptionWrites } from '../bulk.js';
+import { fetchIntact } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
-import type { JobHandler } from '../jobs/job-runner.js';
+import { clipFrames } from '../inspection/clip/clip-pictures.js';
+import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
+import type { InspectionPool } from '../inspection/inspection-pool.js';
+import { type JobHandler, SOON } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/webhook-service.js';
-import { NotShown, type PictureParts, shownOf } from './model-pictures.js';
-import type { ModelServers } from './model-servers.js';
+import type { ModelQuestion, ModelServers } from './model-servers.js';
 
-/** A run waits for a store that is back. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+/** Larger clips are sent as frames: the request is in memory as a whole. */
+const MAX_CLIP_BYTES = 32_000_000;
 
 /** Why captions can't be stored now or later. */
 const LASTING: readonly ErrorCode[] = ['quota_exceeded', 'invalid_name', 'invalid_field'];
 
-export interface CaptionJobParts extends Omit<PictureParts, 'blobs'> {
+export interface CaptionJobParts extends Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now' | 'newId'> {
+  readonly pool: InspectionPool;
+  readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
   readonly runs: CaptionRuns;
   readonly servers: ModelServers;
   readonly downloads: Downloads;
@@ -43,9 +49,8 @@ export function originOf({ model, preset }: Pick<CaptionRun, 'model' | 'preset'>
 }
 
 /** Asks a model about a file, whose id in a run is the key. */
-export function captionFileJob(dependencies: ServiceDependencies, parts: CaptionJobParts): JobHandler {
-  const { now } = dependencies;
-  const { runs, servers } = parts;
+export function captionFileJob(parts: CaptionJobParts): JobHandler {
+  const { runs, servers, now } = parts;
   /** The questions that are being asked: two runs may have the same. */
   const asking = new Set<string>();
   return {
@@ -53,7 +58,7 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
     // Runs that wait for a slow server leave places for others.
     atOnce: servers.filesAtOnce() * 4,
     ofAccount: (owner) => servers.filesAtOnce(endpointOfOwner(owner)),
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: id }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
@@ -63,28 +68,18 @@ export function captionFileJob(dependencies: ServiceDependencies, parts: Caption
         await runs.stop(run, { now: now(), reason });
         return 'done';
       }
-      const question = await questionOf(dependencies, parts, found);
+      const question = await questionOf(parts, found);
       if (question === undefined) {
         await runs.record(file, { state: 'gone' }, now());
         return 'done';
       }
-      const { digest, base } = question;
+      const { digest } = question;
       if (asking.has(digest)) return { dueAt: now() + MICROS_PER_SECOND };
       asking.add(digest);
-      try {
-        const record = (answer: Answer) => runs.record(file, { ...recorded(answer, base), question: digest }, now());
-        const known = await runs.answerTo(digest);
-        if (known !== undefined) {
-          await record(known);
-          return 'done';
-        }
-        const busyUntil = await ask(dependencies, parts, { ...found, question, signal, record });
-        if (busyUntil === undefined) return 'done';
-        await runs.markBusy(run, busyUntil);
-        return { dueAt: busyUntil };
-      } finally {
-        asking.delete(digest);
-      }
+      const busyUntil = await ask(parts, { file, run, signal }, question).finally(() => asking.delete(digest));
+      if (busyUntil === undefined) return 'done';
+      await runs.markBusy(run, busyUntil);
+      return { dueAt: busyUntil };
     },
   };
 }
@@ -100,8 +95,7 @@ interface Question {
 
 /** What a model is asked about a file; `undefined` if it is gone. */
 async function questionOf(
-  { catalog }: ServiceDependencies,
-  { servers, downloads }: CaptionJobParts,
+  { catalog, servers, downloads }: CaptionJobParts,
   { file, run }: { file: Proposal; run: CaptionRun },
 ): Promise<Question | undefined> {
   const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
@@ -123,34 +117,39 @@ type Answer = Pick<Proposal, 'answer' | 'outcome'> & Partial<Pick<Proposal, 'mes
 interface Asking {
   readonly file: Proposal;
   readonly run: CaptionRun;
-  readonly question: Question;
   readonly signal: AbortSignal;
-  readonly record: (answer: Answer) => Promise<unknown>;
 }
 
 /**
- * Shows a model the file when it is the turn of the account, unless the run has ended by then. The answer is recorded before the
- * next turn, so that no file is asked after the failure that stops the run.
+ * Answers a question of a run, unless the run has ended by the turn of its account. A model is asked once.
  *
  * @returns until when the server is busy, if it is
  */
 async function ask(
-  { blobs }: ServiceDependencies,
-  { runs, servers, pool, ffmpeg }: CaptionJobParts,
-  { file, run, question, signal, record }: Asking,
+  parts: CaptionJobParts,
+  { file, run, signal }: Asking,
+  { medium, prompt, digest, base }: Question,
 ): Promise<Micros | undefined> {
+  const { runs, servers, now } = parts;
+  const record = (answer: Answer) => runs.record(file, { ...recorded(answer, base), question: digest }, now());
+  const known = await runs.answerTo(digest);
+  if (known !== undefined) {
+    await record(known);
+    return undefined;
+  }
   const { account_id: accountId, model } = run;
-  const { frames, maxTokens, seed, trigger } = run.options;
-  const endpoint = servers.endpoint(run.endpoint);
+  const { maxTokens, seed, trigger } = run.options;
   try {
-    const options = { endpoint, count: frames, accountId, signal };
-    const { note, ...pictures } = await shownOf({ pool, ffmpeg, blobs }, question.medium, options);
-    const prompt = note === undefined ? question.prompt : `${note}\n\n${question.prompt}`;
-    const isWanted = async () => (await runs.waiting(file.id)) !== undefined;
-    const asked = { model, ...pictures, prompt, maxTokens, seed };
-    const onAnswer = (answer: ModelAnswer) => record(answerOf(answer, trigger));
-    const ended = await servers.ask(endpoint.name, asked, { accountId, signal, isWanted, onAnswer });
-    return ended !== undefined && 'busyUntil' in ended ? ended.busyUntil : undefined;
+    const { note, ...pictures } = await shownOf(parts, medium, { run, signal });
+    const noted = note === undefined ? prompt : `${note}\n\n${prompt}`;
+    return await servers.inTurn(run.endpoint, { accountId, signal }, async (askModel) => {
+      if ((await runs.waiting(file.id)) === undefined) return undefined;
+      const answer = await askModel({ model, ...pictures, prompt: noted, maxTokens, seed });
+      if ('busyUntil' in answer) return answer.busyUntil;
+      // Before the next turn, so that no file is asked after the failure that stops the run.
+      await record(answerOf(answer, trigger));
+      return undefined;
+    });
   } catch (error) {
     if (!(error instanceof NotShown)) throw error;
     await record({ answer: null, outcome: 'not_sent', message: error.message });
@@ -176,14 +175,11 @@ function textDigestOf(text: string): string {
 }
 
 /** Stores the captions of a run that ends, whose id is the key, in one revision, and records its event. */
-export function captionRunJob(
-  { catalog, now, newId }: ServiceDependencies,
-  { runs, captionWrites, toWire }: CaptionJobParts,
-): JobHandler {
+export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId }: CaptionJobParts): JobHandler {
   return {
     kind: 'caption-run',
     atOnce: 2,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: id, accountId }, signal) => {
       const ending = await runs.ending(id);
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };
@@ -234,4 +230,50 @@ function appliedOf(result: CaptionResult, text: string): ProposalChange {
 /** Whether a text is the caption now: an earlier attempt may have stored it, and lost its answer. */
 export function hasText(result: Exclude<CaptionResult, { outcome: 'rejected' }>, text: string): boolean {
   return result.outcome === 'saved' || result.current?.sha256 === textDigestOf(text);
+}
+
+/** What a model is shown of a file. */
+type Shown = Pick<ModelQuestion, 'pictures' | 'clip'> & { readonly note?: string };
+
+/** For a file that can't be shown; the message says why. */
+class NotShown extends Error {}
+
+/** Makes the pictures of an image or a clip. @throws NotShown; the signal's reason; errors that a later attempt may not have */
+async function shownOf(
+  { servers, pool, ffmpeg, blobs }: CaptionJobParts,
+  file: StoredFile,
+  { run, signal }: Omit<Asking, 'file'>,
+): Promise<Shown> {
+  const accountId = run.account_id;
+  const endpoint = servers.endpoint(run.endpoint);
+  const fetched = await fetchIntact(blobs, file, { accountId, signal });
+  if ('problem' in fetched) throw new NotShown(fetched.problem.message);
+  const { path } = fetched.blob.content;
+  const { facts, contentType, sizeBytes } = file.upload;
+  try {
+    if (facts.kind !== 'video') {
+      const jpeg = await pool.picture({ path, maxPixels: endpoint.longestSide }, { accountId, signal });
+      return { pictures: [jpeg] };
+    }
+    if (endpoint.video === 'url' && endpoint.dialect === 'openai' && sizeBytes <= MAX_CLIP_BYTES) {
+      return { pictures: [], clip: `data:${contentType};base64,${await readFile(path, 'base64')}` };
+    }
+    const found = await ffmpeg();
+    if (found === undefined) throw new NotShown('The server has no ffmpeg, which makes the frames of clips.');
+    const { durationSeconds = 1, format } = facts;
+    const clip = { path, format: format as VideoFormat, durationSeconds };
+    const made = await clipFrames({ ffmpeg: found, pool }, clip, { count: run.options.frames, accountId, signal });
+    if (made === undefined) throw new NotShown('No frame of it can be decoded.');
+    return {
+      pictures: made.frames.map((jpeg) => jpeg.toString('base64')),
+      note: `The pictures are frames of one clip, at ${made.times.join(', ')} s.`,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    // The server stops, or can't start a process.
+    if (error instanceof ServiceError || error instanceof NotShown) throw error;
+    throw new NotShown(error instanceof Error ? error.message : String(error), { cause: error });
+  } finally {
+    await fetched.blob.discard();
+  }
 }

@@ -12,8 +12,7 @@ import type { CaptionResult, CaptionWrites } from '../bulk.js';
 import { type DatasetKey, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { hasText, originOf } from './caption-jobs.js';
-import { type EndpointState, endpointState } from './model-client.js';
-import type { ModelServers } from './model-servers.js';
+import { type EndpointState, endpointState, type ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
 const MAX_PRESETS = 100;
@@ -77,9 +76,8 @@ export class CaptioningService {
   ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
     const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
     if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const answer = await this.#servers.ask(endpoint, { model, ...TEST }, { accountId, signal });
-    if (answer === undefined || 'busyUntil' in answer)
-      return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
+    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, (ask) => ask({ model, ...TEST }));
+    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
     const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
     return { ...answer, message };
   }

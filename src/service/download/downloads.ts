@@ -12,7 +12,7 @@ import { normalizedFilename } from '../../dataset/names.js';
 import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import { FairQueue } from '../../storage/fair-queue.js';
+import { FairQueue } from '../../storage/limits.js';
 import { isUnreadable } from '../check.js';
 import { type DatasetKey, fileNotFound, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -40,6 +40,12 @@ export function hashedFileOf({ id, datasetId, filename, kind, group, upload }: S
   const { sizeBytes, sha256, finalizedAt, blobVersion } = upload;
   const named = { id, datasetId, filename, kind, ...(group !== undefined && { group }) };
   return { ...named, upload: { sizeBytes, sha256, finalizedAt, blobVersion } };
+}
+
+/** By default all. */
+export interface ChosenFiles {
+  readonly only?: MediaChoice | undefined;
+  readonly filenames?: readonly string[] | undefined;
 }
 
 /** Stored files of a dataset, by name. */
@@ -102,10 +108,7 @@ export class Downloads {
   }
 
   /** Those of `all` that are chosen. @throws ServiceError as `all`; `file_not_found` */
-  async chosen(
-    key: DatasetSource,
-    { only, filenames }: { only?: MediaChoice | undefined; filenames?: readonly string[] | undefined },
-  ): Promise<ExportedDataset> {
+  async chosen(key: DatasetSource, { only, filenames }: ChosenFiles): Promise<ExportedDataset> {
     const { files: all, ...dataset } = await this.all(key);
     const files = chosenFiles(all, only);
     if (filenames === undefined) return { ...dataset, files };

@@ -5,7 +5,7 @@ import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
 import type { FileKind, VideoFormat } from '../../dataset/media.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import { FairQueue } from '../../storage/fair-queue.js';
+import { FairQueue } from '../../storage/limits.js';
 import { fetchIntact } from '../check.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';

@@ -7,7 +7,7 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
-import { FairQueue } from '../../storage/fair-queue.js';
+import { FairQueue } from '../../storage/limits.js';
 import type { InspectorOptions } from '../dependencies.js';
 import {
   CpuBudgetSpent,

@@ -1,18 +1,14 @@
-import { type CompleteFile, type Micros, MICROS_PER_SECOND, type ReceivedFile } from '../../dataset/dataset.js';
+import type { CompleteFile, Micros, ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { acceptReceived, recordRecheck, rejectReceived, type StemGroup } from '../../dataset/upload-transitions.js';
-import type { BlobReader } from '../../storage/blobs/blobs.js';
-import { measureBlob } from '../../storage/blobs/ingest.js';
+import { type BlobReader, measureBlob } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { fileWithBlob, RECHECK_JOB, type Rechecks, VERIFY_JOB } from '../../storage/catalog/verification.js';
+import { fileWithBlob, RECHECK_JOB, recordCheck, VERIFY_JOB } from '../../storage/catalog/verification.js';
 import type { Database } from '../../storage/database/database.js';
 import { fetchIntact, inspectFile } from '../check.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
-import type { JobHandler } from './job-runner.js';
-
-/** A dataset is UPLOADING until its files are checked, so a store that is back is soon tried again. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
+import { type JobHandler, SOON } from './job-runner.js';
 
 type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>;
 
@@ -30,7 +26,7 @@ export function checkFileJob(
     kind: 'check-file',
     atOnce: options.ofAccount + 1,
     ofAccount: options.ofAccount,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: id, accountId, error }, signal) => {
       const file = await catalog.file(id);
       const [dataset] = file === undefined ? [] : await catalog.records({ ids: [file.datasetId] });
@@ -67,7 +63,7 @@ function judged(
 }
 
 /** Compares a stored file with its SHA-256, inspects it again, and records the result. A file that has changed since is left alone. */
-export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Rechecks): JobHandler {
+export function inspectAgainJob(dependencies: CheckDependencies, database: Database): JobHandler {
   const { catalog, now } = dependencies;
   return {
     kind: RECHECK_JOB,
@@ -84,7 +80,7 @@ export function inspectAgainJob(dependencies: CheckDependencies, rechecks: Reche
       signal.throwIfAborted();
       const change = { datasetId, filenames: [file.filename], now: now(), isActivity: false, inspectedAs: role };
       await catalog.change(change, (group) => recordRecheck(group, fileId, found));
-      await rechecks.recordCheck(datasetId, now());
+      await recordCheck(database, datasetId, now());
       return 'done';
     },
   };

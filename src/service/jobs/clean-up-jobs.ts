@@ -1,7 +1,7 @@
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { BlobsNotDeleted } from '../../storage/blobs/blobs.js';
-import { pruneTokens } from '../../storage/catalog/accounts/accounts.js';
-import type { Retention } from '../../storage/catalog/history/retention.js';
+import { pruneTokens } from '../../storage/catalog/accounts.js';
+import { pruneHistory, type RetentionOptions } from '../../storage/catalog/history/retention.js';
 import type { JobKind } from '../../storage/catalog/jobs.js';
 import type { Database } from '../../storage/database/database.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -24,7 +24,7 @@ const LEFTOVER_AFTER: Micros = 24 * HOUR;
 /** Jobs that remove what is no longer needed, at intervals. `clean-up` releases the expired leases of uploads. */
 export function cleanUpJobs(
   dependencies: ServiceDependencies,
-  { database, retention }: { database: Database; retention: Retention },
+  { database, retention }: { database: Database; retention: RetentionOptions },
 ): JobHandler[] {
   const { catalog, jobs, now, rules } = dependencies;
   const interval = Math.min(MAX_INTERVAL, Math.round(rules.leaseDuration / 2));
@@ -44,7 +44,7 @@ export function cleanUpJobs(
       await catalog.endReservations(now());
     }),
     repeated('empty-trash', interval, (signal) => emptyTrash(dependencies, signal)),
-    repeated('prune-history', interval, (signal) => retention.run(now(), signal)),
+    repeated('prune-history', interval, (signal) => pruneHistory(database, { ...retention, now: now(), signal })),
     repeated('prune-tokens', 10 * MINUTE, () => pruneTokens(database, { now: now() })),
     repeated('clean-store', 6 * HOUR, (signal) => cleanStore(dependencies, signal)),
   ];

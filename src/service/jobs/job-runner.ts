@@ -1,7 +1,7 @@
 import { type Micros, MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Job, JobKind, JobOwner, Jobs } from '../../storage/catalog/jobs.js';
-import { LeaseLost, whileRenewing } from '../while-renewing.js';
+import { LeaseLost, whileRenewing } from '../upload/upload-lease.js';
 
 /** Deletes the job, or makes it due at a time. A job that can't be done now throws. */
 export type JobEnd = 'done' | { readonly dueAt: Micros };
@@ -43,6 +43,9 @@ const WAKE_DELAY_MS = 50;
 /** The pause after a failure doubles, up to the longest. */
 const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
 const LONGEST_RETRY: Micros = 3600 * MICROS_PER_SECOND;
+
+/** The longest pause of jobs for which a dataset or a run waits: a store that is back is soon tried again. */
+export const SOON: Micros = 60 * MICROS_PER_SECOND;
 
 interface Running {
   readonly kind: JobKind;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/links.js';
-import { rowChunksOf } from '../../storage/catalog/statements.js';
+import { rowChunksOf } from '../../storage/catalog/rows.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from '../mount/catalog-source.js';
 import { mountDataset, unmountDataset } from '../mount/mount.js';

@@ -3,10 +3,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
 import type { NewJob } from '../../storage/catalog/jobs.js';
-import { rowChunksOf } from '../../storage/catalog/statements.js';
+import { rowChunksOf } from '../../storage/catalog/rows.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
-import type { JobHandler } from './job-runner.js';
+import { type JobHandler, SOON } from './job-runner.js';
 
 const LISTINGS_AT_ONCE = 4;
 
@@ -16,9 +16,6 @@ const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 /** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
 const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_INTERVAL: Micros = 10 * MICROS_PER_SECOND;
-
-/** A dataset is UPLOADING until its jobs end, so a store that is back is soon tried again. */
-const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 /** Decoding is bound by the processor, so more jobs of an account would not finish sooner. */
 const OF_ACCOUNT = 4;
@@ -36,7 +33,7 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
   return {
     kind: 'find-uploads',
     atOnce: LISTINGS_AT_ONCE,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key: datasetId, accountId }, signal) => {
       for await (const page of blobs.staging?.list(datasetId) ?? []) {
         signal.throwIfAborted();
@@ -70,7 +67,7 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     kind: 'finalize-upload',
     atOnce: AT_ONCE,
     ofAccount: OF_ACCOUNT,
-    longestRetry: LONGEST_RETRY,
+    longestRetry: SOON,
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';

@@ -1,5 +1,5 @@
 import type { StoredFile } from '../../dataset/dataset.js';
-import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
+import { BlobChanged, blobKeyOf, type BlobStore } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { type DatasetKey, datasetNotFound, datasetViewOf, WHOLE_ACCOUNT } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';

@@ -28,57 +28,49 @@ interface Entry extends ArchivedFile {
 /** 2000-01-01 for all files, so that one digest makes one archive. `mount.sh` takes files newer than the record for changed. */
 const MODIFIED_MS = 946_684_800_000;
 
-/** Makes tar archives and checksum lists for machines without Node. */
-export class MountArchives {
-  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'rules' | 'now'>;
-  readonly #downloads: Downloads;
+/** @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason */
+export async function findMountArchive(
+  dependencies: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'rules' | 'now'>,
+  key: DatasetKey,
+  { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
+): Promise<MountArchive> {
+  const source = catalogSource({ ...dependencies, dataFolder: 'tar' }, key);
+  const plans = await readFolderPlans(source, { wanted, signal }).catch((error) => {
+    if (error instanceof MountError && error.cause instanceof ServiceError) throw error.cause;
+    if (!(error instanceof MountError || error instanceof DatasetChanged)) throw error;
+    throw new ServiceError('not_ready', error.message, { cause: error });
+  });
+  const files = plans.flatMap((plan) => plan.files);
+  return { accountId: key.accountId, dataset: plans[0]!.dataset, folders: plans.toReversed(), files };
+}
 
-  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'blobs' | 'rules' | 'now'>, downloads: Downloads) {
-    this.#dependencies = dependencies;
-    this.#downloads = downloads;
-  }
-
-  /** @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason */
-  async find(key: DatasetKey, { revision, digest }: WantedState, signal: AbortSignal): Promise<MountArchive> {
-    const wanted = { revision, digest: digest?.toLowerCase() };
-    const source = catalogSource({ ...this.#dependencies, dataFolder: 'tar' }, key);
-    const plans = await readFolderPlans(source, { wanted, signal }).catch((error) => {
-      if (error instanceof MountError && error.cause instanceof ServiceError) throw error.cause;
-      if (!(error instanceof MountError || error instanceof DatasetChanged)) throw error;
-      throw new ServiceError('not_ready', error.message, { cause: error });
+/**
+ * A tar archive of the folders, for machines without Node. The record is the last entry of each, so that an incomplete folder has
+ * none. One digest makes the same bytes. The stream breaks within a damaged file.
+ *
+ * @returns `sha256` of the records, which name all that the archive has
+ */
+export function mountArchiveTar(
+  { accountId, folders }: MountArchive,
+  downloads: Downloads,
+): { sha256: string } & ReturnType<typeof tarOf> {
+  const finalizedAt = (MODIFIED_MS / 1000) * MICROS_PER_SECOND;
+  const entryOf = (filename: string, content: Entry['content'], sizeBytes: number): Entry => {
+    return { id: '', filename, upload: { sizeBytes, finalizedAt }, content };
+  };
+  const hash = createHash('sha256');
+  const entries = folders.flatMap((plan) => {
+    const { name } = plan.dataset;
+    const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
+    hash.update(record);
+    const files = plan.files.map((file) => {
+      return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.sizeBytes);
     });
-    const files = plans.flatMap((plan) => plan.files);
-    return { accountId: key.accountId, dataset: plans[0]!.dataset, folders: plans.toReversed(), files };
-  }
-
-  /**
-   * A tar archive of the folders. The record is the last entry of each, so that an incomplete folder has none. One digest makes
-   * the same bytes. The stream breaks within a damaged file.
-   *
-   * @returns `sha256` of the records, which name all that the archive has
-   */
-  tar({ accountId, folders }: MountArchive): { sha256: string } & ReturnType<typeof tarOf> {
-    const finalizedAt = (MODIFIED_MS / 1000) * MICROS_PER_SECOND;
-    const entryOf = (filename: string, content: Entry['content'], sizeBytes: number): Entry => {
-      return { id: '', filename, upload: { sizeBytes, finalizedAt }, content };
-    };
-    const hash = createHash('sha256');
-    const entries = folders.flatMap((plan) => {
-      const { name } = plan.dataset;
-      const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
-      hash.update(record);
-      const files = plan.files.map((file) => {
-        return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.sizeBytes);
-      });
-      return [...files, entryOf(`${name}/${RECORD_NAME}`, record, record.length)];
-    });
-    const downloads = this.#downloads;
-    const read = async ({ content }: Entry) =>
-      Buffer.isBuffer(content)
-        ? [content]
-        : downloads.archived(accountId, content, () => downloads.intactBytes(content));
-    return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
-  }
+    return [...files, entryOf(`${name}/${RECORD_NAME}`, record, record.length)];
+  });
+  const read = async ({ content }: Entry) =>
+    Buffer.isBuffer(content) ? [content] : downloads.archived(accountId, content, () => downloads.intactBytes(content));
+  return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
 }
 
 /** The lines for `sha256sum -c`, which escapes only backslashes and line breaks: no name has them. */

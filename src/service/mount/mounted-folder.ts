@@ -244,6 +244,15 @@ export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   return records;
 }
 
+/** The SHA-256 of what was mounted of a dataset in one of the folders, by filename. */
+export async function mountedHashes(folders: readonly string[], datasetId: string): Promise<Map<string, string>> {
+  const records = await Promise.all(folders.map(readRecord));
+  const files = records.flatMap((record) => (record?.dataset_id === datasetId ? record.files : []));
+  // Under another name, a push takes a file for another one.
+  const named = files.filter(({ filename, mounted_name, of }) => of === undefined && filename === mounted_name);
+  return new Map(named.map(({ filename, sha256 }) => [filename, sha256]));
+}
+
 /** `undefined` without a record of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
   const path = join(folder, RECORD_NAME);

@@ -30,6 +30,7 @@ import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
 import { isUnreadable } from '../check.js';
 import {
   displayNameOf,
+  hasFolderOf,
   type Installation,
   isSameCatalog,
   isSameFolder,
@@ -98,6 +99,10 @@ export async function copy(from: Installation, to: Installation, options: Transf
     throw new TransferError('same_place', `Source and target are the same: ${await displayNameOf(from)}.`);
   }
   requireExisting(from);
+  if (isBackup && hasFolderOf(from, to)) {
+    const message = `${to.dataFolder} lies in the data folder ${from.dataFolder}, and would be lost with it. Name a folder outside.`;
+    throw new TransferError('same_place', message);
+  }
   const hasNext = !shared.catalog && to.databaseUrl === undefined;
   const next = hasNext ? join(requireFolder(to.dataFolder), NEXT_CATALOG) : undefined;
   const ends = { from, to, shared, next };
@@ -195,7 +200,7 @@ async function copyUntilComplete(ends: Ends, stores: BlobStores | undefined, opt
       await requireOwnTarget(ends, catalogs, { ...options, stores });
       const { source } = catalogs;
       const extent = await storedTotals(source);
-      const blobs = stores && (await copyBlobs(referencedBlobs(source.query), stores, { ...options, extent }));
+      const blobs = stores && (await copyBlobs(referencedBlobs(source.run), stores, { ...options, extent }));
       copiedFiles += blobs?.copiedFiles ?? 0;
       copiedBytes += blobs?.copiedBytes ?? 0;
       const lost = blobs?.lost ?? [];

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { dataFolderPaths, missingData } from '../../storage/data-folder.js';
@@ -100,6 +100,12 @@ export function isSameFolder({ dataFolder: a }: Installation, { dataFolder: b }:
   return a !== undefined && b !== undefined && realpathOf(a) === realpathOf(b);
 }
 
+/** Whether the data folder of `b` lies in that of `a`. */
+export function hasFolderOf({ dataFolder: a }: Installation, { dataFolder: b }: Installation): boolean {
+  return a !== undefined && b !== undefined && realpathOf(b).startsWith(join(realpathOf(a), '/'));
+}
+
+/** The parents of a folder may exist alone. */
 function realpathOf(path: string): string {
-  return existsSync(path) ? realpathSync(path) : resolve(path);
+  return existsSync(path) ? realpathSync(path) : join(realpathOf(dirname(path)), basename(path));
 }

@@ -1,3 +1,4 @@
+import { withAnySignal } from '../../abort-signals.js';
 import type { CompleteFile, DatasetFile, Micros, PendingFile, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
@@ -15,11 +16,10 @@ import {
   type StemGroup,
   withdraw,
 } from '../../dataset/upload-transitions.js';
-import { BlobsNotDeleted, blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
+import { blobKeyOf, BlobsNotDeleted, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { whileRenewing } from '../while-renewing.js';
 
 export type FinalizedFile = CompleteFile & {
   /** `undefined` if the file is still checked, or replaced the same bytes. */
@@ -258,4 +258,39 @@ export async function releaseLeases(
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+const RENEWALS_PER_LEASE = 5;
+
+export class LeaseLost extends Error {
+  constructor() {
+    super('The lease was lost.');
+  }
+}
+
+/**
+ * Runs `work` and renews a lease until it ends. A failed renewal is ignored, since the lease outlives several of them.
+ *
+ * @param options.renew returns false if the lease is lost; then the signal of `work` fires with `LeaseLost`
+ */
+export async function whileRenewing<T>(
+  { leaseDuration, renew, signal }: { leaseDuration: Micros; renew: () => Promise<boolean>; signal?: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const lost = new AbortController();
+  const heartbeat = setInterval(
+    () =>
+      renew().then(
+        (isHeld) => {
+          if (!isHeld) lost.abort(new LeaseLost());
+        },
+        () => {},
+      ),
+    leaseDuration / 1000 / RENEWALS_PER_LEASE,
+  );
+  try {
+    return await withAnySignal([signal, lost.signal], work);
+  } finally {
+    clearInterval(heartbeat);
+  }
 }

@@ -17,7 +17,7 @@ import { meetsCondition, PreconditionFailed, reserve, type StemGroup } from '../
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import type { Quota } from '../limits/limits.js';
+import type { Quota } from '../../storage/limits.js';
 import type { SignedUpload } from '../signed-links.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 

@@ -1,7 +1,7 @@
 import { BackendUnusable } from '../../storage/backend-unusable.js';
 import type { BlobReader } from '../../storage/blobs/blobs.js';
 import { linkKeyOf } from '../../storage/catalog/copy-catalog.js';
-import type { Database } from '../../storage/database/database.js';
+import { type Database, query } from '../../storage/database/database.js';
 
 /**
  * A new catalog must have an empty store. Otherwise its database was lost or is the wrong one, and knows nothing of the files.
@@ -21,7 +21,7 @@ export async function requireOwnCatalog(database: Database, blobs: BlobReader): 
 
 async function isNew(database: Database): Promise<boolean> {
   if ((await linkKeyOf(database)) !== undefined) return false;
-  return (await database.query.selectFrom('dataset').select('id').limit(1).executeTakeFirst()) === undefined;
+  return (await database.run(query.selectFrom('dataset').select('id').limit(1))).length === 0;
 }
 
 async function firstBlobOf(blobs: BlobReader): Promise<string | undefined> {

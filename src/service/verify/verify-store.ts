@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { type BlobReader, blobKeyOf, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
+import { blobKeyOf, type BlobReader, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
 import { storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
 import {
@@ -11,7 +11,7 @@ import {
   type FileWithProblem,
   filesWithProblems,
 } from '../../storage/catalog/verification.js';
-import { Trash } from '../../storage/catalog/trash.js';
+import { Trash } from '../../storage/catalog/file-changes.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobReader } from '../../storage/open-blobs.js';
 import { hasDisappeared } from '../check.js';

@@ -63,8 +63,8 @@ export class WebhookService {
     const { accountId, events = WEBHOOK_EVENTS } = request;
     const { now, newId } = this.#dependencies;
     const webhook: Webhook = {
-      ...{ id: newId(), accountId, url: this.#checkedUrl(request.url), events: inOrder(events) },
-      ...{ secret: newWebhookSecret(), createdAt: now(), disabledAt: null },
+      ...{ id: newId(), account_id: accountId, url: this.#checkedUrl(request.url), events: inOrder(events) },
+      ...{ secret: newWebhookSecret(), created_at: now(), disabled_at: null },
     };
     if (await this.#webhooks.add(webhook, MAX_WEBHOOKS)) return webhook;
     const message = `The account has ${MAX_WEBHOOKS} webhooks, the most that it may have. Delete one first.`;
@@ -77,7 +77,7 @@ export class WebhookService {
     const change = {
       ...(url !== undefined && { url: this.#checkedUrl(url) }),
       ...(events !== undefined && { events: inOrder(events) }),
-      ...(isEnabled !== undefined && { disabledAt: isEnabled ? null : at }),
+      ...(isEnabled !== undefined && { disabled_at: isEnabled ? null : at }),
     };
     return this.#sendingSoon(key, await this.#webhooks.change(key, change, at));
   }
@@ -146,9 +146,9 @@ export class WebhookService {
   }
 }
 
-/** Removes duplicates. */
-function inOrder(events: readonly WebhookEvent[]): WebhookEvent[] {
-  return WEBHOOK_EVENTS.filter((event) => events.includes(event));
+/** As JSON, without duplicates. */
+function inOrder(events: readonly WebhookEvent[]): string {
+  return JSON.stringify(WEBHOOK_EVENTS.filter((event) => events.includes(event)));
 }
 
 function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
@@ -195,7 +195,7 @@ function announceJob(
     if (status !== 'READY' && status !== 'FAILED') return end;
     const quietAt = lastActivityOf(dataset) + rules.captionGrace;
     if (at < quietAt) return { dueAt: quietAt };
-    const before = await announcedOf(database.query, key.id);
+    const before = await announcedOf(database, key.id);
     if (before === status) return end;
     const view = await datasets.view(key).catch((error) => {
       if (error instanceof ServiceError && error.code === 'dataset_not_found') return undefined;
@@ -268,13 +268,13 @@ function deliverJob(options: DeliverOptions): JobHandler {
     atOnce: DELIVERIES_AT_ONCE,
     run: async ({ key: id, accountId }, signal) => {
       const webhook = await webhooks.find({ accountId, id });
-      if (webhook === undefined || webhook.disabledAt !== null) return 'done';
+      if (webhook === undefined || webhook.disabled_at !== null) return 'done';
       const delivery = await webhooks.nextDelivery(id);
       if (delivery === undefined) return 'done';
-      if (delivery.nextAt > now()) return { dueAt: delivery.nextAt };
+      if (delivery.next_at > now()) return { dueAt: delivery.next_at };
       await attempt(webhook, delivery, options, signal);
       const next = await webhooks.nextDelivery(id);
-      return next === undefined ? 'done' : { dueAt: next.nextAt };
+      return next === undefined ? 'done' : { dueAt: next.next_at };
     },
   };
 }

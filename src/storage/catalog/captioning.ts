@@ -1,4 +1,4 @@
-import { type Compilable, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import {
   type CaptionOutcome,
   MAX_FAILURES_IN_A_ROW,
@@ -6,11 +6,10 @@ import {
   outcomeWords,
 } from '../../dataset/captioning/outcomes.js';
 import type { Micros } from '../../dataset/dataset.js';
-import type { Announcing } from '../database/change-feed.js';
-import type { Database, Transaction } from '../database/database.js';
+import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue } from './jobs.js';
-import { insertAll, rowChunksOf, statementOf } from './statements.js';
+import { insertAll, rowChunksOf } from './rows.js';
 import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
 /** What became of a proposal. Replaced: a later run has made another one. */
@@ -84,11 +83,11 @@ const KEPT_RUNS = 20;
 /** Runs of captions by a model, their proposals, and the prompts of accounts. */
 export class CaptionRuns {
   readonly #db: Database;
-  readonly #announcing: Announcing;
+  readonly #changes: ChangeFeed;
 
-  constructor(db: Database, announcing: Announcing) {
+  constructor(db: Database, changes: ChangeFeed) {
     this.#db = db;
-    this.#announcing = announcing;
+    this.#changes = changes;
   }
 
   /** Starts a run: each file is a job. Call `Jobs.wake` after it. */
@@ -102,23 +101,21 @@ export class CaptionRuns {
     const newest = sql`select id from caption_run where dataset_id = ${dataset_id} order by started_at desc limit ${sql.lit(KEPT_RUNS)}`;
     await this.#db.transact({ isDurable: true }, ({ commit }) =>
       commit([
-        ...this.#announcing.notification(announced),
-        ...insertAll(this.#db.query, 'caption_run', [
-          { ...run, options: JSON.stringify(run.options), streak_of: null } as RunRow,
-        ]),
-        ...insertAll(this.#db.query, 'caption_proposal', rows),
-        ...enqueue(this.#db.query, jobs),
-        this.#sql`delete from caption_run where dataset_id = ${dataset_id} and state in ('done', 'stopped')
+        ...this.#changes.notification(announced),
+        ...insertAll('caption_run', [{ ...run, options: JSON.stringify(run.options), streak_of: null } as RunRow]),
+        ...insertAll('caption_proposal', rows),
+        ...enqueue(jobs),
+        sql`delete from caption_run where dataset_id = ${dataset_id} and state in ('done', 'stopped')
           and id not in (${newest}) and not exists
           (select 1 from caption_proposal where run_id = caption_run.id and state = 'proposed')`,
       ]),
     );
-    this.#announcing.changes.announce(announced);
+    this.#changes.announce(announced);
   }
 
   async running(accountId: string): Promise<number> {
-    const rows = sql`select id from caption_run where account_id = ${accountId} and state in ('running', 'ending')`;
-    return (await this.#rows(rows)).length;
+    const runs = sql`select id from caption_run where account_id = ${accountId} and state in ('running', 'ending')`;
+    return (await this.#db.run(runs)).length;
   }
 
   /** Newest first. @param options.ids only these */
@@ -130,9 +127,9 @@ export class CaptionRuns {
       where revision.dataset_id = caption_run.dataset_id and change_id = caption_run.id) as revision`;
     const ofDataset = sql`dataset_id = ${datasetId} ${ids === undefined ? sql`` : sql`and id in (${sql.join(ids)})`}`;
     const [runs, counts] = await read([
-      this.#sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
+      sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
         where ${ofDataset} order by started_at desc`,
-      this.#sql<{ run_id: string; state: ProposalState; files: number }>`select run_id, state, count(*) as files
+      sql<{ run_id: string; state: ProposalState; files: number }>`select run_id, state, count(*) as files
         from caption_proposal where run_id in (select id from caption_run where ${ofDataset}) group by run_id, state`,
     ]);
     return runs.map((run) => ({
@@ -147,15 +144,15 @@ export class CaptionRuns {
   /** The files of a run with an outcome, by name. */
   problems(runId: string, limit: number): Promise<Proposal[]> {
     const files = sql`run_id = ${runId} and state in ('failed', 'proposed') and outcome is not null`;
-    return this.#rows(sql`select * from caption_proposal where ${files} order by filename limit ${limit}`);
+    return this.#db.run(sql<Proposal>`select * from caption_proposal where ${files} order by filename limit ${limit}`);
   }
 
   /** A file that waits, and its run, which is running. */
   async waiting(id: string): Promise<{ file: Proposal; run: CaptionRun } | undefined> {
     const runId = sql`select run_id from caption_proposal where id = ${id}`;
     const [[file], [run]] = await this.#db.read([
-      this.#sql<Proposal>`select * from caption_proposal where id = ${id} and state = 'waiting'`,
-      this.#sql<RunRow>`select * from caption_run where id = (${runId}) and state = 'running'`,
+      sql<Proposal>`select * from caption_proposal where id = ${id} and state = 'waiting'`,
+      sql<RunRow>`select * from caption_run where id = (${runId}) and state = 'running'`,
     ]);
     return file && run && { file, run: runOf(run) };
   }
@@ -163,7 +160,7 @@ export class CaptionRuns {
   /** What a model has answered to a question, in any run. */
   async answerTo(question: string): Promise<Pick<Proposal, 'answer' | 'outcome'> | undefined> {
     const known = sql`select answer, outcome from caption_proposal where question = ${question} and answer is not null`;
-    return (await this.#rows<Pick<Proposal, 'answer' | 'outcome'>>(sql`${known} limit 1`))[0];
+    return (await this.#db.run<Pick<Proposal, 'answer' | 'outcome'>>(sql`${known} limit 1`))[0];
   }
 
   /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
@@ -178,10 +175,10 @@ export class CaptionRuns {
       const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
       const meetsAll = outcome !== null && !OUTCOMES_OF_ONE_FILE.includes(outcome);
       const reason = meetsAll && streak >= MAX_FAILURES_IN_A_ROW ? outcomeWords(outcome, change.message ?? null) : null;
-      const left = this.#sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
+      const left = sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
       const [others] = (await send([...this.#replacing(id, change), answered, left])).slice(-1);
       await commit([
-        this.#sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
+        sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
           where id = ${run_id}`,
         ...(reason !== null || others?.length === 0 ? this.#ending(run, { reason, now }) : []),
       ]);
@@ -192,8 +189,8 @@ export class CaptionRuns {
   async markBusy(run: CaptionRun, until: Micros): Promise<void> {
     await this.#withRun(run, false, async ({ id }, { commit }) => {
       await commit([
-        this.#sql`update caption_run set busy_until = ${until} where id = ${id} and state = 'running'`,
-        this.#sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${ownerOf(run)}
+        sql`update caption_run set busy_until = ${until} where id = ${id} and state = 'running'`,
+        sql`update job set due_at = ${until} where kind = 'caption-file' and account_id = ${ownerOf(run)}
           and due_at < ${until} and lease is null and key in (select id from caption_proposal where run_id = ${id})`,
       ]);
     });
@@ -212,7 +209,7 @@ export class CaptionRuns {
       if (run.state === 'running' || run.state === 'ending') return;
       const [left] = await send([
         // An answer that came after the run was stopped stays one that was cut off.
-        this.#sql<{ id: string }>`update caption_proposal set state = 'waiting', message = null,
+        sql<{ id: string }>`update caption_proposal set state = 'waiting', message = null,
           outcome = case when state = 'waiting' and answer is not null then outcome end
           where run_id = ${run.id} and state in ('waiting', 'failed') returning id`,
       ]);
@@ -220,9 +217,9 @@ export class CaptionRuns {
       const owned = { kind: 'caption-file', accountId: ownerOf(run), dueAt: now } as const;
       const jobs = left.map(({ id: key }) => ({ ...owned, key }));
       await commit([
-        this.#sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
+        sql`update caption_run set state = 'running', reason = null, ended_at = null, streak = 0
           where id = ${run.id}`,
-        ...enqueue(this.#db.query, jobs),
+        ...enqueue(jobs),
       ]);
     });
   }
@@ -230,19 +227,19 @@ export class CaptionRuns {
   #ending(run: RunRow, { reason, now }: { reason: string | null; now: Micros }) {
     const { id: key, account_id: accountId } = run;
     return [
-      this.#sql`update caption_run set state = 'ending', reason = ${reason} where id = ${key}`,
+      sql`update caption_run set state = 'ending', reason = ${reason} where id = ${key}`,
       // Those that run lose their lease.
-      this.#sql`delete from job where kind = 'caption-file' and account_id = ${ownerOf(run)}
+      sql`delete from job where kind = 'caption-file' and account_id = ${ownerOf(run)}
         and key in (select id from caption_proposal where run_id = ${key})`,
-      ...enqueue(this.#db.query, [{ kind: 'caption-run', key, accountId, dueAt: now }]),
+      ...enqueue([{ kind: 'caption-run', key, accountId, dueAt: now }]),
     ];
   }
 
   /** A run that is ending, and its captions to store. */
   async ending(runId: string): Promise<{ run: CaptionRun; ready: Proposal[] } | undefined> {
     const [[run], ready] = await this.#db.read([
-      this.#sql<RunRow>`select * from caption_run where id = ${runId} and state = 'ending'`,
-      this.#sql<Proposal>`select * from caption_proposal where run_id = ${runId} and state = 'ready'`,
+      sql<RunRow>`select * from caption_run where id = ${runId} and state = 'ending'`,
+      sql<Proposal>`select * from caption_proposal where run_id = ${runId} and state = 'ready'`,
     ]);
     return run && { run: runOf(run), ready };
   }
@@ -261,15 +258,15 @@ export class CaptionRuns {
       const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
       await send([
         ...rowChunksOf(applied).map(
-          (ids) => this.#sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
+          (ids) => sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
         ),
         ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
-        this.#sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
+        sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
       const [ended] = await this.list(run.dataset_id, { ids: [run.id], read: send });
-      const [webhooks] = await send([receivers(this.#db.query, run.account_id, 'captions.finished')]);
-      await commit(ended === undefined ? [] : insertDeliveries(this.#db.query, webhooks, event(ended)));
+      const [webhooks] = await send([receivers(run.account_id, 'captions.finished')]);
+      await commit(ended === undefined ? [] : insertDeliveries(webhooks, event(ended)));
     });
   }
 
@@ -277,7 +274,7 @@ export class CaptionRuns {
   async open(datasetId: string, { after = '', limit }: { after?: string | undefined; limit: number }) {
     const ofDataset = sql`proposal.dataset_id = ${datasetId}`;
     const proposals = await this.#open(sql`${ofDataset} and proposal.caption > ${after}`, limit);
-    const [count] = await this.#rows<{ files: number }>(
+    const [count] = await this.#db.run<{ files: number }>(
       sql`select count(*) as files from caption_proposal as proposal where ${ofDataset} and ${IS_OPEN}`,
     );
     return { proposals, total: Number(count?.files) };
@@ -290,7 +287,7 @@ export class CaptionRuns {
   }
 
   async #open(condition: RawBuilder<unknown>, limit: number): Promise<OpenProposal[]> {
-    const rows = await this.#rows<OpenProposal & { options: string }>(sql`
+    const rows = await this.#db.run<OpenProposal & { options: string }>(sql`
       select proposal.*, run.model, run.preset, run.options, file.sha256 as current
       from caption_proposal as proposal join caption_run as run on run.id = proposal.run_id
       left join file on ${storedAs(sql`proposal.caption`)}
@@ -303,32 +300,32 @@ export class CaptionRuns {
     if (ids.length === 0) return [];
     const decided = sql`update caption_proposal set state = ${state}
       where id in (${sql.join(ids)}) and state = 'proposed' returning id`;
-    return (await this.#rows<{ id: string }>(decided)).map(({ id }) => id);
+    return (await this.#db.run<{ id: string }>(decided)).map(({ id }) => id);
   }
 
   /** By name. */
   presets(accountId: string): Promise<{ name: string; prompt: string }[]> {
-    return this.#rows(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
+    return this.#db.run(sql`select name, prompt from caption_preset where account_id = ${accountId} order by name`);
   }
 
   async savePreset({ account_id, name, prompt }: Schema['caption_preset']): Promise<void> {
-    await this.#rows(sql`insert into caption_preset (account_id, name, prompt) values (${account_id}, ${name}, ${prompt})
+    await this.#db.run(sql`insert into caption_preset (account_id, name, prompt) values (${account_id}, ${name}, ${prompt})
       on conflict (account_id, name) do update set prompt = excluded.prompt`);
   }
 
   async removePreset(accountId: string, name: string): Promise<boolean> {
     const removal = sql`delete from caption_preset where account_id = ${accountId} and name = ${name} returning name`;
-    return (await this.#rows(removal)).length > 0;
+    return (await this.#db.run(removal)).length > 0;
   }
 
   #update(id: string, change: ProposalChange) {
-    return this.#db.query.updateTable('caption_proposal').set(change).where('id', '=', id);
+    return query.updateTable('caption_proposal').set(change).where('id', '=', id);
   }
 
   /** A file has one open proposal. */
-  #replacing(id: string, { state }: ProposalChange): Compilable<unknown>[] {
+  #replacing(id: string, { state }: ProposalChange): Statement[] {
     const own = sql`select dataset_id, caption from caption_proposal where id = ${id}`;
-    const replaced = this.#sql`update caption_proposal set state = 'replaced'
+    const replaced = sql`update caption_proposal set state = 'replaced'
       where (dataset_id, caption) in (${own}) and id <> ${id} and state = 'proposed'`;
     return state === 'proposed' ? [replaced] : [];
   }
@@ -339,22 +336,13 @@ export class CaptionRuns {
     isDurable: boolean,
     work: (run: RunRow, transaction: Transaction) => Promise<void>,
   ): Promise<void> {
-    const { changes, notification } = this.#announcing;
     const announced = { datasetId, captionRun: id };
-    const locked = this.#db.query.selectFrom('caption_run').selectAll().where('id', '=', id).forNoKeyUpdate();
+    const locked = query.selectFrom('caption_run').selectAll().where('id', '=', id).forNoKeyUpdate();
     await this.#db.transact({ isDurable }, async (transaction) => {
-      const [[run]] = await transaction.send([locked, ...notification(announced)]);
+      const [[run]] = await transaction.send([locked, ...this.#changes.notification(announced)]);
       if (run !== undefined) await work(run, transaction);
     });
-    changes.announce(announced);
-  }
-
-  #sql<Row = unknown>(parts: TemplateStringsArray, ...values: unknown[]): Compilable<Row> {
-    return statementOf(this.#db.query, sql<Row>(parts, ...values));
-  }
-
-  async #rows<Row>(statement: RawBuilder<unknown>): Promise<Row[]> {
-    return (await statement.execute(this.#db.query)).rows as Row[];
+    this.#changes.announce(announced);
   }
 }
 

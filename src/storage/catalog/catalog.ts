@@ -1,4 +1,4 @@
-import type { Compilable } from 'kysely';
+import { sql } from 'kysely';
 import { withTimeout } from '../../abort-signals.js';
 import { countsOfStem, stemGroupsOf } from '../../dataset/counts.js';
 import type {
@@ -23,9 +23,15 @@ import {
 import { hasLinksError, isInspectedAgain, linkedToError, MAX_NAMED } from '../../dataset/pairs/roles.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { endReservations, recordRecheck, type StemGroup } from '../../dataset/upload-transitions.js';
-import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
-import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
-import { FairQueue } from '../fair-queue.js';
+import {
+  ChangeFeed,
+  type Database,
+  isUniqueViolation,
+  query,
+  type Statement,
+  type Transaction,
+} from '../database/database.js';
+import { FairQueue } from '../limits.js';
 import {
   type AccountLimits,
   addUsage,
@@ -33,7 +39,7 @@ import {
   NO_LIMITS,
   quotaErrorOf,
   usageOfDataset,
-} from './accounts/account-usage.js';
+} from './accounts.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -43,33 +49,38 @@ import {
   judgePastFiles,
   type Restore,
   type Transition,
+  Trash,
+  trashSelected,
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
-import { type DatasetContents, LinkedDatasets, linkingTo, Links, lockLinks, markLinkedTo } from './links.js';
+import {
+  type DatasetContents,
+  LinkedDatasets,
+  type LinkingDataset,
+  linkingTo,
+  Links,
+  lockLinks,
+  markLinkedTo,
+} from './links.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { endRecheck, startRecheck } from './verification.js';
 import {
+  type DatasetFilter,
   type DatasetKeyOfAccount,
   type DatasetRecord,
   datasetRecordOf,
+  datasetsBy,
   fileOf,
+  type FilePage,
+  type FileRow,
   filesOf,
   LINKED,
-  unlinkedDatasetOf,
-} from './rows.js';
-import {
-  type DatasetFilter,
-  datasetsBy,
-  type FilePage,
-  IS_PENDING,
-  IS_PRESIGNED,
-  rowsOf,
   storedAfter,
   storedFilesNamed,
+  unlinkedDatasetOf,
   withDataset,
-} from './statements.js';
-import { Trash, trashSelected } from './trash.js';
+} from './rows.js';
 import { deletedEvent, enqueueAnnouncements, insertDeliveries, receivers } from './webhooks.js';
 
 export interface CatalogOptions {
@@ -79,7 +90,6 @@ export interface CatalogOptions {
   readonly captionGrace?: Micros | undefined;
   readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
-  readonly notifyInstances?: NotifyInstances;
 }
 
 /** A dataset to change, and the datasets that errors may name: by default all of the account. */
@@ -124,24 +134,24 @@ export class Catalog {
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, options: CatalogOptions) {
-    const { blobGrace, captionGrace = 0, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
+    const { blobGrace, captionGrace = 0, accountLimits: limits = NO_LIMITS } = options;
     this.#db = db;
     this.limits = limits;
     this.revisions = new Revisions(db);
     this.trash = new Trash(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     const { changes } = this;
-    this.#changeOptions = { blobGrace, captionGrace, limits, changes, notification: notifyInstances };
+    this.#changeOptions = { blobGrace, captionGrace, limits, changes };
     this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
     this.links = new Links(db, this.#changeOptions);
-    this.groups = new Groups(db, this.#changeOptions);
-    this.hashes = new PerceptualHashes(db, this.#changeOptions);
+    this.groups = new Groups(db, changes);
+    this.hashes = new PerceptualHashes(db, changes);
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
   async createDataset({ id, accountId, name, role = 'training', createdAt }: NewDataset): Promise<Dataset> {
-    const { query, transact } = this.#db;
-    const { limits, changes, notification } = this.#changeOptions;
+    const { transact } = this.#db;
+    const { limits, changes } = this.#changeOptions;
     const row = {
       ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
       ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0 },
@@ -149,8 +159,8 @@ export class Catalog {
     };
     const statements = [
       query.insertInto('dataset').values(row),
-      ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
-      ...notification({ datasetId: id }),
+      ...addUsage({ accountId, added: { datasets: 1 }, limits }),
+      ...changes.notification({ datasetId: id }),
     ];
     try {
       await transact({ isDurable: true }, ({ commit }) => commit(statements));
@@ -163,26 +173,26 @@ export class Catalog {
 
   /** A dataset with its links. After a change, one with links takes a read of all its files and theirs. */
   async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
-    return (await this.#linkedDatasets.withLinks(await this.#rowOf(key).execute()))[0];
+    return (await this.#linkedDatasets.withLinks(await this.#db.run(this.#rowOf(key))))[0];
   }
 
   /** The datasets that match a filter, newest first, with their links. */
   async datasets(filter: DatasetFilter): Promise<Dataset[]> {
-    return this.#linkedDatasets.withLinks(await datasetsBy(this.#db.query, filter).execute());
+    return this.#linkedDatasets.withLinks(await this.#db.run(datasetsBy(filter)));
   }
 
   /** A dataset without what its links decide, for callers that need no status. */
   async record(key: DatasetKeyOfAccount): Promise<DatasetRecord | undefined> {
-    const row = await this.#rowOf(key).executeTakeFirst();
+    const [row] = await this.#db.run(this.#rowOf(key));
     return row && datasetRecordOf(row);
   }
 
   async records(filter: DatasetFilter): Promise<DatasetRecord[]> {
-    return (await datasetsBy(this.#db.query, filter).execute()).map(datasetRecordOf);
+    return (await this.#db.run(datasetsBy(filter))).map(datasetRecordOf);
   }
 
   #rowOf({ accountId, id }: DatasetKeyOfAccount) {
-    return this.#db.query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
+    return query.selectFrom('dataset').selectAll().where('id', '=', id).where('account_id', '=', accountId);
   }
 
   contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
@@ -201,7 +211,7 @@ export class Catalog {
 
   /** All files of a dataset of any account, unordered. */
   async files(datasetId: string): Promise<DatasetFile[]> {
-    const rows = await this.#db.query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
+    const rows = await this.#db.run(query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId));
     return filesOf(rows);
   }
 
@@ -211,29 +221,29 @@ export class Catalog {
 
   /** A page of stored files in the order of the database: SQLite sorts names by bytes, Postgres by its collation. */
   async storedFilesAfter(page: FilePage): Promise<StoredFile[]> {
-    return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
+    return (await this.#db.run(storedAfter(page))).map((row) => fileOf(row) as StoredFile);
   }
 
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
-    const rows = await rowsOf(storedFilesNamed(this.#db.query, key.datasetId, [...new Set(key.filenames)]));
-    return rows.map((row) => fileOf(row) as StoredFile);
+    const rows = await this.#db.read(storedFilesNamed(key.datasetId, [...new Set(key.filenames)]));
+    return rows.flat().map((row) => fileOf(row) as StoredFile);
   }
 
   /** A file in any state. */
   async file(id: string): Promise<DatasetFile | undefined> {
-    const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
+    const [row] = await this.#db.run(query.selectFrom('file').selectAll().where('id', '=', id));
     return row && fileOf(row);
   }
 
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const leased = this.#db.query.selectFrom('file').selectAll().where('lease_until', '<=', until);
-    return (await leased.where('state', '=', IS_PENDING).execute()).map((row) => fileOf(row) as PendingFile);
+    const leased = sql<FileRow>`select * from file where lease_until <= ${until} and state = 'pending'`;
+    return (await this.#db.read([leased]))[0].map((row) => fileOf(row) as PendingFile);
   }
 
   /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
-    for (const { dataset_id: id, filename } of await expiredReservations(this.#db.query, now).execute()) {
+    for (const { dataset_id: id, filename } of (await this.#db.read([expiredReservations(now)]))[0]) {
       const ofDataset = names.get(id) ?? [];
       names.set(id, ofDataset);
       ofDataset.push(filename);
@@ -247,14 +257,10 @@ export class Catalog {
   /** When the last pending presigned upload that is still valid was reserved; `null` without any. */
   async lastPresigned(uploads: { datasetId: string; expiresAfter: Micros }): Promise<Micros | null> {
     const { datasetId, expiresAfter } = uploads;
-    const latest = this.#db.query
-      .selectFrom('file')
-      .select(({ fn }) => fn.max<number | null>('created_at').as('latest'))
-      .where('state', '=', IS_PENDING)
-      .where('via', '=', IS_PRESIGNED)
-      .where('dataset_id', '=', datasetId)
-      .where('expires_at', '>', expiresAfter);
-    const row = await latest.executeTakeFirst();
+    const [[row]] = await this.#db.read([
+      sql<{ latest: Micros | null }>`select max(created_at) as latest from file
+        where state = 'pending' and via = 'presigned' and dataset_id = ${datasetId} and expires_at > ${expiresAfter}`,
+    ]);
     return row?.latest ?? null;
   }
 
@@ -271,7 +277,7 @@ export class Catalog {
     const change = { datasetId, filenames: [filename], now, isActivity: false };
     await this.change(change, (group) => recordRecheck(group, id, found));
     // The history comes second, since a file moves to it.
-    const judged = judgePastFiles(this.#db.query, [{ id, upload: problem === undefined ? {} : { problem } }]);
+    const judged = judgePastFiles([{ id, upload: problem === undefined ? {} : { problem } }]);
     await withDataset(this.#db, { id: datasetId }, (_, { commit }) => commit(judged));
   }
 
@@ -281,8 +287,7 @@ export class Catalog {
 
   /** What is missing stays. @returns false if the account has no such dataset @throws ServiceError `name_taken`, `dataset_linked` */
   async changeDataset(key: ChangedDatasetKey, { name, role }: DatasetChanges, now: Micros): Promise<boolean> {
-    const { query } = this.#db;
-    const { captionGrace, changes, notification } = this.#changeOptions;
+    const { captionGrace, changes } = this.#changeOptions;
     const { id: datasetId } = key;
     const changing = withDataset(this.#db, key, async (row, { send, commit }) => {
       if (row.account_id !== key.accountId) return undefined;
@@ -302,11 +307,11 @@ export class Catalog {
           }))
           .where('id', '=', datasetId),
         // A control without captions is READY, a training dataset is not.
-        ...(isOtherRole ? [enqueueAnnouncements(query, { datasetId, isLinkedTo: false, dueAt })] : []),
+        ...(isOtherRole ? [enqueueAnnouncements({ datasetId, isLinkedTo: false, dueAt })] : []),
         ...(isOtherRole && isInspectedAgain(row.role as Role, role)
-          ? startRecheck(query, { datasetId, now, ifRunning: 'restart' })
+          ? startRecheck({ datasetId, now, ifRunning: 'restart' })
           : []),
-        ...notification({ datasetId }),
+        ...changes.notification({ datasetId }),
       ]);
       return true;
     });
@@ -321,7 +326,7 @@ export class Catalog {
     { id, name, boundIds }: ChangedDatasetKey & { name: string },
     send: Transaction['send'],
   ): Promise<ServiceError> {
-    const [targets] = await send([linkingTo(this.#db.query, id)]);
+    const [targets] = await send([sql<LinkingDataset>`${linkingTo(id)} order by name`]);
     const known = boundIds == null ? targets : targets.filter((target) => boundIds.includes(target.id));
     const names = known.slice(0, MAX_NAMED).map((target) => target.name);
     return linkedToError(name, { names, known: known.length, total: targets.length });
@@ -334,29 +339,25 @@ export class Catalog {
    * @throws ServiceError `dataset_linked` if others link to it
    */
   async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
-    const { query } = this.#db;
-    const { blobGrace, limits, changes, notification } = this.#changeOptions;
+    const { blobGrace, limits, changes } = this.#changeOptions;
     const changed = await this.#db.transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
       // The row locks wait for a change in flight, so that its files are counted too.
-      const locked = await lockLinks(this.#db, send, key);
+      const locked = await lockLinks(send, key);
       if (locked === undefined) return undefined;
       const { row, linked } = locked;
       if (row.linked === LINKED.to) throw await this.#errorOfLinked({ ...key, name: row.name }, send);
       const linkedIds = [...linked.keys()];
       const { accountId, id } = key;
-      const [[usage], webhooks] = await send([
-        usageOfDataset(query, id),
-        receivers(query, accountId, 'dataset.deleted'),
-      ]);
+      const [[usage], webhooks] = await send([usageOfDataset(id), receivers(accountId, 'dataset.deleted')]);
       const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
       const added = { datasets: -1, files: -files, bytes: -bytes };
       await commit([
-        endRecheck(query, key),
-        ...erasure(query, id, now + blobGrace),
-        ...insertDeliveries(query, webhooks, deletedEvent({ id, name: row.name }, now)),
-        ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
-        ...markLinkedTo(query, linkedIds),
-        ...[id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),
+        endRecheck(key),
+        ...erasure(id, now + blobGrace),
+        ...insertDeliveries(webhooks, deletedEvent({ id, name: row.name }, now)),
+        ...addUsage({ accountId, added, historyBytes: -historyBytes, limits }),
+        ...markLinkedTo(linkedIds),
+        ...[id, ...linkedIds].flatMap((datasetId) => changes.notification({ datasetId })),
       ]);
       return [id, ...linkedIds];
     });
@@ -426,7 +427,7 @@ export class Catalog {
   /** Rejects if the database does not answer, or is read-only. */
   async ping(): Promise<void> {
     // No setting has this name, but a read-only server rejects the statement.
-    await this.#db.query.deleteFrom('setting').where('name', '=', '').execute();
+    await this.#db.run(query.deleteFrom('setting').where('name', '=', ''));
   }
 }
 
@@ -436,12 +437,11 @@ function nameTaken(name: string, cause: unknown): ServiceError {
 }
 
 /** A pending upload may have a blob, a rejected one has none. Other rows go with their dataset. */
-function erasure(query: Query, id: string, deleteAfter: Micros): Compilable<unknown>[] {
-  const files = query.selectFrom('file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
-  const past = query.selectFrom('past_file').select(['dataset_id', 'id']).where('dataset_id', '=', id);
+function erasure(id: string, deleteAfter: Micros): Statement[] {
+  const ofDataset = sql`where dataset_id = ${id}`;
   return [
-    trashSelected(query, files.where('state', '<>', 'rejected'), deleteAfter),
-    trashSelected(query, past, deleteAfter),
-    query.deleteFrom('dataset').where('id', '=', id),
+    trashSelected(sql`(select dataset_id, id from file ${ofDataset} and state <> 'rejected')`, deleteAfter),
+    trashSelected(sql`(select dataset_id, id from past_file ${ofDataset})`, deleteAfter),
+    sql`delete from dataset where id = ${id}`,
   ];
 }

@@ -1,19 +1,19 @@
 import { chmod, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { type BlobStore, blobKeyOf } from '../blobs/blobs.js';
-import type { Database, Query } from '../database/database.js';
+import { blobKeyOf, type BlobStore } from '../blobs/blobs.js';
+import { type Database, query, type Statement } from '../database/database.js';
 import { type Schema, TABLES } from '../database/schema.js';
 import { openSqlite } from '../database/sqlite.js';
 import { syncFolder } from '../folders.js';
-import { inSnapshot, insertAll, type RunStatement, rowChunksOf } from './statements.js';
+import { insertAll, inSnapshot, rowChunksOf } from './rows.js';
 
 /** Few round trips, bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
-const WITH_BLOB = ['received', 'stored'];
+const HAS_BLOB = sql`state in ('received', 'stored')`;
 
 /** The blob of a received, stored or past file. */
 export interface ReferencedBlob {
@@ -36,18 +36,12 @@ export interface ReferencedBlob {
 export class BlobMissing extends Error {}
 
 /** Yields each blob that a catalog references once, one dataset after another. */
-export async function* referencedBlobs(
-  query: Query,
-  run: RunStatement = async (statement) => (await query.executeQuery(statement.compile())).rows,
-): AsyncGenerator<ReferencedBlob[]> {
-  const columns = ['id', 'filename', 'size_bytes', 'sha256', 'blob_version', 'problem'] as const;
+export async function* referencedBlobs(run: Database['run']): AsyncGenerator<ReferencedBlob[]> {
+  const columns = sql`id, filename, size_bytes, sha256, blob_version, problem`;
   for (const dataset of await run(query.selectFrom('dataset').select(['id', 'name']).orderBy('id'))) {
-    const past = query.selectFrom('past_file').select([...columns, sql<string>`'past'`.as('state')]);
-    const files = query
-      .selectFrom('file')
-      .select([...columns, 'state'])
-      .where('state', 'in', WITH_BLOB);
-    const ofDataset = files.where('dataset_id', '=', dataset.id).unionAll(past.where('dataset_id', '=', dataset.id));
+    const ofDataset = sql<BlobRow>`
+      select ${columns}, state from file where dataset_id = ${dataset.id} and ${HAS_BLOB}
+      union all select ${columns}, 'past' from past_file where dataset_id = ${dataset.id}`;
     // A restored file is in both.
     const byId = new Map((await run(ofDataset)).map((row) => [row.id, blobOf(row, dataset)]));
     yield* rowChunksOf([...byId.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
@@ -67,26 +61,25 @@ function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: str
 
 /** The count and size of all blobs, which may take long to read. */
 export async function storedTotals(db: Database): Promise<{ files: number; bytes: number }> {
-  const file = db.query.selectFrom('file').select(['id', 'size_bytes']).where('state', 'in', WITH_BLOB);
-  const select = db.query
-    .selectFrom(file.union(db.query.selectFrom('past_file').select(['id', 'size_bytes'])).as('blob'))
-    .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')]);
+  const select = sql<{ files: number; bytes: number | null }>`
+    select count(*) as files, sum(size_bytes) as bytes
+    from (select id, size_bytes from file where ${HAS_BLOB} union select id, size_bytes from past_file) as blob`;
   // SQLite has no timeouts, and a transaction would block the writes of a server.
-  const [totals] = db.hasRowLocks ? await inSnapshot(db, (run) => run(select)) : await select.execute();
+  const [totals] = db.hasRowLocks ? await inSnapshot(db, (run) => run(select)) : (await db.read([select]))[0];
   return { files: Number(totals?.files), bytes: Number(totals?.bytes ?? 0) };
 }
 
 /** True if a catalog was neither served nor has an account. */
-export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
+export async function isEmptyCatalog({ run }: Database): Promise<boolean> {
   for (const table of ['account', 'setting'] as const) {
-    if ((await query.selectFrom(table).selectAll().limit(1).execute()).length > 0) return false;
+    if ((await run(query.selectFrom(table).selectAll().limit(1))).length > 0) return false;
   }
   return true;
 }
 
 /** The key that signs the links of an installation and identifies it; `undefined` if it was never served. */
-export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
-  const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
+export async function linkKeyOf({ run }: Database): Promise<string | undefined> {
+  const [row] = await run(query.selectFrom('setting').select('value').where('name', '=', 'link-key'));
   return row?.value;
 }
 
@@ -102,32 +95,28 @@ export async function copyCatalog(
   { find, signal }: { find: BlobStore['find'] | undefined; signal: AbortSignal },
 ): Promise<void> {
   await inSnapshot(to, async (run, { send, commit }) => {
-    if (from !== to) await inSnapshot(from, (read) => copyRows({ from, read }, { to, run }, signal));
+    if (from !== to) await inSnapshot(from, (read) => copyRows(read, run, signal));
     if (find !== undefined) {
-      for await (const blobs of referencedBlobs(to.query, run)) {
+      for await (const blobs of referencedBlobs(run)) {
         signal.throwIfAborted();
-        await send(await newVersions(to.query, blobs, find));
+        await send(await newVersions(blobs, find));
       }
     }
     await commit([]);
   });
 }
 
-async function copyRows(
-  { from, read }: { from: Database; read: RunStatement },
-  { to, run }: { to: Database; run: RunStatement },
-  signal: AbortSignal,
-): Promise<void> {
+async function copyRows(read: Database['run'], write: Database['run'], signal: AbortSignal): Promise<void> {
   for (const table of Object.keys(TABLES) as (keyof Schema)[]) {
-    for await (const rows of pagesOf(from.query, read, table)) {
+    for await (const rows of pagesOf(read, table)) {
       signal.throwIfAborted();
-      for (const insert of insertAll(to.query, table, rows as never)) await run(insert);
+      for (const insert of insertAll(table, rows as never)) await write(insert);
     }
   }
 }
 
 /** Reads all rows of a table in pages, ordered by primary key. */
-async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): AsyncGenerator<object[]> {
+async function* pagesOf(run: Database['run'], table: keyof Schema): AsyncGenerator<object[]> {
   const { key } = TABLES[table];
   const refs = sql.join(key.map((name) => sql.ref(name)));
   // TypeScript can't type a query over a union of tables.
@@ -147,11 +136,7 @@ async function* pagesOf(query: Query, run: RunStatement, table: keyof Schema): A
 }
 
 /** @throws BlobMissing */
-async function newVersions(
-  query: Query,
-  blobs: readonly ReferencedBlob[],
-  find: BlobStore['find'],
-): Promise<Compilable<unknown>[]> {
+async function newVersions(blobs: readonly ReferencedBlob[], find: BlobStore['find']): Promise<Statement[]> {
   const found = await find(blobs.map(({ key }) => key));
   return blobs.flatMap(({ fileId, key, filename, datasetName, sizeBytes, isKnownLost, isReceived, version }) => {
     const blob = found.get(key);

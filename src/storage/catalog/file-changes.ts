@@ -1,4 +1,4 @@
-import { type Compilable, sql } from 'kysely';
+import { type Expression, sql } from 'kysely';
 import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
@@ -17,37 +17,42 @@ import { needsRecheck } from '../../dataset/pairs/roles.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { MAX_NAMES_PER_STEM, type StemGroup, tooManyNames } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
-import type { ChangeFeed, NotifyInstances } from '../database/change-feed.js';
-import { type Database, nullColumnOf, type Query, type RowsOf, type Transaction } from '../database/database.js';
+import {
+  type ChangeFeed,
+  type Database,
+  nullColumnOf,
+  query,
+  type RowsOf,
+  type Statement,
+  type Transaction,
+} from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts/account-usage.js';
+import { type AccountLimits, addDirectUpload, addUsage, datasetFull, quotaErrorOf } from './accounts.js';
 import { enqueue, type NewJob } from './jobs.js';
 import {
+  countNames,
+  countReservation,
   countsInRow,
   type DatasetRecord,
   datasetRecordOf,
   type DatasetRow,
+  deleteAll,
   fileColumns,
   fileOf,
-  LINKED,
-  type OwnCounts,
-  STORED,
-} from './rows.js';
-import {
-  countNames,
-  countReservation,
-  deleteAll,
   filesOfDataset,
   filesOfStems,
   type HistoryColumns,
+  insertAll,
   insertFile,
+  LINKED,
   lockDataset,
+  type OwnCounts,
   rowChunksOf,
-  statementOf,
+  ROWS_PER_STATEMENT,
+  STORED,
   writeCounts,
   writeFiles,
-} from './statements.js';
-import { BLOB_KEY, trashBlobs } from './trash.js';
+} from './rows.js';
 import { startRecheck } from './verification.js';
 import { enqueueAnnouncements } from './webhooks.js';
 
@@ -101,8 +106,6 @@ export interface ChangeOptions {
   readonly captionGrace: Micros;
   readonly limits: AccountLimits;
   readonly changes: ChangeFeed;
-  /** Makes the statements that notify other processes at the commit. */
-  readonly notification: NotifyInstances;
 }
 
 /**
@@ -113,17 +116,17 @@ export interface ChangeOptions {
  * @throws ServiceError `quota_exceeded`
  */
 export async function changeFiles(
-  { query, transact }: Database,
+  { transact }: Database,
   change: FileChange,
   transition: Transition,
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { datasetId, now, isActivity, isDurable = true, restore } = change;
-  const { limits, captionGrace, changes, notification } = options;
+  const { limits, captionGrace, changes } = options;
   const { filenames, isWholeDataset } = change;
   const announced = isWholeDataset || restore !== undefined ? { datasetId } : { datasetId, filenames };
   const changing = transact({ isDurable }, async ({ send, commit }) => {
-    const read = await readForChange(query, change, send);
+    const read = await readForChange(change, send);
     const files = read && applyTransition(transition, read);
     if (files === undefined) return undefined;
     const { row } = read!;
@@ -133,17 +136,17 @@ export async function changeFiles(
     }
     const { counts, added } = files;
     // Restored files were within the limit before.
-    if (restore === undefined) await requireRoom(query, send, { datasetId, files, limits });
+    if (restore === undefined) await requireRoom(send, { datasetId, files, limits });
     const accountId = row.account_id;
     const lastActivity = isActivity ? now : row.updated_at;
-    const stored = storeFiles(query, { change, row, files, options });
-    const countsUpdate = writeCounts(query, { ...counts, ...stored.columns, datasetId, lastActivity });
+    const stored = storeFiles({ change, row, files, options });
+    const countsUpdate = writeCounts({ ...counts, ...stored.columns, datasetId, lastActivity });
     const answers = await commit([
-      ...notification(announced),
+      ...changes.notification(announced),
       ...stored.statements,
-      ...enqueue(query, jobsOf(files, { datasetId, accountId, now })),
-      enqueueAnnouncements(query, { datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
-      ...addUsage(query, { accountId, added, historyBytes: stored.historyBytes, limits }),
+      ...enqueue(jobsOf(files, { datasetId, accountId, now })),
+      enqueueAnnouncements({ datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
+      ...addUsage({ accountId, added, historyBytes: stored.historyBytes, limits }),
       countsUpdate,
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
@@ -170,18 +173,17 @@ interface FilesForChange {
 
 /** @returns `undefined` if the change is cancelled */
 async function readForChange(
-  query: Query,
   { datasetId, restore, isWholeDataset, ...change }: FileChange,
   send: Transaction['send'],
 ): Promise<FilesForChange | undefined> {
-  const lock = lockDataset(query, { id: datasetId });
+  const lock = lockDataset(datasetId);
   if (restore !== undefined) await send([lock]);
   const filenames = restore === undefined ? change.filenames : await restore.read(send);
   if (filenames === undefined) return undefined;
   const ownStems = [...new Set(filenames.map(stemOf))];
   const [[row], ...groups] = await send([
     lock,
-    ...(isWholeDataset ? [filesOfDataset(query, datasetId)] : filesOfStems(query, datasetId, ownStems)),
+    ...(isWholeDataset ? [filesOfDataset(datasetId)] : filesOfStems(datasetId, ownStems)),
   ]);
   if (row === undefined) return undefined;
   const before = stemGroupsOf(groups.flat().map(fileOf));
@@ -234,15 +236,17 @@ function withGroup(files: StemGroup, before: StemGroup): StemGroup {
 }
 
 /** The statements that write files, history and trash, and the columns of the dataset. */
-function storeFiles(
-  query: Query,
-  {
-    change: { datasetId, mayHaveBlobs = true, now, restore, author, inspectedAs },
-    row,
-    files,
-    options: { blobGrace },
-  }: { change: FileChange; row: DatasetRow; files: ChangedFiles; options: ChangeOptions },
-) {
+function storeFiles({
+  change: { datasetId, mayHaveBlobs = true, now, restore, author, inspectedAs },
+  row,
+  files,
+  options: { blobGrace },
+}: {
+  change: FileChange;
+  row: DatasetRow;
+  files: ChangedFiles;
+  options: ChangeOptions;
+}) {
   const { before, after, known, removed, written, counts } = files;
   const stored = storedDifference(before, after);
   const restoredFrom = restore?.restoredFrom ?? null;
@@ -261,28 +265,27 @@ function storeFiles(
     recordedIn: history.revision && history.columns.revision,
     historyBytes: bytesOf(history.past) - bytesOf(restored),
     statements: [
-      ...moveToPast(query, history.past, history.columns.revision),
-      ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
-      ...deleteAll(query, 'trash', 'blob_key', unreserved.map(blobKeyOf)),
-      ...trashBlobs(query, unneeded, now + blobGrace),
-      ...keepNamedBlobs(query, stored.identical, row.account_id),
-      ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totals })]),
-      ...judgePastFiles(query, stored.judgedAgain),
-      ...(startsRecheck ? startRecheck(query, { datasetId, now, ifRunning: 'restart' }) : []),
+      ...moveToPast(history.past, history.columns.revision),
+      ...writeFiles({ removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
+      ...deleteAll('trash', 'blob_key', unreserved.map(blobKeyOf)),
+      ...trashBlobs(unneeded, now + blobGrace),
+      ...keepNamedBlobs(stored.identical, row.account_id),
+      ...(history.revision === undefined ? [] : [writeRevision({ ...history.revision, ...totals })]),
+      ...judgePastFiles(stored.judgedAgain),
+      ...(startsRecheck ? startRecheck({ datasetId, now, ifRunning: 'restart' }) : []),
     ],
   };
 }
 
 /** @throws ServiceError `quota_exceeded` if a change adds files beyond the limit of the dataset */
 async function requireRoom(
-  query: Query,
   send: Transaction['send'],
   { datasetId, files, limits }: { datasetId: string; files: ChangedFiles; limits: AccountLimits },
 ): Promise<void> {
   const max = limits.datasetFiles;
   const added = files.added.files;
   if (uploadsIn(files.counts) <= max || added <= 0) return;
-  const [[found]] = await send([countNames(query, datasetId)]);
+  const [[found]] = await send([countNames(datasetId)]);
   const names = Number(found?.names ?? 0);
   if (names + added > max) throw datasetFull({ files: names, added, max });
 }
@@ -334,23 +337,23 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
  * @throws ServiceError `quota_exceeded`; `invalid_name` if the stem has too many names
  */
 export async function addReservation(
-  { query, transact }: Database,
+  { transact, run }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  { limits, changes, notification }: ChangeOptions,
+  { limits, changes }: ChangeOptions,
 ): Promise<DatasetRecord | undefined> {
   const { datasetId, createdAt } = file;
   const announced = { datasetId, filenames: [file.filename] };
   const maxima = { maxNames: MAX_NAMES_PER_STEM, maxFiles: limits.datasetFiles };
   const statements = [
-    countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
-    addDirectUpload(query, { accountId, file, limits }),
-    insertFile(query, { ...fileColumns(file), accountId, ...maxima }),
-    ...notification(announced),
+    countReservation({ accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
+    addDirectUpload({ accountId, file, limits }),
+    insertFile({ ...fileColumns(file), accountId, ...maxima }),
+    ...changes.notification(announced),
   ] as const;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) => commit(statements)).catch(async (error) => {
     if (nullColumnOf(error) === 'file.stem') throw tooManyNames(file.filename);
     if (nullColumnOf(error) !== 'file.filename') throw quotaErrorOf(error, limits);
-    const [found] = await countNames(query, datasetId).execute();
+    const [found] = await run(countNames(datasetId));
     throw datasetFull({ files: Number(found?.names ?? 0), added: 1, max: limits.datasetFiles });
   });
   if (row === undefined) return undefined;
@@ -401,17 +404,17 @@ function historyChangeOf(
 }
 
 /** Copies stored files into the history, before their rows are deleted. */
-function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
+function moveToPast(files: readonly StoredFile[], removedIn: number) {
   const row = sql`select ${STORED}, cast(${removedIn} as bigint) from file`;
-  return rowChunksOf(files.map(({ id }) => id)).map((ids) =>
-    statementOf(query, sql<never>`insert into past_file (${STORED}, removed_in) ${row} where id in (${sql.join(ids)})`),
+  return rowChunksOf(files.map(({ id }) => id)).map(
+    (ids) => sql<never>`insert into past_file (${STORED}, removed_in) ${row} where id in (${sql.join(ids)})`,
   );
 }
 
 /** Adds a change to its revision, which may be new. */
-function writeRevision(query: Query, change: RevisionChange) {
+function writeRevision(change: RevisionChange) {
   const names = Object.keys(change).map((name) => sql.ref(name));
-  const insert = sql<never>`
+  return sql<never>`
     insert into revision (${sql.join(names)}) values (${sql.join(Object.values(change))})
     on conflict (dataset_id, number) do update set
       changed_at = excluded.changed_at,
@@ -422,33 +425,25 @@ function writeRevision(query: Query, change: RevisionChange) {
       bytes = excluded.bytes,
       digest = null,
       ready_as = null`;
-  return statementOf(query, insert);
 }
 
 /** Records which past files are damaged or sound: restored ones share a blob with the dataset. The row must be locked. */
-export function judgePastFiles(
-  query: Query,
-  judged: readonly { id: string; upload: { problem?: ErrorProblem } }[],
-): Compilable<unknown>[] {
+export function judgePastFiles(judged: readonly { id: string; upload: { problem?: ErrorProblem } }[]): Statement[] {
   return judged.map(({ id, upload }) => {
     const problem = upload.problem === undefined ? null : JSON.stringify(upload.problem);
-    return statementOf(query, sql`update past_file set problem = ${problem} where id = ${id}`);
+    return sql`update past_file set problem = ${problem} where id = ${id}`;
   });
 }
 
 /** Takes blobs that the history names out of the trash after the same bytes were stored under another id, and counts them. */
-function keepNamedBlobs(
-  query: Query,
-  identical: StoredDifference['identical'],
-  accountId: string,
-): Compilable<unknown>[] {
+function keepNamedBlobs(identical: StoredDifference['identical'], accountId: string): Statement[] {
   return rowChunksOf(identical.map(({ from }) => from.id)).flatMap((ids) => {
     const named = sql`(select distinct ${BLOB_KEY} as blob_key, size_bytes from past_file where id in (${sql.join(ids)}))`;
     const bytes = sql`(select coalesce(sum(size_bytes), 0) from ${named} as named)`;
     const reclaimed = sql`(select blob_key from ${named} as named)`;
     return [
-      statementOf(query, sql`delete from trash where blob_key in ${reclaimed}`),
-      statementOf(query, sql`update account set history_bytes = history_bytes + ${bytes} where id = ${accountId}`),
+      sql`delete from trash where blob_key in ${reclaimed}`,
+      sql`update account set history_bytes = history_bytes + ${bytes} where id = ${accountId}`,
     ];
   });
 }
@@ -456,4 +451,72 @@ function keepNamedBlobs(
 function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
   const number = addedIn.get(file.id);
   return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);
+}
+
+export const BLOB_KEY = sql<string>`dataset_id || '/' || id`;
+
+/** Blobs without a file, kept for reads in flight. */
+export class Trash {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Keys of blobs to delete, at most `ROWS_PER_STATEMENT`. */
+  async due(now: Micros): Promise<string[]> {
+    const select = query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
+    return (await this.#db.run(select.limit(ROWS_PER_STATEMENT))).map((row) => row.blob_key);
+  }
+
+  /** Adds blobs that are about to be stored. They are deleted unless a change reclaims them. */
+  async add(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
+    const rows = blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter }));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(insertAll('trash', rows)));
+  }
+
+  /** Removes deleted blobs, unless they were rescheduled, and what they looked like. */
+  async remove(blobKeys: readonly string[], now: Micros): Promise<void> {
+    const deletion = query.deleteFrom('trash').where('delete_after', '<=', now);
+    for (const keys of rowChunksOf(blobKeys)) {
+      await this.#db.run(query.deleteFrom('perceptual_hash').where('blob_key', 'in', keys));
+      await this.#db.run(deletion.where('blob_key', 'in', keys));
+    }
+  }
+
+  async reschedule(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
+    const update = query.updateTable('trash').set({ delete_after: deleteAfter });
+    for (const keys of rowChunksOf(blobKeys)) await this.#db.run(update.where('blob_key', 'in', keys));
+  }
+
+  /** The keys of these files: the blobs in a folder lack the id of the dataset, with which keys begin. */
+  async keysOf(fileIds: readonly string[]): Promise<Set<string>> {
+    const [length = 0] = fileIds.map((id) => id.length);
+    const fileId = sql<string>`substr(blob_key, length(blob_key) - ${sql.lit(length - 1)})`;
+    const keys = new Set<string>();
+    for (const ids of rowChunksOf(fileIds)) {
+      const rows = query.selectFrom('trash').select('blob_key').where(fileId, 'in', ids);
+      for (const { blob_key } of await this.#db.run(rows)) keys.add(blob_key);
+    }
+    return keys;
+  }
+}
+
+export function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {
+  return rowChunksOf(files).map((chunk) => {
+    const rows = chunk.map((file) => sql`(${blobKeyOf(file)}, ${deleteAfter})`);
+    return sql`insert into trash (blob_key, delete_after) values ${sql.join(rows)} on conflict (blob_key) do nothing`;
+  });
+}
+
+/** A row may be selected several times. */
+export function trashSelected(
+  rows: Expression<{ dataset_id: string; id: string }>,
+  deleteAfter: Micros,
+): Statement<never> {
+  // Without a condition, SQLite takes `on conflict` for a join (https://sqlite.org/lang_upsert.html#parsing_ambiguity).
+  return sql<never>`
+    insert into trash (blob_key, delete_after)
+    select ${BLOB_KEY}, cast(${deleteAfter} as bigint) from ${rows} as blob where true
+    on conflict (blob_key) do nothing`;
 }

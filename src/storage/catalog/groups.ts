@@ -1,12 +1,10 @@
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { type Group, MAX_GROUPS, NEW_GROUP } from '../../dataset/groups.js';
 import { stemOf } from '../../dataset/media.js';
-import type { Announcing } from '../database/change-feed.js';
-import type { Database, Transaction } from '../database/database.js';
-import { type DatasetKeyOfAccount, groupsInRow } from './rows.js';
-import { rowChunksOf, statementOf, withDataset } from './statements.js';
+import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
+import { type DatasetKeyOfAccount, groupsInRow, rowChunksOf, withDataset } from './rows.js';
 
 export interface GroupChange {
   readonly name: string;
@@ -20,7 +18,7 @@ export interface GroupChange {
 type Change = (
   groups: readonly Group[],
   send: Transaction['send'],
-) => Promise<{ readonly groups: readonly Group[]; readonly statements: readonly Compilable<unknown>[] }>;
+) => Promise<{ readonly groups: readonly Group[]; readonly statements: readonly Statement[] }>;
 
 /**
  * Writes the groups of datasets. A group is an element of `dataset.file_groups`, and its name in the rows of its files, those of the
@@ -28,11 +26,11 @@ type Change = (
  */
 export class Groups {
   readonly #db: Database;
-  readonly #announcing: Announcing;
+  readonly #changes: ChangeFeed;
 
-  constructor(db: Database, announcing: Announcing) {
+  constructor(db: Database, changes: ChangeFeed) {
     this.#db = db;
-    this.#announcing = announcing;
+    this.#changes = changes;
   }
 
   /**
@@ -69,10 +67,10 @@ export class Groups {
     const left = await this.#write(key, now, async (before) => {
       const groups = before.filter((group) => group.name !== name);
       if (groups.length === before.length) throw groupNotFound(name, 'Its groups are in the status.');
-      const statements = (['file', 'past_file'] as const).map((table) => {
-        const ofGroup = this.#db.query.updateTable(table).set({ group_name: null }).where('group_name', '=', name);
-        return ofGroup.where('dataset_id', '=', key.id);
-      });
+      const statements = ['file', 'past_file'].map(
+        (table) =>
+          sql`update ${sql.table(table)} set group_name = null where group_name = ${name} and dataset_id = ${key.id}`,
+      );
       return { groups, statements };
     });
     return left !== undefined;
@@ -84,18 +82,16 @@ export class Groups {
     now: Micros,
     change: Change,
   ): Promise<readonly Group[] | undefined> {
-    const { query } = this.#db;
-    const { changes, notification } = this.#announcing;
     const written = await withDataset(this.#db, { id }, async (row, { send, commit }) => {
       if (row.account_id !== accountId) return undefined;
       const { groups, statements } = await change(groupsInRow(row), send);
       const json = groups.length === 0 ? null : JSON.stringify(groups);
       const update = sql<never>`
         update dataset set file_groups = ${json}, updated_at = ${now}, version = version + 1 where id = ${id}`;
-      await commit([...statements, statementOf(query, update), ...notification({ datasetId: id })]);
+      await commit([...statements, update, ...this.#changes.notification({ datasetId: id })]);
       return groups;
     });
-    if (written !== undefined) changes.announce({ datasetId: id });
+    if (written !== undefined) this.#changes.announce({ datasetId: id });
     return written;
   }
 
@@ -104,9 +100,9 @@ export class Groups {
     const namesIn = (table: 'file' | 'past_file') =>
       sql`select group_name from ${sql.table(table)} where dataset_id = ${datasetId} and group_name is not null`;
     const names = sql<{ group_name: string }>`${namesIn('file')} union ${namesIn('past_file')}`;
-    const files = this.#db.query.selectFrom('file').select('filename').where('dataset_id', '=', datasetId);
+    const files = query.selectFrom('file').select('filename').where('dataset_id', '=', datasetId);
     const [named, ...found] = await send([
-      statementOf(this.#db.query, names),
+      names,
       // Stems have an index.
       ...rowChunksOf(filenames).map((chunk) =>
         files.where('stem', 'in', stemsOf(chunk)).where('filename', 'in', chunk),
@@ -124,19 +120,19 @@ export class Groups {
   #move(
     datasetId: string,
     { stems, to, from }: { stems: readonly string[]; to: string | null; from?: string },
-  ): Compilable<unknown>[] {
-    return rowChunksOf(stems).map((chunk) => {
-      const files = this.#db.query.updateTable('file').set({ group_name: to }).where('dataset_id', '=', datasetId);
-      const ofStems = files.where('stem', 'in', chunk);
-      return from === undefined ? ofStems : ofStems.where('group_name', '=', from);
-    });
+  ): Statement[] {
+    const isFrom = from === undefined ? sql`` : sql`and group_name = ${from}`;
+    return rowChunksOf(stems).map(
+      (chunk) => sql`update file set group_name = ${to}
+        where dataset_id = ${datasetId} and stem in (${sql.join(chunk)}) ${isFrom}`,
+    );
   }
 
   async #filesOf(datasetId: string, name: string): Promise<number> {
-    const { query } = this.#db;
     const count = sql<{ files: number }>`
       select count(*) as files from file where dataset_id = ${datasetId} and state = 'stored' and group_name = ${name}`;
-    return Number((await count.execute(query)).rows[0]?.files ?? 0);
+    const [[counted]] = await this.#db.read([count]);
+    return Number(counted?.files ?? 0);
   }
 }
 

@@ -1,8 +1,8 @@
-import { type Compilable, type Expression, type Selectable, sql } from 'kysely';
+import { type Expression, type Selectable, sql } from 'kysely';
 import type { Micros } from '../../dataset/dataset.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, FOR_UPDATE, SKIP_LOCKED, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import { rowChunksOf, statementOf } from './statements.js';
+import { rowChunksOf } from './rows.js';
 
 export const JOB_KINDS = [
   'announce',
@@ -71,8 +71,8 @@ const ENQUEUE_AGAIN = sql`
  *
  * @param jobs each of another kind or key
  */
-export function enqueue(query: Query, jobs: readonly NewJob[]): Compilable<never>[] {
-  return rowChunksOf(jobs).map((chunk) => statementOf(query, sql<never>`${valuesOf(chunk)} ${ENQUEUE_AGAIN}`));
+export function enqueue(jobs: readonly NewJob[]): Statement<never>[] {
+  return rowChunksOf(jobs).map((chunk) => sql<never>`${valuesOf(chunk)} ${ENQUEUE_AGAIN}`);
 }
 
 function valuesOf(jobs: readonly NewJob[]) {
@@ -84,13 +84,18 @@ function valuesOf(jobs: readonly NewJob[]) {
 }
 
 export function enqueueSelected(
-  query: Query,
   kind: JobKind,
   rows: Expression<{ key: string; account_id: string; due_at: number }>,
-): Compilable<never> {
+): Statement<never> {
   // Without a condition, SQLite reads `on conflict` as a join's.
   const selected = sql`select ${sql.lit(kind)}, key, account_id, '{}', due_at from ${rows} as selected where true`;
-  return statementOf(query, sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`);
+  return sql<never>`${INSERT} ${selected} ${ENQUEUE_AGAIN}`;
+}
+
+interface CountedJobs {
+  readonly kind: JobKind;
+  readonly error: string | null;
+  readonly oldest: Micros | null;
 }
 
 export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
@@ -119,21 +124,21 @@ export class Jobs {
 
   async add(jobs: readonly NewJob[]): Promise<void> {
     if (jobs.length === 0) return;
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(enqueue(this.#db.query, jobs)));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(enqueue(jobs)));
     this.wake();
   }
 
   /** Enqueues jobs unless they wait or run already. */
   async ensure(jobs: readonly NewJob[]): Promise<void> {
     for (const chunk of rowChunksOf(jobs)) {
-      await sql`${valuesOf(chunk)} on conflict (kind, key) do nothing`.execute(this.#db.query);
+      await this.#db.run(sql`${valuesOf(chunk)} on conflict (kind, key) do nothing`);
     }
     if (jobs.length > 0) this.wake();
   }
 
   /** Deletes jobs that no worker has claimed since a time, because their machine is gone. */
   async deleteUnclaimed(kind: JobKind, { dueBy }: { dueBy: Micros }): Promise<void> {
-    await this.#db.query.deleteFrom('job').where('kind', '=', kind).where('due_at', '<=', dueBy).execute();
+    await this.#db.run(sql`delete from job where kind = ${kind} and due_at <= ${dueBy}`);
   }
 
   /** The owners of jobs of these kinds, in a time that does not grow with the jobs of an owner. */
@@ -153,7 +158,7 @@ export class Jobs {
         (select min(due_at) from job where job.kind = owner.kind and job.account_id = owner.account_id) as due_at
       from owner where account_id is not null
     `;
-    const [rows] = await this.#db.read([statementOf(this.#db.query, owners)]);
+    const [rows] = await this.#db.read([owners]);
     // An owner's jobs may end between the parts of the statement.
     return rows.flatMap(({ kind, account_id: accountId, due_at: dueAt }) =>
       dueAt === null ? [] : [{ kind, accountId, dueAt }],
@@ -165,96 +170,68 @@ export class Jobs {
     { kind, accountId }: Omit<JobOwner, 'dueAt'>,
     { now, until, token }: { now: Micros; until: Micros; token: string },
   ): Promise<Job | undefined> {
-    const { query } = this.#db;
-    const due = query
-      .selectFrom('job')
-      .select('key')
-      .where('kind', '=', kind)
-      .where('account_id', '=', accountId)
-      .where('due_at', '<=', now)
-      .orderBy('due_at')
-      .orderBy('key')
-      .limit(1)
-      .forUpdate()
-      .skipLocked();
-    const claim = query
-      .updateTable('job')
-      .set({ lease: token, due_at: until })
-      .where('kind', '=', kind)
-      .where('key', '=', due)
-      .returningAll();
+    const due = sql`select key from job where kind = ${kind} and account_id = ${accountId} and due_at <= ${now}
+      order by due_at, key limit 1 ${FOR_UPDATE} ${SKIP_LOCKED}`;
+    const claim = sql<Schema['job']>`
+      update job set lease = ${token}, due_at = ${until} where kind = ${kind} and key = (${due}) returning *`;
     const [[row]] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([claim]));
     return row && jobOf(row);
   }
 
   /** @returns false if the lease was lost */
   async renew(job: Job, until: Micros): Promise<boolean> {
-    return (await this.#change(this.#held(job).set({ due_at: until }))) > 0;
+    const [renewed] = await this.#change([sql`update job set due_at = ${until} where ${isHeld(job)} returning key`]);
+    return renewed!.length > 0;
   }
 
   /** Ends a job, or makes it due if it was enqueued again meanwhile. */
   async finish(job: Job, now: Micros): Promise<void> {
-    const { query } = this.#db;
-    await this.#db.transact({ isDurable: false }, ({ commit }) =>
-      commit([
-        query
-          .deleteFrom('job')
-          .where('kind', '=', job.kind)
-          .where('key', '=', job.key)
-          .where('lease', '=', job.lease)
-          .where('generation', '=', job.generation),
-        this.#held(job).set({ lease: null, due_at: now }),
-      ]),
-    );
+    await this.#change([
+      sql`delete from job where ${isHeld(job)} and generation = ${job.generation}`,
+      sql`update job set lease = null, due_at = ${now} where ${isHeld(job)}`,
+    ]);
   }
 
   /** Makes a claimed job due later, or at once if it was enqueued again meanwhile. */
   async postpone(job: Job, { now, dueAt }: { now: Micros; dueAt: Micros }): Promise<void> {
-    const isSame = sql<boolean>`generation = ${job.generation}`;
-    const next = sql<number>`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
-    await this.#change(this.#held(job).set({ lease: null, due_at: next, failures: 0, error: null }));
+    const isSame = sql`generation = ${job.generation}`;
+    const next = sql`case when ${isSame} then cast(${dueAt} as bigint) else cast(${now} as bigint) end`;
+    await this.#change([
+      sql`update job set lease = null, due_at = ${next}, failures = 0, error = null where ${isHeld(job)}`,
+    ]);
   }
 
   async fail(job: Job, { dueAt, error }: { dueAt: Micros; error: string }): Promise<void> {
-    await this.#change(this.#held(job).set({ lease: null, due_at: dueAt, failures: job.failures + 1, error }));
+    await this.#change([
+      sql`update job set lease = null, due_at = ${dueAt}, failures = failures + 1, error = ${error} where ${isHeld(job)}`,
+    ]);
   }
 
   /** Makes all claimed jobs due. Only for a process that has the database alone: all leases belong to an earlier one. */
   async releaseAll(now: Micros): Promise<void> {
-    const claimed = this.#db.query.updateTable('job').where('lease', 'is not', null);
-    await this.#change(claimed.set({ lease: null, due_at: now }));
+    await this.#change([sql`update job set lease = null, due_at = ${now} where lease is not null`]);
   }
 
   /** For the operator. `failed` counts jobs whose last attempt failed; `error` is one reason. */
   async counts() {
-    const rows = await this.#db.query
-      .selectFrom('job')
-      .select(({ fn }) => [
-        'kind',
-        fn.count<number>('key').as('all'),
-        fn.count<number>('lease').as('running'),
-        fn.count<number>('error').as('failed'),
-        fn.max('error').as('error'),
-        sql<number | null>`min(case when lease is null then due_at end)`.as('oldest'),
-      ])
-      .groupBy('kind')
-      .orderBy('kind')
-      .execute();
-    return rows.map(({ kind, all, running, failed, oldest, error }) => ({
-      ...{ kind: kind as JobKind, waiting: Number(all) - Number(running), running: Number(running) },
+    const counts = sql<Record<'jobs' | 'running' | 'failed', number> & CountedJobs>`
+      select kind, count(*) as jobs, count(lease) as running, count(error) as failed, max(error) as error,
+        min(case when lease is null then due_at end) as oldest
+      from job group by kind order by kind`;
+    const [rows] = await this.#db.read([counts]);
+    return rows.map(({ kind, jobs, running, failed, oldest, error }) => ({
+      ...{ kind, waiting: Number(jobs) - Number(running), running: Number(running) },
       ...{ failed: Number(failed), oldestDueAt: oldest ?? undefined, error: error ?? undefined },
     }));
   }
 
-  #held({ kind, key, lease }: Job) {
-    const { query } = this.#db;
-    return query.updateTable('job').where('kind', '=', kind).where('key', '=', key).where('lease', '=', lease);
+  #change(statements: readonly Statement[]): Promise<unknown[][]> {
+    return this.#db.transact({ isDurable: false }, ({ commit }) => commit(statements));
   }
+}
 
-  async #change(update: { returning(column: 'key'): Compilable<{ key: string }> }): Promise<number> {
-    const [rows] = await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update.returning('key')]));
-    return rows.length;
-  }
+function isHeld({ kind, key, lease }: Job) {
+  return sql`kind = ${kind} and key = ${key} and lease = ${lease}`;
 }
 
 function jobOf(row: Selectable<Schema['job']>): Job {

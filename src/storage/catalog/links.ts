@@ -1,4 +1,4 @@
-import { type Compilable, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, DatasetLink, LinkSlot, Micros, Role, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -6,22 +6,22 @@ import type { FileKind } from '../../dataset/media.js';
 import { type LinkedFile, type LinkPairs, linkPairsOf } from '../../dataset/pairs/links.js';
 import { isPairFile, PAIR_FAULTS, pairErrorsIn } from '../../dataset/pairs/pair-faults.js';
 import { requireRoleOfSlot, requireTraining, slotText } from '../../dataset/pairs/roles.js';
-import type { Database, Query, Transaction } from '../database/database.js';
-import { StateCache } from '../state-cache.js';
+import { type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { ChangeOptions } from './file-changes.js';
 import {
   datasetRecordOf,
   type DatasetRow,
   fileOf,
   type FileRow,
+  insertAll,
   jsonReader,
   LINKED,
+  rowChunksOf,
   STORED,
   storedFilesOf,
   type StoredRow,
   unlinkedDatasetOf,
 } from './rows.js';
-import { insertAll, rowChunksOf, statementOf } from './statements.js';
 import { enqueueAnnouncements } from './webhooks.js';
 
 export interface NewLink {
@@ -44,14 +44,13 @@ export class Links {
   }
 
   /** By name; of all, or of those `among` some ids. */
-  linkingTo(
+  async linkingTo(
     datasetId: string,
-    { among = null, limit }: { among?: readonly string[] | null; limit?: number } = {},
+    { among = null, limit = Number.MAX_SAFE_INTEGER }: { among?: readonly string[] | null; limit?: number } = {},
   ): Promise<LinkingDataset[]> {
-    return linkingTo(this.#db.query, datasetId)
-      .$if(among !== null, (all) => all.where('dataset.id', 'in', among ?? []))
-      .$if(limit !== undefined, (all) => all.limit(limit ?? 0))
-      .execute();
+    const isAmong = among === null ? sql`` : sql`and dataset.id in (${sql.join(among)})`;
+    const linking = sql<LinkingDataset>`${linkingTo(datasetId)} ${isAmong} order by name limit ${sql.lit(limit)}`;
+    return (await this.#db.read([linking]))[0];
   }
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
@@ -59,11 +58,11 @@ export class Links {
     key: Pick<Dataset, 'accountId' | 'id'>,
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
-    const { query, transact } = this.#db;
-    const { captionGrace, changes, notification } = this.#options;
+    const { transact } = this.#db;
+    const { captionGrace, changes } = this.#options;
     const newIds = links.map(({ linkedId }) => linkedId);
     const changed = await transact({ isDurable: true }, async ({ send, commit }) => {
-      const locked = await lockLinks(this.#db, send, { ...key, otherIds: newIds });
+      const locked = await lockLinks(send, { ...key, otherIds: newIds });
       if (locked === undefined) return undefined;
       requireLinkable(locked, links);
       if (isSame(locked.links, links)) return [];
@@ -73,14 +72,11 @@ export class Links {
       const touched = [...locked.linked.keys()];
       await commit([
         query.deleteFrom('link').where('dataset_id', '=', id),
-        ...insertAll(query, 'link', rows),
-        statementOf(
-          query,
-          sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
-        ),
-        ...markLinkedTo(query, touched),
-        enqueueAnnouncements(query, { datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
-        ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+        ...insertAll('link', rows),
+        sql`update dataset set linked = ${linked}, updated_at = ${now}, version = version + 1 where id = ${id}`,
+        ...markLinkedTo(touched),
+        enqueueAnnouncements({ datasetId: id, isLinkedTo: false, dueAt: now + captionGrace }),
+        ...[id, ...touched].flatMap((datasetId) => changes.notification({ datasetId })),
       ]);
       return [id, ...touched];
     });
@@ -89,13 +85,9 @@ export class Links {
   }
 }
 
-export function linkingTo(query: Query, linkedId: string) {
-  return query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
-    .select(['dataset.id', 'dataset.name'])
-    .where('link.linked_id', '=', linkedId)
-    .orderBy('dataset.name');
+export function linkingTo(linkedId: string) {
+  return sql<LinkingDataset>`select dataset.id, dataset.name
+    from link join dataset on dataset.id = link.dataset_id where link.linked_id = ${linkedId}`;
 }
 
 interface LockedLinks {
@@ -107,7 +99,6 @@ interface LockedLinks {
 
 /** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
-  { query }: Database,
   send: Transaction['send'],
   { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
 ): Promise<LockedLinks | undefined> {
@@ -123,11 +114,11 @@ export async function lockLinks(
 }
 
 /** Writes whether other datasets link to these. */
-export function markLinkedTo(query: Query, ids: readonly string[]): Compilable<never>[] {
+export function markLinkedTo(ids: readonly string[]): Statement<never>[] {
   const isLinkedTo = sql`exists (select 1 from link where link.linked_id = dataset.id)`;
   const linked = sql`case when ${isLinkedTo} then ${sql.lit(LINKED.to)} else ${sql.lit(LINKED.none)} end`;
-  return rowChunksOf(ids).map((chunk) =>
-    statementOf(query, sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`),
+  return rowChunksOf(ids).map(
+    (chunk) => sql<never>`update dataset set linked = ${linked} where id in (${sql.join(chunk)})`,
   );
 }
 
@@ -193,7 +184,7 @@ export class LinkedDatasets {
     const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
     const links: LinkRow[] = [];
     for (const chunk of rowChunksOf(ids)) {
-      links.push(...(await linksOf(this.#db.query).where('link.dataset_id', 'in', chunk).execute()));
+      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
     }
     const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
     for (const link of links) byTarget.get(link.target_id)?.push(link);
@@ -274,24 +265,23 @@ async function readFiles(
   key: Key,
   { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
-  const { query } = db;
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
-  const own = sql<string>`(select id from dataset where ${isOwn})`;
+  const own = sql<string>`select id from dataset where ${isOwn}`;
   // Warnings about a mask decide something in its targets, warnings about a control don't.
   const linkedRows = sql<LinkedFileRow>`
     select link.slot, file.filename, file.kind, file.facts, file.sha256,
       case when link.slot = 'mask' then file.warnings end as warnings
     from link join file on file.dataset_id = link.linked_id
-    where link.dataset_id = ${own} and file.state = 'stored' and file.problem is null`;
+    where link.dataset_id = (${own}) and file.state = 'stored' and file.problem is null`;
   const isWanted = isForPairs ? sql`state = 'stored' and problem is null and kind <> 'caption'` : sql`state = 'stored'`;
   const isOther = isForPairs ? sql`1 = 0` : sql`state <> 'stored'`;
   const [[row], links, stored, others, ...linkedFiles] = await db.read([
-    statementOf(query, sql<DatasetRow>`select * from dataset where ${isOwn}`),
-    linksOf(query).where('link.dataset_id', '=', own),
+    sql<DatasetRow>`select * from dataset where ${isOwn}`,
+    linksOf(own),
     // Nearly all rows are stored files: skipping their empty columns saves a third of the read.
-    statementOf(query, sql<StoredRow>`select ${STORED} from file where dataset_id = ${own} and ${isWanted}`),
-    statementOf(query, sql<FileRow>`select * from file where dataset_id = ${own} and ${isOther}`),
-    ...(withLinkedFiles ? [statementOf(query, linkedRows)] : []),
+    sql<StoredRow>`select ${STORED} from file where dataset_id = (${own}) and ${isWanted}`,
+    sql<FileRow>`select * from file where dataset_id = (${own}) and ${isOther}`,
+    ...(withLinkedFiles ? [linkedRows] : []),
   ]);
   if (row === undefined) return undefined;
   const files = [...storedFilesOf(stored), ...others.map(fileOf)];
@@ -299,13 +289,9 @@ async function readFiles(
 }
 
 /** The links of datasets, each dataset's in the order of the slots. */
-function linksOf(query: Query) {
-  return query
-    .selectFrom('link')
-    .innerJoin('dataset', 'dataset.id', 'link.linked_id')
-    .selectAll('dataset')
-    .select(['link.dataset_id as target_id', 'link.slot'])
-    .orderBy('link.slot');
+function linksOf(datasetIds: RawBuilder<unknown>) {
+  return sql<LinkRow>`select dataset.*, link.dataset_id as target_id, link.slot
+    from link join dataset on dataset.id = link.linked_id where link.dataset_id in (${datasetIds}) order by link.slot`;
 }
 
 type LinkedFileRow = Pick<FileRow, 'filename' | 'kind' | 'facts' | 'sha256' | 'warnings'> & { readonly slot: string };
@@ -322,4 +308,47 @@ function linkedFilesOf(rows: readonly LinkedFileRow[]): FoundFiles['linkedFiles'
     });
   }
   return files;
+}
+
+/** An LRU cache with one value for each dataset, valid for one state of the dataset. */
+export class StateCache<T> {
+  readonly #maxSize: number;
+  /** By the id of the dataset, the most recently used last. */
+  readonly #entries = new Map<string, { readonly state: string; readonly value: T; readonly size: number }>();
+  #size = 0;
+
+  /** @param maxSize limits the sum of the sizes that `set` is given */
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** Whether there is a value, which may be of an earlier state. */
+  has(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
+  get(id: string, state: string | undefined): T | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.state !== state) return undefined;
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    return entry.value;
+  }
+
+  /** Replaces the value; removes it if `state` is `undefined` or the value alone exceeds the limit. */
+  set(id: string, state: string | undefined, { value, size }: { value: T; size: number }): void {
+    this.#delete(id);
+    if (state === undefined || size > this.#maxSize) return;
+    this.#entries.set(id, { state, value, size });
+    this.#size += size;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#size <= this.#maxSize) break;
+      this.#delete(oldest);
+    }
+  }
+
+  #delete(id: string): void {
+    this.#size -= this.#entries.get(id)?.size ?? 0;
+    this.#entries.delete(id);
+  }
 }

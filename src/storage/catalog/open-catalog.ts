@@ -1,19 +1,18 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { sql } from 'kysely';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
 import { BackendUnusable } from '../backend-unusable.js';
 import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
-import { ChangeFeed } from '../database/change-feed.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
-import { Accounts } from './accounts/accounts.js';
+import { Accounts } from './accounts.js';
 import { Catalog, type CatalogOptions } from './catalog.js';
 import { Jobs } from './jobs.js';
 import { CaptionRuns } from './captioning.js';
-import { Rechecks } from './verification.js';
 
 export interface CatalogConfig extends Pick<CatalogOptions, 'blobGrace' | 'captionGrace' | 'accountLimits'> {
   readonly dataFolder: string;
@@ -56,10 +55,9 @@ export async function openCatalog(
 
 function partsOn(database: Database, options: CatalogOptions) {
   const catalog = new Catalog(database, options);
-  const [accounts, rechecks, jobs] = [new Accounts(database), new Rechecks(database), new Jobs(database)];
-  const { notifyInstances: notification = () => [] } = options;
-  const captionRuns = new CaptionRuns(database, { changes: catalog.changes, notification });
-  return { catalog, accounts, rechecks, jobs, captionRuns, database };
+  const [accounts, jobs] = [new Accounts(database), new Jobs(database)];
+  const captionRuns = new CaptionRuns(database, catalog.changes);
+  return { catalog, accounts, jobs, captionRuns, database };
 }
 
 /** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */
@@ -81,21 +79,16 @@ async function openOnPostgres(
   { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & OpenOptions,
 ): Promise<OpenCatalog> {
   // Imported here, so that a process without Postgres does not load this code.
-  const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
-    import('../database/postgres.js'),
-    import('../database/postgres.js'),
-    import('../database/notifications.js'),
-  ]);
+  const { DatabaseClock, databaseNameOf, openPostgres } = await import('../database/postgres.js');
+  const { Notifications } = await import('../database/notifications.js');
   const db = await openPostgres(url);
-  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
+  const clock = await DatabaseClock.open(db, localClock).catch(async (error) => {
     await db.close();
     throw error;
   });
-  const changes = new ChangeFeed();
-  const notifications = new Notifications(url, db.query, { changes, onWarning });
-  const { notifyInstances } = notifications;
+  const notifications = new Notifications(url, db, onWarning);
   return {
-    ...partsOn(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
+    ...partsOn(db, { ...catalogOptions, changeFeed: notifications.changes }),
     now: clock.now,
     machineTime: clock.estimate,
     databaseName: databaseNameOf(url),
@@ -108,12 +101,8 @@ async function openOnPostgres(
 }
 
 /** The value of a setting, which the first call creates. It never changes. */
-export async function installationSetting(query: Query, name: string, make: () => string): Promise<string> {
-  await query
-    .insertInto('setting')
-    .values({ name, value: make() })
-    .onConflict((conflict) => conflict.column('name').doNothing())
-    .execute();
-  const select = query.selectFrom('setting').select('value').where('name', '=', name);
-  return (await select.executeTakeFirstOrThrow()).value;
+export async function installationSetting({ run }: Database, name: string, make: () => string): Promise<string> {
+  await run(sql`insert into setting (name, value) values (${name}, ${make()}) on conflict (name) do nothing`);
+  const [setting] = await run(query.selectFrom('setting').select('value').where('name', '=', name));
+  return setting!.value;
 }

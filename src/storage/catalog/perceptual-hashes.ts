@@ -1,14 +1,12 @@
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { ComparedFile } from '../../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import type { FileKind } from '../../dataset/media.js';
-import type { Announcing } from '../database/change-feed.js';
-import type { Database, Transaction } from '../database/database.js';
+import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { JobKind } from './jobs.js';
-import { fileOf, type FileRow, jsonReader, type ReadJson } from './rows.js';
-import { insertAll, statementOf, withDataset } from './statements.js';
-import { BLOB_KEY } from './trash.js';
+import { fileOf, type FileRow, insertAll, jsonReader, type ReadJson, withDataset } from './rows.js';
+import { BLOB_KEY } from './file-changes.js';
 
 /** Hashes the images of a dataset, whose id is the key, and makes their thumbnails and those of its clips. */
 export const HASH_JOB = 'hash-images' satisfies JobKind;
@@ -33,11 +31,11 @@ const IS_HASH_OF_FILE = sql`perceptual_hash.blob_key = file.dataset_id || '/' ||
 /** The perceptual hashes of images, and people's decisions about duplicates. */
 export class PerceptualHashes {
   readonly #db: Database;
-  readonly #announcing: Announcing;
+  readonly #changes: ChangeFeed;
 
-  constructor(db: Database, announcing: Announcing) {
+  constructor(db: Database, changes: ChangeFeed) {
     this.#db = db;
-    this.#announcing = announcing;
+    this.#changes = changes;
   }
 
   /** Stored files of these kinds whose appearance is not recorded yet, by name. */
@@ -49,7 +47,8 @@ export class PerceptualHashes {
       select * from file where dataset_id = ${datasetId} and state = 'stored' and kind in (${sql.join(kinds)})
         and not exists (select 1 from perceptual_hash where ${IS_HASH_OF_FILE})
       order by filename limit ${limit}`;
-    return (await media.execute(this.#db.query)).rows.map((row) => fileOf(row) as StoredFile);
+    const [rows] = await this.#db.read([media]);
+    return rows.map((row) => fileOf(row) as StoredFile);
   }
 
   /**
@@ -58,7 +57,6 @@ export class PerceptualHashes {
    */
   async record(datasetId: string, found: ReadonlyMap<StoredFile, Appearance | undefined>): Promise<void> {
     if (found.size === 0) return;
-    const { query } = this.#db;
     const updates = [...found].flatMap(([{ id, kind }, appearance]) => {
       const { hash: known = null, thumbhash = null } = appearance ?? {};
       const hash = kind === 'image' ? known : null;
@@ -70,21 +68,20 @@ export class PerceptualHashes {
       ];
     });
     const version = sql`update dataset set version = version + 1 where id = ${datasetId}`;
-    const statements = [...updates, version].map((statement) => statementOf(query, statement));
+    const statements = [...updates, version].map((statement) => statement);
     const announced = { datasetId, filenames: [...found.keys()].map(({ filename }) => filename) };
-    await this.#underLock(datasetId, [...statements, ...this.#announcing.notification(announced)]);
-    this.#announcing.changes.announce(announced);
+    await this.#underLock(datasetId, [...statements, ...this.#changes.notification(announced)]);
+    this.#changes.announce(announced);
   }
 
   /** The lock keeps a change from writing rows that it has read before. */
-  async #underLock(id: string, statements: readonly Compilable<unknown>[]): Promise<void> {
+  async #underLock(id: string, statements: readonly Statement[]): Promise<void> {
     const work = (_: unknown, { commit }: Transaction) => commit(statements);
     await withDataset(this.#db, { id, isDurable: false }, work);
   }
 
   /** All from one snapshot. */
   async comparable(datasetId: string): Promise<Comparable> {
-    const { query } = this.#db;
     const isStored = sql`file.dataset_id = ${datasetId} and file.state = 'stored'`;
     const media = sql<MediaRow>`
       select filename, stem, kind, facts, size_bytes, sha256, finalized_at, perceptual_hash.*
@@ -92,8 +89,8 @@ export class PerceptualHashes {
       where ${isStored} and kind in ('image', 'video') and problem is null`;
     const captions = sql<{ stem: string }>`select stem from file where ${isStored} and kind = 'caption'`;
     const [rows, captionRows, decisions] = await this.#db.read([
-      statementOf(query, media),
-      statementOf(query, captions),
+      media,
+      captions,
       query.selectFrom('different_files').select(['decision', 'sha256']).where('dataset_id', '=', datasetId),
     ]);
     const captioned = new Set(captionRows.map(({ stem }) => stem));
@@ -107,10 +104,9 @@ export class PerceptualHashes {
     datasetId: string,
     { decision, sha256s, areDifferent }: { decision: string; sha256s: readonly string[]; areDifferent: boolean },
   ): Promise<void> {
-    const { query } = this.#db;
     const earlier = query.deleteFrom('different_files').where('dataset_id', '=', datasetId);
     const rows = areDifferent ? sha256s.map((sha256) => ({ dataset_id: datasetId, decision, sha256 })) : [];
-    const statements = [earlier.where('decision', '=', decision), ...insertAll(query, 'different_files', rows)];
+    const statements = [earlier.where('decision', '=', decision), ...insertAll('different_files', rows)];
     return this.#underLock(datasetId, statements);
   }
 }

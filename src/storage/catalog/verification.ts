@@ -1,10 +1,10 @@
-import { type Compilable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { CompleteFile, Micros, StoredFile } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, query, type Statement } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
 import { enqueueSelected, INSTALLATION, type JobKind } from './jobs.js';
-import { fileOf, pastFileOf } from './rows.js';
-import { inSnapshot, IS_STORED, rowChunksOf, statementOf, storedAfter } from './statements.js';
+import { fileOf, type FileRow, inSnapshot, type PastFileRow, pastFileOf, rowChunksOf, storedAfter } from './rows.js';
 
 /** Each file has a job with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
@@ -20,54 +20,30 @@ export interface Recheck {
   readonly finishedAt: Micros | null;
 }
 
-/** Rechecks, whose progress is the count of their jobs. */
-export class Rechecks {
-  readonly #db: Database;
+/** The progress of the last recheck is the count of its jobs. */
+export async function recheckOf({ read }: Database, datasetId: string): Promise<Recheck | undefined> {
+  const recheck = sql<Pick<Schema['recheck'], 'started_at' | 'total' | 'checked_at'> & { remaining: number }>`
+    select recheck.started_at, recheck.total, recheck.checked_at,
+      (select count(*) from job where ${isJobOfDataset}) as remaining
+    from recheck join dataset on dataset.id = recheck.dataset_id where recheck.dataset_id = ${datasetId}`;
+  const [[row]] = await read([recheck]);
+  if (row === undefined) return undefined;
+  const { started_at: startedAt, total } = row;
+  const remaining = Number(row.remaining);
+  const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
+  return { datasetId, startedAt, total, remaining, finishedAt };
+}
 
-  constructor(db: Database) {
-    this.#db = db;
-  }
+/** Records when a file was checked, before its job ends. */
+export async function recordCheck({ transact }: Database, datasetId: string, now: Micros): Promise<void> {
+  const update = sql`update recheck set checked_at = ${now} where dataset_id = ${datasetId}`;
+  await transact({ isDurable: false }, ({ commit }) => commit([update]));
+}
 
-  /** Starts a recheck of a dataset, unless one is running; call `Jobs.wake` after it. */
-  async start(datasetId: string, now: Micros): Promise<void> {
-    const { query, transact } = this.#db;
-    const statements = startRecheck(query, { datasetId, now, ifRunning: 'continue' });
-    await transact({ isDurable: true }, ({ commit }) => commit(statements));
-  }
-
-  async of(datasetId: string): Promise<Recheck | undefined> {
-    const row = await this.#db.query
-      .selectFrom('recheck')
-      .innerJoin('dataset', 'dataset.id', 'recheck.dataset_id')
-      .select(['recheck.started_at', 'recheck.total', 'recheck.checked_at'])
-      .select((eb) =>
-        eb
-          .selectFrom('job')
-          .select(({ fn }) => fn.countAll().as('jobs'))
-          .where(isJobOfDataset)
-          .as('remaining'),
-      )
-      .where('recheck.dataset_id', '=', datasetId)
-      .executeTakeFirst();
-    if (row === undefined) return undefined;
-    const { started_at: startedAt, total } = row;
-    const remaining = Number(row.remaining);
-    const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
-    return { datasetId, startedAt, total, remaining, finishedAt };
-  }
-
-  /** Records when a file was checked, before its job ends. */
-  async recordCheck(datasetId: string, now: Micros): Promise<void> {
-    const update = this.#db.query.updateTable('recheck').set({ checked_at: now }).where('dataset_id', '=', datasetId);
-    await this.#db.transact({ isDurable: false }, ({ commit }) => commit([update]));
-  }
-
-  /** The stored files of a dataset that have a problem, by name, at most `limit`. */
-  async damagedFiles(datasetId: string, limit: number): Promise<StoredFile[]> {
-    const files = storedAfter(this.#db.query, { datasetId, after: '', limit });
-    const rows = await files.where('problem', 'is not', null).execute();
-    return rows.map((row) => fileOf(row) as StoredFile);
-  }
+/** The stored files of a dataset that have a problem, by name, at most `limit`. */
+export async function damagedFiles({ run }: Database, datasetId: string, limit: number): Promise<StoredFile[]> {
+  const files = storedAfter({ datasetId, after: '', limit }).where('problem', 'is not', null);
+  return (await run(files)).map((row) => fileOf(row) as StoredFile);
 }
 
 /** An account has few such jobs, and an index lists them. */
@@ -75,10 +51,15 @@ const isJobOfDataset = sql<boolean>`job.kind = ${sql.lit(RECHECK_JOB)} and job.a
   and job.key like dataset.id || '/%'`;
 
 /** The statements that start a recheck of all stored files, under the lock of the dataset. @param options.ifRunning if one runs */
-export function startRecheck(
-  query: Query,
-  { datasetId, now, ifRunning }: { datasetId: string; now: Micros; ifRunning: 'restart' | 'continue' },
-): Compilable<unknown>[] {
+export function startRecheck({
+  datasetId,
+  now,
+  ifRunning,
+}: {
+  datasetId: string;
+  now: Micros;
+  ifRunning: 'restart' | 'continue';
+}): Statement[] {
   const isWanted = ifRunning === 'restart' ? sql`true` : sql`not exists (select 1 from job where ${isJobOfDataset})`;
   // Each stored file has `finalized_at`; the condition is for the index.
   const isStored = sql`file.dataset_id = dataset.id and file.state = 'stored' and file.finalized_at is not null`;
@@ -93,11 +74,11 @@ export function startRecheck(
     select dataset.id || '/' || file.id as key, dataset.account_id, cast(${now} as bigint) as due_at
     from dataset join file on ${isStored} where ${ofDataset}
   )`;
-  return [statementOf(query, recheck), enqueueSelected(query, RECHECK_JOB, jobs)];
+  return [recheck, enqueueSelected(RECHECK_JOB, jobs)];
 }
 
 /** The statement that ends the recheck of a dataset, for the transaction that deletes it: a decode that runs loses its lease. */
-export function endRecheck(query: Query, { id, accountId }: { id: string; accountId: string }) {
+export function endRecheck({ id, accountId }: { id: string; accountId: string }) {
   const jobs = query.deleteFrom('job').where('kind', '=', RECHECK_JOB).where('account_id', '=', accountId);
   return jobs.where('key', 'like', `${id}/%`);
 }
@@ -114,50 +95,42 @@ export interface FileWithProblem {
 }
 
 export async function enqueueVerification(db: Database, now: Micros): Promise<void> {
-  const { query } = db;
   // `union` has a restored file once.
   const jobs = sql<{ key: string; account_id: string; due_at: number }>`(
     select blob.id as key, ${sql.lit(INSTALLATION)} as account_id, cast(${now} as bigint) as due_at
     from (select id from file where state = 'stored' union select id from past_file) as blob
   )`;
   // A snapshot has no timeouts.
-  await inSnapshot(db, (_, { commit }) => commit([enqueueSelected(query, VERIFY_JOB, jobs)]));
+  await inSnapshot(db, (_, { commit }) => commit([enqueueSelected(VERIFY_JOB, jobs)]));
 }
 
-export async function blobsToVerify({ query }: Database): Promise<number> {
-  const { jobs } = await query
-    .selectFrom('job')
-    .select(({ fn }) => fn.countAll().as('jobs'))
-    .where('kind', '=', VERIFY_JOB)
-    .executeTakeFirstOrThrow();
-  return Number(jobs);
+export async function blobsToVerify({ read }: Database): Promise<number> {
+  const [[row]] = await read([sql<{ jobs: number }>`select count(*) as jobs from job where kind = ${VERIFY_JOB}`]);
+  return Number(row?.jobs);
 }
 
 /** The stored or past file with this id. */
-export async function fileWithBlob({ query, read }: Database, id: string): Promise<CompleteFile | undefined> {
+export async function fileWithBlob({ read }: Database, id: string): Promise<CompleteFile | undefined> {
   const [[stored], [past]] = await read([
-    query.selectFrom('file').selectAll().where('id', '=', id).where('state', '=', IS_STORED),
-    query.selectFrom('past_file').selectAll().where('id', '=', id).limit(1),
+    sql<FileRow>`select * from file where id = ${id} and state = 'stored'`,
+    sql<PastFileRow>`select * from past_file where id = ${id} limit 1`,
   ]);
   if (stored !== undefined) return fileOf(stored) as CompleteFile;
   return past && pastFileOf(past);
 }
 
 /** Stored and past files that have a problem, each once, by the name of their dataset and their own. */
-export async function filesWithProblems({ query }: Database): Promise<FileWithProblem[]> {
+export async function filesWithProblems({ read }: Database): Promise<FileWithProblem[]> {
   const found = new Map<string, FileWithProblem>();
   for (const table of ['file', 'past_file'] as const) {
-    const rows = query
-      // TypeScript can't type a query over a union of tables.
-      .selectFrom(`${table as 'past_file'} as each`)
-      .innerJoin('dataset', 'dataset.id', 'each.dataset_id')
-      .selectAll('each')
-      .select('dataset.name as dataset_name')
-      .where(table === 'file' ? sql<boolean>`state = 'stored'` : sql<boolean>`true`)
-      .where('each.problem', 'is not', null)
-      .orderBy('dataset.name')
-      .orderBy('each.filename');
-    for (const { dataset_name: datasetName, ...row } of await rows.execute()) {
+    const [rows] = await read([
+      sql<PastFileRow & { dataset_name: string }>`
+        select each.*, dataset.name as dataset_name from ${sql.table(table)} as each
+        join dataset on dataset.id = each.dataset_id
+        where each.problem is not null ${table === 'file' ? sql`and state = 'stored'` : sql``}
+        order by dataset.name, each.filename`,
+    ]);
+    for (const { dataset_name: datasetName, ...row } of rows) {
       const file = pastFileOf(row);
       const { problem } = file.upload;
       if (problem === undefined || found.has(file.id)) continue;
@@ -168,17 +141,15 @@ export async function filesWithProblems({ query }: Database): Promise<FileWithPr
 }
 
 /** The datasets of files that may have a blob, by the id of the file. */
-export async function datasetsOfBlobs({ query }: Database, fileIds: readonly string[]): Promise<Map<string, string>> {
+export async function datasetsOfBlobs({ run }: Database, fileIds: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const ids of rowChunksOf([...new Set(fileIds)])) {
-    const files = query.selectFrom('file').select(['id', 'dataset_id']).where('state', '<>', 'rejected');
-    const past = query.selectFrom('past_file').select(['id', 'dataset_id']);
+    const isWanted = sql`id in (${sql.join(ids)})`;
     // One statement, since a file moves from one table to the other.
-    const rows = await files
-      .where('id', 'in', ids)
-      .union(past.where('id', 'in', ids))
-      .execute();
-    for (const { id, dataset_id } of rows) found.set(id, dataset_id);
+    const ofFiles = sql<{ id: string; dataset_id: string }>`
+      select id, dataset_id from file where state <> 'rejected' and ${isWanted}
+      union select id, dataset_id from past_file where ${isWanted}`;
+    for (const { id, dataset_id } of await run(ofFiles)) found.set(id, dataset_id);
   }
   return found;
 }

@@ -1,27 +1,21 @@
-import { type Compilable, type RawBuilder, type Selectable, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { WebhookEvent } from '../../api/webhook-schemas.js';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
-import type { Database, Query } from '../database/database.js';
+import { type Database, FOR_UPDATE, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue, enqueueSelected } from './jobs.js';
-import { statementOf } from './statements.js';
+import { insertAll } from './rows.js';
 
-export interface Webhook {
-  readonly id: string;
-  readonly accountId: string;
-  readonly url: string;
-  readonly events: readonly WebhookEvent[];
-  /** `whsec_` and the Base64 of the key. */
-  readonly secret: string;
-  readonly createdAt: Micros;
-  /** `null` while it is enabled. */
-  readonly disabledAt: Micros | null;
-}
+/** `events` is a JSON array, and `secret` `whsec_` and the Base64 of the key. */
+export type Webhook = Schema['webhook'];
 
 export interface WebhookKey {
   readonly accountId: string;
   readonly id: string;
 }
+
+/** An event for one webhook, and the outcome of the last attempt. */
+export type Delivery = Schema['webhook_delivery'];
 
 export class Webhooks {
   readonly #db: Database;
@@ -32,27 +26,25 @@ export class Webhooks {
 
   /** @returns false if the account has `max` already */
   add(webhook: Webhook, max: number): Promise<boolean> {
-    const { query, transact } = this.#db;
-    const { id, accountId, url, secret, createdAt, disabledAt } = webhook;
-    const account = query.selectFrom('account').select('id').where('id', '=', accountId).forUpdate();
-    const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
-    return transact({ isDurable: true }, async ({ send, commit }) => {
+    const { account_id: accountId, created_at: now } = webhook;
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
       // The lock makes concurrent additions run sequentially.
-      const [, others] = await send([account, own]);
+      const [, others] = await send([
+        sql`select id from account where id = ${accountId} ${FOR_UPDATE}`,
+        sql`select id from webhook where account_id = ${accountId}`,
+      ]);
       if (others.length >= max) return false;
-      const events = JSON.stringify(webhook.events);
-      const row = { id, account_id: accountId, url, events, secret, created_at: createdAt, disabled_at: disabledAt };
       await commit([
-        query.insertInto('webhook').values(row),
-        ...(others.length === 0 ? beginAnnouncing(query, accountId, createdAt) : []),
+        ...insertAll('webhook', [webhook]),
+        ...(others.length === 0 ? beginAnnouncing(accountId, now) : []),
       ]);
       return true;
     });
   }
 
   async list(accountId: string): Promise<Webhook[]> {
-    const ofAccount = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
-    return (await ofAccount.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
+    const ofAccount = sql<Webhook>`select * from webhook where account_id = ${accountId} order by created_at, id`;
+    return (await this.#db.read([ofAccount]))[0];
   }
 
   async find({ accountId, id }: WebhookKey): Promise<Webhook | undefined> {
@@ -60,152 +52,96 @@ export class Webhooks {
   }
 
   /** Changes a webhook, and makes its waiting deliveries due. */
-  async change(
+  change(
     { accountId, id }: WebhookKey,
-    { url, events, disabledAt }: Partial<Pick<Webhook, 'url' | 'events' | 'disabledAt'>>,
+    change: Partial<Pick<Webhook, 'url' | 'events' | 'disabled_at'>>,
     now: Micros,
   ): Promise<Webhook | undefined> {
-    const { query, transact } = this.#db;
     const update = query
       .updateTable('webhook')
-      .set({
-        id,
-        ...(url !== undefined && { url }),
-        ...(events !== undefined && { events: JSON.stringify(events) }),
-        ...(disabledAt !== undefined && { disabled_at: disabledAt }),
-      })
-      .where('id', '=', id)
-      .where('account_id', '=', accountId)
-      .returningAll();
-    const row = await transact({ isDurable: true }, async ({ send, commit }) => {
-      const [[changed]] = await send([update]);
+      .set({ id, ...change })
+      .where('id', '=', id);
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[changed]] = await send([update.where('account_id', '=', accountId).returningAll()]);
       if (changed === undefined) return undefined;
       await commit([
-        query
-          .updateTable('webhook_delivery')
-          .set({ next_at: now })
-          .where('webhook_id', '=', id)
-          .where('next_at', '>', now),
-        ...enqueueDeliveries(query, [changed], now),
+        sql`update webhook_delivery set next_at = ${now} where webhook_id = ${id} and next_at > ${now}`,
+        ...enqueueDeliveries([changed], now),
       ]);
       return changed;
     });
-    return row && webhookOf(row);
   }
 
   async remove({ accountId, id }: WebhookKey): Promise<boolean> {
-    const removal = this.#db.query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId);
-    return (await removal.returning('id').execute()).length > 0;
+    const removal = sql`delete from webhook where id = ${id} and account_id = ${accountId} returning id`;
+    return (await this.#db.run(removal)).length > 0;
   }
 
   /** Disables a webhook whose receiver is gone. @returns false if it is disabled, or has another URL by now */
   async disable({ id, url }: Webhook, now: Micros): Promise<boolean> {
-    const update = this.#db.query.updateTable('webhook').set({ disabled_at: now }).where('id', '=', id);
-    const disabled = update.where('url', '=', url).where('disabled_at', 'is', null).returning('id');
-    return (await disabled.execute()).length > 0;
+    const update = sql`update webhook set disabled_at = ${now}
+      where id = ${id} and url = ${url} and disabled_at is null returning id`;
+    return (await this.#db.run(update)).length > 0;
   }
 
   /** Adds a delivery to one webhook, also a disabled one. @returns `undefined` if it was deleted */
   addDelivery(webhookId: string, event: NewEvent): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
-    const webhook = query.selectFrom('webhook').select(['id', 'account_id']).where('id', '=', webhookId);
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [webhooks] = await send([webhook.forNoKeyUpdate()]);
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+      const [webhooks] = await send([
+        sql<Receiver>`select id, account_id from webhook where id = ${webhookId} ${FOR_UPDATE}`,
+      ]);
       if (webhooks.length === 0) return undefined;
       const id = event.idFor(webhookId);
-      await send(insertDeliveries(query, webhooks, { ...event, idFor: () => id }));
-      const [[added]] = await commit([this.#selectDeliveries().where('id', '=', id)]);
+      await send(insertDeliveries(webhooks, { ...event, idFor: () => id }));
+      const [[added]] = await commit([sql<Delivery>`select * from webhook_delivery where id = ${id}`]);
       return added;
     });
   }
 
-  deliveries(webhookId: string): Promise<Delivery[]> {
-    const ofWebhook = this.#selectDeliveries().where('webhook_id', '=', webhookId);
-    return ofWebhook.orderBy('created_at', 'desc').orderBy('id').execute();
+  async deliveries(webhookId: string): Promise<Delivery[]> {
+    const newest = sql<Delivery>`
+      select * from webhook_delivery where webhook_id = ${webhookId} order by created_at desc, id`;
+    return (await this.#db.read([newest]))[0];
   }
 
   /** Begins the attempts again. @returns `undefined` if the delivery is not kept */
   resend(webhook: Receiver, id: string, now: Micros): Promise<Delivery | undefined> {
-    const { query, transact } = this.#db;
-    const update = query
-      .updateTable('webhook_delivery')
-      .set({ attempts: 0, next_at: now, delivered_at: null })
-      .where('id', '=', id)
-      .where('webhook_id', '=', webhook.id)
-      .returning(COLUMNS)
-      .$castTo<Delivery>();
-    return transact({ isDurable: true }, async ({ commit }) => {
-      const [[resent]] = await commit([update, ...enqueueDeliveries(query, [webhook], now)]);
+    const update = sql<Delivery>`update webhook_delivery set attempts = 0, next_at = ${now}, delivered_at = null
+      where id = ${id} and webhook_id = ${webhook.id} returning *`;
+    return this.#db.transact({ isDurable: true }, async ({ commit }) => {
+      const [[resent]] = await commit([update, ...enqueueDeliveries([webhook], now)]);
       return resent;
     });
   }
 
   /** The delivery that is due first. An event of a dataset waits for earlier ones. */
-  async nextDelivery(webhookId: string): Promise<(Delivery & { readonly nextAt: Micros }) | undefined> {
-    const isFirstOfDataset = sql<boolean>`not exists (
-      select 1 from webhook_delivery as earlier
-      where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
-        and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
-    )`;
-    return this.#selectDeliveries()
-      .where('webhook_id', '=', webhookId)
-      .where('next_at', 'is not', null)
-      .where(isFirstOfDataset)
-      .orderBy('next_at')
-      .orderBy('created_at')
-      .orderBy('id')
-      .limit(1)
-      .$castTo<Delivery & { nextAt: Micros }>()
-      .executeTakeFirst();
-  }
-
-  #selectDeliveries() {
-    return this.#db.query.selectFrom('webhook_delivery').select(COLUMNS).$castTo<Delivery>();
+  async nextDelivery(webhookId: string): Promise<(Delivery & { readonly next_at: Micros }) | undefined> {
+    const waiting = sql<Delivery & { next_at: Micros }>`
+      select * from webhook_delivery where webhook_id = ${webhookId} and next_at is not null and not exists (
+        select 1 from webhook_delivery as earlier
+        where earlier.webhook_id = webhook_delivery.webhook_id and earlier.dataset_id = webhook_delivery.dataset_id
+          and earlier.next_at is not null and earlier.created_at < webhook_delivery.created_at
+      ) order by next_at, created_at, id limit 1`;
+    return (await this.#db.read([waiting]))[0][0];
   }
 
   /** Records an attempt, unless another process did, or `resend` was called meanwhile. */
   async recordAttempt({ id, attempts }: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
-    const delivered_at = error === null ? at : null;
-    await this.#db.query
-      .updateTable('webhook_delivery')
-      .set({ attempts: attempts + 1, attempted_at: at, next_at: nextAt, delivered_at, answer, error })
-      .where('id', '=', id)
-      .where('attempts', '=', attempts)
-      .execute();
+    await this.#db.run(sql`
+      update webhook_delivery set attempts = attempts + 1, attempted_at = ${at}, next_at = ${nextAt},
+        delivered_at = ${error === null ? at : null}, answer = ${answer}, error = ${error}
+      where id = ${id} and attempts = ${attempts}`);
   }
-}
-
-function webhookOf(row: Selectable<Schema['webhook']>): Webhook {
-  const { id, account_id: accountId, url, secret, created_at: createdAt, disabled_at: disabledAt } = row;
-  return { id, accountId, url, events: JSON.parse(row.events), secret, createdAt, disabledAt };
 }
 
 /** Kept deliveries of a webhook: as many that wait, and ended ones among the latest of all. */
 export const KEPT_DELIVERIES = 100;
 
-/** An event for one webhook, and the outcome of the last attempt. */
-export interface Delivery {
-  readonly id: string;
-  readonly webhookId: string;
-  readonly datasetId: string | null;
+export interface NewEvent {
   readonly event: WebhookEvent | 'webhook.test';
+  /** `null` for a test. */
+  readonly datasetId: string | null;
   readonly payload: string;
-  readonly createdAt: Micros;
-  readonly attempts: number;
-  readonly attemptedAt: Micros | null;
-  readonly nextAt: Micros | null;
-  readonly deliveredAt: Micros | null;
-  readonly answer: number | null;
-  readonly error: string | null;
-}
-
-const COLUMNS = [
-  ...(['id', 'webhook_id as webhookId', 'dataset_id as datasetId', 'event', 'payload'] as const),
-  ...(['created_at as createdAt', 'attempts', 'attempted_at as attemptedAt', 'next_at as nextAt'] as const),
-  ...(['delivered_at as deliveredAt', 'answer', 'error'] as const),
-];
-
-export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payload'> {
   readonly at: Micros;
   readonly idFor: (webhookId: string) => string;
 }
@@ -213,12 +149,13 @@ export interface NewEvent extends Pick<Delivery, 'datasetId' | 'event' | 'payloa
 type Receiver = Pick<Schema['webhook'], 'id' | 'account_id'>;
 
 /** The outcome of an attempt; `error` is null if it succeeded. */
-export interface Attempt extends Pick<Delivery, 'answer' | 'error' | 'nextAt'> {
+export interface Attempt extends Pick<Delivery, 'answer' | 'error'> {
   readonly at: Micros;
+  readonly nextAt: Micros | null;
 }
 
 /** The body of a request, as Standard Webhooks recommends. */
-export function eventPayload(event: Delivery['event'], at: Micros, data: object): string {
+export function eventPayload(event: NewEvent['event'], at: Micros, data: object): string {
   return JSON.stringify({ type: event, timestamp: new Date(at / 1000).toISOString(), data });
 }
 
@@ -230,28 +167,18 @@ export function deletedEvent(dataset: { readonly id: string; readonly name: stri
 }
 
 /** The enabled webhooks for an event, locked until it is recorded, in one order, so that two events can't deadlock. */
-export function receivers(query: Query, accountId: string, event: string) {
-  return query
-    .selectFrom('webhook')
-    .select(['id', 'account_id'])
-    .where('account_id', '=', accountId)
-    .where('disabled_at', 'is', null)
-    .where('events', 'like', `%"${event}"%`)
-    .orderBy('id')
-    .forNoKeyUpdate();
+export function receivers(accountId: string, event: string) {
+  return sql<Receiver>`select id, account_id from webhook
+    where account_id = ${accountId} and disabled_at is null and events like ${`%"${event}"%`} order by id ${FOR_UPDATE}`;
 }
 
 /** Adds a delivery to each of these locked webhooks. Earlier events of the dataset become due before it. */
-export function insertDeliveries(query: Query, webhooks: readonly Receiver[], event: NewEvent): Compilable<unknown>[] {
-  const inserts = webhooks.flatMap(({ id }) => insertDelivery(query, id, event));
-  return [...inserts, ...enqueueDeliveries(query, webhooks, event.at)];
+export function insertDeliveries(webhooks: readonly Receiver[], event: NewEvent): Statement[] {
+  const inserts = webhooks.flatMap(({ id }) => insertDelivery(id, event));
+  return [...inserts, ...enqueueDeliveries(webhooks, event.at)];
 }
 
-function insertDelivery(
-  query: Query,
-  webhookId: string,
-  { idFor, at, datasetId, event, payload }: NewEvent,
-): Compilable<unknown>[] {
+function insertDelivery(webhookId: string, { idFor, at, datasetId, event, payload }: NewEvent): Statement[] {
   const ofWebhook = sql`webhook_id = ${webhookId}`;
   // Later than earlier events of the dataset, also if the clock was set back.
   const createdAt = sql`(
@@ -271,15 +198,12 @@ function insertDelivery(
     sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
     sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
     sql`${old} and ${waits} and created_at < ${kept(waits)}`,
-  ].map((statement) => statementOf(query, statement));
+  ].map((statement) => statement);
 }
 
-function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: Micros): Compilable<unknown>[] {
+function enqueueDeliveries(webhooks: readonly Receiver[], dueAt: Micros): Statement[] {
   const kind = 'deliver' as const;
-  return enqueue(
-    query,
-    webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })),
-  );
+  return enqueue(webhooks.map(({ id, account_id: accountId }) => ({ kind, key: id, accountId, dueAt })));
 }
 
 /**
@@ -288,62 +212,57 @@ function enqueueDeliveries(query: Query, webhooks: readonly Receiver[], dueAt: M
  *
  * @param change.dueAt when the event is recorded, unless the dataset changes again before
  */
-export function enqueueAnnouncements(
-  query: Query,
-  { datasetId, isLinkedTo, dueAt }: { datasetId: string; isLinkedTo: boolean; dueAt: Micros },
-): Compilable<unknown> {
+export function enqueueAnnouncements({
+  datasetId,
+  isLinkedTo,
+  dueAt,
+}: {
+  datasetId: string;
+  isLinkedTo: boolean;
+  dueAt: Micros;
+}): Statement {
   const own = sql`select cast(${datasetId} as text)`;
   const ids = isLinkedTo ? sql`${own} union all select dataset_id from link where linked_id = ${datasetId}` : own;
-  return enqueueOf(query, sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
+  return enqueueOf(sql`id in (${ids})`, sql`cast(${dueAt} as bigint)`);
 }
 
 /** Announces the datasets of an account with a first webhook. Those that wait for uploads may become FAILED without a change. */
-function beginAnnouncing(query: Query, accountId: string, now: Micros): Compilable<unknown>[] {
+function beginAnnouncing(accountId: string, now: Micros): Statement[] {
   return [
     // An earlier webhook does not count.
-    query
-      .updateTable('dataset')
-      .set({ announced: null })
-      .where('account_id', '=', accountId)
-      .where('announced', 'is not', null),
-    enqueueOf(query, sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
+    sql`update dataset set announced = null where account_id = ${accountId} and announced is not null`,
+    enqueueOf(sql`account_id = ${accountId} and pending_until > ${now}`, sql`pending_until`),
   ];
 }
 
-function enqueueOf(query: Query, condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
+function enqueueOf(condition: RawBuilder<unknown>, dueAt: RawBuilder<unknown>) {
   // Ordered, since concurrent changes of two controls of the same datasets lock the jobs.
   const datasets = sql<{ key: string; account_id: string; due_at: number }>`(
     select id as key, account_id, ${dueAt} as due_at from dataset
     where ${condition} and exists (select 1 from webhook where webhook.account_id = dataset.account_id)
     order by id
   )`;
-  return enqueueSelected(query, 'announce', datasets);
+  return enqueueSelected('announce', datasets);
 }
 
 /** What was last announced: `FAILED`, or `READY` and its digest. */
-export async function announcedOf(query: Query, datasetId: string): Promise<string | null> {
-  const row = await query.selectFrom('dataset').select('announced').where('id', '=', datasetId).executeTakeFirst();
+export async function announcedOf({ run }: Database, datasetId: string): Promise<string | null> {
+  const [row] = await run(query.selectFrom('dataset').select('announced').where('id', '=', datasetId));
   return row?.announced ?? null;
 }
 
 /** Records an event and what it announces, unless another process has announced since `before` was read. */
 export function announce(
-  db: Database,
+  { transact }: Database,
   { accountId, id }: Pick<Dataset, 'accountId' | 'id'>,
   { before, after, event }: { before: string | null; after: string; event: NewEvent },
 ): Promise<void> {
-  const { query } = db;
-  return db.transact({ isDurable: true }, async ({ send, commit }) => {
+  const update = query.updateTable('dataset').set({ announced: after }).where('id', '=', id).returning('id');
+  return transact({ isDurable: true }, async ({ send, commit }) => {
     const [changed, webhooks] = await send([
-      query
-        .updateTable('dataset')
-        .set({ announced: after })
-        .where('id', '=', id)
-        .where('account_id', '=', accountId)
-        .where('announced', 'is not distinct from', before)
-        .returning('id'),
-      receivers(query, accountId, event.event),
+      update.where('announced', 'is not distinct from', before),
+      receivers(accountId, event.event),
     ]);
-    if (changed.length > 0) await commit(insertDeliveries(query, webhooks, event));
+    if (changed.length > 0) await commit(insertDeliveries(webhooks, event));
   });
 }

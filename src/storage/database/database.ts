@@ -1,13 +1,47 @@
-import { type Compilable, type CompiledQuery, type Dialect, DummyDriver, Kysely } from 'kysely';
+import { EventEmitter } from 'node:events';
+import {
+  type CompiledQuery,
+  createQueryId,
+  DummyDriver,
+  Kysely,
+  type OperationNode,
+  type QueryCompiler,
+  type QueryExecutorProvider,
+  SelectModifierNode,
+  SqliteAdapter,
+  SqliteQueryCompiler,
+} from 'kysely';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { type DatabaseFault, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import type { Schema } from './schema.js';
 
-/** Builds statements. A statement that is executed directly is its own transaction. */
-export type Query = Kysely<Schema>;
+/** Builds statements, which know nothing of a database until one runs them. */
+export const query = new Kysely<Schema>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createDriver: () => Object.assign(new DummyDriver(), { acquireConnection: unsupported }),
+    createIntrospector: unsupported,
+  },
+});
+
+function unsupported(): never {
+  throw new Error('A statement is run by a `Database`.');
+}
+
+/** A statement of `query`, or one in SQL, which takes much less time to build. */
+export interface Statement<Row = unknown> {
+  toOperationNode(): OperationNode;
+  compile(provider: QueryExecutorProvider): CompiledQuery<Row>;
+}
+
+/** Locks the selected rows until the end of the transaction. SQLite, which has one writer at a time, leaves it out. */
+export const FOR_UPDATE = { toOperationNode: () => SelectModifierNode.create('ForNoKeyUpdate') };
+
+/** After `FOR_UPDATE`: leaves out rows that another transaction has locked. */
+export const SKIP_LOCKED = { toOperationNode: () => SelectModifierNode.create('SkipLocked') };
 
 export interface Database {
-  readonly query: Query;
   /** Whether several write transactions may be open at once. SQLite leaves the lock clauses out. */
   readonly hasRowLocks: boolean;
 
@@ -23,8 +57,11 @@ export interface Database {
     work: (transaction: Transaction) => Promise<T>,
   ): Promise<T>;
 
+  /** Runs a statement as its own transaction. */
+  run<Row>(statement: Statement<Row>): Promise<Row[]>;
+
   /** Runs read-only statements on one snapshot, in one round trip. @returns the rows of each statement */
-  read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+  read<const S extends readonly Statement[]>(statements: S): Promise<RowsOf<S>>;
 
   close(): Promise<void>;
 }
@@ -32,13 +69,13 @@ export interface Database {
 /** Sends groups of statements, pipelined: none waits for the answer to another. */
 export interface Transaction {
   /** @returns the rows of each statement */
-  send<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+  send<const S extends readonly Statement[]>(statements: S): Promise<RowsOf<S>>;
   /** Sends the last group and the commit. */
-  commit<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+  commit<const S extends readonly Statement[]>(statements: S): Promise<RowsOf<S>>;
 }
 
-export type RowsOf<S extends readonly Compilable<unknown>[]> = {
-  -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
+export type RowsOf<S extends readonly Statement[]> = {
+  -readonly [I in keyof S]: S[I] extends Statement<infer Row> ? Row[] : never;
 };
 
 export function isUniqueViolation(error: unknown): boolean {
@@ -53,27 +90,17 @@ export function nullColumnOf(error: unknown): string | undefined {
   return /NOT NULL constraint failed: (\w+\.\w+)/.exec(error.message)?.[1];
 }
 
-/** Makes a `Query` whose statements are run by `execute`. */
-export function queryOver(
-  dialect: Pick<Dialect, 'createAdapter' | 'createQueryCompiler'>,
-  execute: (statement: CompiledQuery<unknown>) => Promise<unknown[]>,
-): Query {
-  const unsupported = () => {
-    throw new Error('The catalog does not use this.');
-  };
-  const connection = {
-    executeQuery: async <Row>(statement: CompiledQuery) => ({ rows: (await execute(statement)) as Row[] }),
-    streamQuery: unsupported,
-  };
-  const driver = Object.assign(new DummyDriver(), { acquireConnection: async () => connection });
-  return new Kysely<Schema>({ dialect: { ...dialect, createDriver: () => driver, createIntrospector: unsupported } });
+/** The text and the parameters of a statement for one kind of database. */
+export function compiled(statement: Statement, compiler: QueryCompiler): { sql: string; parameters: unknown[] } {
+  const { sql, parameters } = compiler.compileQuery(statement.toOperationNode() as never, createQueryId());
+  return { sql, parameters: parameters.map(withoutNul) };
 }
 
 /**
  * Replaces NUL, which Postgres text can't hold (https://www.postgresql.org/docs/current/datatype-character.html) and at which the
  * SQLite driver cuts. No stored name has a control character, so a search still finds nothing.
  */
-export function withoutNul(value: unknown): unknown {
+function withoutNul(value: unknown): unknown {
   return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
 }
 
@@ -104,29 +131,43 @@ export function catalogUnavailable(cause: unknown): ServiceError {
   return new ServiceError(...ANSWERS.unavailable, { cause });
 }
 
-/** Each execution supplies a value under this name. */
-class Parameter {
-  readonly name: PropertyKey;
-
-  constructor(name: PropertyKey) {
-    this.name = name;
-  }
+export interface AnnouncedChange {
+  readonly datasetId: string;
+  /** The names of files that may have changed; absent if any may. */
+  readonly filenames?: readonly string[] | undefined;
+  /** The run of captions whose progress changed, and nothing else. */
+  readonly captionRun?: string | undefined;
 }
 
-/** Makes a parameter, typed as its value so that the query builder accepts it. */
-export type ParameterOf<Values> = <Name extends keyof Values>(name: Name) => Values[Name];
+/** The events: a change, and a gap in which changes may be missed. */
+const ANY = Symbol('any');
+const GAP = Symbol('gap');
 
-/** Builds and compiles a statement once for each database, which takes longer than to run it in SQLite. */
-export function preparedStatement<Values extends object, Row>(
-  build: (query: Query, parameter: ParameterOf<Values>) => Compilable<Row>,
-): (query: Query, values: Values) => Compilable<Row> {
-  const compiledFor = new WeakMap<Query, CompiledQuery<Row>>();
-  return (query, values) => {
-    const compiled = compiledFor.get(query) ?? build(query, (name) => new Parameter(name) as never).compile();
-    compiledFor.set(query, compiled);
-    const parameters = compiled.parameters.map((value) =>
-      value instanceof Parameter ? values[value.name as keyof Values] : value,
-    );
-    return { compile: () => ({ ...compiled, parameters }) };
-  };
+/** Announces changes: to this process after the commit, and to others with it. */
+export class ChangeFeed {
+  /** Makes the statements that announce a change to other processes at the commit. */
+  readonly notification: (change: AnnouncedChange) => readonly Statement[];
+  readonly #events = new EventEmitter().setMaxListeners(0);
+
+  constructor(notification: ChangeFeed['notification'] = () => []) {
+    this.notification = notification;
+  }
+
+  /** Calls `listener` after every change, and `onGap` after a gap, until the returned function is called. */
+  onAnyChange(
+    listener: (datasetId: string, filenames?: readonly string[], captionRun?: string) => void,
+    onGap: () => void = () => {},
+  ): () => void {
+    this.#events.on(ANY, listener).on(GAP, onGap);
+    return () => this.#events.off(ANY, listener).off(GAP, onGap);
+  }
+
+  announce({ datasetId, filenames, captionRun }: AnnouncedChange): void {
+    this.#events.emit(ANY, datasetId, filenames, captionRun);
+  }
+
+  /** Tells listeners to read the state again, since changes may have been missed. */
+  announceGap(): void {
+    this.#events.emit(GAP);
+  }
 }

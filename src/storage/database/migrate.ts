@@ -23,23 +23,24 @@ export interface MigrationDialect {
  * @throws Error that completes "the catalog can't be used: "
  */
 export async function migrateSchema(
-  { query, transact }: Pick<Database, 'query' | 'transact'>,
+  { transact }: Pick<Database, 'transact'>,
   { tableNamed, begin }: MigrationDialect,
 ): Promise<void> {
   await transact({ isDurable: true, hasDeadline: false }, async ({ send, commit }) => {
-    const compilable = (statement: RawBuilder<unknown>) => ({ compile: () => statement.compile(query) });
     /** `undefined` if the table is missing or empty. */
     const greatestIn = async ({ table, column }: { table: string; column: string }): Promise<string | undefined> => {
-      const [found] = await send([compilable(tableNamed(table))]);
+      const [found] = await send([tableNamed(table)]);
       if (found.length === 0) return undefined;
-      const [rows] = await send([compilable(sql`select max(${sql.ref(column)}) as value from ${sql.table(table)}`)]);
-      return (rows as { value: string | null }[])[0]?.value ?? undefined;
+      const [rows] = await send([
+        sql<{ value: string | null }>`select max(${sql.ref(column)}) as value from ${sql.table(table)}`,
+      ]);
+      return rows[0]?.value ?? undefined;
     };
     // After the lock: another process may have upgraded the tables.
-    await send(begin.map(compilable));
+    await send(begin);
     const version = (await greatestIn(VERSIONS)) ?? (await greatestIn(MIGRATIONS));
     if (version === VERSION) {
-      await commit(ERASE_LEFTOVERS.map(compilable));
+      await commit(ERASE_LEFTOVERS);
       return;
     }
     const statements = [
@@ -49,7 +50,7 @@ export async function migrateSchema(
       sql`insert into schema_version (version) values (${sql.lit(VERSION)})`,
       ...ERASE_LEFTOVERS,
     ];
-    await commit(statements.map(compilable));
+    await commit(statements);
   });
 }
 

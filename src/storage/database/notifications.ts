@@ -3,8 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type RawBuilder, sql } from 'kysely';
 import pg from 'pg';
 import { withAnySignal } from '../../abort-signals.js';
-import type { AnnouncedChange, ChangeFeed, NotifyInstances } from './change-feed.js';
-import type { Query } from './database.js';
+import { type AnnouncedChange, ChangeFeed, type Database } from './database.js';
 import { clientConfigOf } from './postgres.js';
 
 const CHANNEL = 'trainyard';
@@ -20,37 +19,29 @@ const MAX_RETRY_DELAY_MS = 5000;
 const SILENCE =
   'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
 
-interface Listener {
-  readonly changes: ChangeFeed;
-  /** Called once if the database accepts messages and does not deliver them. */
-  readonly onWarning?: ((message: string) => void) | undefined;
-}
-
 /**
  * Sends messages between the processes on one Postgres database with NOTIFY, and receives them on a connection of its own,
  * which it reopens after every failure.
  */
 export class Notifications {
+  readonly changes = new ChangeFeed((change) => [notifying(payloadOf(this.#sender, change))]);
   /** Marks the messages of this process, which it receives too. */
   readonly #sender = randomUUID();
   readonly #connection: pg.ClientConfig;
-  readonly #query: Query;
-  readonly #listener: Listener;
+  readonly #db: Database;
+  readonly #onWarning: ((message: string) => void) | undefined;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #onSelfTest = () => {};
   #isWarned = false;
 
-  constructor(url: string, query: Query, listener: Listener) {
+  /** @param onWarning called once if the database accepts messages and does not deliver them */
+  constructor(url: string, db: Database, onWarning: ((message: string) => void) | undefined) {
     this.#connection = { ...clientConfigOf(url), query_timeout: RESPONSE_TIMEOUT_MS };
-    this.#query = query;
-    this.#listener = listener;
+    this.#db = db;
+    this.#onWarning = onWarning;
     this.#running = this.#run();
   }
-
-  readonly notifyInstances: NotifyInstances = (change) => [
-    { compile: () => notifying(payloadOf(this.#sender, change)).compile(this.#query) },
-  ];
 
   async close(): Promise<void> {
     this.#closing.abort();
@@ -78,7 +69,7 @@ export class Notifications {
             isDelivered = await this.#testDelivery(broken.signal);
             if (!isDelivered && !broken.signal.aborted) this.#warn();
             // Earlier messages may be missed.
-            this.#listener.changes.announceGap();
+            this.changes.announceGap();
           }
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
@@ -97,25 +88,25 @@ export class Notifications {
   async #testDelivery(broken: AbortSignal): Promise<boolean> {
     const arrived = new AbortController();
     this.#onSelfTest = () => arrived.abort();
-    await notifying(JSON.stringify({ sender: this.#sender })).execute(this.#query);
+    await this.#db.run(notifying(JSON.stringify({ sender: this.#sender })));
     await withAnySignal([arrived.signal, broken], (either) => pause(RESPONSE_TIMEOUT_MS, either));
     return arrived.signal.aborted;
   }
 
   #warn(): void {
-    if (!this.#isWarned) this.#listener.onWarning?.(SILENCE);
+    if (!this.#isWarned) this.#onWarning?.(SILENCE);
     this.#isWarned = true;
   }
 
   #receive(payload: string): void {
     const message = messageIn(payload);
     if (message === undefined) {
-      this.#listener.changes.announceGap();
+      this.changes.announceGap();
     } else if (message.sender === this.#sender) {
       if (message.datasetId === undefined) this.#onSelfTest();
     } else if (message.datasetId !== undefined) {
       const { datasetId, filenames, captionRun } = message;
-      this.#listener.changes.announce({ datasetId, filenames, captionRun });
+      this.changes.announce({ datasetId, filenames, captionRun });
     }
   }
 }

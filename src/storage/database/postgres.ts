@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Compilable, CompiledQuery, PostgresAdapter, PostgresQueryCompiler, sql } from 'kysely';
+import { PostgresQueryCompiler, sql } from 'kysely';
 import pg from 'pg';
 import { microsClock, monotonicTime } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
@@ -7,13 +7,12 @@ import { ServiceError } from '../../dataset/errors.js';
 import { BackendUnusable, databaseFaultOf, sqlStateOf } from '../backend-unusable.js';
 import {
   catalogUnavailable,
+  compiled,
   type Database,
   databaseError,
-  type Query,
-  queryOver,
   type RowsOf,
+  type Statement,
   type Transaction,
-  withoutNul,
 } from './database.js';
 import { migrateSchema } from './migrate.js';
 
@@ -104,16 +103,11 @@ export async function openPostgres(url: string, { readMs, transactionMs } = DEAD
 }
 
 function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES): Database {
-  const dialect = {
-    createAdapter: () => new PostgresAdapter(),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
-  };
   return {
-    query: queryOver(dialect, async ({ sql: text, parameters }) => {
+    run: async (statement) => {
       const deadline = performance.now() + readMs;
-      const run = (client: pg.PoolClient) => send(client, { text, values: parameters.map(withoutNul) }, deadline);
-      return (await withClient(pool, run)).rows;
-    }),
+      return (await withClient(pool, (client) => send(client, compiledQuery(statement), deadline))).rows;
+    },
     hasRowLocks: true,
     transact: async ({ isDurable, hasDeadline = true, isSnapshot = false }, work) => {
       // A transaction reads again what it has locked; the role may have another default level.
@@ -142,9 +136,9 @@ function databaseOver(pool: pg.Pool, { readMs, transactionMs }: typeof DEADLINES
   };
 }
 
-async function requireVersion({ query }: Database): Promise<void> {
-  const { rows } = await sql<{ server_version_num: string }>`show server_version_num`.execute(query);
-  const version = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
+async function requireVersion({ run }: Database): Promise<void> {
+  const [setting] = await run(sql<{ server_version_num: string }>`show server_version_num`);
+  const version = Math.floor(Number(setting?.server_version_num) / 10_000);
   if (version < MIN_VERSION) {
     throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
   }
@@ -164,12 +158,11 @@ export function transferUrlOf(url: string): string {
 }
 
 /** Whether a serving process is connected; a connection pooler may hide one. */
-export async function isServed({ query }: Database): Promise<boolean> {
-  const { rows } = await sql<unknown>`
+export async function isServed({ run }: Database): Promise<boolean> {
+  const others = await run(sql`
     select 1 from pg_stat_activity
-    where datname = current_database() and application_name = ${INSTANCE} and pid <> pg_backend_pid() limit 1
-  `.execute(query);
-  return rows.length > 0;
+    where datname = current_database() and application_name = ${INSTANCE} and pid <> pg_backend_pid() limit 1`);
+  return others.length > 0;
 }
 
 /** The message of the innermost cause: of Postgres or of the operating system. */
@@ -239,10 +232,14 @@ async function transact<T>(
 ): Promise<T> {
   return withClient(pool, async (client, markBroken) => {
     let state: 'not begun' | 'open' | 'committed' = 'not begun';
-    const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end?: 'commit') => {
+    const pipeline = async <const S extends readonly Statement[]>(statements: S, end?: 'commit') => {
       const first = state === 'not begun' ? 1 : 0;
       state = 'open';
-      const all = [...(first === 1 ? [plain(begin)] : []), ...statements, ...(end === undefined ? [] : [plain(end)])];
+      const all = [
+        ...(first === 1 ? [{ text: begin }] : []),
+        ...statements.map(compiledQuery),
+        ...(end === undefined ? [] : [{ text: end }]),
+      ];
       const answers = await sendAll(client, all, deadline);
       // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
       if (end !== undefined) {
@@ -271,13 +268,10 @@ async function transact<T>(
 /** @throws the first error, once all statements are answered */
 async function sendAll(
   client: pg.PoolClient,
-  statements: readonly Compilable<unknown>[],
+  statements: readonly pg.QueryConfig[],
   deadline: number,
 ): Promise<pg.QueryResult[]> {
-  const sent = statements.map((statement) => {
-    const { sql: text, parameters } = statement.compile();
-    return send(client, { text, values: parameters.map(withoutNul) }, deadline);
-  });
+  const sent = statements.map((statement) => send(client, statement, deadline));
   // Not `Promise.all`: the first error makes the later statements fail too, and all must be answered.
   const settled = await Promise.allSettled(sent);
   return settled.map((outcome) => {
@@ -286,8 +280,11 @@ async function sendAll(
   });
 }
 
-function plain(text: string): Compilable<unknown> {
-  return { compile: () => CompiledQuery.raw(text) };
+const COMPILER = new PostgresQueryCompiler();
+
+function compiledQuery(statement: Statement): pg.QueryConfig {
+  const { sql: text, parameters } = compiled(statement, COMPILER);
+  return { text, values: parameters };
 }
 
 const MEASURE_INTERVAL_MS = 30_000;
@@ -301,13 +298,13 @@ export class DatabaseClock {
   readonly now: () => Micros;
   /** May be earlier than the estimate before. */
   readonly estimate: () => Micros;
-  readonly #query: Query;
+  readonly #db: Database;
   readonly #local: () => Micros;
   readonly #timer: NodeJS.Timeout;
   #offset: Micros = 0;
 
-  private constructor(query: Query, local: () => Micros) {
-    this.#query = query;
+  private constructor(db: Database, local: () => Micros) {
+    this.#db = db;
     this.#local = local;
     this.estimate = () => local() + this.#offset;
     this.now = microsClock(this.estimate, local);
@@ -315,8 +312,8 @@ export class DatabaseClock {
     this.#timer = setInterval(() => this.#measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
   }
 
-  static async open(query: Query, local: () => Micros = monotonicTime): Promise<DatabaseClock> {
-    const clock = new DatabaseClock(query, local);
+  static async open(db: Database, local: () => Micros = monotonicTime): Promise<DatabaseClock> {
+    const clock = new DatabaseClock(db, local);
     await clock.#measure();
     return clock;
   }
@@ -330,12 +327,13 @@ export class DatabaseClock {
     let fastest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < MEASUREMENTS; i++) {
       const sentAt = this.#local();
-      const { rows } = await sql<{ micros: Micros }>`
-        select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros`.execute(this.#query);
+      const [time] = await this.#db.run(
+        sql<{ micros: Micros }>`select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros`,
+      );
       const receivedAt = this.#local();
       if (receivedAt - sentAt >= fastest) continue;
       fastest = receivedAt - sentAt;
-      this.#offset = Math.round(rows[0]!.micros - (sentAt + receivedAt) / 2);
+      this.#offset = Math.round(time!.micros - (sentAt + receivedAt) / 2);
     }
   }
 }

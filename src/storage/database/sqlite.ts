@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { type Compilable, type SelectModifierNode, SqliteAdapter, SqliteQueryCompiler, sql } from 'kysely';
+import { type SelectModifierNode, SqliteQueryCompiler, sql } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import { programFile } from '../../version.js';
 import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from '../backend-unusable.js';
-import { catalogUnavailable, type Database, queryOver, type RowsOf, withoutNul } from './database.js';
+import { catalogUnavailable, compiled, type Database, type RowsOf, type Statement } from './database.js';
 import { migrateSchema } from './migrate.js';
 import type { StatementResult, ThreadAnswer, ThreadOptions, ThreadRequest } from './sqlite-thread.js';
 
@@ -27,16 +27,14 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     reader ??= new SqliteThread({ path, role: 'reader', journalMode: 'wal' });
     return reader.request(statements, { id: reader.newId(), isDurable: false });
   };
-  const dialect = { createAdapter: () => new SqliteAdapter(), createQueryCompiler: () => new CompilerWithoutLocks() };
   const database: Database = {
-    query: queryOver(dialect, async (compiled) => {
-      const statements = [{ compile: () => compiled }] as const;
-      const isRead = compiled.query.kind === 'SelectQueryNode';
+    run: async (statement) => {
+      const isRead = statement.toOperationNode().kind === 'SelectQueryNode';
       const [rows] = await (isRead
-        ? read(statements)
-        : transact({ isDurable: true }, ({ commit }) => commit(statements)));
+        ? read([statement])
+        : transact({ isDurable: true }, ({ commit }) => commit([statement])));
       return rows;
-    }),
+    },
     hasRowLocks: false,
     transact,
     read,
@@ -73,7 +71,7 @@ function transactionsOf(writer: SqliteThread): Database['transact'] {
   return async ({ isDurable }, work) => {
     const id = writer.newId();
     let state: 'not begun' | 'open' | 'ended' = 'not begun';
-    const request = async <const S extends readonly Compilable<unknown>[]>(
+    const request = async <const S extends readonly Statement[]>(
       statements: S,
       end?: 'commit' | 'rollback',
     ): Promise<RowsOf<S>> => {
@@ -129,14 +127,14 @@ class SqliteThread {
     return ++this.#lastId;
   }
 
-  async request<const S extends readonly Compilable<unknown>[]>(
+  async request<const S extends readonly Statement[]>(
     statements: S,
     request: Omit<ThreadRequest, 'statements'>,
   ): Promise<RowsOf<S>> {
     if (this.#ended !== undefined) throw catalogUnavailable(this.#ended);
     const sent = statements.map((statement) => {
-      const { sql, parameters } = statement.compile();
-      return [sql, parameters.map(withoutNul)] as const;
+      const { sql, parameters } = compiled(statement, COMPILER);
+      return [sql, parameters] as const;
     });
     this.#send({ ...request, statements: sent });
     const rows = new Promise<unknown[][]>((resolve, reject) => {
@@ -191,6 +189,8 @@ class CompilerWithoutLocks extends SqliteQueryCompiler {
     if (node.modifier === 'Distinct') super.visitSelectModifier(node);
   }
 }
+
+const COMPILER = new CompilerWithoutLocks();
 
 function rowsOf(result: StatementResult): unknown[] {
   if (result === undefined) return [];

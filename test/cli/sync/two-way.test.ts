@@ -111,6 +111,26 @@ describe('push', () => {
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
+  test('of a mounted folder compares it with what was mounted', async () => {
+    const { folder, id, run } = await pushed(3);
+    const root = await newRoot();
+    expect((await run('mount', basename(folder), '--into', root)).code).toBe(0);
+    const mounted = join(root, basename(folder));
+    await editInDataset(id, '01.txt', 'edited on the page');
+    await writeFile(join(mounted, '02.txt'), 'edited in the folder');
+    await editInDataset(id, '03.txt', 'edited on the page');
+    await writeFile(join(mounted, '03.txt'), 'edited in the folder');
+    for (let i = 0; i < 2; i++) {
+      const { code, json } = await run('push', mounted, '--json');
+      const expected = { conflicts: [{ filename: '03.txt' }], kept: { changed_in_dataset: ['01.txt'] } };
+      expect([code, json()]).toMatchObject([73, expected]);
+    }
+    expect([await inDataset(id, '01.txt'), await inDataset(id, '02.txt')]).toEqual([
+      'edited on the page',
+      'edited in the folder',
+    ]);
+  });
+
   test('--theirs decides for the next pull too, and pull --ours for the next push', { tags: ['long'] }, async () => {
     const { folder, run, id } = await pushed(1);
     const changeBoth = async (text: string) => {

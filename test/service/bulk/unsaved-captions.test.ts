@@ -6,7 +6,7 @@ import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
-import { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';
+import { Accounts } from '../../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { laptop } from '../../harness/author.js';

@@ -13,10 +13,10 @@ import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '
 import { FileRemovals } from '../../../src/service/bulk.js';
 import { checkFileJob, inspectAgainJob } from '../../../src/service/jobs/check-jobs.js';
 import { type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
-import { Quota } from '../../../src/service/limits/limits.js';
+import { Quota } from '../../../src/storage/limits.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
-import { RecheckService } from '../../../src/service/verify/recheck-service.js';
-import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
+import { recheckDataset, recheckProgress } from '../../../src/service/verify/rechecks.js';
+import { watchDataset } from '../../../src/service/watch.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
@@ -114,8 +114,8 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       [checkFileJob(dependencies, { ofAccount: 2, onChecked: () => {} })],
       options.isAlone ?? false,
     );
-    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.rechecks)], false);
-    const recheckService = new RecheckService(dependencies, metadata.rechecks);
+    const rechecks = runnerOf([inspectAgainJob(dependencies, metadata.database)], false);
+    const recheckServices = { ...dependencies, database: metadata.database };
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     return {
       dependencies,
@@ -124,12 +124,12 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       checks,
       jobs,
       rechecks,
-      startRecheck: () => recheckService.start(key),
-      progress: () => recheckService.progress(key),
+      startRecheck: () => recheckDataset(recheckServices, key),
+      progress: () => recheckProgress(recheckServices, key),
       /** Waits until the recheck has finished. */
       rechecked: () =>
         eventually(async () => {
-          const found = await recheckService.progress(key);
+          const found = await recheckProgress(recheckServices, key);
           return found.recheck?.finishedAt == null ? undefined : found;
         }),
       decodes,

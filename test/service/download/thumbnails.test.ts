@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { Thumbnails, thumbnailKeyOf } from '../../../src/service/download/thumbnails.js';
-import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { blobKeyOf, type BlobStore } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
 import { openPlace } from '../check/check-service.js';

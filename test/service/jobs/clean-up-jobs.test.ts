@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
+import { query } from '../../../src/storage/database/database.js';
 import { onCatalogs, openDisk } from '../../harness/backends.js';
 
 onCatalogs((open) => {
@@ -15,7 +16,7 @@ onCatalogs((open) => {
     );
     await catalog.trash.add(names, 5);
     const left = async () =>
-      (await database.query.selectFrom('trash').select('blob_key').execute()).map((row) => row.blob_key);
+      (await database.run(query.selectFrom('trash').select('blob_key'))).map((row) => row.blob_key);
     // Nothing can be deleted below a file in place of a folder.
     const shard = join(folder, '07');
     await rm(shard, { recursive: true });

@@ -3,7 +3,7 @@ import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { cleanUpJobs } from '../../../src/service/jobs/clean-up-jobs.js';
 import { blobKeyOf, type Staging } from '../../../src/storage/blobs/blobs.js';
-import type { Retention } from '../../../src/storage/catalog/history/retention.js';
+import type { RetentionOptions } from '../../../src/storage/catalog/history/retention.js';
 import { openPlace, SECOND } from '../check/check-service.js';
 
 const HOUR = 3600 * SECOND;
@@ -29,7 +29,7 @@ test('presigned uploads that no search finds are deleted after a day, unless the
     },
   };
   const withStaging = { ...dependencies, blobs: Object.assign(Object.create(blobs), { staging }) };
-  const handlers = cleanUpJobs(withStaging, { database, retention: {} as Retention });
+  const handlers = cleanUpJobs(withStaging, { database, retention: {} as RetentionOptions });
   const { kind, run } = handlers.find((handler) => handler.kind === 'clean-store')!;
   const claim = { failures: 0, error: undefined, lease: 'lease', generation: 1 };
   const clean = () => run({ kind, key: '', accountId: '', payload: {}, ...claim }, new AbortController().signal);

@@ -172,7 +172,7 @@ describe('of a service', () => {
 /** An installation that was served: it has a key of its own. */
 async function openInstallation() {
   const opened = await openPlace();
-  await installationSetting(opened.database.query, 'link-key', () => opened.key.id);
+  await installationSetting(opened.database, 'link-key', () => opened.key.id);
   return opened;
 }
 
@@ -189,16 +189,22 @@ test('a backup never overwrites other files or another backup, and is for a data
   // Blobs without a catalog may be those of an installation that has it elsewhere.
   const blobs = await folderWith({ 'blobs/00/theirs': '' });
   const unused = await newFolder();
-  const [damaged, onThesis, onBlobs, onItself, onPostgres, ofNothing] = await Promise.all([
+  const [damaged, onThesis, onBlobs, onItself, inItself, onPostgres, ofNothing] = await Promise.all([
     backUp(other, its),
     backUp(source, foreign),
     backUp(source, blobs),
     backUp(source, source),
+    backUp(source, join(source, 'backups/monday')),
     backUp(source, unused, { DATABASE_URL: 'postgres://user:secret@host/db' }),
     backUp(await newFolder(), unused),
   ]);
   expect([damaged.code, damaged.json().error.message]).toEqual([73, expect.stringContaining('is damaged')]);
   expect([onThesis, onBlobs, onItself, ofNothing].map(({ code }) => code)).toEqual([73, 73, 64, 66]);
+  expect([inItself.code, inItself.json().error.message]).toEqual([
+    64,
+    expect.stringContaining('Name a folder outside.'),
+  ]);
+  expect(await readdir(source)).not.toContain('backups');
   expect([await readdir(foreign), await readdir(blobs)]).toEqual([['thesis.txt'], ['blobs']]);
   // The error names the command for other installations.
   expect([onPostgres.code, onPostgres.json().error.message]).toEqual([78, expect.stringContaining('migrate-data')]);
@@ -209,7 +215,10 @@ test('restoring of a folder without a complete backup fails', async () => {
   const [nothing, incomplete] = [await newFolder(), await folderWith({ 'blobs/00/a': '' })];
   expect((await restore(nothing, await newFolder())).code).toBe(66);
   const ended = await restore(incomplete, await newFolder());
-  expect([ended.code, ended.json().error.message]).toEqual([66, expect.stringContaining('catalog.sqlite')]);
+  expect([ended.code, ended.json().error.message]).toEqual([
+    66,
+    expect.stringMatching(/is no backup: it has no catalog\.sqlite\. Name the folder that ".* backup" has written\./),
+  ]);
 });
 
 test('a clip that is not decoded yet is backed up and restored with its bytes, and checked then; without them it is rejected', async () => {

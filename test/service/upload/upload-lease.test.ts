@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
-import { Quota } from '../../../src/service/limits/limits.js';
+import { Quota } from '../../../src/storage/limits.js';
 import type { SignedUpload } from '../../../src/service/signed-links.js';
 import { releaseLeases } from '../../../src/service/upload/upload-lease.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';

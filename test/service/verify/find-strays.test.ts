@@ -13,15 +13,15 @@ import { Gate } from '../../harness/paused-database.js';
 /** A database that calls `act` after this number of reads. */
 function afterReads(database: Database, { count, act }: { count: number; act: () => Promise<unknown> }): Database {
   let reads = 0;
-  const query = database.query.withPlugin({
-    transformQuery: ({ node }) => node,
-    transformResult: async ({ result }) => {
+  return {
+    ...database,
+    run: async (statement) => {
+      const rows = await database.run(statement);
       reads++;
       if (reads === count) await act();
-      return result;
+      return rows;
     },
-  });
-  return { ...database, query };
+  };
 }
 
 onCatalogs((open) => {

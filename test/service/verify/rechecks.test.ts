@@ -5,7 +5,7 @@ import { laptop } from '../../harness/author.js';
 import type { CompleteFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import type { Inspector } from '../../../src/service/dependencies.js';
-import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { blobKeyOf, type BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';

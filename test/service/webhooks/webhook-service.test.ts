@@ -7,6 +7,7 @@ import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { WebhookService } from '../../../src/service/webhooks/webhook-service.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { query } from '../../../src/storage/database/database.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import { laptop } from '../../harness/author.js';
@@ -90,12 +91,12 @@ onCatalogs((open) => {
       ahead += micros;
       jobs.wake();
       await eventually(async () => {
-        const due = database.query
+        const due = query
           .selectFrom('job')
           .select('key')
           .where('kind', 'in', kinds)
           .where((eb) => eb.or([eb('lease', 'is not', null), eb('due_at', '<=', now())]));
-        return (await due.executeTakeFirst()) === undefined ? true : undefined;
+        return (await database.run(due)).length === 0 ? true : undefined;
       });
     };
     const events = () => receiver.events().map(({ type, data }) => `${type} ${data.id}`);
@@ -169,7 +170,7 @@ onCatalogs((open) => {
     const [hook] = await opened.service.list(opened.accountId);
     const unanswered: ServerResponse[] = [];
     receiver.answer = (response) => unanswered.push(response);
-    for (let i = 0; i < 2; i++) await opened.service.test(hook!);
+    for (let i = 0; i < 2; i++) await opened.service.test({ accountId: opened.accountId, id: hook!.id });
     opened.runner.start();
     await received(1);
     const answer = async (status: number) => {

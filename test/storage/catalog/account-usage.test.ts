@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { finalize, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
-import { NO_LIMITS } from '../../../src/storage/catalog/accounts/account-usage.js';
+import { NO_LIMITS } from '../../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts/accounts.js';
+import { type Accounts, ENDED_TOKEN_LIFETIME, pruneTokens } from '../../../src/storage/catalog/accounts.js';
 import type { Schema } from '../../../src/storage/database/schema.js';
+import { query } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
 
 const MINUTE = 60_000_000;
@@ -14,18 +15,18 @@ const MAX_TOKENS = 1000;
 onCatalogs((open) => {
   const openAccounts = async () => {
     const { accounts, database } = await open();
-    const ids = async () => (await database.query.selectFrom('token').select('id').execute()).map(({ id }) => id);
+    const ids = async () => (await database.run(query.selectFrom('token').select('id'))).map(({ id }) => id);
     const make = (rights: Parameters<Accounts['createToken']>[2] = {}) => accounts.createToken('yard', NOW, rights);
     const start = (tokenId: string, now = NOW) => accounts.makeSession('session', tokenId, { now, name: 'Firefox' });
     /** Adds rows like that of a token. */
     const addLike = async (id: string, count: number, columns: (i: number) => Partial<Schema['token']>) => {
-      const row = await database.query.selectFrom('token').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+      const [row] = await database.run(query.selectFrom('token').selectAll().where('id', '=', id));
       for (let from = 0; from < count; from += 100) {
         const rows = Array.from({ length: Math.min(100, count - from) }, (_, i) => ({
-          ...{ ...row, id: `t${from + i}`, digest: `d${from + i}` },
+          ...{ ...row!, id: `t${from + i}`, digest: `d${from + i}` },
           ...columns(from + i),
         }));
-        await database.query.insertInto('token').values(rows).execute();
+        await database.run(query.insertInto('token').values(rows));
       }
     };
     return { accounts, database, ids, make, start, addLike };
@@ -89,7 +90,7 @@ onCatalogs((open) => {
     await accounts.revokeToken(parent.id, NOW);
     const late = await make({ kind: 'share', isReadOnly: true });
     for (const parentId of [parent.id, 'gone']) {
-      await database.query.updateTable('token').set({ parent_id: parentId }).where('id', '=', late.id).execute();
+      await database.run(query.updateTable('token').set({ parent_id: parentId }).where('id', '=', late.id));
       expect([await accounts.grantOf(late.token), await accounts.isRevoked(late.id)]).toEqual([undefined, true]);
     }
     await expect(make({ parentId: parent.id })).rejects.toMatchObject({ code: 'unauthorized' });
@@ -118,7 +119,7 @@ onCatalogs((open) => {
     const code = (await accounts.makeSession('code', kept.id, { now: NOW, name: null }))!;
     await accounts.revokeToken(revoked.id, NOW);
     // Made at the moment of the revocation.
-    await database.query.updateTable('token').set({ revoked_at: null }).where('id', '=', share.id).execute();
+    await database.run(query.updateTable('token').set({ revoked_at: null }).where('id', '=', share.id));
 
     await pruneTokens(database, { now: LATER - 1 });
     expect(await ids()).toEqual(expect.arrayContaining([revoked.id, share.id, own.id, session.id, code.id]));

@@ -11,7 +11,7 @@ import {
   referencedBlobs,
 } from '../../../src/storage/catalog/copy-catalog.js';
 import { INSTALLATION, Jobs } from '../../../src/storage/catalog/jobs.js';
-import { fileWithBlob, Rechecks } from '../../../src/storage/catalog/verification.js';
+import { fileWithBlob, startRecheck } from '../../../src/storage/catalog/verification.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
@@ -39,10 +39,10 @@ const storeOf = (names: readonly string[]) => async (keys: readonly string[]) =>
 };
 
 /** All rows, without the versions of blobs, and those versions. */
-async function contentsOf({ query }: Database): Promise<{ rows: string[]; versions: unknown[] }> {
+async function contentsOf({ run }: Database): Promise<{ rows: string[]; versions: unknown[] }> {
   const [rows, versions]: [string[], unknown[]] = [[], []];
   for (const table of Object.keys(TABLES) as (keyof Schema)[]) {
-    for (const row of (await sql<Record<string, unknown>>`select * from ${sql.table(table)}`.execute(query)).rows) {
+    for (const row of await run(sql<Record<string, unknown>>`select * from ${sql.table(table)}`)) {
       const { blob_version, ...others } = row;
       if ('blob_version' in row) versions.push(blob_version);
       rows.push(`${table} ${JSON.stringify(Object.entries(others).sort())}`);
@@ -70,7 +70,8 @@ onEach(catalogs, (open) => {
       const change = { datasetId: 'd', filenames: [`${name}.jpg`], now: now + 1, isActivity: true, author };
       await catalog.change(change, (group) => store(group, { ...imageNamed(id), filename: `${name}.jpg` }, undefined));
     }
-    await new Rechecks(database).start('d', 5);
+    const recheck = startRecheck({ datasetId: 'd', now: 5, ifRunning: 'continue' });
+    await database.transact({ isDurable: true }, ({ commit }) => commit(recheck));
     const { signal } = new AbortController();
 
     const target = await emptyCatalog();
@@ -93,7 +94,7 @@ onEach(catalogs, (open) => {
     const file = (await fileWithBlob(database, 'c'))!;
     await catalog.recordBytes(file, LOST, 9);
     const known = [];
-    for await (const page of referencedBlobs(database.query)) known.push(...page.filter((blob) => blob.isKnownLost));
+    for await (const page of referencedBlobs(database.run)) known.push(...page.filter((blob) => blob.isKnownLost));
     expect(known).toMatchObject([{ filename: 'a.jpg', fileId: 'c' }]);
     await copyCatalog(database, await emptyCatalog(), { find: storeOf(['a', 'b']), signal });
   });

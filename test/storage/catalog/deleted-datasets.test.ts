@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import type { Database } from '../../../src/storage/database/database.js';
+import { type Database, query } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
@@ -45,14 +45,11 @@ async function add(catalog: Catalog, datasetId: string, names: readonly string[]
 
 const named = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${10_000 + i}`);
 
-async function rowsIn({ query }: Database): Promise<Record<string, number>> {
+async function rowsIn({ run }: Database): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const table of ['dataset', 'file', 'past_file', 'revision', 'trash'] as const) {
-    const rows = await query
-      .selectFrom(table)
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .execute();
-    counts[table] = Number(rows[0]?.count);
+    const [row] = await run(query.selectFrom(table).select(({ fn }) => fn.countAll<number>().as('count')));
+    counts[table] = Number(row?.count);
   }
   return counts;
 }

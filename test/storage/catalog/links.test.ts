@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LinkSlot, Role, StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { query } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 let ids = 0;
@@ -122,8 +123,8 @@ onEach(catalogs, (open) => {
           .map(({ reason }) => reason.code)
           .filter((code) => !['dataset_linked', 'wrong_role', 'dataset_not_found'].includes(code));
         expect(unexpected).toEqual([]);
-        const links = await database.query.selectFrom('link').selectAll().execute();
-        for (const { id, role, linked } of await database.query.selectFrom('dataset').selectAll().execute()) {
+        const links = await database.run(query.selectFrom('link').selectAll());
+        for (const { id, role, linked } of await database.run(query.selectFrom('dataset').selectAll())) {
           const [from, to] = [
             links.filter((row) => row.dataset_id === id),
             links.filter((row) => row.linked_id === id),

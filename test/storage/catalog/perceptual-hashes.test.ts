@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { remove, type StemGroup, store } from '../../../src/dataset/upload-transitions.js';
 import { HASH_JOB } from '../../../src/storage/catalog/perceptual-hashes.js';
+import { query } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
 import { imageNamed } from '../../harness/stored-image.js';
@@ -29,7 +30,7 @@ onCatalogs((open) => {
     const missing = async () =>
       (await catalog.hashes.missing('d', { kinds: ['image'], limit: 10 })).map(({ id }) => id);
     const hashed = async () => {
-      const rows = await database.query.selectFrom('perceptual_hash').select('blob_key').orderBy('blob_key').execute();
+      const rows = await database.run(query.selectFrom('perceptual_hash').select('blob_key').orderBy('blob_key'));
       return rows.map((row) => row.blob_key);
     };
     return { accountId, catalog, database, change, record, stored, missing, hashed };
@@ -37,7 +38,7 @@ onCatalogs((open) => {
 
   test('a stored image has a job; once it is hashed, its placeholder is in the file, which is announced', async () => {
     const { accountId, catalog, database, record, stored, missing } = await openImages('a', 'b');
-    const jobs = await database.query.selectFrom('job').select(['kind', 'key']).where('kind', '=', HASH_JOB).execute();
+    const jobs = await database.run(query.selectFrom('job').select(['kind', 'key']).where('kind', '=', HASH_JOB));
     expect(jobs).toEqual([{ kind: HASH_JOB, key: 'd' }]);
     expect(await missing()).toEqual(['a', 'b']);
     const announced: unknown[] = [];

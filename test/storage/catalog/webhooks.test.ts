@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
-import type { Database } from '../../../src/storage/database/database.js';
+import { type Database, query } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
 
-const HOOK = { url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null } as const;
+const HOOK = { url: 'https://queue.example/', secret: 'whsec_', created_at: 1, disabled_at: null } as const;
 
 /** An event of a dataset, or a test without one; its delivery has the id `id`. */
 const eventOf = (id: string, datasetId: string | null, at: number): NewEvent => ({
   ...{ event: 'dataset.ready', datasetId, payload: '{}', at, idFor: () => id },
 });
 
-const jobsOf = async ({ query }: Database) => {
-  const rows = await query.selectFrom('job').select(['kind', 'key', 'account_id', 'due_at']).orderBy('key').execute();
+const jobsOf = async ({ run }: Database) => {
+  const rows = await run(query.selectFrom('job').select(['kind', 'key', 'account_id', 'due_at']).orderBy('key'));
   return rows.map((row) => [row.kind, row.key, row.due_at]);
 };
 
@@ -19,7 +19,7 @@ onCatalogs((open) => {
   const openWebhook = async () => {
     const { accountId, catalog, database } = await open();
     const webhooks = new Webhooks(database);
-    await webhooks.add({ ...HOOK, id: 'hook', accountId, events: ['dataset.ready'] }, 1);
+    await webhooks.add({ ...HOOK, id: 'hook', account_id: accountId, events: '["dataset.ready"]' }, 1);
     const add = (id: string, datasetId: string | null, at: number) =>
       webhooks.addDelivery('hook', eventOf(id, datasetId, at));
     const next = async () => (await webhooks.nextDelivery('hook'))!;
@@ -34,16 +34,16 @@ onCatalogs((open) => {
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     await add('b1', 'b', 30);
-    expect(await next()).toMatchObject({ id: 'a1', nextAt: 10 });
+    expect(await next()).toMatchObject({ id: 'a1', next_at: 10 });
     await webhooks.recordAttempt(await next(), retryAt(100));
     expect((await next()).id).toBe('b1');
     await webhooks.recordAttempt(await next(), DELIVERED);
-    expect(await next()).toMatchObject({ id: 'a1', nextAt: 100 });
+    expect(await next()).toMatchObject({ id: 'a1', next_at: 100 });
     // A new event makes the earlier ones due before it.
     await add('a3', 'a', 70);
     const order: string[] = [];
     for (let due = await next(); due !== undefined; due = await next()) {
-      order.push(`${due.id} at ${due.nextAt}`);
+      order.push(`${due.id} at ${due.next_at}`);
       await webhooks.recordAttempt(due, DELIVERED);
     }
     expect(order).toEqual(['a1 at 70', 'a2 at 20', 'a3 at 70']);
@@ -73,7 +73,7 @@ onCatalogs((open) => {
     const inFlight = await next();
     await webhooks.resend({ id: 'hook', account_id: accountId }, 'a1', 40);
     await webhooks.recordAttempt(inFlight, outcome);
-    expect(await next()).toMatchObject({ id: 'a1', attempts: 0, nextAt: 40, deliveredAt: null });
+    expect(await next()).toMatchObject({ id: 'a1', attempts: 0, next_at: 40, delivered_at: null });
   });
 
   test('of two processes that announce one change, one records the event', async () => {

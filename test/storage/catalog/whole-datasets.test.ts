@@ -16,7 +16,7 @@ async function serveMany() {
     { account: 'many', datasets: 1, images: PAIRS, captions: PAIRS },
   ]);
   const { database, close } = await openCatalog({ dataFolder, blobGrace: 0 });
-  await database.query.executeQuery(recountUsage(database.query).compile());
+  await database.run(recountUsage());
   await close();
   const server = await startServer({}, { dataFolder });
   onTestFinished(() => discardServer(server));

@@ -128,8 +128,8 @@ onEach(databases, (unopened) => {
   test('a catalog of 0.1.0 keeps its rows, and has a job for the images of each dataset', async () => {
     const { before, database, run, catalog } = await upgrade(FIRST);
     for (const [table, rows] of before) {
-      const found = await sql<Row>`select * from ${sql.table(table as keyof Schema)}`.execute(database.query);
-      expect(comparable(withoutNew(table, found.rows)), table).toEqual(comparable(rows));
+      const found = await database.run(sql<Row>`select * from ${sql.table(table as keyof Schema)}`);
+      expect(comparable(withoutNew(table, found)), table).toEqual(comparable(rows));
     }
     const keys = await run("select key from job where kind = 'hash-images' order by key");
     expect(keys).toEqual(await run('select id as key from dataset where images > 0 order by id'));

@@ -120,7 +120,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
       catalog.changes.onAnyChange((id) => {
         if (id === key.id) isHeard = true;
       });
-      expect(await installationSetting(database.query, 'link-key', () => 'secret')).toBe('secret');
+      expect(await installationSetting(database, 'link-key', () => 'secret')).toBe('secret');
       expect(await catalog.deleteDataset(key, now())).toBe(true);
       expect([isHeard, await catalog.trash.due(now())]).toEqual([true, []]);
     } finally {

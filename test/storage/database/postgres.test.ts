@@ -4,8 +4,8 @@ import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { inSnapshot } from '../../../src/storage/catalog/statements.js';
-import { databaseError } from '../../../src/storage/database/database.js';
+import { inSnapshot } from '../../../src/storage/catalog/rows.js';
+import { databaseError, query } from '../../../src/storage/database/database.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
@@ -183,12 +183,12 @@ test.skipIf(whyNoPostgres() !== undefined)(
     const database = await openPostgres(url, { readMs: 200, transactionMs: 200 });
     const blocking = await openPostgres(url);
     onTestFinished(() => Promise.all([database.close(), blocking.close()]).then(() => {}));
-    const count = database.query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
+    const count = query.selectFrom('file').select(({ fn }) => fn.countAll<number>().as('files'));
     const { snapshot } = await blocking.transact({ isDurable: false }, async ({ send }) => {
-      await send([{ compile: () => sql`lock table file`.compile(blocking.query) }]);
+      await send([sql`lock table file`]);
       const snapshot = Promise.allSettled([inSnapshot(database, (run) => run(count))]);
       // Its deadline ends after the one that the snapshot would have.
-      await expect(count.execute()).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(database.run(count)).rejects.toMatchObject({ code: 'unavailable' });
       return { snapshot };
     });
     expect(await snapshot).toEqual([{ status: 'fulfilled', value: [{ files: 0 }] }]);

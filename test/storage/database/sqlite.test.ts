@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Database, isUniqueViolation } from '../../../src/storage/database/database.js';
+import { type Database, isUniqueViolation, query } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { temporaryFolder } from '../../harness/server.js';
 
@@ -29,16 +29,16 @@ async function setUp() {
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `${String(i).padStart(3, '0')}`);
 
-function insert({ query }: Database, name: string) {
+function insert(name: string) {
   return query.insertInto('setting').values({ name, value: 'new' });
 }
 
 function add(database: Database, name: string, { isDurable = true } = {}) {
-  return database.transact({ isDurable }, ({ commit }) => commit([insert(database, name)]));
+  return database.transact({ isDurable }, ({ commit }) => commit([insert(name)]));
 }
 
-async function stored({ query }: Database): Promise<string[]> {
-  const rows = await query.selectFrom('setting').select('name').where('value', '=', 'new').orderBy('name').execute();
+async function stored({ run }: Database): Promise<string[]> {
+  const rows = await run(query.selectFrom('setting').select('name').where('value', '=', 'new').orderBy('name'));
   return rows.map(({ name }) => name);
 }
 
@@ -71,13 +71,11 @@ test('a transaction whose statement or work fails is rolled back alone', async (
   const before = commitsIn(path);
   holdLock();
   const adding = names(4).map((name) =>
-    database.transact({ isDurable: true }, ({ commit }) =>
-      commit([insert(database, `${name}a`), insert(database, name)]),
-    ),
+    database.transact({ isDurable: true }, ({ commit }) => commit([insert(`${name}a`), insert(name)])),
   );
   const giveUp = (name: string, after: () => Promise<unknown>) =>
     database.transact({ isDurable: true }, async ({ send }) => {
-      await send([insert(database, name)]);
+      await send([insert(name)]);
       return after();
     });
   const throwing = giveUp('thrown', () => Promise.reject(new Error('given up')));
@@ -99,7 +97,7 @@ test('a commit that fails fails all transactions of its group, and later ones ar
   const { path, database, holdLock, releaseLock } = await setUp();
   holdLock();
   const adding = Promise.allSettled(names(5).map((name) => add(database, name)));
-  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([insert(database, 'rolled back')]));
+  const rolledBack = database.transact({ isDurable: true }, ({ send }) => send([insert('rolled back')]));
   const settled = Promise.allSettled([rolledBack]);
   renameSync(path, `${path}.moved`);
   releaseLock();
@@ -118,7 +116,7 @@ test('a commit that fails fails all transactions of its group, and later ones ar
 test('reads see what is committed, and all that was acknowledged, and wait for no writer', async () => {
   const { database, holdLock, releaseLock } = await setUp();
   await database.transact({ isDurable: true }, async ({ send, commit }) => {
-    const [, inside] = await send([insert(database, 'open'), database.query.selectFrom('setting').select('name')]);
+    const [, inside] = await send([insert('open'), query.selectFrom('setting').select('name')]);
     expect(inside).toContainEqual({ name: 'open' });
     expect(await stored(database)).toEqual([]);
     await commit([]);
@@ -161,9 +159,9 @@ test('a thread that ends fails what is in flight, and all that follows, with `un
 const SOURCE = new URL('../../../src/storage/database/sqlite.ts', import.meta.url).href;
 
 const OPEN = `
+  import { query } from '${new URL('database.ts', SOURCE)}';
   import { openSqlite } from '${SOURCE}';
   const database = await openSqlite(process.argv[1]);
-  const { query } = database;
   const add = (name) => database.transact({ isDurable: true }, ({ commit }) =>
     commit([name, name + ' too'].map((each) => query.insertInto('setting').values({ name: each, value: 'new' }))));
 `;
@@ -203,7 +201,7 @@ test('a kill during group commits loses nothing that was acknowledged, and leave
   }
   const database = await openSqlite(path);
   onTestFinished(() => database.close());
-  const rows = await database.query.selectFrom('setting').select('name').where('value', '=', 'new').execute();
+  const rows = await database.run(query.selectFrom('setting').select('name').where('value', '=', 'new'));
   const stored = new Set(rows.map(({ name }) => name));
   expect(acknowledged.length).toBeGreaterThanOrEqual(200);
   expect(acknowledged.filter((name) => !stored.has(name))).toEqual([]);

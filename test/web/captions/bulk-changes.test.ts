@@ -3,7 +3,7 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import { differenceOf } from '../../../src/dataset/history/word-difference.js';
 import { type BulkChange, planChanges } from '../../../web/captions/bulk/plan.js';
 import { captionStatisticsOf } from '../../../web/captions/caption-statistics.js';
-import { TermCounter, termsOf } from '../../../web/captions/terms/terms.js';
+import { termsAmong, termsOf } from '../../../web/captions/terms/terms.js';
 import type { Pair } from '../../../web/live/pairs.js';
 
 const COMPOSED = 'caf\u00e9';
@@ -120,15 +120,11 @@ test('tags are separated by commas, words are case-insensitive, and both are lis
 });
 
 test('terms are counted by captions, rare ones first', () => {
-  const counter = new TermCounter();
-  for (const [index, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) counter.add(index, tags);
-  const groups = counter.groupsByCount().map((group) => group.map(({ term, captions }) => [term, ...captions]));
-  expect(groups).toEqual([
-    [
-      ['b', 0],
-      ['constructor', 2],
-    ],
-    [['a', 0, 1]],
+  const terms = termsAmong('tag', ['a, b', 'a', 'constructor'], (text) => text);
+  expect(terms.map(({ term, captions }) => [term, ...captions])).toEqual([
+    ['b', 'a, b'],
+    ['constructor', 'constructor'],
+    ['a', 'a, b', 'a'],
   ]);
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { completionsOf, typedTagAt, withCompletion } from '../../../web/captions/editing/completion.js';
+import { completionsOf, typedTagAt, withCompletion } from '../../../web/captions/editing/use-completion.js';
 import { foldCase } from '../../../web/ui/format.js';
 
 const TAGS = ['snow', 'Snowy roof', 'red wagon', 'night snow', 'snowfall', 'snowman'].map((term) => ({

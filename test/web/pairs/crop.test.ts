@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cropOf, cutText } from '../../../web/pairs/viewer/crop.js';
+import { cropOf, cutText } from '../../../web/pairs/viewer/crop-frame.js';
 
 test('the trainer scales a picture to cover its bucket, and takes the middle', () => {
   const rules = { resolution: 1024, step: 32 };

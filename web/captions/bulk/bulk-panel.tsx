@@ -4,12 +4,12 @@ import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
-import { Panel } from '../../ui/panel.js';
-import { ChangeForm, emptyChange, isComplete } from './change-form.js';
+import { Choices, Panel } from '../../ui/panel.js';
 import { ChangePreview, usePlannedChange } from './change-preview.js';
 import { JobStatus } from './job-status.js';
 import { useJob } from './jobs.js';
-import type { BulkChange } from './plan.js';
+import { type BulkChange, isComplete } from './plan.js';
+import { CheckField, TextField } from '../../ui/fields.js';
 
 interface BulkPanelProps {
   readonly datasetId: string;
@@ -47,14 +47,14 @@ interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
   const planned = usePlannedChange({ datasetId, pairs, change });
-  const { plan, count, canStart, whyNot, start } = planned;
+  const { changes, count, canStart, whyNot, start } = planned;
   return (
     <>
       <p role="status" className="text-sm text-muted">
-        {plan === undefined ? 'Planning …' : `${countOf(plan.changes.length, 'change')} to ${scope}.`}
+        {`${countOf(changes.length, 'change')} to ${scope}.`}
       </p>
       <ChangePreview planned={planned} />
-      {plan !== undefined && plan.changes.length > 0 && (
+      {changes.length > 0 && (
         <div>
           <Button kind="primary" disabled={!canStart} title={whyNot} onClick={start}>
             Change {countOf(count, 'caption')}
@@ -63,4 +63,106 @@ function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
       )}
     </>
   );
+}
+
+type Kind = BulkChange['kind'];
+
+/** Adding a tag has a dialog of its own. */
+const KINDS: Partial<Record<Kind, string>> = { prepend: 'Prepend', append: 'Append', replace: 'Replace', fill: 'Fill' };
+
+function emptyChange(kind: Kind): BulkChange {
+  switch (kind) {
+    case 'prepend':
+    case 'append':
+      return { kind, trigger: '' };
+    case 'replace':
+      return { kind, find: '', replacement: '', asTag: false, matchesCase: false, wholeWords: false };
+    case 'add':
+      return { kind, tag: '' };
+    case 'fill':
+      return { kind, text: '', fillsBlank: false };
+  }
+}
+
+/** A form that describes a change to many captions. */
+function ChangeForm({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
+  return (
+    <div className="flex flex-col gap-3">
+      <Choices
+        label="Change"
+        isLabelHidden
+        options={KINDS}
+        value={change.kind}
+        onChange={(kind) => onChange(withKind(change, kind))}
+      />
+      <Fields change={change} onChange={onChange} />
+    </div>
+  );
+}
+
+/** Switches to another kind of change. Keeps the trigger word between prepending and appending. */
+function withKind(change: BulkChange, kind: Kind): BulkChange {
+  const isTrigger = (kind === 'prepend' || kind === 'append') && 'trigger' in change;
+  return isTrigger ? { ...change, kind } : emptyChange(kind);
+}
+
+function Fields({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
+  switch (change.kind) {
+    case 'prepend':
+    case 'append':
+      return (
+        <TextField
+          label="Trigger word"
+          value={change.trigger}
+          onChange={(trigger) => onChange({ ...change, trigger })}
+          help={`Added ${change.kind === 'prepend' ? 'before' : 'after'} each caption, with a comma. Captions that contain it already do not change.`}
+        />
+      );
+    case 'replace':
+      return (
+        <>
+          <div className="grid gap-3 sm:grid-cols-2">
+            <TextField label="Find" value={change.find} onChange={(find) => onChange({ ...change, find })} />
+            <TextField
+              label="Replace with"
+              value={change.replacement}
+              onChange={(replacement) => onChange({ ...change, replacement })}
+            />
+          </div>
+          <div className="flex flex-wrap gap-x-6">
+            <CheckField isChecked={change.asTag} onChange={(asTag) => onChange({ ...change, asTag })}>
+              As a tag
+            </CheckField>
+            <CheckField isChecked={change.matchesCase} onChange={(matchesCase) => onChange({ ...change, matchesCase })}>
+              Match case
+            </CheckField>
+            {!change.asTag && (
+              <CheckField isChecked={change.wholeWords} onChange={(wholeWords) => onChange({ ...change, wholeWords })}>
+                Whole words
+              </CheckField>
+            )}
+          </div>
+          {change.asTag && (
+            <p className="text-sm text-muted">
+              Finds tags that are exactly this. Replaced by nothing, a tag is removed with its comma.
+            </p>
+          )}
+        </>
+      );
+    case 'add':
+      return null;
+    case 'fill':
+      return (
+        <>
+          <TextField
+            label="Text for missing captions"
+            value={change.text}
+            onChange={(text) => onChange({ ...change, text })}
+          />
+          <CheckField isChecked={change.fillsBlank} onChange={(fillsBlank) => onChange({ ...change, fillsBlank })}>
+            Also fill blank captions
+          </CheckField>
+        </>
+      );
+  }
 }

@@ -1,45 +1,15 @@
-import { useDeferredValue, useEffect, useMemo, useState } from 'react';
+import { type FormEvent, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useConnect } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { numberOf } from '../../ui/format.js';
-import { forEachInChunks } from '../in-chunks.js';
 import { textOf } from '../read-pairs.js';
-import { changeTitle, isComplete } from './change-form.js';
-import { ChangeList } from './change-list.js';
 import { startJob, useJob } from './jobs.js';
-import { type BulkChange, type CaptionChange, changePlanner, leavesOut, planChanges } from './plan.js';
-
-interface ChangePlan {
-  readonly change: BulkChange;
-  readonly pairs: readonly Pair[];
-  readonly changes: readonly CaptionChange[];
-  /** The number of captions that are left out because they are sentences. */
-  readonly sentences: number;
-}
-
-/** Plans a change to pairs. While it plans, returns the previous plan; `undefined` at first. */
-function useChangePlan(pairs: readonly Pair[], change: BulkChange): ChangePlan | undefined {
-  const [plan, setPlan] = useState<ChangePlan>();
-  useEffect(() => {
-    const planning = new AbortController();
-    const changes: CaptionChange[] = [];
-    const plan = changePlanner(textOf, change);
-    let sentences = 0;
-    const planPair = (pair: Pair) => {
-      const planned = plan(pair);
-      const text = pair.caption && textOf(pair.caption);
-      if (text !== undefined && leavesOut(change, text)) sentences++;
-      if (planned !== undefined) changes.push(planned);
-    };
-    forEachInChunks(pairs, planPair, planning.signal).then(
-      () => !planning.signal.aborted && setPlan({ change, pairs, changes, sentences }),
-      () => {},
-    );
-    return () => planning.abort();
-  }, [pairs, change]);
-  return plan;
-}
+import { type BulkChange, type CaptionChange, changeTitle, isComplete, leavesOut, planChanges } from './plan.js';
+import { LongList } from '../../ui/long-list.js';
+import { Difference } from '../difference/marked-difference.js';
 
 interface PlannedChangeOptions {
   readonly datasetId: string;
@@ -57,16 +27,21 @@ export function usePlannedChange({ datasetId, pairs, change }: PlannedChangeOpti
   const job = useJob(datasetId);
   const isRunning = job !== undefined && job.state !== 'ended';
   // Typing stays responsive; the preview follows.
-  const plan = useChangePlan(pairs, useDeferredValue(change));
+  const planned = useDeferredValue(change);
+  const { changes, sentences } = useMemo(() => {
+    const leftOut = pairs.filter(({ caption }) => caption && leavesOut(planned, textOf(caption) ?? ''));
+    return { changes: planChanges(pairs, textOf, planned), sentences: leftOut.length };
+  }, [pairs, planned]);
   const [left, setLeft] = useState({ change, filenames: NONE });
   const leftOut = left.change === change ? left.filenames : NONE;
-  const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
-  const count = (plan?.changes.length ?? 0) - leftOut.size;
+  const count = changes.length - leftOut.size;
   return {
-    plan,
+    changes,
+    /** The number of captions that are left out because they are sentences. */
+    sentences,
     leftOut,
     count,
-    canStart: canWrite && !isRunning && isComplete(change) && (!isCurrent || count > 0),
+    canStart: canWrite && !isRunning && isComplete(change) && (planned !== change || count > 0),
     whyNot: !canWrite ? ONLY_READS : isRunning ? 'Another change to captions runs.' : undefined,
     toggle: (filename: string) => {
       const filenames = new Set(leftOut);
@@ -75,10 +50,9 @@ export function usePlannedChange({ datasetId, pairs, change }: PlannedChangeOpti
     },
     /** Makes the change. Returns whether it has begun. */
     start: (): boolean => {
-      const planned = isCurrent ? plan.changes : planChanges(pairs, textOf, change);
-      const changes = planned.filter(({ filename }) => !leftOut.has(filename));
-      if (!canWrite || isRunning || !isComplete(change) || changes.length === 0) return false;
-      startJob(connect, datasetId, changeTitle(change, changes.length), changes);
+      const chosen = planChanges(pairs, textOf, change).filter(({ filename }) => !leftOut.has(filename));
+      if (!canWrite || isRunning || !isComplete(change) || chosen.length === 0) return false;
+      startJob(connect, datasetId, changeTitle(change, chosen.length), chosen);
       return true;
     },
   };
@@ -88,18 +62,99 @@ type PlannedChange = ReturnType<typeof usePlannedChange>;
 
 /** Every caption that a change would change, each with a box to leave it out, and the captions that it leaves out itself. */
 export function ChangePreview({ planned }: { planned: PlannedChange }) {
-  const { plan, leftOut, toggle } = planned;
-  const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
+  const { changes, sentences, leftOut, toggle } = planned;
+  const shown = useMemo(() => changes.map((change) => ({ change })), [changes]);
   return (
     <>
-      {plan !== undefined && plan.sentences > 0 && (
+      {sentences > 0 && (
         <p className="text-sm text-muted">
-          {plan.sentences === 1
+          {sentences === 1
             ? '1 caption is written in sentences, and stays as it is.'
-            : `${numberOf(plan.sentences)} captions are written in sentences, and stay as they are.`}
+            : `${numberOf(sentences)} captions are written in sentences, and stay as they are.`}
         </p>
       )}
       {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} leftOut={leftOut} onToggle={toggle} />}
     </>
+  );
+}
+
+interface PlannedChangeDialogProps {
+  readonly title: string;
+  readonly planned: PlannedChange;
+  readonly kind: 'primary' | 'danger';
+  /** Of the button that makes the change. */
+  readonly label: string;
+  readonly onClose: () => void;
+  /** The fields that describe the change. */
+  readonly children?: ReactNode;
+}
+
+/** A dialog that describes a change to many captions, shows it, and makes it. */
+export function PlannedChangeDialog({ title, planned, kind, label, onClose, children }: PlannedChangeDialogProps) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (planned.start()) onClose();
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        {children}
+        <ChangePreview planned={planned} />
+        <DialogActions>
+          <Button kind="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" kind={kind} disabled={!planned.canStart} title={planned.whyNot}>
+            {label}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+interface ListedChange {
+  readonly change: CaptionChange;
+  readonly reason?: ReactNode;
+}
+
+interface ChangeListProps {
+  readonly label: string;
+  readonly changes: readonly ListedChange[];
+  /** The files whose changes are left out. With it, each change has a box. */
+  readonly leftOut?: ReadonlySet<string>;
+  readonly onToggle?: (filename: string) => void;
+}
+
+/** A list of changes: removed words struck out, added words underlined. A change with a reason shows the reason instead. */
+export function ChangeList({ label, changes, leftOut, onToggle }: ChangeListProps) {
+  return (
+    <LongList isFramed label={label} items={changes}>
+      {({ change: { filename, before, after }, reason }) => (
+        <div className="flex flex-col gap-0.5 px-3 py-2 text-sm">
+          {leftOut === undefined ? (
+            <span className="text-xs wrap-anywhere text-muted">{filename}</span>
+          ) : (
+            <label className="-my-1 flex min-h-6 cursor-pointer items-center gap-2 text-xs text-muted pointer-coarse:min-h-11">
+              <input
+                type="checkbox"
+                checked={!leftOut.has(filename)}
+                onChange={() => onToggle?.(filename)}
+                aria-label={`Change ${filename}`}
+                className="size-4 shrink-0 accent-accent"
+              />
+              <span className="wrap-anywhere">{filename}</span>
+            </label>
+          )}
+          {reason !== undefined ? (
+            <p className="wrap-anywhere text-bad">{reason}</p>
+          ) : leftOut?.has(filename) ? (
+            <p className="whitespace-pre-wrap wrap-anywhere text-muted">{before}</p>
+          ) : (
+            <Difference before={before ?? ''} after={after} />
+          )}
+        </div>
+      )}
+    </LongList>
   );
 }

@@ -4,14 +4,14 @@ import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { CaptionProgress } from '../caption-progress.js';
 import { summaryOf } from './apply.js';
-import { ChangeList } from './change-list.js';
+import { ChangeList } from './change-preview.js';
 import { cancelJob, dismissJob, type BulkJob, retryJob } from './jobs.js';
 
 /** The progress of a change to many captions, or what it has left undone. */
 export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob }) {
   const connect = useConnect();
-  const { title, changes, done, state, result, error } = job;
-  if (state !== 'ended') {
+  const { title, changes, done, state, result } = job;
+  if (result === undefined) {
     return (
       <Framed title={title}>
         <div className="flex flex-wrap items-center gap-4">
@@ -23,18 +23,17 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
       </Framed>
     );
   }
-  const isOpen = error !== undefined || (result !== undefined && result.failed.length + result.remaining.length > 0);
+  const { failed, skipped, remaining } = result;
   return (
     <Framed title={title}>
       <p role="status" className="text-sm">
-        {error !== undefined && <span className="text-bad">{error}</span>}
-        {result !== undefined && summaryOf(result)}
+        {summaryOf(result)}
       </p>
-      {result !== undefined && result.failed.length > 0 && <ChangeList label="Failed" changes={result.failed} />}
-      {result !== undefined && result.skipped.length > 0 && (
+      {failed.length > 0 && <ChangeList label="Failed" changes={failed} />}
+      {skipped.length > 0 && (
         <ChangeList
           label="Skipped"
-          changes={result.skipped.map((change) => ({
+          changes={skipped.map((change) => ({
             change,
             reason: (
               <>
@@ -48,9 +47,9 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
         />
       )}
       <div className="flex flex-wrap gap-2">
-        {isOpen && (
+        {failed.length + remaining.length > 0 && (
           <Button kind="primary" onClick={() => retryJob(connect, datasetId)}>
-            {result !== undefined && result.remaining.length > 0 ? 'Continue' : 'Try again'}
+            {remaining.length > 0 ? 'Continue' : 'Try again'}
           </Button>
         )}
         <Button kind="quiet" onClick={() => dismissJob(datasetId)}>

@@ -1,8 +1,7 @@
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { Pair } from '../../live/pairs.js';
-import { foldCase } from '../../ui/format.js';
+import { countOf, foldCase } from '../../ui/format.js';
 import { cleaned, isSentence, retagged, tagKeyOf, withTag } from '../tags/caption-tags.js';
-import { type Matching, patternOf } from './pattern.js';
 
 /** A change to many captions, as the user describes it. */
 export type BulkChange =
@@ -28,34 +27,33 @@ export interface CaptionChange {
   /** `undefined` if there is no caption yet. */
   readonly before: string | undefined;
   readonly after: string;
+  /** The ETag of the version that it was planned for; `null` if there must be none. */
+  readonly ifMatch: string | null;
 }
 
 /** Returns the text of a caption; `undefined` if it is not known. Such a caption is not changed. */
-export type TextOf = (file: DatasetFile) => string | undefined;
+type TextOf = (file: DatasetFile) => string | undefined;
+
+/** Spaces and commas around the content of a caption. */
+const LEADING = /^[\s,]+/;
+const TRAILING = /[\s,]+$/;
 
 const ENDS_SENTENCE = /[.!?…;:。！？]$/u;
 
 /** Plans the changes of captions, in the order of the pairs. A caption that would stay the same has no change. */
 export function planChanges(pairs: readonly Pair[], textOf: TextOf, change: BulkChange): CaptionChange[] {
-  const plan = changePlanner(textOf, change);
-  return pairs.flatMap((pair) => plan(pair) ?? []);
-}
-
-/** Like `planChanges`, for one pair at a time. */
-export function changePlanner(textOf: TextOf, change: BulkChange): (pair: Pair) => CaptionChange | undefined {
   const rewrite = rewriting(change);
-  return ({ stem, media, caption }) => {
+  return pairs.flatMap(({ stem, media, caption }) => {
     if (caption === undefined) {
       const text = change.kind === 'fill' ? change.text : change.kind === 'add' ? cleaned(change.tag) : '';
-      if (media.length === 0 || text.trim() === '') return undefined;
-      return { filename: `${stem}.txt`, before: undefined, after: text.toWellFormed() };
+      if (media.length === 0 || text.trim() === '') return [];
+      return { filename: `${stem}.txt`, before: undefined, after: text.toWellFormed(), ifMatch: null };
     }
     const before = textOf(caption);
-    if (before === undefined || leavesOut(change, before)) return undefined;
+    if (before === undefined || leavesOut(change, before)) return [];
     const after = rewrite(before).toWellFormed();
-    if (after === before) return undefined;
-    return { filename: caption.filename, before, after };
-  };
+    return after === before ? [] : { filename: caption.filename, before, after, ifMatch: caption.etag };
+  });
 }
 
 /** Whether a change of tags leaves out a caption because it is written in sentences. */
@@ -69,7 +67,7 @@ function rewriting(change: BulkChange): (text: string) => string {
   switch (change.kind) {
     case 'prepend':
     case 'append': {
-      const trigger = withoutCommas(change.trigger);
+      const trigger = change.trigger.replace(LEADING, '').replace(TRAILING, '');
       if (trigger === '') return (text) => text;
       const present = patternOf(trigger, { matchesCase: false, wholeWords: true });
       const add = change.kind === 'prepend' ? prepended : appended;
@@ -101,14 +99,14 @@ function rewriting(change: BulkChange): (text: string) => string {
 }
 
 function prepended(text: string, trigger: string): string {
-  const rest = text.slice(startOfContent(text));
+  const rest = text.replace(LEADING, '');
   return rest === '' ? trigger : `${trigger}, ${rest}`;
 }
 
 /** Appends after the last word, before the line end that closes the file. */
 function appended(text: string, trigger: string): string {
   const written = text.trimEnd();
-  const body = written.slice(0, endOfContent(written));
+  const body = written.replace(TRAILING, '');
   if (body === '') return trigger;
   const end = text.slice(written.length);
   return body + (ENDS_SENTENCE.test(body) ? ' ' : ', ') + trigger + (end.includes('\n') ? end : '');
@@ -120,22 +118,64 @@ function withoutWords(text: string, words: RegExp): string {
   return removed === text ? text : removed.replace(/^[ \t]+/, '');
 }
 
-function withoutCommas(text: string): string {
-  return text.slice(startOfContent(text), endOfContent(text));
+interface Matching {
+  readonly matchesCase: boolean;
+  readonly wholeWords: boolean;
 }
 
-const isSeparator = (character: string | undefined) => character !== undefined && /[\s,]/.test(character);
+const SYNTAX = /[\\^$.*+?()[\]{}|/]/g;
+const WORD = '[\\p{L}\\p{N}\\p{M}_]';
+const STARTS_AS_WORD = new RegExp(`^${WORD}`, 'u');
+const ENDS_AS_WORD = new RegExp(`${WORD}$`, 'u');
 
-/** The index of the first character that is not a space or comma. */
-function startOfContent(text: string): number {
-  let at = 0;
-  while (isSeparator(text[at])) at++;
-  return at;
+/** Code points that extend the character before them: accents, joiners, and skin tones. */
+const NOT_EXTENDED = '(?![\\p{M}\\u200d\\u{1f3fb}-\\u{1f3ff}])';
+
+/**
+ * Makes a pattern that finds a plain text by visible characters: `é` matches in both Unicode forms, and `e` does not match
+ * within `é`.
+ */
+function patternOf(find: string, { matchesCase, wholeWords }: Matching): RegExp {
+  const characters = find.normalize('NFC').match(/\P{M}\p{M}*|\p{M}+/gsu) ?? [];
+  const source = characters.map((character) => {
+    const forms = [...new Set([character, character.normalize('NFD')])].map((form) => form.replaceAll(SYNTAX, '\\$&'));
+    return forms.length === 1 ? forms[0] : `(?:${forms.join('|')})`;
+  });
+  const before = wholeWords && STARTS_AS_WORD.test(find) ? `(?<!${WORD})` : '(?<!\\u200d)';
+  const after = wholeWords && ENDS_AS_WORD.test(find) ? `(?!${WORD})` : '';
+  return new RegExp(before + source.join('') + NOT_EXTENDED + after, matchesCase ? 'gu' : 'giu');
 }
 
-/** The index after which only spaces and commas follow. */
-function endOfContent(text: string): number {
-  let at = text.length;
-  while (isSeparator(text[at - 1])) at--;
-  return at;
+/** Whether the required fields are filled in. */
+export function isComplete(change: BulkChange): boolean {
+  switch (change.kind) {
+    case 'prepend':
+    case 'append':
+      return change.trigger.trim() !== '';
+    case 'replace':
+      return change.asTag ? cleaned(change.find) !== '' : change.find !== '';
+    case 'add':
+      return cleaned(change.tag) !== '';
+    case 'fill':
+      return change.text.trim() !== '';
+  }
+}
+
+/** `Prepend “sks” to 12 captions`. */
+export function changeTitle(change: BulkChange, count: number): string {
+  const captions = countOf(count, 'caption');
+  switch (change.kind) {
+    case 'prepend':
+      return `Prepend “${change.trigger.trim()}” to ${captions}`;
+    case 'append':
+      return `Append “${change.trigger.trim()}” to ${captions}`;
+    case 'add':
+      return `Add the tag “${cleaned(change.tag)}” to ${captions}`;
+    case 'replace':
+      if (change.asTag && cleaned(change.replacement) === '') return `Remove the tag “${change.find}” from ${captions}`;
+      if (change.asTag) return `Rename the tag “${change.find}” to “${cleaned(change.replacement)}” in ${captions}`;
+      return `Replace “${change.find}” with “${change.replacement}” in ${captions}`;
+    case 'fill':
+      return `Fill ${captions} with “${change.text.trim()}”`;
+  }
 }

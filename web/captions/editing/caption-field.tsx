@@ -12,7 +12,7 @@ import { Marked } from '../../ui/marks.js';
 import { type CaptionLoop, useCaptionLoop } from './caption-loop.js';
 import { ConflictDialog } from './conflict-dialog.js';
 import { type Draft, drafts, failureOf } from './drafts.js';
-import type { CaptionName } from './save-caption.js';
+import type { CaptionName } from './drafts.js';
 import { TagChips, placeOfTag, useChips } from './tag-chips.js';
 import { type Caption, useCaption } from './use-caption.js';
 import { useCompletion } from './use-completion.js';

@@ -2,7 +2,7 @@ import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { Difference } from '../difference/marked-difference.js';
 import { type Draft, drafts } from './drafts.js';
-import { type CaptionName, displayText } from './save-caption.js';
+import { type CaptionName, displayText } from './drafts.js';
 
 interface ConflictDialogProps {
   readonly name: CaptionName;

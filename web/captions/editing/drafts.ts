@@ -1,15 +1,9 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
-import {
-  type CaptionName,
-  type SavedCaption,
-  checkCaption,
-  displayText,
-  saveCaption,
-  textToSave,
-} from './save-caption.js';
-import { rememberText } from './texts.js';
+import { Store, warnBeforeLeaving } from '../../ui/store.js';
+import { rememberText, textStateOf } from './texts.js';
+import type { Pair } from '../../live/pairs.js';
 
 /** A text that the user has typed and that is not saved yet. */
 export type Draft = {
@@ -56,11 +50,12 @@ export function failureOf(draft: Draft | undefined): string | undefined {
 }
 
 const CONFIRMATION_MS = 2500;
-const FIRST_RETRY_MS = 4000;
-const MAX_RETRY_MS = 60_000;
+const RETRY_MS = 5000;
 
 /** Of the keys in the storage of this tab. */
 const PREFIX = 'trainyard.draft ';
+
+const NONE: readonly CaptionEntry[] = [];
 
 const LEFT = 'The page was left before it was saved.';
 
@@ -69,14 +64,13 @@ const LEFT = 'The page was left before it was saved.';
  * survive a sign-out and are saved as the user who signs in next.
  */
 class Drafts {
-  readonly #entries = new Map<string, CaptionEntry>();
-  readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #failedListeners = new Set<() => void>();
-  #unsaved: readonly CaptionEntry[] = [];
-  #failed: readonly CaptionEntry[] = [];
-  #offscreen: readonly CaptionEntry[] = [];
+  readonly #entries = new Store<CaptionEntry>();
+  /** Failed and conflicting drafts: all of them, and those that have no rendered field to show their state. */
+  readonly #failed = new Store<readonly CaptionEntry[]>();
+  /** The keys of rendered fields, one for each field. */
+  #fields: readonly string[] = [];
   #client: TrainyardClient | undefined;
-  #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     for (const { datasetId, filename, text, base } of storedDrafts()) {
@@ -84,52 +78,43 @@ class Drafts {
       this.#put({ datasetId, filename }, { draft });
     }
     addEventListener('online', () => this.#retryFailed());
-    addEventListener('beforeunload', (event) => {
-      if (this.#unsaved.length > 0) event.preventDefault();
-    });
+    warnBeforeLeaving(() => this.#unsaved().length > 0);
   }
 
   /** Saves with this client from now on, and retries drafts that failed before. */
   use(client: TrainyardClient): void {
     if (this.#client === client) return;
     this.#client = client;
-    for (const entry of this.#unsaved) if (entry.draft?.state === 'failed') this.save(entry);
+    this.saveAll(this.#unsaved().filter(({ draft }) => draft?.state === 'failed'));
   }
 
   entry(name: CaptionName): CaptionEntry | undefined {
     return this.#entries.get(keyOf(name));
   }
 
-  /** Failed and conflicting drafts. */
-  failed(): readonly CaptionEntry[] {
-    return this.#failed;
+  useEntry(name: CaptionName): CaptionEntry | undefined {
+    return this.#entries.useValue(keyOf(name));
   }
 
-  /** Failed and conflicting drafts that have no rendered field to show their state. */
-  offscreen(): readonly CaptionEntry[] {
-    return this.#offscreen;
+  useFailed(which: 'all' | 'offscreen'): readonly CaptionEntry[] {
+    return this.#failed.useValue(which) ?? NONE;
   }
 
-  subscribe(name: CaptionName, listener: () => void): () => void {
+  /** Registers a rendered field. The returned function removes it, and saves its text, as a field does that loses the focus. */
+  addField(name: CaptionName): () => void {
     const key = keyOf(name);
-    const own = this.#listeners.get(key) ?? new Set();
     const draft = this.entry(name)?.draft;
     // The field of a deleted caption has left with its pair. What the dataset shows when it is back is newer than the deletion.
-    if (own.size === 0 && draft?.state === 'conflict' && draft.theirs === undefined) {
+    if (!this.#fields.includes(key) && draft?.state === 'conflict' && draft.theirs === undefined) {
       this.#put(name, { draft: { ...draft, isFetched: true } });
     }
-    this.#listeners.set(key, own.add(listener));
+    this.#fields = [...this.#fields, key];
     this.#updateFailed();
     return () => {
-      own.delete(listener);
-      if (own.size === 0) this.#listeners.delete(key);
+      this.#fields = this.#fields.toSpliced(this.#fields.indexOf(key), 1);
       this.#updateFailed();
+      this.save(name);
     };
-  }
-
-  subscribeToFailed(listener: () => void): () => void {
-    this.#failedListeners.add(listener);
-    return () => this.#failedListeners.delete(listener);
   }
 
   /** Records what was typed over a saved text. */
@@ -146,6 +131,10 @@ class Drafts {
     if (draft.state !== 'saving') void this.#send(name, draft);
     // A text that is typed later is saved when its field is left.
     else if (draft.text !== draft.sent) this.#put(name, { draft: { ...draft, saveAgain: true } });
+  }
+
+  saveAll(names: readonly CaptionName[]): void {
+    for (const name of names) this.save(name);
   }
 
   /** Discards what was typed and shows the saved text. */
@@ -212,7 +201,7 @@ class Drafts {
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
-      if (isTransient) this.#retryLater();
+      if (isTransient) this.#retry ??= setTimeout(() => this.#retryFailed(), RETRY_MS);
       // A failure of an old token must not sign out a user who has signed in again.
       if (client === this.#client) signOutIfUnauthorized(error);
     }
@@ -240,39 +229,32 @@ class Drafts {
     if (text !== undefined) this.#put(name, { draft: { ...draft, text } });
   }
 
-  #retryLater(): void {
-    if (this.#retry !== undefined) return;
-    const ms = FIRST_RETRY_MS;
-    this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
-  }
-
+  /** Tries to save failed drafts again. One that fails once more is tried again later. */
   #retryFailed(): void {
-    const before = this.#retry;
-    clearTimeout(before?.timer);
+    clearTimeout(this.#retry);
     this.#retry = undefined;
-    const failed = this.#unsaved.filter(({ draft }) => draft?.state === 'failed' && draft.isTransient);
-    if (failed.length === 0) return;
-    for (const entry of failed) this.save(entry);
-    const ms = Math.min((before?.ms ?? FIRST_RETRY_MS) * 2, MAX_RETRY_MS);
-    this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
+    this.saveAll(this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient));
   }
 
   #put(name: CaptionName, change: Partial<CaptionEntry>): void {
     const key = keyOf(name);
     const entry: CaptionEntry = { ...nameOf(name), ...this.#entries.get(key), ...change };
     if ('draft' in change) storeDraft(name, change.draft);
-    if (entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true) this.#entries.delete(key);
-    else this.#entries.set(key, entry);
-    this.#unsaved = [...this.#entries.values()].filter(({ draft }) => draft !== undefined);
-    for (const listener of this.#listeners.get(key) ?? []) listener();
+    const isEmpty = entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true;
+    this.#entries.set(isEmpty ? undefined : entry, key);
     this.#updateFailed();
   }
 
+  #unsaved(): readonly CaptionEntry[] {
+    return this.#entries.values().filter(({ draft }) => draft !== undefined);
+  }
+
   #updateFailed(): void {
-    if (this.#unsaved.length === 0 && this.#failed.length === 0) return;
-    this.#failed = this.#unsaved.filter(({ draft }) => draft?.state === 'conflict' || failureOf(draft) !== undefined);
-    this.#offscreen = this.#failed.filter((entry) => !this.#listeners.has(keyOf(entry)));
-    for (const listener of this.#failedListeners) listener();
+    const failed = this.#unsaved().filter(({ draft }) => draft?.state === 'conflict' || failureOf(draft) !== undefined);
+    if (failed.length === 0 && this.#failed.get('all') === undefined) return;
+    const offscreen = failed.filter((entry) => !this.#fields.includes(keyOf(entry)));
+    this.#failed.set(failed.length === 0 ? undefined : failed, 'all');
+    this.#failed.set(failed.length === 0 ? undefined : offscreen, 'offscreen');
   }
 }
 
@@ -334,4 +316,105 @@ function storedDrafts(): StoredDraft[] {
   } catch {
     return [];
   }
+}
+
+export interface CaptionName {
+  readonly datasetId: string;
+  readonly filename: string;
+}
+
+/** A version of a caption on the service. */
+export interface SavedCaption {
+  readonly sha256: string;
+  /** `null` if it is longer than 64 KiB. */
+  readonly text: string | null;
+}
+
+type SaveResult =
+  | { readonly state: 'saved'; readonly saved: SavedCaption | undefined }
+  /** The caption was changed or deleted elsewhere since it was read. */
+  | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined };
+
+const SAVE_TIMEOUT_MS = 30_000;
+
+/**
+ * Saves a text, if the caption on the service is still the version that was edited.
+ *
+ * @throws TrainyardError; Error if the service rejects the text; DOMException TimeoutError after `SAVE_TIMEOUT_MS`
+ */
+async function saveCaption(
+  client: TrainyardClient,
+  { datasetId, filename, text, base }: CaptionName & { text: string; base: SavedCaption | undefined },
+): Promise<SaveResult> {
+  const options = { signal: AbortSignal.timeout(SAVE_TIMEOUT_MS) };
+  const ifMatch = base === undefined ? null : `"${base.sha256}"`;
+  const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch }], options);
+  if (saved?.file !== undefined) return { state: 'saved', saved: { sha256: saved.file.sha256, text } };
+  if (saved?.problem !== undefined) throw new Error(saved.problem.message);
+  const theirs = saved?.current ? await currentCaption(client, { datasetId, filename, ...options }) : undefined;
+  // An earlier attempt may have succeeded although its answer was lost.
+  return theirs?.text === text ? { state: 'saved', saved: theirs } : { state: 'conflict', theirs };
+}
+
+/** Says whether the caption on the service is still the version that was edited. @throws as `saveCaption` does */
+async function checkCaption(
+  client: TrainyardClient,
+  { datasetId, filename, base }: CaptionName & { base: SavedCaption | undefined },
+): Promise<SaveResult> {
+  const signal = AbortSignal.timeout(SAVE_TIMEOUT_MS);
+  const current = await currentCaption(client, { datasetId, filename, signal });
+  return current?.sha256 === base?.sha256 ? { state: 'saved', saved: current } : { state: 'conflict', theirs: current };
+}
+
+async function currentCaption(
+  client: TrainyardClient,
+  { datasetId, filename, signal }: { datasetId: string; filename: string; signal: AbortSignal },
+): Promise<SavedCaption | undefined> {
+  try {
+    return (await client.bulk.captions(datasetId, [filename], { signal }))[0];
+  } catch (error) {
+    if (error instanceof TrainyardError && error.code === 'file_not_found') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A text as a field shows it: with the line ends of browsers, without the line end that ends the file, and empty if blank, so
+ * that the placeholder appears.
+ */
+export function displayText(text: string): string {
+  return text.trim() === '' ? '' : text.replaceAll(/\r\n?/g, '\n').replace(/\n$/, '');
+}
+
+/** What was typed, with the line ends of the version that was edited, the one that ends the file included. */
+function textToSave(typed: string, base: SavedCaption | undefined): string {
+  const ended = typed !== '' && /[\r\n]$/.test(base?.text ?? '') ? `${typed}\n` : typed;
+  const written = base?.text?.includes('\r\n') ? ended.replaceAll('\n', '\r\n') : ended;
+  return written.toWellFormed();
+}
+
+/**
+ * Rewrites the caption of a pair, with what is typed and not saved, and saves it as a field does.
+ *
+ * @returns the text after it; `undefined` if the text is not known, is too long, or is in conflict
+ */
+export function rewriteCaption(
+  datasetId: string,
+  { stem, caption }: Pair,
+  rewrite: (text: string) => string,
+): string | undefined {
+  const name = { datasetId, filename: caption?.filename ?? `${stem}.txt` };
+  const { draft, newer } = drafts.entry(name) ?? {};
+  const read = caption && textStateOf(caption.sha256);
+  const ofFile = caption && read?.state === 'read' ? { sha256: caption.sha256, text: read.text } : undefined;
+  const isNewer = newer?.replaced.has(caption?.sha256) === true;
+  const saved = isNewer ? newer?.saved : ofFile;
+  const isUnknown = !isNewer && caption !== undefined && ofFile === undefined;
+  if (isUnknown || saved?.text === null || draft?.state === 'conflict') return undefined;
+  const before = draft?.text ?? displayText(saved?.text ?? '');
+  const after = rewrite(before);
+  if (after === before) return after;
+  drafts.edit(name, after, saved);
+  drafts.save(name);
+  return after;
 }

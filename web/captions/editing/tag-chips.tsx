@@ -6,7 +6,7 @@ import { Marked } from '../../ui/marks.js';
 import { Choices } from '../../ui/panel.js';
 import { useStored } from '../../ui/use-stored.js';
 import { isSentence, retagged, tagKeyOf, tagsIn } from '../tags/caption-tags.js';
-import { rewriteCaption } from './rewrite-caption.js';
+import { rewriteCaption } from './drafts.js';
 
 const useTagStyle = () => useStored('trainyard-tags-as', ['chips', 'text'], 'chips');
 

@@ -1,7 +1,8 @@
-import { useEffect, useSyncExternalStore } from 'react';
+import { useEffect, useMemo } from 'react';
 import { MAX_NAMES_PER_REQUEST } from '../../../src/api/limits.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
+import { Store } from '../../ui/store.js';
 
 /** The text of a caption as far as it is known; `null` if it is longer than 64 KiB, which the service does not return. */
 export type TextState =
@@ -14,43 +15,40 @@ const BATCH_MS = 16;
 
 const LOADING: TextState = { state: 'loading' };
 
-interface TextQueue {
-  readonly client: TrainyardClient;
-  /** Captions to read, by filename, each with the number of fields that wait for it. */
-  readonly files: Map<string, { readonly file: DatasetFile; waiting: number }>;
-  isReading: boolean;
+// By SHA-256, so that only changed texts are read after a dataset is fetched again.
+const texts = new Store<TextState>();
+
+/** Where captions are read: in a dataset as it is now, or as it was in a revision. */
+interface TextSource {
+  readonly datasetId: string;
+  readonly revision?: number;
 }
 
-// By SHA-256, so that only changed texts are read after a dataset is fetched again.
-const states = new Map<string, TextState>();
-const listeners = new Map<string, Set<() => void>>();
-const queues = new Map<string, TextQueue>();
+/** The captions to read, by source and filename. */
+const queues = new Map<string, Map<string, DatasetFile>>();
 
 export function textStateOf(sha256: string): TextState {
-  return states.get(sha256) ?? LOADING;
+  return texts.get(sha256) ?? LOADING;
 }
 
 /** Records a text that is known without a request, such as one that was just saved. */
 export function rememberText(sha256: string, text: string | null): void {
-  setState(sha256, { state: 'read', text });
+  texts.set({ state: 'read', text }, sha256);
 }
 
 /** Reads the text of a rendered caption. `retry` reads it again after a failure. */
-export function useText(datasetId: string, file: DatasetFile | undefined): { state: TextState; retry: () => void } {
+export function useText(datasetId: string, file: DatasetFile | undefined, revision?: number) {
   const client = useClient();
-  const sha256 = file?.sha256 ?? '';
-  const state = useSyncExternalStore(
-    (listener) => listen(sha256, listener),
-    () => textStateOf(sha256),
-  );
+  const source = useMemo(() => ({ datasetId, ...(revision !== undefined && { revision }) }), [datasetId, revision]);
+  const state = texts.useValue(file?.sha256 ?? '') ?? LOADING;
   const isRead = state.state === 'read';
   useEffect(() => {
-    if (file !== undefined && !isRead) return enqueue(client, datasetId, file);
-  }, [client, datasetId, file, isRead]);
+    if (file !== undefined && !isRead) enqueue(client, source, file);
+  }, [client, source, file, isRead]);
   const retry = () => {
     if (file === undefined) return;
-    setState(file.sha256, LOADING);
-    enqueue(client, datasetId, file);
+    texts.set(LOADING, file.sha256);
+    enqueue(client, source, file);
   };
   return { state, retry };
 }
@@ -65,44 +63,29 @@ export async function readTexts(
   const unknown = files.filter(({ sha256 }) => textStateOf(sha256).state !== 'read');
   for (let from = 0; from < unknown.length; from += MAX_NAMES_PER_REQUEST) {
     onProgress(files.length - unknown.length + from);
-    const failure = await readBatch(client, datasetId, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
+    const failure = await readBatch(client, { datasetId }, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
     // The field of a single caption shows its own failure.
     if (failure !== undefined && !isOfOneFile(failure)) throw failure;
   }
   onProgress(files.length);
 }
 
-/** Queues a text to be read. The returned function removes it again, for a field that scrolls out of view. */
-function enqueue(client: TrainyardClient, datasetId: string, file: DatasetFile): () => void {
-  let queue = queues.get(datasetId);
-  if (queue?.client !== client) {
-    queue = { client, files: new Map(), isReading: false };
-    queues.set(datasetId, queue);
-  }
-  const entry = queue.files.get(file.filename);
-  const own = entry?.file.sha256 === file.sha256 ? entry : { file, waiting: 0 };
-  own.waiting++;
-  queue.files.set(file.filename, own);
-  if (!queue.isReading) {
-    queue.isReading = true;
-    setTimeout(() => void readQueued(datasetId, queue), BATCH_MS);
-  }
-  const { files } = queue;
-  return () => dequeue(files, own);
-}
-
-function dequeue(files: TextQueue['files'], own: { readonly file: DatasetFile; waiting: number }): void {
-  own.waiting--;
-  if (own.waiting === 0 && files.get(own.file.filename) === own) files.delete(own.file.filename);
-}
-
-async function readQueued(datasetId: string, queue: TextQueue): Promise<void> {
-  while (queue.files.size > 0) {
-    const files = [...queue.files.values()].slice(0, MAX_NAMES_PER_REQUEST).map(({ file }) => file);
-    for (const { filename } of files) queue.files.delete(filename);
-    await readBatch(queue.client, datasetId, files);
-  }
-  queue.isReading = false;
+/** Reads a text with others that are asked for at the same time, or while these are being read. */
+function enqueue(client: TrainyardClient, source: TextSource, file: DatasetFile): void {
+  const key = JSON.stringify(source);
+  const queue = queues.get(key) ?? new Map<string, DatasetFile>();
+  queue.set(file.filename, file);
+  if (queues.has(key)) return;
+  queues.set(key, queue);
+  const readQueued = async () => {
+    while (queue.size > 0) {
+      const files = [...queue.values()].slice(0, MAX_NAMES_PER_REQUEST);
+      for (const { filename } of files) queue.delete(filename);
+      await readBatch(client, source, files);
+    }
+    queues.delete(key);
+  };
+  setTimeout(() => void readQueued(), BATCH_MS);
 }
 
 /**
@@ -112,22 +95,24 @@ async function readQueued(datasetId: string, queue: TextQueue): Promise<void> {
  */
 async function readBatch(
   client: TrainyardClient,
-  datasetId: string,
+  source: TextSource,
   files: readonly DatasetFile[],
   signal?: AbortSignal,
 ): Promise<unknown> {
+  const { datasetId, ...rest } = source;
   try {
     const names = files.map(({ filename }) => filename);
     // If a caption has changed since, its hash differs from `files`. The next fetch of the dataset has that hash too.
-    for (const { sha256, text } of await client.bulk.captions(datasetId, names, { signal })) rememberText(sha256, text);
+    const captions = await client.bulk.captions(datasetId, names, { ...rest, signal });
+    for (const { sha256, text } of captions) rememberText(sha256, text);
     return undefined;
   } catch (error) {
     if (isOfOneFile(error) && files.length > 1) {
       const half = Math.ceil(files.length / 2);
-      const first = await readBatch(client, datasetId, files.slice(0, half), signal);
-      return (await readBatch(client, datasetId, files.slice(half), signal)) ?? first;
+      const first = await readBatch(client, source, files.slice(0, half), signal);
+      return (await readBatch(client, source, files.slice(half), signal)) ?? first;
     }
-    if (signal?.aborted !== true) for (const { sha256 } of files) setState(sha256, { state: 'failed', error });
+    if (signal?.aborted !== true) for (const { sha256 } of files) texts.set({ state: 'failed', error }, sha256);
     return error;
   }
 }
@@ -135,18 +120,4 @@ async function readBatch(
 /** Whether an error is about one missing or damaged caption, and not about the whole dataset. */
 function isOfOneFile(error: unknown): boolean {
   return error instanceof TrainyardError && [404, 409].includes(error.status) && error.code !== 'dataset_not_found';
-}
-
-function setState(sha256: string, state: TextState): void {
-  states.set(sha256, state);
-  for (const listener of listeners.get(sha256) ?? []) listener();
-}
-
-function listen(sha256: string, listener: () => void): () => void {
-  const own = listeners.get(sha256) ?? new Set();
-  listeners.set(sha256, own.add(listener));
-  return () => {
-    own.delete(listener);
-    if (own.size === 0) listeners.delete(sha256);
-  };
 }

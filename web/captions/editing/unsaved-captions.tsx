@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from 'react';
+import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { useClient } from '../../session/client.js';
 import { useSignedIn } from '../../session/session.js';
@@ -18,10 +18,7 @@ export function DraftSaving() {
 /** A notice about captions that could not be saved and whose fields are not rendered, also while signed out. */
 export function UnsavedCaptions() {
   const isSignedIn = useSignedIn() !== undefined;
-  const unsaved = useSyncExternalStore(
-    (listener) => drafts.subscribeToFailed(listener),
-    () => drafts.offscreen(),
-  );
+  const unsaved = drafts.useFailed('offscreen');
   if (unsaved.length === 0) return null;
   return (
     <section
@@ -33,7 +30,7 @@ export function UnsavedCaptions() {
           {countOf(unsaved.length, 'unsaved caption')}, kept in this tab.
           {!isSignedIn && ' Sign in again to save them.'}
         </p>
-        {isSignedIn && <Button onClick={() => saveAll(unsaved)}>Retry all</Button>}
+        {isSignedIn && <Button onClick={() => drafts.saveAll(unsaved)}>Retry all</Button>}
       </div>
       {isSignedIn && (
         <ul className="max-h-32 divide-y divide-line overflow-y-auto">
@@ -54,10 +51,7 @@ interface NotSavedProps {
 
 /** Counts the captions of a dataset that could not be saved, and leads to the first of them. */
 export function NotSaved({ datasetId, onShow }: NotSavedProps) {
-  const failed = useSyncExternalStore(
-    (listener) => drafts.subscribeToFailed(listener),
-    () => drafts.failed(),
-  ).filter((entry) => entry.datasetId === datasetId);
+  const failed = drafts.useFailed('all').filter((entry) => entry.datasetId === datasetId);
   return (
     <span role="status" className="contents">
       {failed[0] !== undefined && (
@@ -71,10 +65,6 @@ export function NotSaved({ datasetId, onShow }: NotSavedProps) {
       )}
     </span>
   );
-}
-
-function saveAll(unsaved: readonly CaptionEntry[]): void {
-  for (const entry of unsaved) drafts.save(entry);
 }
 
 function Row({ entry }: { entry: CaptionEntry }) {

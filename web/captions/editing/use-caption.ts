@@ -1,39 +1,21 @@
-import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import { useEffect, useMemo } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { type Draft, drafts } from './drafts.js';
-import { type CaptionName, type SavedCaption, displayText } from './save-caption.js';
+import { displayText, drafts } from './drafts.js';
 import { type TextState, useText } from './texts.js';
 
-export interface Caption {
-  readonly name: CaptionName;
-  /** The version on the service; `undefined` if there is none, or if it is not known yet. */
-  readonly saved: SavedCaption | undefined;
-  readonly state: TextState;
-  readonly retry: () => void;
-  readonly draft: Draft | undefined;
-  /** The text in the field. */
-  readonly text: string;
-  readonly isJustSaved: boolean;
-}
-
-const NO_TEXT: TextState = { state: 'read', text: '' };
-
 /** The caption of a pair: its saved version and its draft. */
-export function useCaption(datasetId: string, pair: Pair): Caption {
+export function useCaption(datasetId: string, pair: Pair) {
   const file = pair.caption;
   const filename = file?.filename ?? `${pair.stem}.txt`;
-  const { name, subscribe } = useMemo(() => {
-    const name = { datasetId, filename };
-    return { name, subscribe: (listener: () => void) => drafts.subscribe(name, listener) };
-  }, [datasetId, filename]);
-  const entry = useSyncExternalStore(subscribe, () => drafts.entry(name));
+  const name = useMemo(() => ({ datasetId, filename }), [datasetId, filename]);
+  const entry = drafts.useEntry(name);
+  useEffect(() => drafts.addField(name), [name]);
   const newer = entry?.newer?.replaced.has(file?.sha256) ? entry.newer : undefined;
   const fromFile = useText(datasetId, newer === undefined ? file : undefined);
-  const newerState = useMemo<TextState>(
-    () => (newer?.saved !== undefined ? { state: 'read', text: newer.saved.text } : NO_TEXT),
-    [newer],
-  );
-  const current = newer === undefined && file !== undefined ? fromFile.state : newerState;
+  const current: TextState =
+    newer === undefined && file !== undefined
+      ? fromFile.state
+      : { state: 'read', text: newer?.saved === undefined ? '' : newer.saved.text };
   const sha256 = newer === undefined ? file?.sha256 : newer.saved?.sha256;
   const text = current.state === 'read' ? current.text : undefined;
   const saved = useMemo(
@@ -47,17 +29,19 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   useEffect(() => {
     if (isKnown && !isSaving) drafts.compareWithDataset(name, saved);
   }, [name, saved, isKnown, isSaving]);
-  // A field that scrolls out of view saves its text, as it does when it loses the focus.
-  useEffect(() => () => drafts.save(name), [name]);
 
   const draft = entry?.draft;
   return {
     name,
+    /** The version on the service; `undefined` if there is none, or if it is not known yet. */
     saved,
     state: current,
     retry: fromFile.retry,
     draft,
+    /** The text in the field. */
     text: draft?.text ?? displayText(saved?.text ?? ''),
     isJustSaved: entry?.isJustSaved === true,
   };
 }
+
+export type Caption = ReturnType<typeof useCaption>;

@@ -1,13 +1,25 @@
-import { Search } from 'lucide-react';
-import { memo, useDeferredValue, useMemo, useState } from 'react';
-import { countOf, foldCase } from '../../ui/format.js';
+import { ChevronRight, Search } from 'lucide-react';
+import {
+  type FormEvent,
+  type KeyboardEvent,
+  memo,
+  type ReactNode,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
+import { countOf, foldCase, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import { NearTags } from './near-tags.js';
-import { type TagEdit, TagEditor } from './tag-editor.js';
-import { TermRow, type TagVerbs } from './term-row.js';
-import type { TermKind } from './terms.js';
-import type { TermCounts } from './use-terms.js';
+import type { Term, TermKind } from './terms.js';
+import { captionsWith, type TermCounts } from './use-terms.js';
+import { cleaned, nearTagsAmong, tagKeyOf } from '../tags/caption-tags.js';
+import { Button } from '../../ui/button.js';
+import { ChangePreview, usePlannedChange } from '../bulk/change-preview.js';
+import { retagging } from '../bulk/plan.js';
+import { keyNameOf, withKey } from '../../keys.js';
 
 type Order = 'rare' | 'frequent';
 
@@ -36,40 +48,18 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
     return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
   }, [counts, needle, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
-  const [edit, setEdit] = useState<TagEdit>();
-  const begin = (term: string, isRemoval: boolean) => setEdit({ term, to: term, isRemoval, isOffer: false });
+  const [edited, setEdited] = useState<{ readonly tag: string; readonly isRemoval: boolean }>();
   const tagVerbs = verbs &&
     kind === 'tag' && {
       ...verbs,
-      onRename: (tag: string) => begin(tag, false),
-      onRemove: (tag: string) => begin(tag, true),
+      onRename: (tag: string) => setEdited({ tag, isRemoval: false }),
+      onRemove: (tag: string) => setEdited({ tag, isRemoval: true }),
     };
-  const editor = edit !== undefined && counts !== undefined && (
-    <TagEditor
-      key={`${edit.term} ${edit.isRemoval}`}
-      {...{ datasetId, counts, edit }}
-      onEdit={setEdit}
-      onClose={() => setEdit(undefined)}
-      onDone={(from, to) => {
-        setEdit(undefined);
-        onRenamed(from, to);
-      }}
-    />
-  );
   return (
     <Panel
       title={kind === 'tag' ? 'Tags' : 'Words'}
       aside={
-        <Choices
-          label="Count"
-          isLabelHidden
-          options={[
-            { value: 'tag', label: 'Tags' },
-            { value: 'word', label: 'Words' },
-          ]}
-          value={kind}
-          onChange={onKind}
-        />
+        <Choices label="Count" isLabelHidden options={{ tag: 'Tags', word: 'Words' }} value={kind} onChange={onKind} />
       }
     >
       <search className="flex flex-wrap items-center gap-2 text-sm">
@@ -106,11 +96,16 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
                 : countOf(shown.length, `different ${noun}`)}
             {counts.sentences > 0 && `. ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
           </p>
-          {tagVerbs && <NearTags terms={counts.terms} edit={edit} onEdit={setEdit} editor={edit?.isOffer && editor} />}
+          {tagVerbs && <NearTags {...{ datasetId, counts, onRenamed }} />}
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
             {(term) =>
-              editor && !edit?.isOffer && edit?.term === term.term ? (
-                editor
+              tagVerbs && edited?.tag === term.term ? (
+                <TagEditor
+                  key={`${edited.tag} ${edited.isRemoval}`}
+                  {...{ datasetId, counts, onRenamed }}
+                  {...edited}
+                  onClose={() => setEdited(undefined)}
+                />
               ) : (
                 <TermRow
                   term={term}
@@ -126,3 +121,224 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
     </Panel>
   );
 });
+
+type NearTagsProps = Pick<TagEditorProps, 'datasetId' | 'counts' | 'onRenamed'>;
+
+/** Tags that are probably other spellings of a more frequent one, each with an offer to merge it. */
+function NearTags(props: NearTagsProps) {
+  const { terms } = props.counts;
+  const [merged, setMerged] = useState<string>();
+  const near = useMemo(() => nearTagsAmong(terms), [terms]);
+  if (near.length === 0) return null;
+  return (
+    <details className="group/near rounded-lg border border-line text-sm">
+      <summary className="flex touch min-h-9 cursor-pointer items-center gap-2 px-2">
+        <ChevronRight size={14} className="shrink-0 transition-transform group-open/near:rotate-90" aria-hidden />
+        {countOf(near.length, 'near spelling')}
+      </summary>
+      <LongList label="Near spellings" items={near}>
+        {({ from, to }) =>
+          from.term === merged ? (
+            <TagEditor {...props} tag={from.term} initial={to.term} onClose={() => setMerged(undefined)} />
+          ) : (
+            <button
+              type="button"
+              onClick={() => setMerged(from.term)}
+              className="w-full cursor-pointer px-2 py-1.5 text-left wrap-anywhere hover:bg-raised"
+            >
+              Merge <b className="font-semibold">{from.term}</b> ({numberOf(from.captions.length)}) into{' '}
+              <b className="font-semibold">{to.term}</b> ({numberOf(to.captions.length)})
+            </button>
+          )
+        }
+      </LongList>
+    </details>
+  );
+}
+
+interface TagEditorProps {
+  readonly datasetId: string;
+  readonly counts: TermCounts;
+  readonly tag: string;
+  /** The text that is offered; by default, the tag. */
+  readonly initial?: string;
+  /** Whether the tag is removed instead of getting another text. */
+  readonly isRemoval?: boolean;
+  readonly onClose: () => void;
+  /** Called when the change has begun, with the new tag; empty if it is removed. */
+  readonly onRenamed: (from: string, to: string) => void;
+}
+
+/** Renames a tag in place, merges it into another one, or removes it from all captions. */
+function TagEditor(props: TagEditorProps) {
+  const { datasetId, counts, tag: term, initial = term, isRemoval = false, onClose, onRenamed } = props;
+  const [text, setText] = useState(initial);
+  const to = isRemoval ? '' : tagKeyOf(cleaned(text));
+  const pairs = useMemo(() => captionsWith(counts, term), [counts, term]);
+  const change = useMemo(() => retagging(term, to), [term, to]);
+  const planned = usePlannedChange({ datasetId, pairs, change });
+  const input = useRef<HTMLInputElement>(null);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (input.current === null) form.current?.querySelector('button')?.focus();
+    else input.current.select();
+    form.current?.scrollIntoView({ block: 'nearest' });
+  }, []);
+  const start = (event: FormEvent) => {
+    event.preventDefault();
+    if (to === term || !planned.start()) return;
+    onClose();
+    onRenamed(term, to);
+  };
+  const words = wordsOf({ to, target: counts.terms.find((each) => each.term === to && to !== term) }, planned.count);
+  return (
+    <form
+      ref={form}
+      aria-label={isRemoval ? `Remove the tag ${term}` : `Rename the tag ${term}`}
+      onSubmit={start}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape' || event.nativeEvent.isComposing) return;
+        event.preventDefault();
+        event.stopPropagation();
+        onClose();
+      }}
+      className="flex flex-col gap-2 bg-page p-2 text-sm"
+    >
+      {isRemoval ? (
+        <span className="font-medium wrap-anywhere">{term}</span>
+      ) : (
+        <input
+          ref={input}
+          aria-label={`New text of the tag ${term}`}
+          autoComplete="off"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          className="min-h-9 touch w-full rounded-md border border-accent bg-panel px-2 pointer-coarse:text-base"
+        />
+      )}
+      <div className="flex flex-wrap gap-1">
+        <Button
+          type="submit"
+          kind={to === '' ? 'danger' : 'primary'}
+          disabled={to === term || !planned.canStart}
+          title={planned.whyNot}
+          className="wrap-anywhere"
+        >
+          {words}
+        </Button>
+        <Button kind="quiet" onClick={onClose}>
+          Cancel
+        </Button>
+      </div>
+      <ChangePreview planned={planned} />
+    </form>
+  );
+}
+
+function wordsOf({ to, target }: { to: string; target: Term | undefined }, count: number): string {
+  if (to === '') return `Remove from ${countOf(count, 'caption')}`;
+  if (target !== undefined) return `Merge into ${target.term} (${numberOf(target.captions.length)})`;
+  return `Rename in ${countOf(count, 'caption')}`;
+}
+
+/** What can be done with a tag. */
+interface TagVerbs {
+  readonly onRename: (tag: string) => void;
+  readonly onRemove: (tag: string) => void;
+  /** Adds the tag to the selected pairs. */
+  readonly onAdd: (tag: string) => void;
+  /** Asks for each picture whether it has the tag. */
+  readonly onDecide: (tag: string) => void;
+  readonly onPin: (key: string, tag: string) => void;
+  readonly pins: Readonly<Record<string, string>>;
+  /** The number of selected pairs. */
+  readonly selected: number;
+}
+
+interface TermRowProps {
+  readonly term: Term;
+  readonly isSelected: boolean;
+  readonly onSelect: () => void;
+  /** `undefined` for words, and where nothing may be changed. */
+  readonly verbs: TagVerbs | undefined;
+}
+
+/** A tag or word with the number of its captions. A chosen tag shows what can be done with it. */
+function TermRow({ term: { term, captions }, isSelected, onSelect, verbs }: TermRowProps) {
+  const pin = Object.entries(verbs?.pins ?? {}).find(([, tag]) => tag === term)?.[0];
+  return (
+    <div>
+      <button
+        type="button"
+        data-term
+        aria-pressed={isSelected}
+        onClick={onSelect}
+        onKeyDown={(event) => onKeyDown(event, term, verbs)}
+        className="flex min-h-8 w-full cursor-pointer items-baseline gap-2 px-2 py-1 text-left text-sm -outline-offset-2! hover:bg-raised aria-pressed:bg-accent aria-pressed:text-on-accent pointer-coarse:min-h-11"
+      >
+        <span className="min-w-0 grow wrap-anywhere">{term}</span>
+        {pin !== undefined && (
+          <kbd title={`Pinned to the key ${pin}`} className="rounded border border-current px-1 font-sans text-xs">
+            {pin}
+          </kbd>
+        )}
+        <span className="tabular-nums">{numberOf(captions.length)}</span>
+      </button>
+      {isSelected && verbs !== undefined && <Verbs {...verbs} tag={term} pin={pin} />}
+    </div>
+  );
+}
+
+function onKeyDown(event: KeyboardEvent<HTMLButtonElement>, tag: string, verbs: TagVerbs | undefined): void {
+  const name = keyNameOf(event.nativeEvent, 'tags');
+  if (name === 'tagMove') moveFocus(event.currentTarget, event.key === 'ArrowDown' ? 1 : -1);
+  else if (name === undefined || verbs === undefined) return;
+  else if (name === 'tagRename') verbs.onRename(tag);
+  else if (name === 'tagRemove') verbs.onRemove(tag);
+  else if (name === 'tagAdd') verbs.onAdd(tag);
+  else if (name === 'tagPin') verbs.onPin(event.key, tag);
+  event.preventDefault();
+}
+
+function moveFocus(from: HTMLElement, step: number): void {
+  const rows = [...(from.closest('ul')?.querySelectorAll<HTMLElement>('[data-term]') ?? [])];
+  rows[rows.indexOf(from) + step]?.focus();
+}
+
+const PIN_KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
+
+function Verbs(props: TagVerbs & { readonly tag: string; readonly pin: string | undefined }) {
+  const { tag, pin, pins, selected, onRename, onRemove, onAdd, onDecide, onPin } = props;
+  const key = pin ?? PIN_KEYS.find((each) => pins[each] === undefined);
+  return (
+    <div className="flex flex-wrap gap-x-3 px-2 py-1">
+      <Verb title={withKey('Rename or merge', 'tagRename')} onClick={() => onRename(tag)}>
+        Rename
+      </Verb>
+      <Verb title={withKey('Remove from all captions', 'tagRemove')} onClick={() => onRemove(tag)}>
+        Remove
+      </Verb>
+      {selected > 0 && (
+        <Verb title={withKey('Add to the selected pairs', 'tagAdd')} onClick={() => onAdd(tag)}>
+          Add to {numberOf(selected)} selected
+        </Verb>
+      )}
+      <Verb title="Shows one picture after another: Y if it has the tag, N if not" onClick={() => onDecide(tag)}>
+        Decide one by one
+      </Verb>
+      {key !== undefined && (
+        <Verb title="The key adds or removes the tag" onClick={() => onPin(key, tag)}>
+          {pin === undefined ? `Pin to key ${key}` : `Unpin from key ${pin}`}
+        </Verb>
+      )}
+    </div>
+  );
+}
+
+function Verb({ title, onClick, children }: { title: string; onClick: () => void; children: ReactNode }) {
+  return (
+    <button type="button" title={title} onClick={onClick} className="cursor-pointer text-link pointer-coarse:min-h-11">
+      {children}
+    </button>
+  );
+}

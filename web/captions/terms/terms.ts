@@ -1,4 +1,4 @@
-import { groupedBy } from '../../grouped-by.js';
+import type { Pair } from '../../live/pairs.js';
 import { foldCase } from '../../ui/format.js';
 import { tagsIn } from '../tags/caption-tags.js';
 
@@ -6,12 +6,11 @@ export const TERM_KINDS = ['tag', 'word'] as const;
 export type TermKind = (typeof TERM_KINDS)[number];
 
 /** A tag or word, and the captions that contain it. */
-export interface Term {
+export interface Term<T = Pair> {
   readonly term: string;
   /** Case-folded, for the search. */
   readonly folded: string;
-  /** Indexes of the captions that contain it, among all captions that were counted. */
-  readonly captions: readonly number[];
+  readonly captions: readonly T[];
 }
 
 /** Words may contain apostrophes and hyphens. */
@@ -22,22 +21,17 @@ export function termsOf(kind: TermKind, text: string): Set<string> {
   return kind === 'word' ? new Set(text.normalize('NFC').toLowerCase().match(WORDS)) : new Set(tagsIn(text));
 }
 
-/** Collects the captions of each term. */
-export class TermCounter {
-  readonly #captions = new Map<string, number[]>();
-
-  add(index: number, terms: Iterable<string>): void {
-    for (const term of terms) {
-      const captions = this.#captions.get(term);
-      if (captions === undefined) this.#captions.set(term, [index]);
-      else captions.push(index);
+/** The tags or words of captions: rare ones first, equally rare ones in the order of the alphabet. */
+export function termsAmong<T>(kind: TermKind, captions: readonly T[], textOf: (caption: T) => string): Term<T>[] {
+  const byTerm = new Map<string, T[]>();
+  for (const caption of captions) {
+    for (const term of termsOf(kind, textOf(caption))) {
+      const known = byTerm.get(term);
+      if (known === undefined) byTerm.set(term, [caption]);
+      else known.push(caption);
     }
   }
-
-  /** Groups terms by their number of captions, rare terms first. Does not sort within a group: the caller does, in chunks. */
-  groupsByCount(): Term[][] {
-    const terms = [...this.#captions].map(([term, captions]) => ({ term, folded: foldCase(term), captions }));
-    const groups = groupedBy(terms, ({ captions }) => captions.length);
-    return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
-  }
+  return [...byTerm]
+    .map(([term, captions]) => ({ term, folded: foldCase(term), captions }))
+    .sort((a, b) => a.captions.length - b.captions.length || (a.folded < b.folded ? -1 : 1));
 }

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { stemOf } from '../../../src/dataset/media.js';
-import { useDeleteFiles } from '../../pairs/selection/deletion.js';
+import { useDeletion } from '../../pairs/selection/deletion.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { numberOf } from '../../ui/format.js';
@@ -57,7 +57,7 @@ export function ConversionNote({ datasetId, fixes }: FixButtonsProps) {
 
 /** Deletes stored files, which the history keeps. */
 export function DeleteButton({ datasetId, files }: { datasetId: string; files: readonly DatasetFile[] }) {
-  const { isRunning, remove } = useDeleteFiles(datasetId);
+  const { isRunning, remove } = useDeletion(datasetId);
   const [first] = files;
   return (
     <WriteButton

@@ -1,12 +1,10 @@
 import { type FormEvent, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
-import { changeTitle } from '../../captions/bulk/change-form.js';
 import { JobStatus } from '../../captions/bulk/job-status.js';
 import { startJob, useJob } from '../../captions/bulk/jobs.js';
-import { type BulkChange, planChanges } from '../../captions/bulk/plan.js';
+import { type BulkChange, changeTitle, planChanges } from '../../captions/bulk/plan.js';
 import { CaptionRow } from '../../captions/caption-row.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../../captions/editing/caption-loop.js';
-import { useStickySelection } from '../../captions/use-sticky-selection.js';
 import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';
 import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
@@ -14,6 +12,7 @@ import { TextField } from '../../ui/fields.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList, type LongListHandle } from '../../ui/long-list.js';
 import { Panel } from '../../ui/panel.js';
+import { useFrozenOrder } from '../../workbench/pair-order.js';
 
 const NONE: readonly Pair[] = [];
 
@@ -28,7 +27,7 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
     [pairs, isBeingFixed],
   );
   // A field stays listed after it was saved, so that the others do not move while the user types.
-  const listed = useStickySelection(String(isBeingFixed), pairs, missing);
+  const listed = useFrozenOrder(String(isBeingFixed), pairs, { matching: missing, order: 'name' });
   const list = useRef<LongListHandle>(null);
   const reveal = (stem: string) => list.current?.show(listed.findIndex((pair) => pair.stem === stem));
   const loop = useOwnCaptionLoop({ datasetId: id, pairs: listed, reveal });

@@ -3,9 +3,13 @@ import { Link } from 'wouter';
 import { withKey } from '../../keys.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Button } from '../../ui/button.js';
-import { countOf, numberOf } from '../../ui/format.js';
+import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { Deletion } from './deletion.js';
+import { useDeletion } from './deletion.js';
+import { useState } from 'react';
+import type { Pair } from '../../live/pairs.js';
+import { useCanWrite } from '../../session/account.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 
 interface SelectionVerbsProps {
   /** With two to four pairs. */
@@ -45,18 +49,19 @@ export function SelectionVerbs({ onCompare, onCopy, onDelete, onSelectNone }: Se
         Delete
       </WriteButton>
       <Button
+        icon={X}
         kind="quiet"
         aria-label="Clear the selection"
         title={withKey('Clear the selection', 'selectNone')}
         onClick={onSelectNone}
-      >
-        <X size={16} aria-hidden />
-      </Button>
+      />
     </div>
   );
 }
 
-export function DeletionProgress({ deletion: { done, total } }: { deletion: Deletion }) {
+export function DeletionProgress({ datasetId }: { datasetId: string }) {
+  const { isRunning, done, total } = useDeletion(datasetId);
+  if (!isRunning) return null;
   return (
     <div className="flex shrink-0 items-center gap-2 text-sm">
       <progress aria-label="Deleting" value={done} max={total} className="w-20 accent-accent" />
@@ -67,16 +72,9 @@ export function DeletionProgress({ deletion: { done, total } }: { deletion: Dele
   );
 }
 
-interface DeletionFailuresProps {
-  readonly datasetId: string;
-  readonly deletion: Deletion;
-  readonly onRetry: () => void;
-  readonly onDismiss: () => void;
-}
-
 /** The files that could not be deleted, each with the reason. */
-export function DeletionFailures({ datasetId, deletion, onRetry, onDismiss }: DeletionFailuresProps) {
-  const { failures, isRunning } = deletion;
+export function DeletionFailures({ datasetId }: { datasetId: string }) {
+  const { failures, isRunning, retry, dismiss } = useDeletion(datasetId);
   if (isRunning || failures.length === 0) return null;
   return (
     <div
@@ -95,11 +93,81 @@ export function DeletionFailures({ datasetId, deletion, onRetry, onDismiss }: De
         )}
       </LongList>
       <div className="flex gap-2">
-        <Button onClick={onRetry}>Try again</Button>
-        <Button kind="quiet" onClick={onDismiss}>
+        <Button onClick={retry}>Try again</Button>
+        <Button kind="quiet" onClick={dismiss}>
           Dismiss
         </Button>
       </div>
     </div>
+  );
+}
+
+/** Deletes pairs, after a question. */
+export function useDeleting(id: string) {
+  const canWrite = useCanWrite();
+  const { isRunning, stems, remove } = useDeletion(id);
+  const [toDelete, setToDelete] = useState<readonly Pair[]>();
+  const ask = (pairs: readonly Pair[]) => {
+    const remaining = pairs.filter(({ stem }) => !(isRunning && stems.has(stem)));
+    if (!canWrite || remaining.length === 0) return false;
+    setToDelete(remaining);
+    return true;
+  };
+  const deleteNow = (pairs: readonly Pair[]) => remove(pairs.flatMap(({ files }) => files));
+  const close = () => setToDelete(undefined);
+  const question = toDelete && (
+    <DeletePairsDialog
+      pairs={toDelete}
+      isOtherRunning={isRunning}
+      onClose={close}
+      onConfirm={() => {
+        close();
+        deleteNow(toDelete);
+      }}
+    />
+  );
+  return { isRunning, stems, ask, deleteNow, question };
+}
+
+const MAX_NAMES = 5;
+
+interface DeletePairsDialogProps {
+  readonly pairs: readonly Pair[];
+  /** Whether an earlier deletion still runs. */
+  readonly isOtherRunning: boolean;
+  readonly onClose: () => void;
+  readonly onConfirm: () => void;
+}
+
+/** Asks for confirmation before pairs are deleted, and lists their files. */
+function DeletePairsDialog({ pairs, isOtherRunning, onClose, onConfirm }: DeletePairsDialogProps) {
+  const files = pairs.flatMap((pair) => pair.files);
+  const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  const names = files.map(({ filename }) => filename);
+  return (
+    <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={onClose}>
+      <p>
+        {countOf(pairs.length, 'pair')}, {sizeOf(bytes)}. The history keeps them, so that you can undo this.
+      </p>
+      <ul className="text-sm text-muted">
+        {names.slice(0, MAX_NAMES).map((name) => (
+          <li key={name} className="truncate" title={name}>
+            {name}
+          </li>
+        ))}
+        {names.length > MAX_NAMES && <li>and {numberOf(names.length - MAX_NAMES)} more</li>}
+      </ul>
+      <DialogActions>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button
+          kind="danger"
+          disabled={isOtherRunning}
+          title={isOtherRunning ? 'Another deletion is still running.' : undefined}
+          onClick={onConfirm}
+        >
+          Delete {countOf(files.length, 'file')}
+        </Button>
+      </DialogActions>
+    </Dialog>
   );
 }

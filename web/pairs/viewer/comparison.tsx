@@ -135,9 +135,9 @@ export function Comparison(props: ComparisonProps) {
         </Beside>
       );
     case 'slider':
-      return <Divided {...props} {...{ target, compared }} />;
+      return <Stacked {...props} {...{ target, compared }} isDivided />;
     case 'overlay':
-      return <Overlaid {...props} {...{ target, compared }} />;
+      return <Stacked {...props} {...{ target, compared }} isDivided={false} />;
   }
 }
 
@@ -178,29 +178,6 @@ function Missing({ counterpart, word }: Pick<ComparisonProps, 'counterpart' | 'w
   );
 }
 
-interface StackedProps {
-  readonly zooming: Zooming;
-  readonly target: ComparedPicture;
-  /** Over the target. */
-  readonly children: ReactNode;
-  /** Below both. */
-  readonly labels: ReactNode;
-}
-
-function Stacked({ zooming, target: { datasetId, file }, children, labels }: StackedProps) {
-  return (
-    <div className="flex size-full flex-col">
-      <ZoomStage zooming={zooming} picture={pictureSizeOf(file)}>
-        <div className="absolute inset-0">
-          <Full key={file.sha256} {...{ datasetId, file }} isCompared />
-        </div>
-        {children}
-      </ZoomStage>
-      <div className={LABELS}>{labels}</div>
-    </div>
-  );
-}
-
 interface PercentInputProps extends Omit<InputHTMLAttributes<HTMLInputElement>, 'onChange'> {
   readonly onChange: (percent: number) => void;
 }
@@ -219,88 +196,89 @@ function PercentInput({ onChange, ...rest }: PercentInputProps) {
   );
 }
 
-type StackedComparison = Pick<ComparisonProps, 'zooming' | 'counterpart' | 'word' | 'choice' | 'onChoose'> & {
+interface StackedProps extends ComparisonProps {
   readonly target: ComparedPicture;
   readonly compared: ComparedPicture;
-};
-
-/** The target left of a divider, and a control or its mask right of it. The pointer drags the divider, and arrow keys move it. */
-function Divided({ zooming, target, compared, counterpart, word, choice, onChoose }: StackedComparison) {
-  const { dividerPercent: percent } = choice;
-  const labels = (
-    <>
-      <span>
-        Left: <span className="wrap-anywhere">{target.label}</span>
-      </span>
-      <span>
-        Right: <span className="wrap-anywhere">{compared.label}</span>
-      </span>
-    </>
-  );
-  return (
-    <Stacked {...{ zooming, target, labels }}>
-      <div className="absolute inset-0 bg-raised" style={{ clipPath: `inset(0 0 0 ${percent}%)` }}>
-        <Full
-          key={compared.file.sha256}
-          datasetId={compared.datasetId}
-          file={compared.file}
-          isCompared
-          // As the trainer stretches masks.
-          isStretched={counterpart.slot === 'mask'}
-        />
-      </div>
-      <div
-        aria-hidden
-        className="absolute inset-y-0 w-1 -translate-x-1/2 border-x border-panel bg-accent"
-        style={{ left: `${percent}%` }}
-      />
-      <PercentInput
-        value={percent}
-        aria-label={`Divider between the target and the ${word}`}
-        aria-valuetext={`${percent} % target, ${100 - percent} % ${word}`}
-        onChange={(dividerPercent) => onChoose({ ...choice, dividerPercent })}
-        className="absolute inset-0 m-0 size-full cursor-ew-resize opacity-0"
-      />
-    </Stacked>
-  );
+  readonly isDivided: boolean;
 }
 
-/** A control or the mask over the target; a mask as a colour where it is white. */
-function Overlaid({ zooming, target, compared, counterpart, word, choice, onChoose }: StackedComparison) {
-  const { opacityPercent: percent } = choice;
-  const { datasetId, file } = compared;
-  const labels = (
-    <>
-      <span className="wrap-anywhere">
-        {compared.label} over the {target.label}
-      </span>
-      <Labelled label={`Opacity of the ${word}`} isBeside>
-        {(id) => (
-          <>
-            <PercentInput
-              id={id}
-              step={5}
-              value={percent}
-              aria-valuetext={`${percent} %`}
-              onChange={(opacityPercent) => onChoose({ ...choice, opacityPercent })}
-              className="h-6 w-32 touch cursor-pointer accent-accent"
+/**
+ * A control or the mask over the target: right of a divider, which the pointer drags and arrow keys move, or so opaque as the
+ * user chooses, a mask then as a colour where it is white.
+ */
+function Stacked({ zooming, target, compared, counterpart, word, choice, onChoose, isDivided }: StackedProps) {
+  const { dividerPercent, opacityPercent } = choice;
+  const isMask = counterpart.slot === 'mask';
+  return (
+    <div className="flex size-full flex-col">
+      <ZoomStage zooming={zooming} picture={pictureSizeOf(target.file)}>
+        <div className="absolute inset-0">
+          <Full key={target.file.sha256} datasetId={target.datasetId} file={target.file} isCompared />
+        </div>
+        <div
+          className={`pointer-events-none absolute inset-0 ${isDivided ? 'bg-raised' : ''}`}
+          style={isDivided ? { clipPath: `inset(0 0 0 ${dividerPercent}%)` } : { opacity: opacityPercent / 100 }}
+        >
+          {isMask && !isDivided && compared.file.kind === 'image' ? (
+            <ColouredMask key={compared.file.sha256} {...compared} />
+          ) : (
+            <Full
+              key={compared.file.sha256}
+              datasetId={compared.datasetId}
+              file={compared.file}
+              isCompared
+              // As the trainer stretches masks.
+              isStretched={isMask && isDivided}
             />
-            <span className="w-10 tabular-nums">{percent} %</span>
+          )}
+        </div>
+        {isDivided && (
+          <>
+            <div
+              aria-hidden
+              className="absolute inset-y-0 w-1 -translate-x-1/2 border-x border-panel bg-accent"
+              style={{ left: `${dividerPercent}%` }}
+            />
+            <PercentInput
+              value={dividerPercent}
+              aria-label={`Divider between the target and the ${word}`}
+              aria-valuetext={`${dividerPercent} % target, ${100 - dividerPercent} % ${word}`}
+              onChange={(percent) => onChoose({ ...choice, dividerPercent: percent })}
+              className="absolute inset-0 m-0 size-full cursor-ew-resize opacity-0"
+            />
           </>
         )}
-      </Labelled>
-    </>
-  );
-  return (
-    <Stacked {...{ zooming, target, labels }}>
-      <div className="pointer-events-none absolute inset-0" style={{ opacity: percent / 100 }}>
-        {counterpart.slot === 'mask' && file.kind === 'image' ? (
-          <ColouredMask key={file.sha256} {...compared} />
+      </ZoomStage>
+      <div className={LABELS}>
+        {isDivided ? (
+          <>
+            <span className="wrap-anywhere">Left: {target.label}</span>
+            <span className="wrap-anywhere">Right: {compared.label}</span>
+          </>
         ) : (
-          <Full key={file.sha256} {...{ datasetId, file }} isCompared />
+          <>
+            <span className="wrap-anywhere">
+              {compared.label} over the {target.label}
+            </span>
+            <Labelled label={`Opacity of the ${word}`} isBeside>
+              {(id) => (
+                <>
+                  <PercentInput
+                    id={id}
+                    step={5}
+                    value={opacityPercent}
+                    aria-valuetext={`${opacityPercent} %`}
+                    onChange={(percent) => onChoose({ ...choice, opacityPercent: percent })}
+                    className="h-6 w-32 touch cursor-pointer accent-accent"
+                  />
+                  <span className="w-10 tabular-nums">{opacityPercent} %</span>
+                </>
+              )}
+            </Labelled>
+          </>
         )}
       </div>
-    </Stacked>
+    </div>
   );
 }
 

@@ -1,4 +1,3 @@
-import type { ReactNode } from 'react';
 import { useCaption } from '../../captions/editing/use-caption.js';
 import { useKeys, withKey } from '../../keys.js';
 import type { Pair } from '../../live/pairs.js';
@@ -26,7 +25,6 @@ interface PictureComparisonProps {
   readonly hasCaptions: boolean;
   /** Pairs that are being deleted. */
   readonly deleting: ReadonlySet<string>;
-  readonly alerts: ReactNode;
   /** Deletes the other pairs. */
   readonly onDelete: (pairs: readonly Pair[]) => void;
   readonly onClose: () => void;
@@ -34,7 +32,7 @@ interface PictureComparisonProps {
 
 /** Two to four pairs beside one another, with zoom and pan in step. A key keeps one of them. */
 export function PictureComparison(props: PictureComparisonProps) {
-  const { datasetId, pairs, hasCaptions, deleting, alerts, onDelete, onClose } = props;
+  const { datasetId, pairs, hasCaptions, deleting, onDelete, onClose } = props;
   const zooming = useZooming();
   const keep = (kept: Pair) => onDelete(pairs.filter((pair) => pair !== kept));
   useKeys({
@@ -49,7 +47,7 @@ export function PictureComparison(props: PictureComparisonProps) {
     <WholeWindow
       title={`Compare ${countOf(pairs.length, 'picture')}`}
       keyPlace="compare"
-      alerts={alerts}
+      datasetId={datasetId}
       onClose={onClose}
       beside={null}
       tools={<ZoomButtons zooming={zooming} title={withKey('100 % at the pointer, and back', 'compareZoom')} />}

@@ -1,11 +1,9 @@
 import { Download } from 'lucide-react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../../src/client/client.js';
-import { CaptionField } from '../../captions/editing/caption-field.js';
-import { StructuredCaption } from '../../captions/structured-caption.js';
 import { useLinks } from '../../live/dataset.js';
 import type { Pair } from '../../live/pairs.js';
-import { CaptionBadge, unusedCaptionText } from '../caption-badge.js';
+import { PairWords } from '../pair-words.js';
 import { mediaFactsOf, soundOf } from '../media-facts.js';
 import { formatOf } from '../media.js';
 import { Pressed } from './pressed.js';
@@ -44,24 +42,7 @@ export function ViewerSide({ datasetId, pair, file, hasCaptions, areFactsShown, 
           ))}
         </fieldset>
       )}
-      {hasCaptions ? (
-        <div className="flex flex-col gap-1">
-          <p className="flex items-center text-sm font-medium">
-            Caption <CaptionBadge pair={pair} />
-          </p>
-          <div className="h-32 rounded-md border border-line lg:h-56">
-            <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
-          </div>
-        </div>
-      ) : (
-        caption !== undefined && <p className="text-sm text-muted">{unusedCaptionText(caption)}</p>
-      )}
-      {hasCaptions && <StructuredCaption key={`${pair.stem} json`} datasetId={datasetId} pair={pair} />}
-      {problems.map(({ code, filename, message }) => (
-        <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 text-sm wrap-anywhere text-warn">
-          {message}
-        </p>
-      ))}
+      <PairWords {...{ datasetId, pair, hasCaptions }} height="h-32 lg:h-56" />
       {areFactsShown && (
         <>
           <FileFacts file={file} />

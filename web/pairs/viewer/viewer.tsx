@@ -1,5 +1,5 @@
-import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
-import { type ReactNode, useRef, useState } from 'react';
+import { ChevronLeft, ChevronRight, Crop, FileText, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
+import { useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { BucketRules } from '../../../src/dataset/buckets.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
@@ -24,11 +24,12 @@ import {
 } from './comparison.js';
 import { CropBar, CropFrame } from './crop-frame.js';
 import { DownloadLink, ViewerSide } from './viewer-side.js';
-import { Filmstrip } from './filmstrip.js';
 import { Full, usePreloaded } from './full.js';
 import { Pressed } from './pressed.js';
 import { WholeWindow } from './whole-window.js';
 import { pictureSizeOf, useZooming, ZoomButtons, ZoomStage } from './zoom-stage.js';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { Thumbnail } from '../../live/thumbnail.js';
 
 interface ViewerProps {
   readonly datasetId: string;
@@ -43,8 +44,6 @@ interface ViewerProps {
   /** The file of the pair that is shown; by default, the first. */
   readonly filename: string | undefined;
   readonly isSelected: boolean;
-  /** Alerts about deletions. */
-  readonly alerts: ReactNode;
   readonly onMove: (stem: string) => void;
   readonly onChooseFile: (filename: string) => void;
   readonly onSelect: (stem: string) => void;
@@ -54,7 +53,7 @@ interface ViewerProps {
 
 /** Shows one pair in the whole window, alone or compared with a control or its mask, and moves to the previous and next one. */
 export function Viewer(props: ViewerProps) {
-  const { datasetId, hasCaptions, linked, choice, onChoose, pairs, index, filename, alerts, onMove, onClose } = props;
+  const { datasetId, hasCaptions, linked, choice, onChoose, pairs, index, filename, onMove, onClose } = props;
   const pair = pairs[index]!;
   const file = fileOf(pair, filename);
   const toggles = useToggles();
@@ -75,7 +74,7 @@ export function Viewer(props: ViewerProps) {
     <WholeWindow
       title={file.filename}
       keyPlace="viewer"
-      alerts={alerts}
+      datasetId={datasetId}
       onClose={onClose}
       beside={
         <span aria-live="polite" className="shrink-0 text-sm text-muted tabular-nums">
@@ -133,19 +132,12 @@ function isTrained({ filename }: DatasetFile): boolean {
 }
 
 /** A part of the viewer that is shown or not, as this browser keeps it. */
-interface Toggle {
-  readonly isOn: boolean;
-  readonly toggle: () => void;
-}
-
-function useToggle(name: string, isOnAtFirst: boolean): Toggle {
+function useToggle(name: string, isOnAtFirst: boolean) {
   const [state, setState] = useStored(`trainyard-viewer-${name}`, ['on', 'off'], isOnAtFirst ? 'on' : 'off');
   return { isOn: state === 'on', toggle: () => setState(state === 'on' ? 'off' : 'on') };
 }
 
-type Toggles = Readonly<Record<'crop' | 'filmstrip' | 'facts', Toggle>>;
-
-function useToggles(): Toggles {
+function useToggles() {
   const isLarge = useMedia('(min-width: 64rem)');
   return {
     crop: useToggle('crop', false),
@@ -153,6 +145,8 @@ function useToggles(): Toggles {
     facts: useToggle('facts', isLarge),
   };
 }
+
+type Toggles = ReturnType<typeof useToggles>;
 
 function ToggleButtons({ crop, filmstrip, facts }: Toggles) {
   const rows = [
@@ -251,4 +245,57 @@ function useViewerKeys(keys: ViewerKeys): void {
     viewerHow: () => slots.length > 0 && onChoose(withNextView(choice, slots)),
     viewerRemove: () => onDelete(pair),
   });
+}
+
+/** The width of a picture, with the gap after it. */
+const WIDTH = 72;
+
+interface FilmstripProps {
+  readonly datasetId: string;
+  readonly pairs: readonly Pair[];
+  readonly index: number;
+  readonly onMove: (stem: string) => void;
+}
+
+/** The pairs before and after the one that is shown, in a line that scrolls. Renders only those in view. */
+function Filmstrip({ datasetId, pairs, index, onMove }: FilmstripProps) {
+  const frame = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    horizontal: true,
+    count: pairs.length,
+    getScrollElement: () => frame.current,
+    estimateSize: () => WIDTH,
+    overscan: 4,
+  });
+  useLayoutEffect(() => virtual.scrollToIndex(index, { align: 'center' }), [virtual, index]);
+  return (
+    <div ref={frame} className="h-20 shrink-0 overflow-x-auto overflow-y-hidden border-t border-line bg-panel">
+      <ul aria-label="Filmstrip" className="relative mx-auto h-full" style={{ width: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map(({ index: at, start }) => {
+          const { stem, media, files } = pairs[at]!;
+          const [file] = media;
+          const name = (file ?? files[0])?.filename ?? stem;
+          return (
+            <li key={stem} className="absolute inset-y-1" style={{ left: start, width: WIDTH }}>
+              <button
+                type="button"
+                aria-label={`Show ${name}`}
+                aria-current={at === index ? 'true' : undefined}
+                title={name}
+                tabIndex={at === index ? 0 : -1}
+                onClick={() => onMove(stem)}
+                className="flex h-full w-[calc(100%-4px)] cursor-pointer items-center justify-center overflow-hidden rounded-md bg-raised -outline-offset-2 text-muted aria-current:ring-2 aria-current:ring-accent aria-current:ring-inset"
+              >
+                {file === undefined ? (
+                  <FileText size={20} aria-hidden />
+                ) : (
+                  <Thumbnail key={file.sha256} datasetId={datasetId} file={file} className="p-0.5" />
+                )}
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
 }

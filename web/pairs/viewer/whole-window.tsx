@@ -1,5 +1,6 @@
 import { X } from 'lucide-react';
 import { type ReactNode, useId, useLayoutEffect } from 'react';
+import { DeletionFailures } from '../selection/selection-verbs.js';
 import { UndoMessage } from '../../undo/undo-message.js';
 import { Button } from '../../ui/button.js';
 import { useModal } from '../../ui/dialog.js';
@@ -11,14 +12,13 @@ interface WholeWindowProps {
   /** Beside the title. */
   readonly beside: ReactNode;
   readonly tools: ReactNode;
-  /** Alerts, below the bar. */
-  readonly alerts: ReactNode;
+  readonly datasetId: string;
   readonly onClose: () => void;
   readonly children: ReactNode;
 }
 
 /** A dialog that covers the window, with a bar above its content. Escape and Back call `onClose`. */
-export function WholeWindow({ title, keyPlace, beside, tools, alerts, onClose, children }: WholeWindowProps) {
+export function WholeWindow({ title, keyPlace, beside, tools, datasetId, onClose, children }: WholeWindowProps) {
   const dialog = useModal();
   const id = useId();
   // Not its first button, which a key for the viewer would press.
@@ -44,10 +44,8 @@ export function WholeWindow({ title, keyPlace, beside, tools, alerts, onClose, c
           <div className="ml-auto flex items-center gap-1 max-sm:order-last max-sm:w-full max-sm:justify-between max-sm:overflow-x-auto">
             {tools}
           </div>
-          <Button kind="quiet" aria-label="Close" title="Close (Esc)" onClick={onClose}>
-            <X size={18} aria-hidden />
-          </Button>
-          {alerts}
+          <Button icon={X} kind="quiet" aria-label="Close" title="Close (Esc)" onClick={onClose} />
+          <DeletionFailures datasetId={datasetId} />
         </header>
         {children}
       </div>

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../../config.js';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
@@ -9,6 +10,7 @@ import { type Installation, TransferError, type TransferErrorCode } from '../../
 import { postgresUrl } from '../../../setting-values.js';
 import { BackendUnusable, databaseFaultOf } from '../../../storage/backend-unusable.js';
 import { parseS3Url } from '../../../storage/blobs/s3/location.js';
+import { dataFolderPaths } from '../../../storage/data-folder.js';
 import { firstLines } from '../../folder/report.js';
 import { configFrom, onInstallation } from '../../settings.js';
 import { CommandError, EXIT, interruptible } from '../../terminal/exit-codes.js';
@@ -85,10 +87,17 @@ function backUpTo(config: Config, { json }: Options, dir: string): Promise<Outpu
   return copyFolder(folderOnly(config, 'backup'), inFolder(resolve(dir)), options);
 }
 
-function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
+async function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
   const { spoolFolder } = config;
   const options = { isBackup: false, skipsLost: skipDamaged === true, isQuiet: json === true, spoolFolder };
-  return copyFolder(inFolder(resolve(dir)), folderOnly(config, 'restore'), options);
+  const [backup, folder] = [inFolder(resolve(dir)), folderOnly(config, 'restore')];
+  const { catalog, blobs } = dataFolderPaths(backup.dataFolder);
+  const lacking = [catalog, blobs].find((path) => !existsSync(path));
+  if (lacking !== undefined) {
+    const message = `${printable(backup.dataFolder)} is no backup: it has no ${basename(lacking)}. Name the folder that "trainyard backup" has written.`;
+    throw new CommandError(EXIT.noInput, message, { details: { reason: 'NOT_FOUND' } });
+  }
+  return copyFolder(backup, folder, options);
 }
 
 async function copyFolder(from: FolderInstallation, to: FolderInstallation, options: CopyOptions): Promise<Output> {

@@ -6,20 +6,24 @@ import type { Readable } from 'node:stream';
 import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../folders.js';
 import {
+  alreadyExists,
   BlobDamaged,
   type BlobReader,
   BlobsNotDeleted,
   type BlobStore,
   type FetchOptions,
   type FoundBlob,
+  ingestError,
+  measureBlob,
   type MeasuredBlob,
+  Meter,
   parseBlobName,
   type ReadOptions,
-  type StoredObject,
   type StagedBlob,
   type StageOptions,
+  type StoredObject,
+  writeStream,
 } from '../blobs.js';
-import { alreadyExists, ingestError, Meter, measureBlob, writeStream } from '../ingest.js';
 
 /** A slow reader costs two pieces: one that is read ahead, and one that is being sent. */
 const MAX_READ_BYTES = 192 * 1024;

@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { withTimeout } from '../../../abort-signals.js';
 import {
+  alreadyExists,
   BlobChanged,
   BlobDamaged,
   type BlobReader,
@@ -23,7 +24,6 @@ import {
   type ReadOptions,
   type StoredObject,
 } from '../blobs.js';
-import { alreadyExists } from '../ingest.js';
 import {
   connect,
   type Connection,

@@ -5,10 +5,9 @@ import type { Readable } from 'node:stream';
 import { withAnySignal, withTimeout } from '../../../abort-signals.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { makePrivateFolder } from '../../data-folder.js';
-import { FairQueue, type Release } from '../../fair-queue.js';
+import { FairQueue, type Release } from '../../limits.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import type { FetchOptions, MeasuredBlob } from '../blobs.js';
-import { ingestError, Meter, writeStream } from '../ingest.js';
+import { type FetchOptions, ingestError, type MeasuredBlob, Meter, writeStream } from '../blobs.js';
 
 const LOCK = 'in-use.lock';
 

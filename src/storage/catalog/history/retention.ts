@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
-import { ROWS_PER_STATEMENT, statementOf, withDataset } from '../statements.js';
-import { trashSelected } from '../trash.js';
+import { ROWS_PER_STATEMENT, withDataset } from '../rows.js';
+import { trashSelected } from '../file-changes.js';
 
 /** The latest revisions of a dataset are kept, however old, unless the history is off. */
 const KEPT_HOWEVER_OLD = 20;
@@ -16,106 +16,96 @@ export interface RetentionOptions {
   readonly blobGrace: Micros;
 }
 
-/** Deletes revisions, except the latest and pinned ones, and the past files that only they have. */
-export class Retention {
-  readonly #db: Database;
-  readonly #options: RetentionOptions;
+interface RevisionKey {
+  readonly dataset_id: string;
+  readonly number: number;
+}
 
-  constructor(db: Database, options: RetentionOptions) {
-    this.#db = db;
-    this.#options = options;
-  }
+const UNPINNED = sql`select revision.dataset_id, revision.number
+  from revision join dataset on dataset.id = revision.dataset_id where pinned_at is null`;
 
-  /** Stops early if the signal fires. */
-  async run(now: Micros, signal?: AbortSignal): Promise<void> {
-    const { lifetime, maxBytes } = this.#options;
-    const kept = lifetime === 0 ? 1 : KEPT_HOWEVER_OLD;
-    for (const { id } of await this.#datasetsWithExpired(now - lifetime, kept)) {
-      const expired = this.#unpinned()
-        .where('dataset_id', '=', id)
-        .where('changed_at', '<=', now - lifetime)
-        .where(sql<boolean>`number <= dataset.revision - ${sql.lit(kept)}`);
-      for (const revision of await expired.execute()) {
-        if (signal?.aborted) return;
-        await this.#delete(revision, now);
-      }
-    }
-    const accounts = this.#db.query.selectFrom('account').select('id').where('history_bytes', '>', maxBytes);
-    for (const { id } of await accounts.execute()) {
-      const ofAccount = this.#unpinned().where('account_id', '=', id).whereRef('number', '<', 'dataset.revision');
-      for (const revision of await ofAccount.orderBy('changed_at').limit(ROWS_PER_STATEMENT).execute()) {
-        const [account] = await accounts.where('id', '=', id).execute();
-        if (account === undefined || signal?.aborted) break;
-        await this.#delete(revision, now);
-      }
+/**
+ * Deletes revisions, except the latest and pinned ones, and the past files that only they have. Stops early if the signal fires.
+ */
+export async function pruneHistory(
+  db: Database,
+  { lifetime, maxBytes, blobGrace, now, signal }: RetentionOptions & { now: Micros; signal?: AbortSignal },
+): Promise<void> {
+  const kept = lifetime === 0 ? 1 : KEPT_HOWEVER_OLD;
+  const isExpired = sql`revision.number <= dataset.revision - ${sql.lit(kept)} and changed_at <= ${now - lifetime}`;
+  // Only the oldest unpinned revision of each dataset is read, since it expires first.
+  const [datasets] = await db.read([
+    sql<{ id: string }>`
+      select dataset.id from dataset join revision on revision.dataset_id = dataset.id and revision.number = (
+        select min(number) from revision as other where other.dataset_id = dataset.id and other.pinned_at is null
+      ) where dataset.revision > ${kept} and ${isExpired}`,
+  ]);
+  for (const { id } of datasets) {
+    const [expired] = await db.read([sql<RevisionKey>`${UNPINNED} and dataset_id = ${id} and ${isExpired}`]);
+    for (const revision of expired) {
+      if (signal?.aborted) return;
+      await deleteRevision(db, revision, now + blobGrace);
     }
   }
-
-  /** Only the oldest unpinned revision of each dataset is read, since it expires first. */
-  async #datasetsWithExpired(changedBy: Micros, kept: number): Promise<{ id: string }[]> {
-    const oldest = sql`(
-      select min(number) from revision as other where other.dataset_id = dataset.id and other.pinned_at is null
-    )`;
-    const select = sql<{ id: string }>`
-      select dataset.id from dataset
-      join revision on revision.dataset_id = dataset.id and revision.number = ${oldest}
-      where dataset.revision > ${kept} and revision.number <= dataset.revision - ${sql.lit(kept)}
-        and revision.changed_at <= ${changedBy}`;
-    const [datasets] = await this.#db.read([statementOf(this.#db.query, select)]);
-    return datasets;
+  const overfull = sql<{ id: string }>`select id from account where history_bytes > ${maxBytes}`;
+  const [accounts] = await db.read([overfull]);
+  for (const { id } of accounts) {
+    const [oldest] = await db.read([
+      sql<RevisionKey>`${UNPINNED} and account_id = ${id} and revision.number < dataset.revision
+        order by changed_at limit ${sql.lit(ROWS_PER_STATEMENT)}`,
+    ]);
+    for (const revision of oldest) {
+      const [[account]] = await db.read([sql`${overfull} and id = ${id}`]);
+      if (account === undefined || signal?.aborted) break;
+      await deleteRevision(db, revision, now + blobGrace);
+    }
   }
+}
 
-  #unpinned() {
-    return this.#db.query
-      .selectFrom('revision')
-      .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
-      .select(['revision.dataset_id', 'revision.number'])
-      .where('pinned_at', 'is', null);
-  }
+/** A change of files, and a pin, takes the same lock. */
+async function deleteRevision(
+  db: Database,
+  { dataset_id: datasetId, number }: RevisionKey,
+  deleteAfter: Micros,
+): Promise<void> {
+  await withDataset(db, { id: datasetId }, async (dataset, { send, commit }) => {
+    const others = sql`from revision where dataset_id = ${datasetId} and number`;
+    const [[revision], [before], [after]] = await send([
+      sql`select number ${others} = ${number} and pinned_at is null`,
+      sql<{ number: number | null }>`select max(number) as number ${others} < ${number}`,
+      sql<{ number: number | null }>`select min(number) as number ${others} > ${number}`,
+    ]);
+    if (revision === undefined || after?.number == null) return;
+    const range = { datasetId, before: before?.number ?? -1, after: after.number };
+    await commit([
+      ...deletionOfPastFiles(range, { accountId: dataset.account_id, deleteAfter }),
+      sql`delete ${others} = ${number}`,
+    ]);
+  });
+}
 
-  /** A change of files, and a pin, takes the same lock. */
-  async #delete({ dataset_id: datasetId, number }: { dataset_id: string; number: number }, now: Micros): Promise<void> {
-    const { query } = this.#db;
-    await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
-      const kept = query.selectFrom('revision').where('dataset_id', '=', datasetId);
-      const [[revision], [before], [after]] = await send([
-        kept.select('number').where('number', '=', number).where('pinned_at', 'is', null),
-        kept.select(({ fn }) => fn.max<number | null>('number').as('number')).where('number', '<', number),
-        kept.select(({ fn }) => fn.min<number | null>('number').as('number')).where('number', '>', number),
-      ]);
-      if (revision === undefined || after?.number == null) return;
-      const range = { datasetId, before: before?.number ?? -1, after: after.number };
-      await commit([
-        ...this.#deletionOfPastFiles(range, { accountId: dataset.account_id, now }),
-        query.deleteFrom('revision').where('dataset_id', '=', datasetId).where('number', '=', number),
-      ]);
-    });
-  }
-
-  /** Deletes past files added after the kept revision before and removed by the kept one after, which no kept revision has. */
-  #deletionOfPastFiles(
-    { datasetId, before, after }: { datasetId: string; before: number; after: number },
-    { accountId, now }: { accountId: string; now: Micros },
-  ) {
-    const { query } = this.#db;
-    const isUnneeded = (table: string) => {
-      const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
-      return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
-    };
-    // A restored file may be here several times.
-    const blobs = sql<{ dataset_id: string; id: string }>`(
-      select dataset_id, id, max(size_bytes) as size_bytes from past_file
-      where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
-        and not exists (select 1 from file where file.id = past_file.id)
-        and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
-      group by dataset_id, id
-    )`;
-    const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
-    const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
-    return [
-      statementOf(query, sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`),
-      trashSelected(query, blobs, now + this.#options.blobGrace),
-      statementOf(query, deletion),
-    ];
-  }
+/** Deletes past files added after the kept revision before and removed by the kept one after, which no kept revision has. */
+function deletionOfPastFiles(
+  { datasetId, before, after }: { datasetId: string; before: number; after: number },
+  { accountId, deleteAfter }: { accountId: string; deleteAfter: Micros },
+) {
+  const isUnneeded = (table: string) => {
+    const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
+    return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
+  };
+  // A restored file may be here several times.
+  const blobs = sql<{ dataset_id: string; id: string }>`(
+    select dataset_id, id, max(size_bytes) as size_bytes from past_file
+    where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
+      and not exists (select 1 from file where file.id = past_file.id)
+      and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
+    group by dataset_id, id
+  )`;
+  const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
+  const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
+  return [
+    sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`,
+    trashSelected(blobs, deleteAfter),
+    deletion,
+  ];
 }

@@ -1,20 +1,23 @@
-import { type Selectable, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { ChangeKind, Micros, Role, StoredFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { filesStateOf, type Revision, type VersionedFile } from '../../../dataset/history/revisions.js';
 import type { FileKind } from '../../../dataset/media.js';
-import { type Database, databaseError, type Query } from '../../database/database.js';
+import { type Database, databaseError, query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import {
+  fileOf,
   type FileRow,
-  PAST_FILE_COLUMNS,
+  type PastFileRow,
   pastFileOf,
   required,
-  STORED_COLUMNS,
-  fileOf,
+  rowChunksOf,
+  STORED,
+  storedFilesNamed,
   storedFilesOf,
+  type StoredRow,
+  withDataset,
 } from '../rows.js';
-import { rowChunksOf, storedFilesNamed, withDataset } from '../statements.js';
 
 /** A revision, or the difference between two. */
 export interface RevisionRange {
@@ -25,7 +28,8 @@ export interface RevisionRange {
 }
 
 /** Without facts and warnings, which take most of the time to read. */
-const DIGEST_COLUMNS = ['filename', 'kind', 'size_bytes', 'sha256'] as const;
+const DIGEST_COLUMNS = sql`filename, kind, size_bytes, sha256`;
+type DigestRow = Pick<FileRow, 'filename' | 'kind' | 'size_bytes' | 'sha256'>;
 
 /** Reads and pins revisions, whose files are rows of `file` and `past_file`. */
 export class Revisions {
@@ -35,28 +39,22 @@ export class Revisions {
     this.#db = db;
   }
 
+  /** Newest first. */
   async page(
     datasetId: string,
-    { before, limit }: { before?: number | undefined; limit?: number } = {},
+    {
+      before = Number.MAX_SAFE_INTEGER,
+      limit = Number.MAX_SAFE_INTEGER,
+    }: { before?: number | undefined; limit?: number } = {},
   ): Promise<Revision[]> {
-    let page = this.#ofDataset(datasetId).orderBy('number', 'desc');
-    if (limit !== undefined) page = page.limit(limit);
-    if (before !== undefined) page = page.where('number', '<', before);
-    return (await page.execute()).map(revisionOf);
+    const page = sql<RevisionRow>`
+      ${ofDataset(datasetId)} and number < ${before} order by number desc limit ${sql.lit(limit)}`;
+    return (await this.#db.read([page]))[0].map(revisionOf);
   }
 
   async find(datasetId: string, number: number): Promise<Revision | undefined> {
-    const row = await this.#ofDataset(datasetId).where('number', '=', number).executeTakeFirst();
+    const [[row]] = await this.#db.read([sql<RevisionRow>`${ofDataset(datasetId)} and number = ${number}`]);
     return row && revisionOf(row);
-  }
-
-  #ofDataset(datasetId: string) {
-    return this.#db.query
-      .selectFrom('revision')
-      .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
-      .selectAll('revision')
-      .select(['dataset.role', HAS_DAMAGED_FILE.as('has_damaged_file')])
-      .where('dataset_id', '=', datasetId);
   }
 
   /**
@@ -65,20 +63,19 @@ export class Revisions {
    * @returns `undefined` if the revision is not kept
    */
   async computeDigest(datasetId: string, number: number): Promise<Revision | undefined> {
-    const { stored, past } = versionsOf(this.#db.query, { datasetId, from: number, to: number });
+    const { stored, past } = versionsOf({ datasetId, from: number, to: number });
     const [[row], storedRows, pastRows] = await this.#db.read([
-      this.#ofDataset(datasetId).where('number', '=', number),
-      stored.select(DIGEST_COLUMNS),
-      past.select(DIGEST_COLUMNS),
+      sql<RevisionRow>`${ofDataset(datasetId)} and number = ${number}`,
+      sql<DigestRow>`select ${DIGEST_COLUMNS} ${stored}`,
+      sql<DigestRow>`select ${DIGEST_COLUMNS} ${past}`,
     ]);
     if (row === undefined) return undefined;
     const { digest, readyAs } = filesStateOf([...storedRows, ...pastRows].map(digestFileOf));
     const known = { digest, ready_as: JSON.stringify(readyAs) };
     const { added, removed, changed } = row;
-    const update = this.#db.query
-      .updateTable('revision')
-      .set(known)
-      .where(({ and }) => and({ dataset_id: datasetId, number, added, removed, changed }));
+    const update = sql`update revision set digest = ${digest}, ready_as = ${known.ready_as}
+      where dataset_id = ${datasetId} and number = ${number}
+        and added = ${added} and removed = ${removed} and changed = ${changed}`;
     await this.#db
       .transact({ isDurable: false }, ({ commit }) => commit([update]))
       .catch((error) => {
@@ -93,13 +90,13 @@ export class Revisions {
     read: Database['read'] = this.#db.read,
   ): Promise<{ kept: ReadonlySet<number>; files: VersionedFile[] }> {
     const { datasetId, from, to } = range;
-    const { query } = this.#db;
-    const { stored, past } = versionsOf(query, range);
-    const revisions = query.selectFrom('revision').select('number').where('dataset_id', '=', datasetId);
+    const { stored, past } = versionsOf(range);
     const [kept, storedRows, pastRows] = await read([
-      revisions.where('number', 'in', [from, to]),
-      stored.select(STORED_COLUMNS),
-      past.select(PAST_FILE_COLUMNS),
+      sql<{
+        number: number;
+      }>`select number from revision where dataset_id = ${datasetId} and number in (${from}, ${to})`,
+      sql<StoredRow>`select ${STORED} ${stored}`,
+      sql<PastFileRow>`select ${STORED}, removed_in ${past}`,
     ]);
     return {
       kept: new Set(kept.map(({ number }) => number)),
@@ -110,61 +107,56 @@ export class Revisions {
   /** The files of a revision with these names, unordered; none if it is not kept. */
   async files(of: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
     const { datasetId, number, filenames } = of;
-    const { query } = this.#db;
-    const kept = query.selectFrom('revision').select('dataset_id').where('dataset_id', '=', datasetId);
-    const revision = kept.where('number', '=', number);
+    const isKept = sql<boolean>`dataset_id = (
+      select dataset_id from revision where dataset_id = ${datasetId} and number = ${number}
+    ) and added_in <= ${number}`;
     const names = [...new Set(filenames)];
-    const past = rowChunksOf(names).map((chunk) =>
-      query
-        .selectFrom('past_file')
-        .select(PAST_FILE_COLUMNS)
-        .where('dataset_id', '=', revision)
-        .where('filename', 'in', chunk)
-        .where('added_in', '<=', number)
-        // The unary plus makes SQLite look the names up
-        // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
-        .where(sql<boolean>`+removed_in > ${number}`),
-    );
-    const current = storedFilesNamed(query, datasetId, names).map((files) =>
-      files.where('dataset_id', '=', revision).where('added_in', '<=', number),
+    const current = storedFilesNamed(datasetId, names).map((files) => files.where(isKept));
+    // The unary plus makes SQLite look the names up
+    // (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+    const past = rowChunksOf(names).map(
+      (chunk) => sql<PastFileRow>`select ${STORED}, removed_in from past_file
+        where ${isKept} and filename in (${sql.join(chunk)}) and +removed_in > ${number}`,
     );
     const rows = (await this.#db.read([...past, ...current])).flat();
     return rows.map((row) => ('removed_in' in row ? pastFileOf(row) : (fileOf(row) as StoredFile)));
   }
 
   async isPast(id: string): Promise<boolean> {
-    const past = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id);
-    return (await past.limit(1).executeTakeFirst()) !== undefined;
+    const [past] = await this.#db.read([sql`select id from past_file where id = ${id} limit 1`]);
+    return past.length > 0;
   }
 
   /** Pins a revision, which closes the latest one, or ends its pin. @returns false if the revision is not kept */
   async setPin(datasetId: string, number: number, pin: { at: Micros; by: string; note: string | null } | null) {
-    const { query } = this.#db;
     const columns = { pinned_at: pin?.at ?? null, pinned_by: pin?.by ?? null, pin_note: pin?.note ?? null };
     const revision = query.updateTable('revision').set(columns).where('dataset_id', '=', datasetId);
     // Retention and changes of files take the same lock.
     const isSet = await withDataset(this.#db, { id: datasetId }, async (dataset, { send, commit }) => {
       const [changed] = await send([revision.where('number', '=', number).returning('number')]);
       if (changed.length === 0) return false;
-      const closed = { revision_group: null, revision_since: null };
       const isClosed = pin !== null && dataset.revision === number;
-      await commit(isClosed ? [query.updateTable('dataset').set(closed).where('id', '=', datasetId)] : []);
+      const close = sql`update dataset set revision_group = null, revision_since = null where id = ${datasetId}`;
+      await commit(isClosed ? [close] : []);
       return true;
     });
     return isSet ?? false;
   }
 }
 
-const HAS_DAMAGED_FILE = sql<number>`case when
-  exists (select 1 from file where file.dataset_id = revision.dataset_id and state = 'stored' and problem is not null
-    and added_in <= revision.number)
-  or exists (select 1 from past_file where past_file.dataset_id = revision.dataset_id and problem is not null
-    and added_in <= revision.number and removed_in > revision.number)
-  then 1 else 0 end`;
+type RevisionRow = Schema['revision'] & { readonly role: string; readonly has_damaged_file: number };
 
-function revisionOf(
-  row: Selectable<Schema['revision']> & { readonly role: string; readonly has_damaged_file: number },
-): Revision {
+function ofDataset(datasetId: string) {
+  return sql`select revision.*, dataset.role, case when
+      exists (select 1 from file where file.dataset_id = revision.dataset_id and state = 'stored' and problem is not null
+        and added_in <= revision.number)
+      or exists (select 1 from past_file where past_file.dataset_id = revision.dataset_id and problem is not null
+        and added_in <= revision.number and removed_in > revision.number)
+      then 1 else 0 end as has_damaged_file
+    from revision join dataset on dataset.id = revision.dataset_id where dataset_id = ${datasetId}`;
+}
+
+function revisionOf(row: RevisionRow): Revision {
   const { number, added, removed, changed, files, bytes, digest, ready_as: readyAs } = row;
   const isReadyAs = (roles: readonly Role[]) => roles.includes(row.role as Role) && row.has_damaged_file === 0;
   return {
@@ -182,31 +174,19 @@ function revisionOf(
   };
 }
 
-function digestFileOf({ filename, kind, size_bytes, sha256 }: Pick<FileRow, (typeof DIGEST_COLUMNS)[number]>) {
+function digestFileOf({ filename, kind, size_bytes, sha256 }: DigestRow) {
   const upload = { state: 'stored', sizeBytes: required(size_bytes), sha256: required(sha256) } as const;
   return { filename, kind: kind as FileKind, upload };
 }
 
 /** The stored and past files of a revision, or those that only one of two has. */
-function versionsOf(query: Query, { datasetId, from, to }: RevisionRange) {
-  const stored = query
-    .selectFrom('file')
-    .where('dataset_id', '=', datasetId)
-    .where('state', '=', 'stored')
-    .where('added_in', '<=', to);
-  const past = query
-    .selectFrom('past_file')
-    .where('dataset_id', '=', datasetId)
-    .where('removed_in', '>', from)
-    .where('added_in', '<=', to);
+function versionsOf({ datasetId, from, to }: RevisionRange) {
+  const stored = sql`from file where dataset_id = ${datasetId} and state = 'stored' and added_in <= ${to}`;
+  const past = sql`from past_file where dataset_id = ${datasetId} and removed_in > ${from} and added_in <= ${to}`;
   if (from === to) return { stored, past };
   return {
-    stored: stored.where('added_in', '>', from),
-    past: past.where(({ eb, or, and }) =>
-      or([
-        and([eb('added_in', '<=', from), eb('removed_in', '<=', to)]),
-        and([eb('added_in', '>', from), eb('removed_in', '>', to)]),
-      ]),
-    ),
+    stored: sql`${stored} and added_in > ${from}`,
+    past: sql`${past} and (
+      (added_in <= ${from} and removed_in <= ${to}) or (added_in > ${from} and removed_in > ${to}))`,
   };
 }

@@ -6,9 +6,9 @@ import { remove, type StemGroup, store } from '../../../../src/dataset/upload-tr
 import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
 import type { Catalog } from '../../../../src/storage/catalog/catalog.js';
-import { Retention } from '../../../../src/storage/catalog/history/retention.js';
+import { pruneHistory } from '../../../../src/storage/catalog/history/retention.js';
 import { pastFileOf } from '../../../../src/storage/catalog/rows.js';
-import type { Database } from '../../../../src/storage/database/database.js';
+import { type Database, query } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
 
@@ -69,8 +69,7 @@ class Subject {
 
   /** The files of a revision, the stored ones included. */
   async filesOf(number: number): Promise<VersionedFile[]> {
-    const { query } = this.database;
-    const past = await query.selectFrom('past_file').selectAll().where('dataset_id', '=', this.id).execute();
+    const past = await this.past();
     const present = (await this.#catalog.files(this.id)) as StoredFile[];
     const all = [...past.map(pastFileOf), ...present.map((file) => ({ ...file, removedIn: Number.MAX_SAFE_INTEGER }))];
     return all.filter(({ upload, removedIn }) => upload.addedIn! <= number && number < removedIn!);
@@ -84,18 +83,18 @@ class Subject {
   }
 
   revisions() {
-    const select = this.database.query.selectFrom('revision').selectAll().where('dataset_id', '=', this.id);
-    return select.orderBy('number').execute();
+    const select = query.selectFrom('revision').selectAll().where('dataset_id', '=', this.id);
+    return this.database.run(select.orderBy('number'));
   }
 
   past() {
-    return this.database.query.selectFrom('past_file').selectAll().where('dataset_id', '=', this.id).execute();
+    return this.database.run(query.selectFrom('past_file').selectAll().where('dataset_id', '=', this.id));
   }
 
   async pin(number: number) {
     const pinned = { pinned_at: 1, pinned_by: 'laptop' };
-    const update = this.database.query.updateTable('revision').set(pinned).where('dataset_id', '=', this.id);
-    await update.where('number', '=', number).execute();
+    const update = query.updateTable('revision').set(pinned).where('dataset_id', '=', this.id);
+    await this.database.run(update.where('number', '=', number));
   }
 }
 
@@ -133,9 +132,9 @@ onCatalogs((open) => {
     return { ...opened, subject: new Subject(opened, id), key: { accountId: opened.accountId, id } };
   };
   const historyBytes = async (database: Database) =>
-    (await database.query.selectFrom('account').select('history_bytes').executeTakeFirstOrThrow()).history_bytes;
+    (await database.run(query.selectFrom('account').select('history_bytes')))[0]!.history_bytes;
   const trashIn = async (database: Database) =>
-    (await database.query.selectFrom('trash').select('blob_key').execute()).map(({ blob_key }) => blob_key);
+    (await database.run(query.selectFrom('trash').select('blob_key'))).map(({ blob_key }) => blob_key);
 
   describe('the history of a dataset', () => {
     test('keeps a replaced and a removed file, with who and what, and its blob out of the trash', async () => {
@@ -198,10 +197,9 @@ onCatalogs((open) => {
       const { subject, database } = await newSubject();
       for (const number of upTo(26)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(2);
-      const retention = new Retention(database, keeping(1000));
-      await retention.run(1399);
+      await pruneHistory(database, { ...keeping(1000), now: 1399 });
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 4)]);
-      await retention.run(LATER);
+      await pruneHistory(database, { ...keeping(1000), now: LATER });
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 7)]);
       expect(await Promise.all([2, 7].map((number) => subject.contentsOf(number)))).toEqual([
         ...[{ 'a.txt': 2 }, { 'a.txt': 7 }],
@@ -214,10 +212,10 @@ onCatalogs((open) => {
       const { subject, database } = await newSubject();
       for (const number of upTo(6)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(1);
-      await new Retention(database, { ...keeping(1e9), maxBytes: 2 + 5 + 6 }).run(600);
+      await pruneHistory(database, { ...keeping(1e9), maxBytes: 2 + 5 + 6, now: 600 });
       expect(await numbersOf(subject)).toEqual([1, 4, 5, 6]);
       expect(await historyBytes(database)).toBe(2 + 5 + 6);
-      await new Retention(database, { ...keeping(1e9), maxBytes: 0 }).run(700);
+      await pruneHistory(database, { ...keeping(1e9), maxBytes: 0, now: 700 });
       expect(await numbersOf(subject)).toEqual([1, 6]);
     });
   });
@@ -236,12 +234,10 @@ onCatalogs((open) => {
     const { catalog, accountId, database } = await open();
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 30 }), async (steps) => {
-        await database.query.deleteFrom('dataset').execute();
-        await database.query.deleteFrom('trash').execute();
-        await database.query
-          .updateTable('account')
-          .set({ datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
-          .execute();
+        await database.run(query.deleteFrom('dataset'));
+        await database.run(query.deleteFrom('trash'));
+        const none = { datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
+        await database.run(query.updateTable('account').set(none));
         const id = newId();
         await catalog.createDataset({ id, accountId, name: id, createdAt: 1 });
         const subject = new Subject({ catalog, database }, id);
@@ -268,7 +264,7 @@ onCatalogs((open) => {
               Object.assign(next, model.get(number));
             }
           } else if (action === 'pin') await subject.pin(number);
-          else await new Retention(database, keeping(lifetime)).run(now);
+          else await pruneHistory(database, { ...keeping(lifetime), now });
           latest = changed?.revision ?? latest;
           if (latest > 0) model.set(latest, next);
           const files = [...(await subject.past()), ...(await catalog.files(id))];
@@ -288,7 +284,7 @@ onCatalogs((open) => {
             });
           }
           const total = await historyBytes(database);
-          await database.query.executeQuery(recountUsage(database.query).compile());
+          await database.run(recountUsage());
           expect(await historyBytes(database)).toBe(total);
         }
         await expectReadable(catalog, subject);

@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { microsClock } from '../../../src/clock.js';
-import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
-import { reserve } from '../../../src/dataset/upload-transitions.js';
-import { type AccountEvent, AccountWatches, watchAccount } from '../../../src/service/watch/watch-account.js';
-import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
-import { onCatalogs } from '../../harness/backends.js';
+import { microsClock } from '../../src/clock.js';
+import { MICROS_PER_SECOND, type PendingFile } from '../../src/dataset/dataset.js';
+import { reserve } from '../../src/dataset/upload-transitions.js';
+import { type AccountEvent, AccountWatches, watchAccount } from '../../src/service/watch.js';
+import { Catalog } from '../../src/storage/catalog/catalog.js';
+import { ChangeFeed } from '../../src/storage/database/database.js';
+import { onCatalogs } from '../harness/backends.js';
 
 const clock = microsClock();
 const OPEN = { type: 'open' };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Quota } from '../../../src/service/limits/limits.js';
+import { Quota } from '../../src/storage/limits.js';
 
 const errorOf = (work: () => unknown) => {
   try {

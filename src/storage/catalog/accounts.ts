@@ -1,18 +1,13 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { type Selectable, sql } from 'kysely';
-import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
-import { type Micros, MICROS_PER_SECOND } from '../../../dataset/dataset.js';
-import { ServiceError } from '../../../dataset/errors.js';
-import {
-  type Database,
-  type ParameterOf,
-  preparedStatement,
-  type Query,
-  type Transaction,
-} from '../../database/database.js';
-import type { Schema } from '../../database/schema.js';
-import { rowChunksOf, rowsOf, statementOf } from '../statements.js';
-import type { AccountUsage } from './account-usage.js';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { MAX_BOUND_DATASETS } from '../../api/limits.js';
+import type { Usage } from '../../dataset/counts.js';
+import { type Micros, MICROS_PER_SECOND, type PendingFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { stemOf } from '../../dataset/media.js';
+import { type Database, FOR_UPDATE, nullColumnOf, query, type Transaction } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
+import { rowChunksOf } from './rows.js';
 
 /**
  * An access token, a session of the page in a cookie, a link to one dataset, or a one-time code of a sign-in link. The parent
@@ -148,9 +143,7 @@ export class Accounts {
 
   /** What a token allows; `undefined` if it is unknown, revoked or a code. The caller checks `expiresAt`. */
   async grantOf(secret: string): Promise<Grant | undefined> {
-    const { query } = this.#db;
-    const { rows } = await query.executeQuery(tokenByDigest(query, { digest: digestOfSecret(secret) }));
-    const [row] = rows;
+    const [[row]] = await this.#db.read([tokenByDigest(digestOfSecret(secret))]);
     if (row === undefined) return undefined;
     const { id, name, hint, parent_id, parent_name, parent_hint } = row;
     const isSession = row.kind === 'session' && parent_id !== null;
@@ -170,8 +163,8 @@ export class Accounts {
 
   /** Whether a token, or the parent of a session or share, was revoked. An unknown one counts as revoked. */
   async isRevoked(tokenId: string): Promise<boolean> {
-    const valid = unrevoked(this.#db.query).select('token.id').where('token.id', '=', tokenId);
-    return (await valid.executeTakeFirst()) === undefined;
+    const [valid] = await this.#db.read([sql`select 1 from ${UNREVOKED} and token.id = ${tokenId}`]);
+    return valid.length === 0;
   }
 
   /** Remembers a use, so that no request waits for its write. */
@@ -181,27 +174,29 @@ export class Accounts {
 
   /** Writes the last uses, not durably. After a failure they stay. */
   async saveLastUses(): Promise<void> {
-    const { query, transact } = this.#db;
+    const { transact } = this.#db;
     // In the order of ids, so that instances lock rows in one order.
     const uses = [...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1));
     if (uses.length === 0) return;
     const updates = uses.map(([id, usedAt]) => {
       const isLater = sql`coalesce(last_used_at, 0) < ${usedAt}`;
-      return statementOf(query, sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`);
+      return sql<never>`update token set last_used_at = ${usedAt} where id = ${id} and ${isLater}`;
     });
     await transact({ isDurable: false }, ({ commit }) => commit(updates));
     for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
   }
 
   async usage(accountId: string): Promise<AccountUsage & { readonly historyBytes: number }> {
-    const columns = ['datasets', 'files', 'bytes', 'history_bytes as historyBytes'] as const;
-    const select = this.#db.query.selectFrom('account').select(columns);
-    return select.where('id', '=', accountId).executeTakeFirstOrThrow();
+    const [[usage]] = await this.#db.read([
+      sql<AccountUsage & { historyBytes: number }>`
+        select datasets, files, bytes, history_bytes as "historyBytes" from account where id = ${accountId}`,
+    ]);
+    return usage!;
   }
 
   /** True once a token was made, even if it was deleted since. */
   async hasAccounts(): Promise<boolean> {
-    return (await this.#db.query.selectFrom('account').select('id').limit(1).executeTakeFirst()) !== undefined;
+    return (await this.#db.run(query.selectFrom('account').select('id').limit(1))).length > 0;
   }
 
   /**
@@ -219,13 +214,12 @@ export class Accounts {
     requireName('account', name);
     if (tokenName !== undefined) requireName('token', tokenName);
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
-    const { query, transact } = this.#db;
     // Also locks an existing account, so that a revocation of the maker comes before or after.
     const account = sql<{ id: string }>`
       insert into account (id, name, created_at) values (${randomUUID()}, ${name}, ${now})
       on conflict (name) do update set created_at = account.created_at returning id`;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
-      const [[found]] = await send([statementOf(query, account)]);
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[found]] = await send([account]);
       const accountId = found!.id;
       const maker = parentId === undefined ? null : { accountId, makerId: parentId, now };
       const makerEndsAt = maker && (await this.#endOfMaker(send, maker));
@@ -246,23 +240,18 @@ export class Accounts {
     tokenId: string,
     { now, name }: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const { query, transact } = this.#db;
-    return transact({ isDurable: true }, async ({ send, commit }) => {
+    return this.#db.transact({ isDurable: true }, async ({ send, commit }) => {
       const [[token]] = await send([
-        query
-          .selectFrom('token')
-          .select(['account_id', 'expires_at', 'is_read_only', 'dataset_ids'])
-          .where('id', '=', tokenId)
-          .where(isValid(now)),
+        sql<Pick<Schema['token'], 'account_id' | 'expires_at' | 'is_read_only' | 'dataset_ids'>>`
+          select account_id, expires_at, is_read_only, dataset_ids from token where id = ${tokenId} and ${isValid(now)}`,
       ]);
       if (token === undefined) return undefined;
       const expiresAt = Math.min(now + LIFETIMES[kind], token.expires_at ?? NEVER);
       const made = { kind, name, created_at: now, expires_at: expiresAt, parent_id: tokenId };
       const { secret, row } = newToken({ ...token, ...made });
-      const ofToken = query.selectFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
-      const newest = ofToken.select('id').where(isValid(now)).orderBy('created_at', 'desc').limit(MAX_SESSIONS);
-      const others = query.deleteFrom('token').where('parent_id', '=', tokenId).where('kind', '=', kind);
-      await commit([query.insertInto('token').values(row), others.where('id', 'not in', newest)]);
+      const ofToken = sql`from token where parent_id = ${tokenId} and kind = ${kind}`;
+      const newest = sql`select id ${ofToken} and ${isValid(now)} order by created_at desc limit ${sql.lit(MAX_SESSIONS)}`;
+      await commit([query.insertInto('token').values(row), sql`delete ${ofToken} and id not in (${newest})`]);
       return { id: row.id, secret, expiresAt };
     });
   }
@@ -272,13 +261,13 @@ export class Accounts {
     code: string,
     options: { now: Micros; name: string | null },
   ): Promise<NewSession | undefined> {
-    const { query } = this.#db;
-    const ofCode = query.selectFrom('token').select('id').where('digest', '=', digestOfSecret(code));
-    const valid = ofCode.where('kind', '=', 'code').where(isValid(options.now));
+    const valid = sql`select id from token where digest = ${digestOfSecret(code)} and kind = 'code' and ${isValid(options.now)}`;
     // An unknown code costs no write.
-    if ((await valid.executeTakeFirst()) === undefined) return undefined;
+    const [found] = await this.#db.read([valid]);
+    if (found.length === 0) return undefined;
     // One of several requests with a code deletes the row.
-    const used = await query.deleteFrom('token').where('id', 'in', valid).returning('parent_id').executeTakeFirst();
+    const deletion = sql<{ parent_id: string | null }>`delete from token where id in (${valid}) returning parent_id`;
+    const [used] = await this.#db.run(deletion);
     return used?.parent_id == null ? undefined : this.makeSession('session', used.parent_id, options);
   }
 
@@ -287,35 +276,31 @@ export class Accounts {
     accountName?: string,
     { ids, kind, isUnrevoked = false }: { ids?: readonly string[]; kind?: TokenKind; isUnrevoked?: boolean } = {},
   ): Promise<TokenSummary[]> {
-    const { query } = this.#db;
-    let select = query
-      .selectFrom('token')
-      .innerJoin('account', 'account.id', 'token.account_id')
-      .selectAll('token')
-      .select('account.name as account_name')
-      .where('token.kind', '<>', 'code')
-      .orderBy('token.created_at')
-      .orderBy('token.id');
-    if (accountName !== undefined) select = select.where('account_id', '=', await this.#accountIdOf(accountName));
-    if (ids !== undefined) select = select.where('token.id', 'in', ids);
-    if (kind !== undefined) select = select.where('token.kind', '=', kind);
-    if (isUnrevoked) select = select.where('token.revoked_at', 'is', null);
-    const rows = await select.execute();
+    const conditions = [
+      ...(accountName === undefined ? [] : [sql`token.account_id = ${await this.#accountIdOf(accountName)}`]),
+      ...(ids === undefined ? [] : [sql`token.id in (${sql.join(ids)})`]),
+      ...(kind === undefined ? [] : [sql`token.kind = ${kind}`]),
+      ...(isUnrevoked ? [sql`token.revoked_at is null`] : []),
+    ];
+    const [rows] = await this.#db.read([
+      sql<Schema['token'] & { account_name: string }>`
+        select token.*, account.name as account_name from token join account on account.id = token.account_id
+        where ${sql.join([sql`token.kind <> 'code'`, ...conditions], sql` and `)} order by token.created_at, token.id`,
+    ]);
     const datasetIds = rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []);
     const datasets = query.selectFrom('dataset').select(['id', 'name']);
-    const found = await rowsOf(rowChunksOf([...new Set(datasetIds)]).map((chunk) => datasets.where('id', 'in', chunk)));
-    const names = new Map(found.map(({ id, name }) => [id, name]));
+    const chunks = rowChunksOf([...new Set(datasetIds)]);
+    const found = await this.#db.read(chunks.map((chunk) => datasets.where('id', 'in', chunk)));
+    const names = new Map(found.flat().map(({ id, name }) => [id, name]));
     return rows.map((row) => summaryOf(row, names));
   }
 
   /** Revokes a token with its sessions and shares. @returns the ids of all that ended @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
-    const { query, transact } = this.#db;
     // Locks the account: the token might make another one meanwhile.
-    const account = query.selectFrom('account').select('id').forNoKeyUpdate();
-    const ofToken = account.where('id', '=', (eb) => eb.selectFrom('token').select('account_id').where('id', '=', id));
-    const [, revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([ofToken, revocation(query, { id, now, ...options })]),
+    const account = sql`select id from account where id = (select account_id from token where id = ${id}) ${FOR_UPDATE}`;
+    const [, revoked] = await this.#db.transact({ isDurable: true }, ({ commit }) =>
+      commit([account, revocation({ id, now, ...options })]),
     );
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
@@ -330,15 +315,11 @@ export class Accounts {
     send: Transaction['send'],
     { accountId, makerId, now }: { accountId: string; makerId: string; now: Micros },
   ): Promise<Micros | null> {
-    const { query } = this.#db;
     const [[maker], [made]] = await send([
-      query.selectFrom('token').select('expires_at').where('id', '=', makerId).where('revoked_at', 'is', null),
-      query
-        .selectFrom('token')
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .where('account_id', '=', accountId)
-        .where('kind', 'in', ['token', 'share'])
-        .where(isValid(now)),
+      sql<{ expires_at: Micros | null }>`
+        select expires_at from token where id = ${makerId} and revoked_at is null`,
+      sql<{ count: number }>`select count(*) as count from token
+        where account_id = ${accountId} and kind in ('token', 'share') and ${isValid(now)}`,
     ]);
     if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
     if (Number(made?.count) >= MAX_TOKENS) {
@@ -349,8 +330,7 @@ export class Accounts {
   }
 
   async #accountIdOf(name: string): Promise<string> {
-    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
-    const found = await select.executeTakeFirst();
+    const [found] = await this.#db.run(query.selectFrom('account').select('id').where('name', '=', name));
     if (found === undefined) throw new ServiceError('account_not_found', `There is no account named "${name}".`);
     return found.id;
   }
@@ -361,13 +341,12 @@ export class Accounts {
       throw new ServiceError('invalid_field', message);
     }
     const wanted = namesOrIds.map((nameOrId) => nameOrId.trim().normalize('NFC'));
-    const rows = await this.#db.query
-      .selectFrom('dataset')
-      .innerJoin('account', 'account.id', 'dataset.account_id')
-      .select(['dataset.id', 'dataset.name'])
-      .where('account.name', '=', accountName)
-      .where((eb) => eb.or([eb('dataset.name', 'in', wanted), eb('dataset.id', 'in', wanted)]))
-      .execute();
+    const names = sql.join(wanted);
+    const [rows] = await this.#db.read([
+      sql<{ id: string; name: string }>`
+        select dataset.id, dataset.name from dataset join account on account.id = dataset.account_id
+        where account.name = ${accountName} and (dataset.name in (${names}) or dataset.id in (${names}))`,
+    ]);
     const ids = wanted.map((text) => {
       // An id wins over a name.
       const found = rows.find(({ id }) => id === text) ?? rows.find(({ name }) => name === text);
@@ -383,7 +362,7 @@ export class Accounts {
  * Deletes tokens, sessions, shares and codes 30 days after their end, or earlier if `MAX_TOKENS` of their account ended later; an
  * unknown token counts as revoked. A token stays as long as those that it made, so that its revocation reaches them.
  */
-export async function pruneTokens({ query, transact }: Database, { now }: { now: Micros }): Promise<void> {
+export async function pruneTokens({ transact }: Database, { now }: { now: Micros }): Promise<void> {
   const endedAt = sql`case when revoked_at is null or expires_at < revoked_at then expires_at else revoked_at end`;
   const position = sql`row_number() over (partition by account_id order by ${endedAt} desc, id)`;
   const deletion = sql<never>`
@@ -392,7 +371,7 @@ export async function pruneTokens({ query, transact }: Database, { now }: { now:
       where ended_at <= ${now - ENDED_TOKEN_LIFETIME} or position > ${MAX_TOKENS}
     ) and id not in (select parent_id from token where parent_id is not null)`;
   // If a power cut undoes it, a later run does it again.
-  await transact({ isDurable: false }, ({ commit }) => commit([statementOf(query, deletion)]));
+  await transact({ isDurable: false }, ({ commit }) => commit([deletion]));
 }
 
 function isValid(now: Micros) {
@@ -400,30 +379,32 @@ function isValid(now: Micros) {
 }
 
 /** All but access tokens end with their parent. */
-function unrevoked(query: Query) {
-  return query
-    .selectFrom('token')
-    .leftJoin('token as parent', 'parent.id', 'token.parent_id')
-    .where('token.revoked_at', 'is', null)
-    .where(sql<boolean>`(token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`);
+const UNREVOKED = sql`token left join token as parent on parent.id = token.parent_id
+  join account on account.id = token.account_id
+  where token.revoked_at is null and (token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))`;
+
+interface GrantRow extends Omit<Schema['token'], 'digest' | 'created_at' | 'revoked_at' | 'last_used_at'> {
+  readonly account_name: string;
+  readonly parent_name: string | null;
+  readonly parent_hint: string | null;
 }
 
-const tokenByDigest = preparedStatement((query, parameter: ParameterOf<{ digest: string }>) =>
-  unrevoked(query)
-    .innerJoin('account', 'account.id', 'token.account_id')
-    .select(['token.id', 'token.kind', 'token.name', 'token.hint'])
-    .select(['token.is_read_only', 'token.dataset_ids', 'token.expires_at'])
-    .select(['token.account_id', 'account.name as account_name'])
-    .select(['parent.id as parent_id', 'parent.name as parent_name', 'parent.hint as parent_hint'])
-    .where('token.digest', '=', parameter('digest'))
-    .where('token.kind', '<>', 'code'),
-);
+function tokenByDigest(digest: string) {
+  return sql<GrantRow>`
+    select token.id, token.kind, token.name, token.hint, token.is_read_only, token.dataset_ids, token.expires_at,
+      token.account_id, account.name as account_name,
+      parent.id as parent_id, parent.name as parent_name, parent.hint as parent_hint
+    from ${UNREVOKED} and token.digest = ${digest} and token.kind <> 'code'`;
+}
 
 /** Revokes a token and those that it made, directly or through others. */
-function revocation(
-  query: Query,
-  { id, now, accountId, sharedDatasetId, withMade = false }: RevocationOptions & { id: string; now: Micros },
-) {
+function revocation({
+  id,
+  now,
+  accountId,
+  sharedDatasetId,
+  withMade = false,
+}: RevocationOptions & { id: string; now: Micros }) {
   const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
   const ofDataset =
     sharedDatasetId === undefined
@@ -436,7 +417,7 @@ function revocation(
       select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
     )
     update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
-  return statementOf(query, update);
+  return update;
 }
 
 /** @param names of the datasets, by id */
@@ -455,4 +436,144 @@ function summaryOf(
 function requireName(what: 'account' | 'token', name: string): void {
   if (NAME.test(name)) return;
   throw new ServiceError('invalid_name', `The ${what} name ${JSON.stringify(name)} is not valid. ${NAME_RULE}`);
+}
+
+export interface AccountUsage extends Usage {
+  readonly datasets: number;
+}
+
+/** The limits of an account and of a dataset. */
+export interface AccountLimits extends AccountUsage {
+  readonly datasetFiles: number;
+}
+
+/** The limits of an account, and of this process. */
+export interface Limits {
+  readonly account: AccountUsage;
+  readonly maxDatasetFiles: number;
+  readonly accountRequestsPerSecond: number;
+}
+
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
+
+export const NO_LIMITS: AccountLimits = {
+  datasets: UNLIMITED,
+  files: UNLIMITED,
+  bytes: UNLIMITED,
+  datasetFiles: UNLIMITED,
+};
+
+/** Limits that no person reaches. The limit of bytes is a setting. */
+export const MAX_ACCOUNT_DATASETS = 100_000;
+export const MAX_ACCOUNT_FILES = 10_000_000;
+
+/**
+ * Adds to the totals of an account. A total that grows beyond its limit becomes null, which the column rejects, so that the
+ * transaction fails. Run it after the lock of a dataset: transactions lock in one order.
+ *
+ * @param change.historyBytes have no limit here: retention deletes the oldest revisions
+ */
+export function addUsage(change: {
+  accountId: string;
+  added: Partial<AccountUsage>;
+  historyBytes?: number;
+  limits: AccountLimits;
+}) {
+  const { accountId, added, historyBytes = 0, limits } = change;
+  const { datasets = 0, files = 0, bytes = 0 } = added;
+  if (datasets === 0 && files === 0 && bytes === 0 && historyBytes === 0) return [];
+  const update = sql<never>`
+    update account set
+      datasets = ${increased('datasets', datasets, limits.datasets)},
+      files = ${increased('files', files, limits.files)},
+      bytes = ${increased('bytes', bytes, limits.bytes)},
+      history_bytes = history_bytes + ${bigint(historyBytes)}
+    where id = ${accountId}`;
+  return [update];
+}
+
+function increased(column: keyof AccountUsage, added: number, max: number) {
+  const total = sql`${sql.ref(column)} + ${bigint(added)}`;
+  return sql<number>`case when ${bigint(added)} > 0 and ${total} > ${bigint(max)} then null else ${total} end`;
+}
+
+/** Postgres can't infer the type of a parameter that is only compared. */
+function bigint(value: number) {
+  return sql`cast(${value} as bigint)`;
+}
+
+/** Counts the name of a direct upload unless the dataset has it; fails as `addUsage`, also without a byte left. */
+export function addDirectUpload({
+  accountId,
+  file,
+  limits,
+}: {
+  accountId: string;
+  file: PendingFile;
+  limits: AccountLimits;
+}) {
+  const { datasetId, filename } = file;
+  return sql<never>`
+    update account set
+      files = case when files >= ${bigint(limits.files)} then null else files + 1 end,
+      bytes = case when bytes >= ${bigint(limits.bytes)} then null else bytes end
+    where id = ${accountId}
+      and exists (select 1 from dataset where id = ${datasetId} and account_id = ${accountId})
+      and not exists (
+        select 1 from file where dataset_id = ${datasetId} and stem = ${stemOf(filename)} and filename = ${filename}
+      )`;
+}
+
+/** What a dataset adds to the totals of its account. */
+export function usageOfDataset(id: string) {
+  const select = sql<{ files: number; bytes: number; historyBytes: number }>`
+    select count(*) as files, cast(coalesce(sum(name.bytes), 0) as bigint) as bytes,
+      cast((${historyBytesOf(sql`past_file.dataset_id = ${id}`)}) as bigint) as "historyBytes"
+    from (
+      select max(coalesce(size_bytes, expected_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
+    ) as name`;
+  return select;
+}
+
+/** The size of the blobs that only the history has. */
+export function historyBytesOf(condition: RawBuilder<unknown>) {
+  return sql<number>`
+    select coalesce(sum(past.size_bytes), 0) from (
+      select distinct id, size_bytes from past_file
+      where ${condition} and not exists (select 1 from file where file.id = past_file.id)
+    ) as past
+  `;
+}
+
+/** Uploads whose links expired before their bytes arrived, and that still count. */
+export function expiredReservations(now: Micros) {
+  return sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
+    where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
+}
+
+export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {
+  const more = added === 1 ? 'one more' : `${added} more`;
+  const advice = 'Delete files or withdraw uploads that are no longer needed, or upload the others to another dataset.';
+  const message = `The dataset has ${files} files, and ${more} would exceed the limit of ${max} files of a dataset (--max-dataset-files). ${advice}`;
+  return new ServiceError('quota_exceeded', message);
+}
+
+/** The error for an exceeded total of an account; other errors are returned unchanged. */
+export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
+  const total = exceededTotal(error);
+  if (total === undefined) return error;
+  const advice =
+    total === 'bytes'
+      ? 'Delete files that are no longer needed, withdraw uploads that never ended, or ask the operator of this server for more.'
+      : 'Delete some that are no longer needed, or ask the operator of this server for more.';
+  const limit = `${limits[total]} ${total}${total === 'bytes' ? ' (--account-bytes)' : ''}`;
+  const message = `The account has reached its limit of ${limit}. ${advice}`;
+  return new ServiceError('quota_exceeded', message, { cause: error });
+}
+
+function exceededTotal(error: unknown): keyof AccountUsage | undefined {
+  const [table, column] = nullColumnOf(error)?.split('.') ?? [];
+  return table === 'account' && (column === 'datasets' || column === 'files' || column === 'bytes')
+    ? column
+    : undefined;
 }
