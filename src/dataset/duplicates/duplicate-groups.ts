@@ -72,6 +72,7 @@ export function* duplicateGroups(
   const hashes: (PerceptualHash | undefined)[] = [];
   /** By SHA-256, and by the pixels of a picture with little to see. */
   const equal = new Map<string, number[]>();
+  const index = new PdqIndex(files.length);
   for (const [at, { sha256, hash: packed }] of files.entries()) {
     const hash = packed === null ? undefined : unpackHash(packed);
     hashes.push(hash);
@@ -80,6 +81,7 @@ export function* duplicateGroups(
       if (others === undefined) equal.set(value, [at]);
       else others.push(at);
     }
+    if (hash !== undefined && hash.quality >= MIN_QUALITY) index.add(at, hash.pdq);
     yield undefined;
   }
   const isGrouped = new Uint8Array(files.length);
@@ -98,13 +100,8 @@ export function* duplicateGroups(
     for (const pixels of plainPixelsOf(hash)) for (const other of equal.get(pixels) ?? []) add(other, 'alike');
     for (const kind of ['alike', 'mirrored'] as const) {
       if (hash === undefined || hash.quality < MIN_QUALITY) break;
-      const pdq = kind === 'alike' ? hash.pdq : hash.mirrored;
-      // The files before are in groups.
-      for (let other = at + 1; other < files.length; other++) {
-        const another = hashes[other];
-        if (isGrouped[other] || another === undefined || another.quality < MIN_QUALITY) continue;
-        const distance = distanceOf(pdq, another.pdq);
-        if (distance <= MAX_DISTANCE && haveLikeColours(hash, another, kind)) add(other, kind, distance);
+      for (const [other, distance] of index.near(kind === 'alike' ? hash.pdq : hash.mirrored)) {
+        if (!isGrouped[other] && haveLikeColours(hash, hashes[other]!, kind)) add(other, kind, distance);
       }
     }
     yield members.length === 0 ? undefined : groupOf(keeper, members);
@@ -115,16 +112,62 @@ function plainPixelsOf(hash: PerceptualHash | undefined): string[] {
   return hash === undefined || hash.quality >= MIN_QUALITY ? [] : [hash.pixels];
 }
 
-/** The bits of each byte. */
-const BITS_IN = new Uint8Array(256);
+const BANDS = 16;
+
+/**
+ * Multi-index hashing (Norouzi, Punjani and Fleet, 2012): of two hashes that differ in at most 31 bits, one of the 16 bands of
+ * 16 bits differs in at most one.
+ */
+class PdqIndex {
+  readonly #bands: Uint16Array;
+  /** The last file with a value of a band, and for each file and band the one before. Files count from 1: 0 is none. */
+  readonly #last = new Int32Array(BANDS << 16);
+  readonly #before: Int32Array;
+  /** The search that has met a file last. */
+  readonly #metIn: Int32Array;
+  #searches = 0;
+
+  constructor(size: number) {
+    this.#bands = new Uint16Array((size + 1) * BANDS);
+    this.#before = new Int32Array((size + 1) * BANDS);
+    this.#metIn = new Int32Array(size + 1);
+  }
+
+  add(file: number, pdq: Uint8Array): void {
+    for (const [band, value] of bandsOf(pdq).entries()) {
+      const at = (file + 1) * BANDS + band;
+      this.#bands[at] = value;
+      this.#before[at] = this.#last[(band << 16) | value]!;
+      this.#last[(band << 16) | value] = file + 1;
+    }
+  }
+
+  /** Files and their distances, of up to `MAX_DISTANCE`. */
+  near(pdq: Uint8Array): [file: number, distance: number][] {
+    const [bands, all, last, before, metIn] = [bandsOf(pdq), this.#bands, this.#last, this.#before, this.#metIn];
+    const search = ++this.#searches;
+    const found: [number, number][] = [];
+    for (let band = 0; band < BANDS; band++) {
+      // In turn, none and each of the bits is changed.
+      for (let changed = 0; changed <= 1 << 15; changed = changed * 2 || 1) {
+        for (let file = last[(band << 16) | (bands[band]! ^ changed)]!; file > 0; file = before[file * BANDS + band]!) {
+          if (metIn[file] === search) continue;
+          metIn[file] = search;
+          let distance = 0;
+          for (let i = 0; i < BANDS; i++) distance += BITS_IN[bands[i]! ^ all[file * BANDS + i]!]!;
+          if (distance <= MAX_DISTANCE) found.push([file - 1, distance]);
+        }
+      }
+    }
+    return found;
+  }
+}
+
+/** The bits of each number of 16 bits. */
+const BITS_IN = new Uint8Array(1 << 16);
 for (let value = 1; value < BITS_IN.length; value++) BITS_IN[value] = BITS_IN[value >> 1]! + (value & 1);
 
-/** The bits that differ, or only as many as are too many: most pictures differ in half of them, and thousands are compared. */
-function distanceOf(a: Uint8Array, b: Uint8Array): number {
-  let distance = 0;
-  for (let i = 0; i < a.length && distance <= MAX_DISTANCE; i++) distance += BITS_IN[a[i]! ^ b[i]!]!;
-  return distance;
-}
+const bandsOf = (pdq: Uint8Array) => new Uint16Array(pdq.slice().buffer);
 
 function haveLikeColours(
   { colours: a }: PerceptualHash,

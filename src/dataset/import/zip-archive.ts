@@ -21,12 +21,24 @@ const MAX_DENSE_ARCHIVE_BYTES = 4 * 1024 * 1024 * 1024;
 /** https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.4.5 */
 const [STORED, DEFLATED] = [0, 8];
 const LOCAL_HEADER_BYTES = 30;
+const LOCAL_HEADER = 0x04034b50;
+/** Of CRC-32 (4.4.7), reflected. */
+const CRC_POLYNOMIAL = 0xedb88320;
 
 /** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
 const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
 
+/** Where the bytes of an entry are. */
+interface PackedPlace {
+  readonly offset: number;
+  readonly packedBytes: number;
+  readonly sizeBytes: number;
+  readonly crc: number;
+  readonly isDeflated: boolean;
+}
+
 /** A file of an archive. It is read when its bytes are asked for. */
-export interface PackedEntry extends ImportEntry {
+export interface PackedEntry extends ImportEntry, PackedPlace {
   /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
   readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
   readonly unpacked: () => Promise<Blob>;
@@ -40,7 +52,7 @@ export interface PackedEntry extends ImportEntry {
 export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> {
   // Names are checked here, for each file alone.
   const zip = new ZipReader(readerOf(blob), { useWebWorkers: false, filenameValidation: 'tolerant' });
-  const listed: FileEntry[] = [];
+  const listed: PackedEntry[] = [];
   const unreadable = (reason: string, cause?: unknown) =>
     new ServiceError('invalid_content', `${name} can't be read as a zip: ${reason}`, { cause });
   try {
@@ -49,7 +61,7 @@ export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> 
     for await (const entry of zip.getEntriesGenerator()) {
       if (++entries > MAX_ENTRIES) throw unreadable(`it has more than ${MAX_ENTRIES} entries. Import parts of it.`);
       bytes += entry.uncompressedSize;
-      if (!entry.directory) listed.push(entry);
+      if (!entry.directory) listed.push(packedEntry(blob, entry));
     }
     if (bytes > MAX_DENSE_ARCHIVE_BYTES && bytes > blob.size * MAX_RATIO) {
       throw unreadable(
@@ -62,11 +74,11 @@ export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> 
     throw unreadable(`${reason}. If it is incomplete, copy or download it again.`, error);
   }
   const overlapping = overlappingIn(listed);
-  const last = new Map(listed.map((entry) => [pathOf(entry), entry]));
+  const last = new Map(listed.map((entry) => [entry.path, entry]));
   return listed.map((entry) => {
-    const isOld = last.get(pathOf(entry)) !== entry;
+    const isOld = last.get(entry.path) !== entry;
     const other = overlapping.has(entry) ? SHARED : isOld ? OLD : undefined;
-    return packedEntry(entry, faultOf(entry) ?? other);
+    return { ...entry, fault: entry.fault ?? other };
   });
 }
 
@@ -81,15 +93,27 @@ function readerOf(blob: Blob): Reader<Blob> {
       if (length > MAX_LIST_BYTES) throw new Error('its list of entries is too long');
       return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
     },
-    createReadable: ({ offset, size }: { offset: number; size: number }) => blob.slice(offset, offset + size).stream(),
   };
   return reader as unknown as Reader<Blob>;
 }
 
-function packedEntry(entry: FileEntry, fault: string | undefined): PackedEntry {
+/** Keeps nothing of the library's entry, which is twenty times as large. */
+function packedEntry(blob: Blob, entry: FileEntry): PackedEntry {
+  const place = {
+    offset: entry.offset,
+    packedBytes: entry.compressedSize,
+    sizeBytes: entry.uncompressedSize,
+    crc: entry.crc32 ?? 0,
+    isDeflated: entry.compressionMethod === DEFLATED,
+  };
+  const [path, modified, fault] = [pathOf(entry), entry.lastModDate.getTime(), faultOf(entry)];
+  return { ...place, path, modified, fault, ...readersOf(blob, place) };
+}
+
+function readersOf(blob: Blob, place: PackedPlace) {
   const unpackTo = async (sink: WritableStream<Uint8Array>) => {
     try {
-      await entry.getData(sink, { checkCrc32: true });
+      await (await contentOf(blob, place)).pipeTo(sink);
     } catch (error) {
       // Unless it has begun, nothing else closes the sink.
       await sink.abort(error).catch(() => {});
@@ -107,8 +131,49 @@ function packedEntry(entry: FileEntry, fault: string | undefined): PackedEntry {
     return content;
   };
   const bytes = async () => new Uint8Array(await (await unpacked()).arrayBuffer());
-  const [path, modified] = [pathOf(entry), entry.lastModDate.getTime()];
-  return { path, sizeBytes: entry.uncompressedSize, modified, fault, unpackTo, unpacked, bytes };
+  return { unpackTo, unpacked, bytes };
+}
+
+/** The bytes of an entry, which fail at once beyond their size, and at the end with another size or CRC-32. */
+async function contentOf(
+  blob: Blob,
+  { offset, packedBytes, sizeBytes, crc, isDeflated }: PackedPlace,
+): Promise<ReadableStream<Uint8Array>> {
+  const header = new DataView(await blob.slice(offset, offset + LOCAL_HEADER_BYTES).arrayBuffer());
+  if (header.byteLength < LOCAL_HEADER_BYTES || header.getUint32(0, true) !== LOCAL_HEADER) {
+    throw new Error('it does not begin where the list says');
+  }
+  // The name and the extra field may have other lengths than in the list (4.3.7).
+  const start = offset + LOCAL_HEADER_BYTES + header.getUint16(26, true) + header.getUint16(28, true);
+  const packed = blob.slice(start, start + packedBytes).stream();
+  let [bytes, found] = [0, -1];
+  const check = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes > sizeBytes) throw new Error(`it has more than ${sizeBytes} bytes`);
+      found = crc32With(found, chunk);
+      controller.enqueue(chunk);
+    },
+    flush() {
+      if (bytes !== sizeBytes) throw new Error(`it has ${bytes} of ${sizeBytes} bytes`);
+      if (~found >>> 0 !== crc) throw new Error('it has another checksum');
+    },
+  });
+  const content = isDeflated ? packed.pipeThrough(new DecompressionStream('deflate-raw')) : packed;
+  return content.pipeThrough(check);
+}
+
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
+  return crc;
+});
+
+/** Continues a CRC-32, whose bits are inverted at both ends. */
+function crc32With(crc: number, bytes: Uint8Array): number {
+  let next = crc;
+  for (const byte of bytes) next = (next >>> 8) ^ CRC_TABLE[(next ^ byte) & 0xff]!;
+  return next;
 }
 
 /** Programs of Windows may write backslashes (APPNOTE 4.4.17.1 demands slashes). */
@@ -133,12 +198,12 @@ function faultOf(entry: FileEntry): string | undefined {
 }
 
 /** The entries whose bytes lie in those of another one, by which a small archive unpacks to any size. */
-function overlappingIn(entries: readonly FileEntry[]): ReadonlySet<FileEntry> {
-  const overlapping = new Set<FileEntry>();
+function overlappingIn(entries: readonly PackedEntry[]): ReadonlySet<PackedEntry> {
+  const overlapping = new Set<PackedEntry>();
   let end = 0;
   for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
     if (entry.offset < end) overlapping.add(entry);
-    end = Math.max(end, entry.offset + LOCAL_HEADER_BYTES + entry.compressedSize);
+    end = Math.max(end, entry.offset + LOCAL_HEADER_BYTES + entry.packedBytes);
   }
   return overlapping;
 }
