@@ -27,12 +27,12 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8401,
-  server: 3727,
+  server: 3725,
   client: 1756,
   api: 1980,
-  service: 9324,
+  service: 9312,
   storage: 8402,
-  dataset: 8371,
+  dataset: 8479,
   '.': 1033,
 };
 
