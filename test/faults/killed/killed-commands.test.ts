@@ -155,8 +155,8 @@ for (const [name, prepare] of Object.entries(COMMANDS)) {
       if (isDone) expect(found).toEqual(run.after);
       else expectBeforeOrAfter({ ...run, before, found });
       counts[isDone ? 'done' : signal === 'SIGTERM' ? 'ended' : 'interrupted']++;
-      // A folder is restored once.
-      if (!isDeepStrictEqual(found, run.after)) await expectDone(run);
+      // A folder is restored once. A pull and a push that were killed at the very end have not saved what is in common.
+      if (run.isPerFile || !isDeepStrictEqual(found, run.after)) await expectDone(run);
       // A job stages thumbnails meanwhile.
       await expect.poll(() => ({ ...remainsIn(server.dataFolder), trash: [] })).toEqual(NOTHING_REMAINS);
     }
