@@ -52,7 +52,7 @@ function setsOf(all: readonly TrainingDataset[], facts: readonly ReturnType<type
 
 function groupNoteOf({ name, root, group }: TrainingDataset): string | undefined {
   if (group === undefined) return undefined;
-  return `The groups of "${name}" need folders of their own. To make them, run: trainyard mount ${shellWord(name)} --into ${shellWord(root)}${GROUP_LAYOUT}`;
+  return `The groups of "${name}" need folders of their own: trainyard mount ${shellWord(name)} --into ${shellWord(root)}${GROUP_LAYOUT}`;
 }
 
 const GROUP_LAYOUT = ' --layout kohya';
