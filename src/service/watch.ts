@@ -160,7 +160,7 @@ export async function* watchDataset(
   key: DatasetKey,
   { signal, withLinked = false, withCaptionRuns = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
-  const watch = new Watch(dependencies, (id, captionRun) => {
+  const watch: Watch = new Watch(dependencies, (id, captionRun) => {
     if (captionRun !== undefined) return withCaptionRuns && id === key.id;
     return id === key.id || watch.seen.get(key.id)?.linkedIds.includes(id) === true;
   });
