@@ -151,6 +151,9 @@ describeInBrowser('the viewer', (site) => {
     await headingOf(page, 'b.jpg').waitFor();
     await soon(() => api.text(id, 'b.txt')).toBe('the second');
     expect(await api.text(id, 'a.txt')).toBe('the first');
+    await soon(() => focusedOf(page)).toBe('Caption of b.jpg');
+    // The page has learned of the caption, which is deleted with its picture.
+    await page.getByText('2 captions').first().waitFor();
     // Escape leaves the field, then the viewer.
     await page.keyboard.press('Escape');
     await headingOf(page, 'b.jpg').waitFor();
