@@ -30,7 +30,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Left out of `npm run test:quick`: killed processes, full disks, large images, mounts, backup and migration. */
+/** Left out of `npm run test:quick` and `test:node`: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
   'test/faults/**',
   ...PAGE,
