@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3725,
   client: 1756,
   api: 1980,
-  service: 9312,
+  service: 9335,
   storage: 8402,
   dataset: 8479,
   '.': 1033,

@@ -35,33 +35,42 @@ interface Seen {
   readonly fingerprint: string;
   /** When time may change its status. */
   nextChange: Micros | undefined;
-  readonly linkedIds: readonly string[];
+}
+
+interface Following {
+  /** Whether changes of a dataset, or of one of its runs of captions, count. */
+  readonly isFollowed: (id: string, captionRun: string | undefined) => boolean;
+  /** Changes may have been missed. */
+  readonly onGap: () => void;
 }
 
 /** The datasets that a watch has seen, and those that may have changed since. A change of a linked dataset is one of its target. */
 class Watch {
   readonly #dependencies: WatchDependencies;
   readonly seen = new Map<string, Seen>();
+  /** Of the datasets that link to others: an account may have thousands that don't. */
+  readonly #linkedIds = new Map<string, readonly string[]>();
   readonly #changed = new Map<string, Changes>();
   #wake = new AbortController();
-  /** Whether changes may have been missed. */
-  hasGap = false;
   readonly stop: () => void;
 
-  /** @param isFollowed whether changes of a dataset, or of one of its runs of captions, count */
-  constructor(dependencies: WatchDependencies, isFollowed: (id: string, captionRun: string | undefined) => boolean) {
+  constructor(dependencies: WatchDependencies, { isFollowed, onGap }: Following) {
     this.#dependencies = dependencies;
-    this.stop = dependencies.catalog.changes.onAnyChange(
-      (id, filenames, captionRun) => {
-        if (!isFollowed(id, captionRun)) return;
-        if (captionRun === undefined) this.add(id, filenames);
-        else this.#changesOf(id).runs.add(captionRun);
-      },
-      () => {
-        this.hasGap = true;
-        for (const id of this.seen.keys()) this.add(id);
-      },
-    );
+    this.stop = dependencies.catalog.changes.onAnyChange((id, filenames, captionRun) => {
+      if (!isFollowed(id, captionRun)) return;
+      if (captionRun === undefined) this.add(id, filenames);
+      else this.#changesOf(id).runs.add(captionRun);
+    }, onGap);
+  }
+
+  linkedIdsOf(id: string): readonly string[] {
+    return this.#linkedIds.get(id) ?? [];
+  }
+
+  /** @returns whether the dataset was seen */
+  forget(id: string): boolean {
+    this.#linkedIds.delete(id);
+    return this.seen.delete(id);
   }
 
   /** @param filenames the changed files; by default any may have changed */
@@ -69,7 +78,7 @@ class Watch {
     const changes = this.#changesOf(id);
     for (const name of filenames ?? []) changes.names?.add(name);
     if (filenames === undefined || (changes.names?.size ?? 0) > MAX_CHANGED_NAMES) changes.names = undefined;
-    for (const [targetId, { linkedIds }] of this.seen) if (linkedIds.includes(id)) this.#changesOf(targetId);
+    for (const [targetId, linkedIds] of this.#linkedIds) if (linkedIds.includes(id)) this.#changesOf(targetId);
   }
 
   #changesOf(id: string): Changes {
@@ -110,12 +119,16 @@ class Watch {
     const at = now();
     const status = datasetStatusOf(dataset, at, rules);
     const fingerprint = fingerprintOf(dataset, status);
+    const differs = fingerprint !== this.seen.get(id)?.fingerprint;
+    this.seen.set(id, { fingerprint, nextChange: nextStatusChangeOf(dataset, at, rules) });
     const linkedIds = links.map((link) => link.dataset.id);
-    const before = this.seen.get(id);
-    this.seen.set(id, { fingerprint, nextChange: nextStatusChangeOf(dataset, at, rules), linkedIds });
+    const added = linkedIds.filter((linkedId) => !this.linkedIdsOf(id).includes(linkedId));
+    if (linkedIds.length > 0) this.#linkedIds.set(id, linkedIds);
+    else this.#linkedIds.delete(id);
     // A linked dataset that is new may have changed before.
-    for (const linkedId of linkedIds) if (before?.linkedIds.includes(linkedId) !== true) this.add(linkedId);
-    return { status, differs: fingerprint !== before?.fingerprint };
+    for (const linkedId of added) this.#changesOf(linkedId).names = undefined;
+    if (added.length > 0) this.#changesOf(id);
+    return { status, differs };
   }
 }
 
@@ -160,9 +173,14 @@ export async function* watchDataset(
   key: DatasetKey,
   { signal, withLinked = false, withCaptionRuns = false }: WatchOptions,
 ): AsyncGenerator<DatasetChange> {
-  const watch: Watch = new Watch(dependencies, (id, captionRun) => {
-    if (captionRun !== undefined) return withCaptionRuns && id === key.id;
-    return id === key.id || watch.seen.get(key.id)?.linkedIds.includes(id) === true;
+  const watch: Watch = new Watch(dependencies, {
+    isFollowed: (id, captionRun) => {
+      if (captionRun !== undefined) return withCaptionRuns && id === key.id;
+      return id === key.id || watch.linkedIdsOf(key.id).includes(id);
+    },
+    onGap: () => {
+      for (const id of [key.id, ...watch.linkedIdsOf(key.id)]) watch.add(id);
+    },
   });
   watch.add(key.id);
   try {
@@ -205,7 +223,11 @@ export async function* watchAccount(
 ): AsyncGenerator<AccountEvent> {
   const { catalog } = dependencies;
   const foreignIds = new Set<string>();
-  const watch = new Watch(dependencies, (id, captionRun) => captionRun === undefined && !foreignIds.has(id));
+  const gap = new AbortController();
+  const watch = new Watch(dependencies, {
+    isFollowed: (id, captionRun) => captionRun === undefined && !foreignIds.has(id),
+    onGap: () => gap.abort(),
+  });
   try {
     for (let after: Dataset | undefined; ; ) {
       const page = await catalog.datasets({ accountId, after, limit: MAX_BATCH_DATASETS });
@@ -216,15 +238,16 @@ export async function* watchAccount(
     }
     yield { type: 'open' };
     for (;;) {
-      const ids = [...(await watch.next(signal, MAX_BATCH_DATASETS)).keys()];
-      if (signal.aborted || watch.hasGap) return;
+      const changed = await withAnySignal([signal, gap.signal], (either) => watch.next(either, MAX_BATCH_DATASETS));
+      if (signal.aborted || gap.signal.aborted) return;
+      const ids = [...changed.keys()];
       const found = new Map((await catalog.datasets({ accountId, ids })).map((dataset) => [dataset.id, dataset]));
       for (const id of ids) {
         const dataset = found.get(id);
         if (dataset !== undefined) {
           const { status, differs } = watch.see(dataset);
           if (differs) yield { type: 'dataset', summary: { dataset, status } };
-        } else if (watch.seen.delete(id)) yield { type: 'deleted', id };
+        } else if (watch.forget(id)) yield { type: 'deleted', id };
         else if (foreignIds.size < MAX_FOREIGN_IDS) foreignIds.add(id);
       }
       await waitUnlessAborted(WATCH_PAUSE, { signal });

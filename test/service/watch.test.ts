@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { microsClock } from '../../src/clock.js';
 import { MICROS_PER_SECOND, type PendingFile } from '../../src/dataset/dataset.js';
 import { reserve } from '../../src/dataset/upload-transitions.js';
-import { type AccountEvent, AccountWatches, watchAccount } from '../../src/service/watch.js';
+import { type AccountEvent, AccountWatches, watchAccount, watchDataset } from '../../src/service/watch.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { ChangeFeed } from '../../src/storage/database/database.js';
 import { onCatalogs } from '../harness/backends.js';
@@ -29,7 +29,7 @@ onCatalogs((open) => {
       return { next, end: () => ending.abort() };
     };
     return {
-      ...{ accounts, accountId, catalog, changes },
+      ...{ accounts, accountId, catalog, changes, dependencies },
       create: async (name: string, owner = accountId) =>
         (await catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: clock() })).id,
       /** Reserves an upload that expires after this time. */
@@ -100,6 +100,11 @@ onCatalogs((open) => {
 
   test('all streams of an account have the changes after they began, and end when notifications may be lost', async () => {
     const { changes, create, follow } = await opened();
+    const empty = follow();
+    expect(await empty.next()).toEqual(OPEN);
+    const ended = empty.next();
+    changes.announceGap();
+    expect(await ended).toBeUndefined();
     await create('before');
     const streams = [follow(), follow()];
     for (const { next } of streams) expect(await next()).toEqual(OPEN);
@@ -118,5 +123,18 @@ onCatalogs((open) => {
     expect(await another.next()).toEqual(OPEN);
     await create('after');
     expect(await another.next()).toMatchObject(named('after'));
+  });
+
+  test('after lost notifications a dataset is read again, also if they are lost while it is read first', async () => {
+    const { accountId, changes, create, dependencies } = await opened();
+    const id = await create('watched');
+    const { signal } = new AbortController();
+    const stream = watchDataset(dependencies, { accountId, id }, { signal });
+    const first = stream.next();
+    changes.announceGap();
+    for (const next of [first, stream.next()]) {
+      expect((await next).value).toMatchObject({ dataset: { id }, filenames: undefined });
+    }
+    await stream.return(undefined);
   });
 });
