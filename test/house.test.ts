@@ -26,7 +26,7 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8401,
+  cli: 8421,
   server: 3725,
   client: 1756,
   api: 1980,

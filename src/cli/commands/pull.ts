@@ -377,7 +377,7 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const dataset = hashesIn(manifest);
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
-    const settled = settledBy(plan, dataset);
+    const settled = settledBy(plan, dataset, folder);
     const changes = new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]);
     await changeState(state.pair, changes, { settled });
   }

@@ -7,7 +7,14 @@ import { type FolderContents, type LocalFile, folderOf, isFolder } from '../fold
 import type { Finding } from '../folder/report.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
 import { commonWith, readState, realFolders } from '../sync/common-state.js';
-import { type Decisions, type Hashes, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
+import {
+  type Decisions,
+  type Hashes,
+  type SettledConflicts,
+  type SyncPlan,
+  type SyncRules,
+  syncPlanOf,
+} from '../sync/compare.js';
 import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
@@ -150,7 +157,7 @@ interface ComparedFiles {
     readonly folder: Hashes;
     readonly dataset: Hashes;
     readonly common: Hashes;
-    readonly settled?: Hashes;
+    readonly settled?: SettledConflicts;
   };
   /** In the folder, but not readable or sendable. */
   readonly unusable: ReadonlySet<string>;

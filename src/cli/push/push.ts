@@ -122,8 +122,8 @@ export async function runPush(plan: PushPlan): Promise<PushReport> {
       if (!isConditional(dataset)) return report;
       const { sent, stored } = accepted;
       const common = commonNow(report, await readState(pair), sent);
-      const lost = settledBy(plan.sync, plan.sides.folder);
-      await changeState(pair, new Map([...common, ...stored]), { sent, settled: lost });
+      const decided = settledBy(plan.sync, plan.sides.folder, plan.sides.dataset);
+      await changeState(pair, new Map([...common, ...stored]), { sent, settled: decided });
       return settled(report, report.dataset);
     } catch (error) {
       // An interrupted push remembers what it has sent.
@@ -271,8 +271,13 @@ export async function endedReport(report: PushReport, dataset: DatasetWithFiles)
   if (dataset === report.dataset) return report;
   const { task } = report.plan;
   if (report.pending.size > 0) {
-    const pair = { ...task.pair, datasetId: dataset.id };
-    await changeState(pair, storedSince((await readState(pair)).sent, storedHashes(dataset)));
+    await withLockedFolders(task.pair.folders, task, async () => {
+      const pair = { ...task.pair, datasetId: dataset.id };
+      await changeState(pair, storedSince((await readState(pair)).sent, storedHashes(dataset)));
+    }).catch((error) => {
+      // Nothing is remembered of a folder that was removed during the wait.
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.noInput) throw error;
+    });
   }
   return settled(report, dataset);
 }

@@ -5,7 +5,7 @@ import { makeFolders } from '../../storage/folders.js';
 import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
-import { type Hashes, storedSince } from './compare.js';
+import { type Hashes, type SettledConflict, type SettledConflicts, storedSince } from './compare.js';
 
 const FORMAT = 1;
 
@@ -23,19 +23,19 @@ export interface CommonState {
   readonly files: Map<string, string>;
   /** Versions last sent by pushes, while it was unknown whether the dataset would store them. */
   readonly sent: Map<string, string>;
-  /** Versions that lost a conflict, so that the other command need not ask again. */
-  readonly settled: Map<string, string>;
+  /** Conflicts that the other command need not ask about again. */
+  readonly settled: Map<string, SettledConflict>;
 }
 
 /** Adds files, and removes those that are `undefined`. Losing the state only causes conflicts, so a failure is a warning. */
 export async function changeState(
   pair: SyncPair,
   changes: ReadonlyMap<string, string | undefined>,
-  { sent = new Map(), settled = new Map() }: Partial<Record<'sent' | 'settled', Hashes>> = {},
+  { sent = new Map(), settled = new Map() }: { sent?: Hashes; settled?: SettledConflicts } = {},
 ): Promise<void> {
   if (changes.size + sent.size + settled.size === 0) return;
   const { pair: _, ...state } = await readState(pair);
-  for (const [name, loser] of settled) state.settled.set(name, loser);
+  for (const [name, conflict] of settled) state.settled.set(name, conflict);
   for (const [name, sha256] of sent) state.sent.set(name, sha256);
   for (const [name, sha256] of changes) {
     state.sent.delete(name);
@@ -44,7 +44,7 @@ export async function changeState(
     else state.files.set(name, sha256);
   }
   const { folders, url, datasetId } = pair;
-  const maps = Object.entries(state).map(([name, map]) => [name, Object.fromEntries(map)]);
+  const maps = Object.entries(state).map(([name, map]) => [name, Object.fromEntries<unknown>(map)]);
   const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...Object.fromEntries(maps) };
   try {
     const path = pathOf(pair);
@@ -72,7 +72,7 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
 export async function readState(pair: SyncPair): Promise<CommonState> {
   try {
     const { format, files, sent, settled = {} } = JSON.parse(await readFile(pathOf(pair) ?? '', 'utf8'));
-    const mapOf = (object: Record<string, string>) => new Map(Object.entries(object));
+    const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
     if (format === FORMAT) return { pair, files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {
     // The dataset was never in common with the folder, or the file can't be parsed.

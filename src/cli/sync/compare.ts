@@ -8,8 +8,13 @@ interface FileVersions {
   /** The folder for a push, the dataset for a pull. */
   readonly source: string | undefined;
   readonly target: string | undefined;
-  /** The version that lost a conflict, and is no longer one; empty for a removal. */
-  readonly settled?: string | undefined;
+  readonly settled?: SettledConflict | undefined;
+}
+
+/** A conflict that a person has decided, with the hashes of both versions; empty for one without the file. */
+export interface SettledConflict {
+  readonly winner: string;
+  readonly loser: string;
 }
 
 export interface SyncRules {
@@ -50,10 +55,12 @@ export function syncStep(versions: FileVersions, rules: SyncRules): SyncStep {
 }
 
 function settledWinner({ source, target, settled }: FileVersions): 'source' | 'target' | undefined {
-  if (settled === undefined) return undefined;
-  if (settled === (source ?? '')) return 'target';
-  return settled === (target ?? '') ? 'source' : undefined;
+  const isSettled = (winner = '', loser = '') => settled?.winner === winner && settled.loser === loser;
+  if (isSettled(source, target)) return 'source';
+  return isSettled(target, source) ? 'target' : undefined;
 }
+
+export type SettledConflicts = ReadonlyMap<string, SettledConflict>;
 
 /** What a push or a pull does with each file; every list is sorted. */
 export interface SyncPlan {
@@ -69,7 +76,7 @@ export interface SyncPlan {
 export type Decisions = ReadonlyMap<string, 'source' | 'target'>;
 
 export function syncPlanOf(
-  { common, settled, source, target }: { common: Hashes; settled?: Hashes; source: Hashes; target: Hashes },
+  { common, settled, source, target }: { common: Hashes; settled?: SettledConflicts; source: Hashes; target: Hashes },
   rules: SyncRules & { readonly decisions: Decisions },
 ): SyncPlan {
   const byStep: Record<SyncStep, string[]> = {
@@ -104,9 +111,10 @@ export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<s
   return changes;
 }
 
-/** The versions of the source that lost against the target. */
-export function settledBy({ kept }: SyncPlan, source: Hashes): Hashes {
-  return new Map(kept['target-wins'].map((name) => [name, source.get(name) ?? '']));
+/** What the target won. */
+export function settledBy({ kept }: SyncPlan, source: Hashes, target: Hashes): SettledConflicts {
+  const settled = (name: string) => ({ winner: target.get(name) ?? '', loser: source.get(name) ?? '' });
+  return new Map(kept['target-wins'].map((name) => [name, settled(name)]));
 }
 
 /** The sent files that the dataset has in the same version. */

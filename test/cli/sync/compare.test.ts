@@ -51,6 +51,13 @@ describe('the step for one file', () => {
   });
 });
 
+test('a conflict that was decided is one again when either version is another one', () => {
+  const settled = { winner: 'b', loser: 'c' };
+  const step = (source: string, target: string) => syncStep({ common: 'a', source, target, settled }, NONE);
+  expect([step('c', 'b'), step('b', 'c')]).toEqual(['target-wins', 'write']);
+  expect([step('c', 'd'), step('d', 'c'), step('d', 'b'), step('b', 'd')]).toEqual(Array(4).fill('conflict'));
+});
+
 const version = fc.constantFrom(undefined, 'a', 'b', 'c');
 const triple = fc.record({ common: version, source: version, target: version });
 const files = fc.dictionary(fc.constantFrom('1.txt', '2.txt', '3.txt', '4.jpg'), triple, { noNullPrototype: true });
