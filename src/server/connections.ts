@@ -4,7 +4,7 @@ import { setImmediate as pollConnections, setTimeout as wait } from 'node:timers
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WireErrorCode } from '../api/error-codes.js';
 import { ServiceError } from '../dataset/errors.js';
-import { MAX_DIRECT_BODY_BYTES, connectionClosed, onceClosed } from './bodies.js';
+import { MAX_DIRECT_BODY_BYTES, connectionClosed, contentLengthOf, onceClosed } from './bodies.js';
 import { type ErrorResponse, NOSNIFF, errorResponse } from './errors.js';
 
 /** RFC 9112, section 9.3.2. Node hands over all requests at once, and tells only the first of them about a disconnect. */
@@ -191,6 +191,12 @@ function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse
 
 const MAX_DISCARD_MS = 20_000;
 
+/** Such a client has read the answer, or will never do so. */
+const MAX_PAUSE_MS = 5000;
+
+/** Longer bodies are left unread: the client waits and may read, while closing at once would lose the answer. */
+const SHORT_BYTES = 8 * 1024 * 1024;
+
 /** Clients such as Python's httpx read a response only after they have sent the whole body, so the rest is discarded. */
 export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
   const { raw } = request;
@@ -204,20 +210,32 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
     connection: 'close',
   });
   reply.raw.write(payload);
+  const maxBytes = bytesToDiscard(request);
+  let ended = false;
   const end = () => {
+    if (ended) return;
+    ended = true;
     clearTimeout(timer);
+    clearTimeout(pauseTimer);
     reply.raw.end();
     raw.socket.destroySoon();
   };
   const timer = setTimeout(end, MAX_DISCARD_MS);
+  const pauseTimer = setTimeout(end, MAX_PAUSE_MS);
   let discardedBytes = 0;
   raw.unpipe();
   raw.on('data', (chunk: Buffer) => {
     discardedBytes += chunk.length;
-    // The rest of a longer body is left unread: its client waits, and may read.
-    if (discardedBytes > MAX_DIRECT_BODY_BYTES) raw.pause();
+    pauseTimer.refresh();
+    if (discardedBytes > maxBytes) raw.pause();
   });
   raw.once('end', end);
   raw.once('close', end);
   raw.resume();
+}
+
+/** The rest of the body, unless it is longer than a direct upload's. */
+function bytesToDiscard(request: FastifyRequest): number {
+  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
+  return bytes <= MAX_DIRECT_BODY_BYTES ? Math.max(bytes, SHORT_BYTES) : SHORT_BYTES;
 }
