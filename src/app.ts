@@ -363,7 +363,7 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
     ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
-    ...historyHandlers({ history, downloads, accounts, maxBytes: limits.account.bytes }),
+    ...historyHandlers({ history, downloads, accounts, filesInFlight, holdUnsent, maxBytes: limits.account.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
       ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },

@@ -27,7 +27,7 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8421,
-  server: 3725,
+  server: 3751,
   client: 1756,
   api: 1980,
   service: 9335,

@@ -316,7 +316,7 @@ function pageOf(differences: readonly FileDifference[], limit: number): FileDiff
 }
 
 /** The bytes of the captions whose texts an answer has. */
-function textBytesOf({ from, to }: FileDifference): number {
+export function textBytesOf({ from, to }: FileDifference): number {
   let bytes = 0;
   for (const file of [from, to]) {
     if (file?.kind === 'caption' && file.upload.sizeBytes <= MAX_CAPTION_TEXT_BYTES) bytes += file.upload.sizeBytes;

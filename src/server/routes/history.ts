@@ -4,8 +4,11 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { FileDifference } from '../../dataset/history/revisions.js';
 import type { Downloads } from '../../service/download/downloads.js';
-import type { HistoryService, RevisionView } from '../../service/history.js';
+import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
 import type { Accounts } from '../../storage/catalog/accounts.js';
+import type { Quota } from '../../storage/limits.js';
+import { onceClosed } from '../bodies.js';
+import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, fileToWire, timeOf } from '../wire.js';
 
@@ -17,10 +20,12 @@ interface HistoryServices {
   readonly accounts: Accounts;
   /** For an account's files; a larger history takes no more pins. */
   readonly maxBytes: number;
+  readonly filesInFlight: Quota;
+  readonly holdUnsent: HoldUnsent;
 }
 
 export function historyHandlers(services: HistoryServices): Handlers<HistoryRoute> {
-  const { history, downloads, accounts, maxBytes } = services;
+  const { history, downloads, accounts, maxBytes, filesInFlight, holdUnsent } = services;
   return {
     'revision.list': async ({ key, query, request }) => {
       const { revisions, isLast } = await history.page(key, query);
@@ -29,9 +34,12 @@ export function historyHandlers(services: HistoryServices): Handlers<HistoryRout
         next_before: isLast ? null : (revisions.at(-1)?.number ?? null),
       };
     },
-    'revision.diff': async ({ key, query: { after = '', ...query }, accountId }) => {
+    'revision.diff': async ({ key, query: { after = '', ...query }, accountId, reply }) => {
       const { from, to } = query;
       const { files, total, isLast } = await history.difference(key, { ...query, after: after.normalize('NFC') });
+      // Counted before they are read, since an answer has up to 8 MiB of them.
+      onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
+      holdUnsent(reply.raw, { accountId, bytes: files.reduce((sum, file) => sum + textBytesOf(file), 0) });
       // Lost captions have no text, but can still be seen and undone.
       const texts = await downloads.texts<StoredFile>(accountId, versionsIn(files), { leavesOutDamaged: true });
       return {
