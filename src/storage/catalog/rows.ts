@@ -189,7 +189,7 @@ const CONSTANT_COLUMNS = ['id', 'dataset_id', 'filename', 'stem', 'kind', 'creat
 export const FILE_COLUMNS = Object.keys(TABLES.file.columns) as (keyof FileRow)[];
 
 /** The columns that depend on the state of an upload. */
-export const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
+const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
   (column): column is keyof UploadColumns | 'state' => !(CONSTANT_COLUMNS as readonly string[]).includes(column),
 );
 

@@ -198,7 +198,7 @@ function insertDelivery(webhookId: string, { idFor, at, datasetId, event, payloa
     sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
     sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
     sql`${old} and ${waits} and created_at < ${kept(waits)}`,
-  ].map((statement) => statement);
+  ];
 }
 
 function enqueueDeliveries(webhooks: readonly Receiver[], dueAt: Micros): Statement[] {

@@ -1,6 +1,13 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { type SelectModifierNode, SqliteQueryCompiler, sql } from 'kysely';
+import {
+  type OperationNode,
+  RawNode,
+  type SelectModifierNode,
+  SelectQueryNode,
+  SqliteQueryCompiler,
+  sql,
+} from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import { programFile } from '../../version.js';
 import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from '../backend-unusable.js';
@@ -29,8 +36,7 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
   };
   const database: Database = {
     run: async (statement) => {
-      const isRead = statement.toOperationNode().kind === 'SelectQueryNode';
-      const [rows] = await (isRead
+      const [rows] = await (isRead(statement.toOperationNode())
         ? read([statement])
         : transact({ isDurable: true }, ({ commit }) => commit([statement])));
       return rows;
@@ -53,6 +59,11 @@ export async function openSqlite(path: string, { isSingleFile = false } = {}): P
     await database.close().catch(() => {});
     throw unusable(path, error as Error);
   }
+}
+
+/** A statement that writes waits for the disk, and holds up others. */
+function isRead(node: OperationNode): boolean {
+  return SelectQueryNode.is(node) || (RawNode.is(node) && /^\s*select\b/.test(node.sqlFragments[0] ?? ''));
 }
 
 function unusable(path: string, error: Error): BackendUnusable {
