@@ -29,7 +29,13 @@ export function useDuplicates(dataset: DatasetWithFiles) {
       (state.data?.pending ?? 0) > 0 && PENDING_MS,
   });
   const media = useMemo(
-    () => files.flatMap(({ kind, filename, sha256 }) => (kind === 'caption' ? [] : `${filename} ${sha256}`)).join(),
+    () =>
+      files
+        // A hash comes with its placeholder.
+        .flatMap(({ kind, filename, sha256, thumbhash = '' }) =>
+          kind === 'caption' ? [] : `${filename} ${sha256} ${thumbhash}`,
+        )
+        .join(),
     [files],
   );
   // Another tab, or an undo, may have changed what is remembered.

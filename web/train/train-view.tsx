@@ -160,7 +160,10 @@ function TarLines({ datasetId, digest, root }: TarLinesProps) {
   const [seconds, setSeconds] = useState(3600);
   const { failure, isBusy, run } = useRequesting();
   const [link, setLink] = useState<TarLink>();
-  const make = async () => setLink(await client.tarLink(datasetId, { digest, seconds }));
+  const make = async () => {
+    setLink(undefined);
+    setLink(await client.tarLink(datasetId, { digest, seconds }));
+  };
   const commands = link && tarCommands(link, root);
   return (
     <div className="flex flex-col gap-3">

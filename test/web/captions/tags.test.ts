@@ -46,6 +46,16 @@ describeInBrowser('the tags of a dataset', (site) => {
     await stores(id, 'two.txt', 'city, blue sky, blue_sky');
   });
 
+  test('keep what is typed for one of them when another client changes their order', async () => {
+    const { id, page } = await open({ one: 'city', two: 'dusk', three: 'dusk' });
+    await tagOf(page, 'city').click();
+    await tagOf(page, 'city').press('F2');
+    await page.getByLabel('New text of the tag city').fill('town');
+    await site.api.upload(id, 'three.txt', 'city');
+    await page.getByRole('button', { name: 'Rename in 2 captions' }).waitFor();
+    expect(await page.getByLabel('New text of the tag city').inputValue()).toBe('town');
+  });
+
   test('are added to a selection with T, and removed with R or Del, except from captions that are left out', async () => {
     const { id, page } = await open({ one: 'city', two: undefined, three: SENTENCE, four: 'city, dusk' });
     for (const name of ['one.jpg', 'two.jpg', 'three.jpg', 'four.jpg']) await boxOf(page, name).check();

@@ -100,7 +100,7 @@ describeInBrowser('adding files', (site) => {
     await choose('Replace them', 'Upload 2 files');
     await expect.poll(() => site.api.text(id, 'b.txt')).toBe('after it');
     expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b_2.txt')]).toEqual(['after', 'after it']);
-    expect(sends).toHaveLength(5);
+    await expect.poll(() => sends.length).toBe(5);
   });
 
   test('folders become datasets of their own, under names that can be changed, or are skipped', {

@@ -45,9 +45,9 @@ export async function applyChanges(
       const texts = slice.map(({ filename, after, ifMatch }) => ({ filename, text: after, ifMatch }));
       const answers = await client.bulk.saveCaptions(datasetId, texts);
       const others = answers.flatMap(({ filename, current }) => (current ? filename : []));
-      const now = new Map(
-        (await client.bulk.captions(datasetId, others)).map(({ filename, text }) => [filename, text]),
-      );
+      // What was saved must not count as failed because one of the others can't be read.
+      const read = await client.bulk.captions(datasetId, others).catch(() => []);
+      const now = new Map(read.map(({ filename, text }) => [filename, text]));
       for (const [index, change] of slice.entries()) {
         const { saved, problem } = answers[index]!;
         if (problem !== undefined) failed.push({ change, reason: problem.message });

@@ -50,7 +50,8 @@ export function failureOf(draft: Draft | undefined): string | undefined {
 }
 
 const CONFIRMATION_MS = 2500;
-const RETRY_MS = 5000;
+const FIRST_RETRY_MS = 4000;
+const MAX_RETRY_MS = 60_000;
 
 /** Of the keys in the storage of this tab. */
 const PREFIX = 'trainyard.draft ';
@@ -70,7 +71,7 @@ class Drafts {
   /** The keys of rendered fields, one for each field. */
   #fields: readonly string[] = [];
   #client: TrainyardClient | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  #retry: { readonly timer: ReturnType<typeof setTimeout>; readonly ms: number } | undefined;
 
   constructor() {
     for (const { datasetId, filename, text, base } of storedDrafts()) {
@@ -201,7 +202,7 @@ class Drafts {
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
-      if (isTransient) this.#retry ??= setTimeout(() => this.#retryFailed(), RETRY_MS);
+      if (isTransient && this.#retry === undefined) this.#retryIn(FIRST_RETRY_MS);
       // A failure of an old token must not sign out a user who has signed in again.
       if (client === this.#client) signOutIfUnauthorized(error);
     }
@@ -231,9 +232,17 @@ class Drafts {
 
   /** Tries to save failed drafts again. One that fails once more is tried again later. */
   #retryFailed(): void {
-    clearTimeout(this.#retry);
+    const before = this.#retry;
+    clearTimeout(before?.timer);
     this.#retry = undefined;
-    this.saveAll(this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient));
+    const failed = this.#unsaved().filter(({ draft }) => draft?.state === 'failed' && draft.isTransient);
+    if (failed.length === 0) return;
+    this.saveAll(failed);
+    this.#retryIn(Math.min((before?.ms ?? FIRST_RETRY_MS) * 2, MAX_RETRY_MS));
+  }
+
+  #retryIn(ms: number): void {
+    this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
   }
 
   #put(name: CaptionName, change: Partial<CaptionEntry>): void {
@@ -324,7 +333,7 @@ export interface CaptionName {
 }
 
 /** A version of a caption on the service. */
-export interface SavedCaption {
+interface SavedCaption {
   readonly sha256: string;
   /** `null` if it is longer than 64 KiB. */
   readonly text: string | null;

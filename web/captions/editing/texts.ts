@@ -24,8 +24,8 @@ interface TextSource {
   readonly revision?: number;
 }
 
-/** The captions to read, by source and filename. */
-const queues = new Map<string, Map<string, DatasetFile>>();
+/** The captions to read of each source, by filename, with the client of the user who is signed in now. */
+const queues = new Map<string, { client: TrainyardClient; readonly files: Map<string, DatasetFile> }>();
 
 export function textStateOf(sha256: string): TextState {
   return texts.get(sha256) ?? LOADING;
@@ -73,15 +73,16 @@ export async function readTexts(
 /** Reads a text with others that are asked for at the same time, or while these are being read. */
 function enqueue(client: TrainyardClient, source: TextSource, file: DatasetFile): void {
   const key = JSON.stringify(source);
-  const queue = queues.get(key) ?? new Map<string, DatasetFile>();
-  queue.set(file.filename, file);
+  const queue = queues.get(key) ?? { client, files: new Map<string, DatasetFile>() };
+  queue.client = client;
+  queue.files.set(file.filename, file);
   if (queues.has(key)) return;
   queues.set(key, queue);
   const readQueued = async () => {
-    while (queue.size > 0) {
-      const files = [...queue.values()].slice(0, MAX_NAMES_PER_REQUEST);
-      for (const { filename } of files) queue.delete(filename);
-      await readBatch(client, source, files);
+    while (queue.files.size > 0) {
+      const files = [...queue.files.values()].slice(0, MAX_NAMES_PER_REQUEST);
+      for (const { filename } of files) queue.files.delete(filename);
+      await readBatch(queue.client, source, files);
     }
     queues.delete(key);
   };

@@ -48,12 +48,13 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
     return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
   }, [counts, needle, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
-  const [edited, setEdited] = useState<{ readonly tag: string; readonly isRemoval: boolean }>();
+  // Kept here, since a row is rendered anew when it moves or is scrolled away.
+  const [edited, setEdited] = useState<TagEdit>();
   const tagVerbs = verbs &&
     kind === 'tag' && {
       ...verbs,
-      onRename: (tag: string) => setEdited({ tag, isRemoval: false }),
-      onRemove: (tag: string) => setEdited({ tag, isRemoval: true }),
+      onRename: (tag: string) => setEdited({ tag, text: tag }),
+      onRemove: (tag: string) => setEdited({ tag, text: undefined }),
     };
   return (
     <Panel
@@ -101,10 +102,10 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
             {(term) =>
               tagVerbs && edited?.tag === term.term ? (
                 <TagEditor
-                  key={`${edited.tag} ${edited.isRemoval}`}
+                  key={`${edited.tag} ${edited.text === undefined}`}
                   {...{ datasetId, counts, onRenamed }}
-                  {...edited}
-                  onClose={() => setEdited(undefined)}
+                  edit={edited}
+                  onEdit={setEdited}
                 />
               ) : (
                 <TermRow
@@ -127,7 +128,7 @@ type NearTagsProps = Pick<TagEditorProps, 'datasetId' | 'counts' | 'onRenamed'>;
 /** Tags that are probably other spellings of a more frequent one, each with an offer to merge it. */
 function NearTags(props: NearTagsProps) {
   const { terms } = props.counts;
-  const [merged, setMerged] = useState<string>();
+  const [merged, setMerged] = useState<TagEdit>();
   const near = useMemo(() => nearTagsAmong(terms), [terms]);
   if (near.length === 0) return null;
   return (
@@ -138,12 +139,12 @@ function NearTags(props: NearTagsProps) {
       </summary>
       <LongList label="Near spellings" items={near}>
         {({ from, to }) =>
-          from.term === merged ? (
-            <TagEditor {...props} tag={from.term} initial={to.term} onClose={() => setMerged(undefined)} />
+          from.term === merged?.tag ? (
+            <TagEditor {...props} edit={merged} onEdit={setMerged} />
           ) : (
             <button
               type="button"
-              onClick={() => setMerged(from.term)}
+              onClick={() => setMerged({ tag: from.term, text: to.term })}
               className="w-full cursor-pointer px-2 py-1.5 text-left wrap-anywhere hover:bg-raised"
             >
               Merge <b className="font-semibold">{from.term}</b> ({numberOf(from.captions.length)}) into{' '}
@@ -156,24 +157,29 @@ function NearTags(props: NearTagsProps) {
   );
 }
 
+/** What is done to a tag. */
+interface TagEdit {
+  readonly tag: string;
+  /** As it is typed; `undefined` for a tag that is removed. */
+  readonly text: string | undefined;
+}
+
 interface TagEditorProps {
   readonly datasetId: string;
   readonly counts: TermCounts;
-  readonly tag: string;
-  /** The text that is offered; by default, the tag. */
-  readonly initial?: string;
-  /** Whether the tag is removed instead of getting another text. */
-  readonly isRemoval?: boolean;
-  readonly onClose: () => void;
+  readonly edit: TagEdit;
+  /** Called with `undefined` at the end. */
+  readonly onEdit: (edit: TagEdit | undefined) => void;
   /** Called when the change has begun, with the new tag; empty if it is removed. */
   readonly onRenamed: (from: string, to: string) => void;
 }
 
 /** Renames a tag in place, merges it into another one, or removes it from all captions. */
-function TagEditor(props: TagEditorProps) {
-  const { datasetId, counts, tag: term, initial = term, isRemoval = false, onClose, onRenamed } = props;
-  const [text, setText] = useState(initial);
+function TagEditor({ datasetId, counts, edit, onEdit, onRenamed }: TagEditorProps) {
+  const { tag: term, text } = edit;
+  const isRemoval = text === undefined;
   const to = isRemoval ? '' : tagKeyOf(cleaned(text));
+  const onClose = () => onEdit(undefined);
   const pairs = useMemo(() => captionsWith(counts, term), [counts, term]);
   const change = useMemo(() => retagging(term, to), [term, to]);
   const planned = usePlannedChange({ datasetId, pairs, change });
@@ -212,7 +218,7 @@ function TagEditor(props: TagEditorProps) {
           aria-label={`New text of the tag ${term}`}
           autoComplete="off"
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => onEdit({ ...edit, text: event.target.value })}
           className="min-h-9 touch w-full rounded-md border border-accent bg-panel px-2 pointer-coarse:text-base"
         />
       )}

@@ -60,6 +60,7 @@ export class UploadBatch {
   /** Number of hidden system files that were skipped. */
   readonly hidden: number;
   readonly uploads: readonly BatchFile[];
+  readonly byName: ReadonlyMap<string, BatchFile>;
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   #groups: readonly ImportedGroup[];
@@ -77,6 +78,7 @@ export class UploadBatch {
     this.hidden = hidden;
     const rest = { state: 'unsent', brokenConnections: 0, mayBePending: false, reason: '', remedy: 'retry' } as const;
     this.uploads = files.map((file) => ({ batch: this, file, etag: file.etag, ...rest }));
+    this.byName = new Map(this.uploads.map((upload) => [upload.file.name, upload]));
     this.#onChange = onChange;
     this.#onUploaded = onUploaded;
   }

@@ -72,8 +72,10 @@ class UploadQueue {
   ): void {
     const onUploaded = ({ name }: QueuedFile) => {
       // Why a file failed that was uploaded since.
-      const earlier = this.#batches.flatMap((other) => (other.dataset.id === dataset.id ? other.in('failed') : []));
-      for (const upload of earlier) if (upload.file.name === name) upload.state = 'forgotten';
+      for (const other of this.#batches) {
+        const earlier = other.dataset.id === dataset.id ? other.byName.get(name) : undefined;
+        if (earlier?.state === 'failed') earlier.state = 'forgotten';
+      }
     };
     const batch = new UploadBatch(dataset, files, { ...options, onChange: this.#publishSoon, onUploaded });
     const isShown = (other: UploadBatch) => !other.hasEnded || other.in('failed', 'kept').length > 0;
@@ -165,6 +167,7 @@ class UploadQueue {
   }
 
   async #runBatch(batch: UploadBatch, client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    const { phase } = batch;
     try {
       if (batch.phase.state === 'cancelling') await batch.withdraw(client, signal);
       else if (batch.phase.state === 'replacing') await batch.replace(client, signal);
@@ -184,7 +187,9 @@ class UploadQueue {
       } else if (isTemporaryFailure(error)) {
         batch.enter({ state: 'waiting' });
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
-        batch.requeue();
+        // While other batches are sent, too.
+        if (phase.state === 'replacing' && !signal.aborted) batch.enter(phase);
+        else batch.requeue();
       } else if (batch.phase.state === 'cancelling') {
         batch.endCancelled();
       } else if (error instanceof TrainyardError && error.code === 'dataset_not_found') {
