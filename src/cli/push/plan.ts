@@ -295,7 +295,7 @@ function filesAfter(
   sync: SyncPlan,
   leftOut: ReadonlyMap<string, Finding>,
 ) {
-  const left = [...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts];
+  const left = [...sync['removed-from-target'], ...sync['target-wins'], ...sync.conflict];
   // Neither sent nor in the dataset, such as a file that was removed from it.
   const heldBack = new Set(left.filter((name) => !sides.dataset.has(name)));
   const inspected = inspection.inspected.filter(

@@ -50,7 +50,7 @@ export function datasetWord({ id, name }: NamedDataset): string {
 }
 
 /** Says which files stay although the source differs, and how to change that. */
-export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, replaces }: SyncDirection): string[] {
+export function keptLines(plan: SyncPlan, { source, target, opposite, replaces }: SyncDirection): string[] {
   const [fetch, send, win] = source === 'folder' ? ['fetch', 'send', '--ours'] : ['send', 'fetch', '--theirs'];
   const mirrored = replaces ? ` To make the ${target} what the ${source} is, add ${win}.` : '';
   const opposed = withOwnCommand(`${mirrored} To ${fetch} what is newer there, run: ${opposite}`);
@@ -65,22 +65,19 @@ export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, re
     'target-wins': ['stays', 'stay', `as in the ${target}`, ''],
   };
   return Object.entries(texts).flatMap(([reason, [is, are, how, advice]]) => {
-    const names = kept[reason as Kept];
+    const names = plan[reason as Kept];
     if (names.length === 0) return [];
     return [`${kindsOf(names)} ${names.length === 1 ? is : are} ${how}: ${namesOf(names)}.${advice}`];
   });
 }
 
-export function keptDocument(
-  kept: SyncPlan['kept'],
-  { source, target }: SyncDirection,
-): Record<string, readonly string[]> {
+export function keptDocument(plan: SyncPlan, { source, target }: SyncDirection): Record<string, readonly string[]> {
   return {
-    [`changed_in_${target}`]: kept['changed-in-target'],
-    [`only_in_${target}`]: kept['added-to-target'],
-    [`removed_from_${source}`]: kept['removed-from-source'],
-    [`removed_from_${target}`]: kept['removed-from-target'],
-    [`decided_for_${target}`]: kept['target-wins'],
+    [`changed_in_${target}`]: plan['changed-in-target'],
+    [`only_in_${target}`]: plan['added-to-target'],
+    [`removed_from_${source}`]: plan['removed-from-source'],
+    [`removed_from_${target}`]: plan['removed-from-target'],
+    [`decided_for_${target}`]: plan['target-wins'],
   };
 }
 
