@@ -175,20 +175,18 @@ export interface CaptionToSave {
  */
 export class BulkCalls extends Calls {
   /** Texts in the order of the filenames, without byte order marks; `null` for more than 64 KiB, which `client.file` reads. */
-  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
+  async captions(id: string, filenames: readonly string[], { revision, signal }: RevisionOptions = {}) {
     const captions: wire.WireCaption[] = [];
     for (const slice of slicesOf(filenames)) {
-      const call = { query, body: { filenames: slice }, ...options };
+      const call = { query: { revision }, body: { filenames: slice }, signal };
       captions.push(...(await this.requests.json('captions.read', { id }, call)).captions);
     }
     return captions;
   }
 
   /** Reads up to 1,000 files as one tar archive, in the order of the filenames given. */
-  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
-    return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
+  archive(id: string, filenames: readonly string[], { revision, signal }: RevisionOptions = {}) {
+    return this.requests.response('files.archive', { id }, { query: { revision }, body: { filenames }, signal });
   }
 
   /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */

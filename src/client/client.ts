@@ -160,8 +160,7 @@ export class TrainyardClient extends calls.Calls {
   }
 
   /** With `waitSeconds` (at most 60), trainyard answers at READY, FAILED, or a change of the status. */
-  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
-    const { waitSeconds: wait, signal } = options;
+  status(id: string, { waitSeconds: wait, signal }: CallOptions & { waitSeconds?: number | undefined } = {}) {
     return this.requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
@@ -242,22 +241,19 @@ export class TrainyardClient extends calls.Calls {
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
-  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
-    const query = { revision: options.revision, digest };
-    return this.requests.json('dataset.manifest', { id }, { query, signal: options.signal });
+  manifest(id: string, { signal, ...query }: RevisionOptions & { digest?: string } = {}) {
+    return this.requests.json('dataset.manifest', { id }, { query, signal });
   }
 
   /** Reads the bytes of a file, starting at the byte `from`. trainyard only. */
-  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
-    const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    const query = { revision: options.revision };
-    return this.requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
+  file(id: string, filename: string, { from, revision, signal }: RevisionOptions & { from?: number } = {}) {
+    const headers: Record<string, string> = from ? { range: `bytes=${from}-` } : {};
+    return this.requests.response('file.read', { id, filename }, { query: { revision }, headers, signal });
   }
 
   /** Reads a small WebP of an image. trainyard only. */
-  thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
-    return this.requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
+  thumbnail(id: string, filename: string, { revision, signal }: RevisionOptions = {}) {
+    return this.requests.response('file.thumbnail', { id, filename }, { query: { revision }, signal });
   }
 
   /** Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
