@@ -4,7 +4,7 @@ import type { Decisions, Hashes, Kept, SyncPlan } from './compare.js';
 import { type Painter, painterOf, print, printMessage, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import { choose } from '../terminal/prompts.js';
-import { type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { type Dataset, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { readRegularFile } from '../../storage/regular-file.js';
@@ -18,23 +18,16 @@ export interface SyncDirection {
   readonly replaces: boolean;
 }
 
-interface NamedDataset {
-  readonly id: string;
-  readonly name: string;
-}
+type NamedDataset = Pick<Dataset, 'id' | 'name'>;
 
-interface DirectionOptions {
-  /** `undefined` if the files are in several folders. */
-  readonly folder: string | undefined;
-  readonly url: string | undefined;
-  readonly replaces: boolean;
-}
-
-/** @param source what the command reads */
+/**
+ * @param source what the command reads
+ * @param options.folder `undefined` if the files are in several
+ */
 export function directionFrom(
   source: SyncDirection['source'],
   { id, name }: NamedDataset,
-  { folder = 'FOLDER', url, replaces }: DirectionOptions,
+  { folder = 'FOLDER', url, replaces }: { folder: string | undefined; url: string | undefined; replaces: boolean },
 ): SyncDirection {
   const options = url === undefined ? '' : ` --url ${shellWord(url)}`;
   const dataset = datasetWord({ id, name });
