@@ -3,7 +3,7 @@ import { join, sep } from 'node:path';
 import { type FixedFiles, fixFiles } from '../fix/fix-files.js';
 import { isFolder, unreadable } from '../folder/read-folder.js';
 import { type Finding, firstLines, localAdvice, totalsOf } from '../folder/report.js';
-import { type LinkIds, linkIdsOf } from './links.js';
+import { linkIdsOf } from './links.js';
 import {
   type PushFlags,
   type PushPlan,
@@ -64,12 +64,14 @@ interface PairsPlan {
   readonly leftOut: readonly string[];
 }
 
+/** Names of datasets. */
+type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
+
 interface PushedPairs {
   /** In the order of the parts. */
   readonly reports: readonly PushReport[];
   readonly target: DatasetWithFiles;
-  /** The names of the datasets that were linked. */
-  readonly linked: LinkIds;
+  readonly linked: Linked;
 }
 
 /** Pushes the sub-folders of a folder of pairs to a dataset each, and links these. @throws CommandError with 65 for errors */
@@ -276,7 +278,7 @@ function comparedDocument(pairs: PairsPlan) {
   return { pairs: { targets, errors, warnings, stems: Object.fromEntries(proofs) }, left_out: pairs.leftOut };
 }
 
-function newLinksOf({ parts, target }: PairsPlan): LinkIds {
+function newLinksOf({ parts, target }: PairsPlan): Linked {
   const fresh = parts.flatMap(({ part, plan: { task } }) =>
     part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],
   );
@@ -284,7 +286,7 @@ function newLinksOf({ parts, target }: PairsPlan): LinkIds {
 }
 
 /** `"railway" to "railway-control" (control 1) and "railway-mask" (mask)` */
-function linkedText(name: string, linked: LinkIds): string {
+function linkedText(name: string, linked: Linked): string {
   const others = Object.entries(linked).map(([slot, other]) => `"${printable(other)}" (${slotText(slot as LinkSlot)})`);
   return `"${printable(name)}" to ${others.join(' and ')}`;
 }
