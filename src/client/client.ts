@@ -241,8 +241,8 @@ export class TrainyardClient extends calls.Calls {
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
-  manifest(id: string, { signal, ...query }: RevisionOptions & { digest?: string } = {}) {
-    return this.requests.json('dataset.manifest', { id }, { query, signal });
+  manifest(id: string, { revision, digest, signal }: RevisionOptions & { digest?: string } = {}) {
+    return this.requests.json('dataset.manifest', { id }, { query: { revision, digest }, signal });
   }
 
   /** Reads the bytes of a file, starting at the byte `from`. trainyard only. */
