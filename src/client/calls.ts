@@ -1,11 +1,5 @@
 import { MAX_NAMES_PER_REQUEST, PAGE_HEADER } from '../api/limits.js';
-import type {
-  WireCaption,
-  WireGroupChange,
-  WireRemovedFiles,
-  WireSavedCaptions,
-  WireWithdrawnUploads,
-} from '../api/schemas.js';
+import type * as wire from '../api/schemas.js';
 import type { ZipForm } from '../api/request-schemas.js';
 import type { AnswerOf, ArgumentsOf, PathArgumentsOf, RouteName, SentBodyOf } from '../api/routes.js';
 import type { WebhookEvent } from '../api/webhook-schemas.js';
@@ -140,10 +134,11 @@ export class GroupCalls extends Calls {
   async save(
     id: string,
     name: string,
-    { add = [], remove = [], ...change }: WireGroupChange,
+    { add = [], remove = [], ...change }: wire.WireGroupChange,
     options: CallOptions = {},
   ) {
-    const call = (body: WireGroupChange) => this.requests.json('group.save', { id, group: name }, { body, ...options });
+    const call = (body: wire.WireGroupChange) =>
+      this.requests.json('group.save', { id, group: name }, { body, ...options });
     const [first = {}, ...rest] = [
       ...slicesOf(add).map((slice) => ({ add: slice })),
       ...slicesOf(remove).map((slice) => ({ remove: slice })),
@@ -180,27 +175,25 @@ export interface CaptionToSave {
  */
 export class BulkCalls extends Calls {
   /** Texts in the order of the filenames, without byte order marks; `null` for more than 64 KiB, which `client.file` reads. */
-  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
-    const captions: WireCaption[] = [];
+  async captions(id: string, filenames: readonly string[], { revision, signal }: RevisionOptions = {}) {
+    const captions: wire.WireCaption[] = [];
     for (const slice of slicesOf(filenames)) {
-      const call = { query, body: { filenames: slice }, ...options };
+      const call = { query: { revision }, body: { filenames: slice }, signal };
       captions.push(...(await this.requests.json('captions.read', { id }, call)).captions);
     }
     return captions;
   }
 
   /** Reads up to 1,000 files as one tar archive, in the order of the filenames given. */
-  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
-    return this.requests.response('files.archive', { id }, { query, body: { filenames }, ...options });
+  archive(id: string, filenames: readonly string[], { revision, signal }: RevisionOptions = {}) {
+    return this.requests.response('files.archive', { id }, { query: { revision }, body: { filenames }, signal });
   }
 
   /** Says for each caption whether it was saved, what is there if its `ifMatch` was not met, or what is wrong with it. */
   async saveCaptions(id: string, captions: readonly CaptionToSave[], options: CallOptions = {}) {
     const save = (slice: readonly CaptionToSave[]) =>
       this.requests.change('captions.save', { id }, { body: { captions: slice }, ...options });
-    const saved: WireSavedCaptions['captions'] = [];
+    const saved: wire.WireSavedCaptions['captions'] = [];
     for (const slice of slicesOf(captions)) {
       const { answer, isRepeated } = await save(slice);
       // Captions that an earlier attempt saved are sent once more, to replace themselves.
@@ -219,7 +212,7 @@ export class BulkCalls extends Calls {
     filenames: readonly string[],
     { ifMatch, ...options }: CallOptions & { ifMatch?: Readonly<Record<string, string>> } = {},
   ) {
-    const removed: WireRemovedFiles['files'] = [];
+    const removed: wire.WireRemovedFiles['files'] = [];
     for (const slice of slicesOf(filenames)) {
       const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
       const call = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
@@ -235,7 +228,7 @@ export class BulkCalls extends Calls {
 
   /** Deletes the pending, rejected or expired uploads of filenames. Stored files of these names stay. */
   async withdraw(id: string, filenames: readonly string[], options: CallOptions = {}) {
-    const results: WireWithdrawnUploads['uploads'] = [];
+    const results: wire.WireWithdrawnUploads['uploads'] = [];
     for (const slice of slicesOf(filenames)) {
       const call = { body: { filenames: slice }, ...options };
       const { answer, isRepeated } = await this.requests.change('uploads.withdraw', { id }, call);
@@ -246,7 +239,7 @@ export class BulkCalls extends Calls {
 }
 
 /** By index, captions that were not saved because the dataset has exactly these texts. */
-async function ownOf(captions: readonly CaptionToSave[], results: WireSavedCaptions['captions']) {
+async function ownOf(captions: readonly CaptionToSave[], results: wire.WireSavedCaptions['captions']) {
   const own = new Map<number, CaptionToSave>();
   for (const [i, { current }] of results.entries()) {
     const { filename, text } = captions[i] ?? { filename: '', text: '' };

@@ -1,22 +1,7 @@
 import type { WireDatasetChange as DatasetChange } from '../api/event-schemas.js';
 import type { WireDataset, WireDatasetWithFiles } from '../api/schemas.js';
 import type { WireRole } from '../api/values.js';
-import {
-  BulkCalls,
-  Calls,
-  CaptioningCalls,
-  DatasetCalls,
-  DuplicateCalls,
-  ExportCalls,
-  GroupCalls,
-  HistoryCalls,
-  PairCalls,
-  RecheckCalls,
-  SessionCalls,
-  ShareCalls,
-  TokenCalls,
-  WebhookCalls,
-} from './calls.js';
+import * as calls from './calls.js';
 import { DownloadLinks } from './download-links.js';
 import { eventsIn } from './event-stream.js';
 import { Push, type PushOptions } from './push.js';
@@ -112,20 +97,20 @@ const POLL_INTERVAL_MS = 1000;
  * await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']), { ifMatch: etag });
  * const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
  */
-export class TrainyardClient extends Calls {
-  readonly bulk = new BulkCalls(this.requests);
-  readonly captioning = new CaptioningCalls(this.requests);
-  readonly datasets = new DatasetCalls(this.requests);
-  readonly duplicates = new DuplicateCalls(this.requests);
-  readonly exports = new ExportCalls(this.requests);
-  readonly groups = new GroupCalls(this.requests);
-  readonly pairs = new PairCalls(this.requests);
-  readonly rechecks = new RecheckCalls(this.requests);
-  readonly sessions = new SessionCalls(this.requests);
-  readonly history = new HistoryCalls(this.requests);
-  readonly webhooks = new WebhookCalls(this.requests);
-  readonly tokens = new TokenCalls(this.requests);
-  readonly shares = new ShareCalls(this.requests);
+export class TrainyardClient extends calls.Calls {
+  readonly bulk = new calls.BulkCalls(this.requests);
+  readonly captioning = new calls.CaptioningCalls(this.requests);
+  readonly datasets = new calls.DatasetCalls(this.requests);
+  readonly duplicates = new calls.DuplicateCalls(this.requests);
+  readonly exports = new calls.ExportCalls(this.requests);
+  readonly groups = new calls.GroupCalls(this.requests);
+  readonly pairs = new calls.PairCalls(this.requests);
+  readonly rechecks = new calls.RecheckCalls(this.requests);
+  readonly sessions = new calls.SessionCalls(this.requests);
+  readonly history = new calls.HistoryCalls(this.requests);
+  readonly webhooks = new calls.WebhookCalls(this.requests);
+  readonly tokens = new calls.TokenCalls(this.requests);
+  readonly shares = new calls.ShareCalls(this.requests);
 
   /** Gets the token's rights and the account's usage. trainyard only. */
   readonly account = this.method('account.read');
@@ -175,8 +160,7 @@ export class TrainyardClient extends Calls {
   }
 
   /** With `waitSeconds` (at most 60), trainyard answers at READY, FAILED, or a change of the status. */
-  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}) {
-    const { waitSeconds: wait, signal } = options;
+  status(id: string, { waitSeconds: wait, signal }: CallOptions & { waitSeconds?: number | undefined } = {}) {
     return this.requests.json('dataset.status', { id }, { query: { wait }, signal });
   }
 
@@ -257,22 +241,19 @@ export class TrainyardClient extends Calls {
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
-  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
-    const query = { revision: options.revision, digest };
-    return this.requests.json('dataset.manifest', { id }, { query, signal: options.signal });
+  manifest(id: string, { revision, digest, signal }: RevisionOptions & { digest?: string } = {}) {
+    return this.requests.json('dataset.manifest', { id }, { query: { revision, digest }, signal });
   }
 
   /** Reads the bytes of a file, starting at the byte `from`. trainyard only. */
-  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}) {
-    const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    const query = { revision: options.revision };
-    return this.requests.response('file.read', { id, filename }, { query, headers, signal: options.signal });
+  file(id: string, filename: string, { from, revision, signal }: RevisionOptions & { from?: number } = {}) {
+    const headers: Record<string, string> = from ? { range: `bytes=${from}-` } : {};
+    return this.requests.response('file.read', { id, filename }, { query: { revision }, headers, signal });
   }
 
   /** Reads a small WebP of an image. trainyard only. */
-  thumbnail(id: string, filename: string, options: RevisionOptions = {}) {
-    const query = { revision: options.revision };
-    return this.requests.response('file.thumbnail', { id, filename }, { query, signal: options.signal });
+  thumbnail(id: string, filename: string, { revision, signal }: RevisionOptions = {}) {
+    return this.requests.response('file.thumbnail', { id, filename }, { query: { revision }, signal });
   }
 
   /** Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */

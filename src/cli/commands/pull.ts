@@ -122,7 +122,7 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
   const prepared = await preparePull(task);
   const isAsking = !json && !dryRun && canAsk();
   const plan = isAsking ? await askedPlan(task, prepared) : prepared.plan;
-  const { write: pulled, remove: removed, conflicts } = plan;
+  const { write: pulled, remove: removed, conflict: conflicts } = plan;
   const result = { dryRun, plan, ...(dryRun ? { pulled, removed, conflicts } : await runPull(task, prepared, plan)) };
   task.display.clear();
   if (result.conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
@@ -132,7 +132,7 @@ async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void
 }
 
 async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPlan> {
-  const conflicts = await conflictsIn(task, prepared, prepared.plan.conflicts);
+  const conflicts = await conflictsIn(task, prepared, prepared.plan.conflict);
   return prepared.decide(await askAboutConflicts(conflicts, task.direction, task.signal));
 }
 
@@ -169,7 +169,7 @@ function bytesIn({ files }: MountManifest, filenames: readonly string[]): number
 async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, conflicts }: PullResult): Promise<void> {
   const { notFiles, notStored } = prepared;
   const paint = painterOf(process.stdout);
-  for (const line of keptLines(plan.kept, task.direction)) print(paint('yellow', line));
+  for (const line of keptLines(plan, task.direction)) print(paint('yellow', line));
   if (notStored.length > 0) {
     const [are, them] = notStored.length === 1 ? ['is', 'it'] : ['are', 'them'];
     const why = `which still receives or checks ${them}, has rejected ${them} or found ${them} damaged`;
@@ -195,7 +195,7 @@ function pullDocument(
     ...{ name: manifest.name, folder },
     ...(dryRun ? { pull: pulled, unchanged, remove: removed } : { pulled, unchanged, removed }),
     ...(!dryRun && { bytes: bytesIn(manifest, pulled) }),
-    kept: keptDocument(plan.kept, direction),
+    kept: keptDocument(plan, direction),
     conflicts: conflicts.map((name) => conflictDocument(name, sides)),
     not_files: notFiles,
     not_stored: notStored,
@@ -346,7 +346,7 @@ async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): 
 async function transfer(task: PullTask, { manifest, local, state }: PreparedPull, plan: SyncPlan): Promise<PullReport> {
   const writes = new Set(plan.write);
   const files = manifest.files.filter(({ filename }) => writes.has(filename));
-  const conflicts = [...plan.conflicts];
+  const conflicts = [...plan.conflict];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
   const isUntouched = (name: string, path: string) => {

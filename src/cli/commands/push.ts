@@ -79,7 +79,8 @@ export function addPushCommand(program: Command): void {
     .action((paths, options) => interruptible((signal) => push(paths, options, signal)));
 }
 
-async function push(given: string[], flags: PushFlags, signal: AbortSignal): Promise<void> {
+async function push(given: string[], options: PushFlags, signal: AbortSignal): Promise<void> {
+  const flags: PushFlags = options.watch ? { ...options, replace: true, skipBad: true } : options;
   requireFix(flags, ['inPlace', 'yes']);
   // All changes of one push are one revision of the dataset.
   const newClient = () => clientFrom(flags, { change: { how: 'push', id: randomUUID() } });

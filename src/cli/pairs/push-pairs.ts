@@ -34,7 +34,6 @@ import { painterOf, print, printJson, problemLine, withOwnCommand } from '../ter
 import { counted, printable } from '../terminal/text.js';
 import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
-import type { Facts } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
 import {
   PAIR_FAULTS,
@@ -65,10 +64,12 @@ interface PairsPlan {
   readonly leftOut: readonly string[];
 }
 
+/** Names of datasets. */
 type Linked = Readonly<Partial<Record<LinkSlot, string>>>;
 
 interface PushedPairs {
-  readonly parts: readonly (PartPush & { readonly report: PushReport })[];
+  /** In the order of the parts. */
+  readonly reports: readonly PushReport[];
   readonly target: DatasetWithFiles;
   readonly linked: Linked;
 }
@@ -105,13 +106,11 @@ export async function pushPairsOnce(
     requireNoErrors(decided, flags);
     return { pairs: decided, sent: await runPairs(decided, tools) };
   });
-  const sentReports = sent.parts.map(({ report }) => report);
-  const { latest, reports } = await waitForEnd(sentReports, { task: { flags, ...tools }, dataset: sent.target });
-  const ended = sent.parts.map((part, i) => ({ ...part, report: reports[i]! }));
-  const pushed = { ...sent, target: latest, parts: ended };
+  const { latest, reports } = await waitForEnd(sent.reports, { task: { flags, ...tools }, dataset: sent.target });
+  const pushed = { linked: sent.linked, target: latest, reports };
   process.exitCode = exitCodeOf(pushed);
   if (flags.json) printJson(documentOfPairs(pairs, pushed));
-  else await printPushed(pushed);
+  else await printPushed(pairs, pushed);
 }
 
 /** @throws CommandError with 64 for a file, 66 without folders of pairs, 65 if they don't make pairs */
@@ -216,13 +215,12 @@ async function runPairs({ parts, target: found }: PairsPlan, { client, signal }:
   }
   if (Object.keys(linked).length > 0) await client.pairs.setLinks(id, ids, { signal });
   if (targetPart !== undefined) reports.set(targetPart, await runPush(targetPart.plan));
-  const pushed = parts.map((each) => ({ ...each, report: reports.get(each)! }));
-  return { linked, parts: pushed, target: await client.status(id, { signal }) };
+  return { linked, reports: parts.map((each) => reports.get(each)!), target: await client.status(id, { signal }) };
 }
 
 /** 73 after conflicts; otherwise 1 if a dataset is FAILED; otherwise the code of the first file that could not be sent. */
-function exitCodeOf({ parts, target }: PushedPairs): number {
-  const codes = parts.map(({ report }) => pushExitCode(report));
+function exitCodeOf({ reports, target }: PushedPairs): number {
+  const codes = reports.map(pushExitCode);
   if (codes.includes(EXIT.cannotCreate)) return EXIT.cannotCreate;
   if (target.status === 'FAILED') return EXIT.notFit;
   return codes.find((code) => code !== 0) ?? 0;
@@ -250,10 +248,11 @@ async function printPairsDryRun(pairs: PairsPlan): Promise<void> {
   if (Object.keys(linked).length > 0) print(`Would link ${linkedText(pairs.name, linked)}.`);
 }
 
-async function printPushed({ parts, target, linked }: PushedPairs): Promise<void> {
-  for (const { part, report } of parts) if (part !== 'target') await printEnded(report);
+async function printPushed({ parts }: PairsPlan, { reports, target, linked }: PushedPairs): Promise<void> {
+  const isTarget = (_: PushReport, i: number) => parts[i]?.part === 'target';
+  for (const report of reports.filter((each, i) => !isTarget(each, i))) await printEnded(report);
   if (Object.keys(linked).length > 0) print(withOwnCommand(`Linked ${linkedText(target.name, linked)}.`));
-  for (const { part, report } of parts) if (part === 'target') await printEnded(report);
+  for (const report of reports.filter(isTarget)) await printEnded(report);
 }
 
 function dryRunOfPairs(pairs: PairsPlan): Record<string, unknown> {
@@ -268,8 +267,8 @@ function dryRunOfPairs(pairs: PairsPlan): Record<string, unknown> {
 
 function documentOfPairs(pairs: PairsPlan, pushed: PushedPairs): Record<string, unknown> {
   const { files: _, ...dataset } = pushed.target;
-  const parts = pushed.parts.map(({ part, folder, fixed, report }) => {
-    return [part, { folder, ...pushDocument(report), ...fixed }];
+  const parts = pairs.parts.map(({ part, folder, fixed }, i) => {
+    return [part, { folder, ...pushDocument(pushed.reports[i]!), ...fixed }];
   });
   return { dataset, linked: pushed.linked, parts: Object.fromEntries(parts), ...comparedDocument(pairs) };
 }
@@ -326,26 +325,20 @@ function comparePairs({ name, target, parts }: PairsPlan): ComparedPairs {
 function filesAfter({ dataset, files, report, toRemove }: PushPlan): PairFile[] {
   const pushed = new Set(files.map((file) => file.name));
   const sent = report.inspected.flatMap(({ file: { filename }, inspection }) =>
-    pushed.has(filename) && inspection.ok ? pairFile(filename, inspection.facts) : [],
+    pushed.has(filename) && inspection.ok ? pairFile({ filename, ...inspection.facts }) : [],
   );
   return [...sent, ...keptFiles(dataset, new Set([...pushed, ...toRemove]))];
 }
 
 function keptFiles(dataset: DatasetWithFiles | undefined, without: ReadonlySet<string> = new Set()): PairFile[] {
   const files = [...(dataset?.files ?? []), ...(dataset?.checking ?? [])];
-  return files
-    .filter(({ filename }) => !without.has(filename))
-    .flatMap((file) => pairFile(file.filename, factsOf(file)));
+  return files.filter(({ filename }) => !without.has(filename)).flatMap(pairFile);
 }
 
-function factsOf({ filename, width, height, format = '' }: Partial<DatasetFile> & { filename: string }): Facts {
-  const size = width === undefined || height === undefined ? {} : { width, height };
-  return mediaTypeOf(filename)?.kind === 'image'
-    ? { kind: 'image', format, width: 0, height: 0, ...size }
-    : { kind: 'video', format, ...size };
-}
+type SizedFile = Pick<DatasetFile, 'filename' | 'width' | 'height'>;
 
-function pairFile(filename: string, facts: Facts): PairFile[] {
+/** Without a size, a pair has no fault of sizes. */
+function pairFile({ filename, width = 0, height = 0 }: SizedFile): PairFile[] {
   const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-  return kind === 'caption' ? [] : [{ filename, kind, upload: { facts } }];
+  return kind === 'caption' ? [] : [{ filename, kind, upload: { facts: { kind, format: '', width, height } } }];
 }

@@ -7,14 +7,7 @@ import { type FolderContents, type LocalFile, folderOf, isFolder } from '../fold
 import type { Finding } from '../folder/report.js';
 import { type RemoteOptions, remoteFrom } from '../remote.js';
 import { commonWith, readState, realFolders } from '../sync/common-state.js';
-import {
-  type Decisions,
-  type Hashes,
-  type SettledConflicts,
-  type SyncPlan,
-  type SyncRules,
-  syncPlanOf,
-} from '../sync/compare.js';
+import { type Decisions, type Hashes, type SettledConflicts, type SyncPlan, syncPlanOf } from '../sync/compare.js';
 import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
@@ -60,11 +53,6 @@ export interface PushTask extends PushTools {
   readonly name: string;
   /** `undefined` leaves an existing dataset's role as it is. */
   readonly role: Role | undefined;
-  readonly rules: SyncRules;
-  /** The text of generated captions, for media without a caption. */
-  readonly captionText: string | undefined;
-  /** If false, one file with problems prevents the whole push. */
-  readonly skipsBad: boolean;
   /** The service, and the real paths of the folders, or of an archive. */
   readonly pair: { readonly url: string; readonly folders: readonly string[] };
   /** All paths are folders, so that a missing file was removed. */
@@ -79,14 +67,10 @@ export async function pushTaskFrom(
   const areFolders = await Promise.all(paths.map(isFolder));
   const folders = await realFolders(paths.map((path, i) => (areFolders[i] ? path : dirname(path))));
   const folder = paths.length === 1 && areFolders[0] ? paths[0] : await folderOf(paths);
-  const replaces = flags.replace === true || flags.watch === true;
-  const winner = flags.ours ? 'source' : flags.theirs ? 'target' : undefined;
+  const replaces = flags.replace === true;
   return {
     ...tools,
     ...{ flags, paths, name, role },
-    rules: { winner, replaces, overrules: flags.watch !== true },
-    captionText: [flags.trigger, flags.captionAll].filter(Boolean).join(', ') || undefined,
-    skipsBad: flags.skipBad === true || flags.watch === true,
     pair: { folders, url: remoteFrom(flags).url },
     isWholeFolder: areFolders.every(Boolean),
     directionTo: (dataset) => directionFrom('folder', dataset, { folder, url: flags.url, replaces }),
@@ -224,14 +208,16 @@ export function storedHashes(dataset: DatasetWithFiles | undefined): Hashes {
 
 export function planOf(compared: ComparedFiles): PushPlan {
   const { task, inspection, sides, dataset, unusable, decisions = new Map(), without = [] } = compared;
-  const { rules, skipsBad } = task;
+  const { replace: replaces = false, skipBad: skipsBad = false, ours, theirs, watch } = task.flags;
   // Without ETags, a change in the dataset can't be detected.
-  const winner = dataset === undefined || isConditional(dataset) ? rules.winner : (rules.winner ?? 'source');
+  const isBlind = dataset !== undefined && !isConditional(dataset);
+  const winner = theirs ? 'target' : ours || isBlind ? 'source' : undefined;
   // `replaces` must not remove files that the folder has and can't send.
   const isInScope = (name: string) =>
-    sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || rules.replaces));
+    sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || replaces));
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
-  const sync = syncPlanOf({ ...sides, source: sides.folder, target }, { ...rules, winner, decisions });
+  const rules = { winner, replaces, overrules: !watch, decisions } as const;
+  const sync = syncPlanOf({ ...sides, source: sides.folder, target }, rules);
   const leftOut = new Map<string, Finding>(without.map((problem) => [problem.filename, problem]));
   let after = filesAfter(compared, sync, leftOut);
   // Leaving out one file can give another one a problem, as the image of a caption does.
@@ -245,6 +231,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
   const files = inspected.filter(({ file }) => pushed.has(file.filename)).map(({ file }) => pushFile(file, task));
   const faults = skipsBad ? [] : inspection.faults;
   const isAbsent = (name: string) => !generated.includes(name);
+  const captionText = generatedText(task.flags);
   return {
     ...compared,
     // The service decodes what this check left to it.
@@ -253,14 +240,14 @@ export function planOf(compared: ComparedFiles): PushPlan {
       faults,
       findings: { errors, warnings: warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED') },
     },
-    files: [...files, ...generated.map((name) => captionFile(name, task.captionText ?? ''))],
+    files: [...files, ...generated.map((name) => captionFile(name, captionText))],
     toSend: [...written, ...generated],
     sync,
     generated,
     leftOut: skipsBad ? [...inspection.faults, ...leftOut.values()] : [],
     blockers: [...faults, ...errors],
     toRemove: sync.remove.filter(isAbsent),
-    toWithdraw: rules.replaces ? unfinishedIn(compared).filter(isAbsent) : [],
+    toWithdraw: replaces ? unfinishedIn(compared).filter(isAbsent) : [],
   };
 }
 
@@ -295,7 +282,7 @@ function filesAfter(
   sync: SyncPlan,
   leftOut: ReadonlyMap<string, Finding>,
 ) {
-  const left = [...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts];
+  const left = [...sync['removed-from-target'], ...sync['target-wins'], ...sync.conflict];
   // Neither sent nor in the dataset, such as a file that was removed from it.
   const heldBack = new Set(left.filter((name) => !sides.dataset.has(name)));
   const inspected = inspection.inspected.filter(
@@ -307,7 +294,7 @@ function filesAfter(
   const isUncaptioned = ({ code, filename = '' }: Finding) => code === 'MISSING_CAPTION' && sent.has(filename);
   let { errors, warnings } = findingsIn(inspected, { others: kept, role });
   let generated: string[] = [];
-  if (task.captionText !== undefined) {
+  if (generatedText(task.flags) !== '') {
     // A person's unusable caption is fixed, never replaced by a generated one.
     const existing = new Set([...sides.folder.keys(), ...unusable]);
     const captions = errors.filter(isUncaptioned).map(({ filename = '' }) => `${stemOf(filename)}.txt`);
@@ -341,6 +328,11 @@ async function openFile({ filename, path, unpack }: LocalFile): Promise<Blob> {
     const reason = isGone ? 'is gone: it was deleted after the folder was read' : `can't be opened: ${String(error)}`;
     throw new CommandError(EXIT.ioError, `${printable(filename)} ${reason}.`, { cause: error });
   }
+}
+
+/** Empty if no captions are generated. */
+function generatedText({ trigger, captionAll }: PushFlags): string {
+  return [trigger, captionAll].filter(Boolean).join(', ');
 }
 
 function captionFile(name: string, text: string): PushFile {

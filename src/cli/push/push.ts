@@ -190,7 +190,7 @@ async function transfer(
   const nothing = { removed: [], changed: [] };
   const removal = isComplete ? await removeFiles(plan, dataset).catch(explainMissingRoute) : nothing;
   display.clear();
-  const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
+  const conflicts = [...new Set([...plan.sync.conflict, ...changed, ...removal.changed])].sort();
   const before = storedHashes(plan.dataset);
   const unchanged = result.unchanged.map((name) => [name, plan.sides.folder.get(name) ?? ''] as const);
   // Also the files that an earlier push, or another client, has sent in the same version.
@@ -412,7 +412,7 @@ export async function withDecisions(plan: PushPlan): Promise<PushPlan> {
 /** Both versions of the files in conflict. @param dataset its present state */
 export function conflictsOf(
   { task: { client, signal }, report, sync, dataset: before }: PushPlan,
-  names: readonly string[] = sync.conflicts,
+  names: readonly string[] = sync.conflict,
   dataset: DatasetWithFiles | undefined = before,
 ): Promise<Conflict[]> {
   const folder = new Map(report.inspected.map(({ file }) => [file.filename, file]));
@@ -442,13 +442,13 @@ export function dryRunDocument({ task, dataset, files, sync, sides, toSend, toRe
     send_bytes: files.reduce((sum, { name, size }) => sum + (sent.has(name) ? size : 0), 0),
     unchanged: files.length - toSend.length,
     remove: [...toRemove, ...toWithdraw],
-    kept: keptDocument(sync.kept, task.directionTo(dataset ?? { id: '', name: task.name })),
-    conflicts: sync.conflicts.map((filename) => conflictDocument(filename, sides)),
+    kept: keptDocument(sync, task.directionTo(dataset ?? { id: '', name: task.name })),
+    conflicts: sync.conflict.map((filename) => conflictDocument(filename, sides)),
   };
 }
 
 export function dryRunExitCode({ sync }: PushPlan): number {
-  return sync.conflicts.length > 0 ? EXIT.cannotCreate : 0;
+  return sync.conflict.length > 0 ? EXIT.cannotCreate : 0;
 }
 
 export async function printEnded(report: PushReport): Promise<void> {
@@ -460,7 +460,7 @@ async function printLeftAlone(plan: PushPlan, report?: PushReport): Promise<void
   const { task, dataset = report?.dataset } = plan;
   const paint = painterOf(process.stdout);
   const direction = task.directionTo(dataset ?? { id: '', name: task.name });
-  for (const line of keptLines(plan.sync.kept, direction)) print(paint('yellow', line));
+  for (const line of keptLines(plan.sync, direction)) print(paint('yellow', line));
   printConflicts(await conflictsOf(plan, report?.conflicts, report?.dataset));
 }
 
@@ -519,7 +519,7 @@ export function pushDocument({ plan, dataset, result, removed, conflicts }: Push
     sent: [...result.stored].sort(),
     unchanged: result.unchanged,
     removed,
-    kept: keptDocument(plan.sync.kept, plan.task.directionTo(dataset)),
+    kept: keptDocument(plan.sync, plan.task.directionTo(dataset)),
     conflicts: conflicts.map((name) => conflictDocument(name, plan.sides)),
     failed: result.failed.map((failure) => ({
       filename: failure.name,

@@ -78,13 +78,13 @@ class WatchedPushes {
     });
     const report = await endedReport(sent, dataset);
     const { plan, result, conflicts } = report;
-    this.#conflicts = plan.sync.conflicts.join();
+    this.#conflicts = plan.sync.conflict.join();
     for (const { name, error } of result.failed) {
       if (isRejection(error)) this.#rejected.set(name, plan.sides.folder.get(name));
     }
     if (flags.json) print(jsonText(pushDocument(report)));
     else printPushReport(report);
-    return conflicts.length > plan.sync.conflicts.length;
+    return conflicts.length > plan.sync.conflict.length;
   }
 
   async #send(task: PushTask): Promise<PushReport | undefined> {
@@ -98,7 +98,7 @@ class WatchedPushes {
     // The next change may remove blockers of the whole folder, such as captions without any image.
     if (plan.blockers.length > 0) return undefined;
     const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
-    return isIdle && plan.sync.conflicts.join() === this.#conflicts ? undefined : runPush(plan);
+    return isIdle && plan.sync.conflict.join() === this.#conflicts ? undefined : runPush(plan);
   }
 
   /** Prints what is new since the previous plan. */
@@ -106,7 +106,7 @@ class WatchedPushes {
     const paint = painterOf(process.stdout);
     const lines = planLines(plan, paint);
     if (plan.dataset !== undefined) {
-      lines.push(...keptLines(plan.sync.kept, plan.task.directionTo(plan.dataset)));
+      lines.push(...keptLines(plan.sync, plan.task.directionTo(plan.dataset)));
       lines.push(...conflictLines(await conflictsOf(plan), paint));
     }
     for (const line of lines) if (!this.#printed.has(line)) print(line);

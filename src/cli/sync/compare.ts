@@ -34,6 +34,7 @@ export type Kept =
   /** Both sides have changed it, and the target's version wins. */
   | 'target-wins';
 
+/** `conflict`: changed on both sides, and stays until a person decides. */
 export type SyncStep = 'same' | 'write' | 'remove' | 'conflict' | Kept;
 
 /** A three-way comparison. A version that only the target has is lost only if the rules say that the source wins. */
@@ -63,14 +64,7 @@ function settledWinner({ source, target, settled }: FileVersions): 'source' | 't
 export type SettledConflicts = ReadonlyMap<string, SettledConflict>;
 
 /** What a push or a pull does with each file; every list is sorted. */
-export interface SyncPlan {
-  readonly same: readonly string[];
-  readonly write: readonly string[];
-  readonly remove: readonly string[];
-  /** Changed on both sides: they stay until a person decides. */
-  readonly conflicts: readonly string[];
-  readonly kept: Readonly<Record<Kept, readonly string[]>>;
-}
+export type SyncPlan = Readonly<Record<SyncStep, readonly string[]>>;
 
 /** The winners for single files. A removal that wins also removes the file from the target. */
 export type Decisions = ReadonlyMap<string, 'source' | 'target'>;
@@ -79,7 +73,7 @@ export function syncPlanOf(
   { common, settled, source, target }: { common: Hashes; settled?: SettledConflicts; source: Hashes; target: Hashes },
   rules: SyncRules & { readonly decisions: Decisions },
 ): SyncPlan {
-  const byStep: Record<SyncStep, string[]> = {
+  const plan: Record<SyncStep, string[]> = {
     same: [],
     write: [],
     remove: [],
@@ -95,10 +89,9 @@ export function syncPlanOf(
     const own = decided === undefined ? rules : { winner: decided, replaces: true, overrules: false };
     const [from, to] = [source.get(name), target.get(name)];
     const versions = { common: common.get(name), source: from, target: to, settled: settled?.get(name) };
-    byStep[syncStep(versions, own)].push(name);
+    plan[syncStep(versions, own)].push(name);
   }
-  const { same, write, remove, conflict, ...kept } = byStep;
-  return { same, write, remove, conflicts: conflict, kept };
+  return plan;
 }
 
 /** Changes to the common state: a hash where both sides are the same now, `undefined` where neither has the file. */
@@ -112,9 +105,9 @@ export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<s
 }
 
 /** What the target won. */
-export function settledBy({ kept }: SyncPlan, source: Hashes, target: Hashes): SettledConflicts {
+export function settledBy(plan: SyncPlan, source: Hashes, target: Hashes): SettledConflicts {
   const settled = (name: string) => ({ winner: target.get(name) ?? '', loser: source.get(name) ?? '' });
-  return new Map(kept['target-wins'].map((name) => [name, settled(name)]));
+  return new Map(plan['target-wins'].map((name) => [name, settled(name)]));
 }
 
 /** The sent files that the dataset has in the same version. */

@@ -4,7 +4,7 @@ import type { Decisions, Hashes, Kept, SyncPlan } from './compare.js';
 import { type Painter, painterOf, print, printMessage, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import { choose } from '../terminal/prompts.js';
-import { type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { type Dataset, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { readRegularFile } from '../../storage/regular-file.js';
@@ -18,23 +18,16 @@ export interface SyncDirection {
   readonly replaces: boolean;
 }
 
-interface NamedDataset {
-  readonly id: string;
-  readonly name: string;
-}
+type NamedDataset = Pick<Dataset, 'id' | 'name'>;
 
-interface DirectionOptions {
-  /** `undefined` if the files are in several folders. */
-  readonly folder: string | undefined;
-  readonly url: string | undefined;
-  readonly replaces: boolean;
-}
-
-/** @param source what the command reads */
+/**
+ * @param source what the command reads
+ * @param options.folder `undefined` if the files are in several
+ */
 export function directionFrom(
   source: SyncDirection['source'],
   { id, name }: NamedDataset,
-  { folder = 'FOLDER', url, replaces }: DirectionOptions,
+  { folder = 'FOLDER', url, replaces }: { folder: string | undefined; url: string | undefined; replaces: boolean },
 ): SyncDirection {
   const options = url === undefined ? '' : ` --url ${shellWord(url)}`;
   const dataset = datasetWord({ id, name });
@@ -50,7 +43,7 @@ export function datasetWord({ id, name }: NamedDataset): string {
 }
 
 /** Says which files stay although the source differs, and how to change that. */
-export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, replaces }: SyncDirection): string[] {
+export function keptLines(plan: SyncPlan, { source, target, opposite, replaces }: SyncDirection): string[] {
   const [fetch, send, win] = source === 'folder' ? ['fetch', 'send', '--ours'] : ['send', 'fetch', '--theirs'];
   const mirrored = replaces ? ` To make the ${target} what the ${source} is, add ${win}.` : '';
   const opposed = withOwnCommand(`${mirrored} To ${fetch} what is newer there, run: ${opposite}`);
@@ -65,22 +58,19 @@ export function keptLines(kept: SyncPlan['kept'], { source, target, opposite, re
     'target-wins': ['stays', 'stay', `as in the ${target}`, ''],
   };
   return Object.entries(texts).flatMap(([reason, [is, are, how, advice]]) => {
-    const names = kept[reason as Kept];
+    const names = plan[reason as Kept];
     if (names.length === 0) return [];
     return [`${kindsOf(names)} ${names.length === 1 ? is : are} ${how}: ${namesOf(names)}.${advice}`];
   });
 }
 
-export function keptDocument(
-  kept: SyncPlan['kept'],
-  { source, target }: SyncDirection,
-): Record<string, readonly string[]> {
+export function keptDocument(plan: SyncPlan, { source, target }: SyncDirection): Record<string, readonly string[]> {
   return {
-    [`changed_in_${target}`]: kept['changed-in-target'],
-    [`only_in_${target}`]: kept['added-to-target'],
-    [`removed_from_${source}`]: kept['removed-from-source'],
-    [`removed_from_${target}`]: kept['removed-from-target'],
-    [`decided_for_${target}`]: kept['target-wins'],
+    [`changed_in_${target}`]: plan['changed-in-target'],
+    [`only_in_${target}`]: plan['added-to-target'],
+    [`removed_from_${source}`]: plan['removed-from-source'],
+    [`removed_from_${target}`]: plan['removed-from-target'],
+    [`decided_for_${target}`]: plan['target-wins'],
   };
 }
 
