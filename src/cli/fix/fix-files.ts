@@ -28,9 +28,10 @@ import { canAsk, confirms } from '../terminal/prompts.js';
 import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { MAX_FIXED_CAPTION_BYTES, fixCaption } from '../../dataset/fix/fix-caption.js';
 import { TakenNames, nameForFormat } from '../../dataset/fix/media-names.js';
+import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { NotConverted, convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
+import { convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/folders.js';
@@ -171,11 +172,6 @@ function described({ kind, file, to, message }: Fix) {
   return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
 }
 
-/** Why a file is left as it is, as the rest of a sentence that begins with its name. */
-class FileLeftAlone extends Error {
-  override readonly name = 'FileLeftAlone';
-}
-
 interface Fix {
   readonly kind: 'rewrite' | 'rename' | 'convert';
   readonly file: LocalFile;
@@ -257,22 +253,21 @@ async function readNames(folder: string) {
 type Folder = Awaited<ReturnType<typeof readNames>>;
 
 function notFixedBecause(filename: string, error: unknown): NotFixed {
-  const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
   // No dataset accepts the new name.
   const named = error instanceof ServiceError ? `can't be renamed. ${error.message}` : undefined;
-  const reason = isExplained ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
+  const reason = error instanceof NotFixable ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
   return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
 }
 
-/** @throws FileLeftAlone for a link, or a file or folder that is read-only */
+/** @throws NotFixable for a link, or a file or folder that is read-only */
 async function requireChangeable({ path }: LocalFile): Promise<void> {
   const stats = await lstat(path);
-  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Fix the file that it leads to');
+  if (stats.isSymbolicLink()) throw new NotFixable('is a link, and is left alone. Fix the file that it leads to');
   // For root, `access` allows everything.
   const isWritable = (stats.mode & 0o222) !== 0 && (await access(path, constants.W_OK).then(() => true, no));
-  if (!isWritable) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
+  if (!isWritable) throw new NotFixable('is read-only, and is left alone. Make it writable first');
   if (!(await access(dirname(path), constants.W_OK).then(() => true, no))) {
-    throw new FileLeftAlone("is in a folder that can't be written");
+    throw new NotFixable("is in a folder that can't be written");
   }
 }
 
@@ -280,28 +275,25 @@ const no = () => false;
 
 async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
   const name = basename(file.path);
-  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
-  const fixed = fixCaption(await readFile(file.path));
-  if (!fixed.ok) throw new FileLeftAlone(fixed.reason);
-  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${fixed.change}` };
+  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new NotFixable('is too long to be a caption');
+  const { change } = fixCaption(await readFile(file.path));
+  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${change}` };
 }
 
 /** `undefined` if the content is no image or video, so that a change of name or format would not help. */
 async function mediaFix(file: LocalFile, folder: Folder, { pool, signal }: FixRun): Promise<Fix | undefined> {
   const content = await examineInProcess(pool, file, signal);
   if (content.kind === 'other') return undefined;
-  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
   const name = basename(file.path);
   const isConverted = !content.isTrainable;
   const to = nameForFormat(name, isConverted ? 'png' : content.format);
   parseFilename(to);
   const taken = folder.names.claim(to, { from: name, isConverted });
-  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
+  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new NotFixable(taken);
   if (!isConverted) {
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
     const renamed = await pool.inspect(under, { accountId: '', signal });
-    if (!renamed.ok)
-      throw new FileLeftAlone(`is ${content.description} that can't be used: ${renamed.problem.message}`);
+    if (!renamed.ok) throw new NotFixable(`is ${content.description} that can't be used: ${renamed.problem.message}`);
   }
   const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
   const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
@@ -348,7 +340,7 @@ async function replaceContent(fix: Fix, stats: BigIntStats, run: FixRun): Promis
   const partial = join(folder, `.trainyard-fix-${randomBytes(8).toString('hex')}`);
   try {
     if (fix.kind === 'convert') await writeConverted(fix, partial, run);
-    else await writeCaption(path, partial);
+    else await writeFile(partial, fixCaption(await readFile(path)).bytes, { flag: 'wx' });
     await finishNewFile(partial, stats);
     const original = run.isInPlace ? undefined : await keepOriginal(folder, name);
     const now = await statsOf(path);
@@ -362,17 +354,11 @@ async function replaceContent(fix: Fix, stats: BigIntStats, run: FixRun): Promis
   }
 }
 
-async function writeCaption(path: string, partial: string): Promise<void> {
-  const caption = fixCaption(await readFile(path));
-  if (!caption.ok) throw new FileLeftAlone(caption.reason);
-  await writeFile(partial, caption.bytes, { flag: 'wx' });
-}
-
 async function writeConverted({ folder, name, to }: Fix, partial: string, { pool, signal }: FixRun): Promise<void> {
   await convertInProcess(pool, { path: join(folder, name), target: partial }, signal);
   const converted = { filename: to.normalize('NFC'), path: partial, sizeBytes: (await stat(partial)).size };
   const inspection = await pool.inspect(converted, { accountId: '', signal });
-  if (!inspection.ok) throw new FileLeftAlone(`can't be converted: ${inspection.problem.message}`);
+  if (!inspection.ok) throw new NotFixable(`can't be converted: ${inspection.problem.message}`);
 }
 
 async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Promise<void> {
@@ -386,7 +372,7 @@ async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Pro
   }
 }
 
-/** Renames a file, never over another one. @throws FileLeftAlone */
+/** Renames a file, never over another one. @throws NotFixable */
 async function moveFile(path: string, to: string): Promise<void> {
   const isLinked = await link(path, to).then(() => true, no);
   // An interrupted run may have left the file with both names.
@@ -398,11 +384,11 @@ async function moveFile(path: string, to: string): Promise<void> {
 
 async function requireFree(path: string): Promise<void> {
   if ((await statsOf(path)) === undefined) return;
-  throw new FileLeftAlone(`is left alone, since a file with the name ${basename(path)} has appeared`);
+  throw new NotFixable(`is left alone, since a file with the name ${basename(path)} has appeared`);
 }
 
-function changedMeanwhile(): FileLeftAlone {
-  return new FileLeftAlone('has changed meanwhile, and is left alone. Run the same command again');
+function changedMeanwhile(): NotFixable {
+  return new NotFixable('has changed meanwhile, and is left alone. Run the same command again');
 }
 
 const statsOf = (path: string) => lstat(path, { bigint: true }).catch(() => undefined);
@@ -412,7 +398,7 @@ function originalsFolderOf(folder: string): string {
   return `${folder}.orig`;
 }
 
-/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws FileLeftAlone */
+/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws NotFixable */
 async function keepOriginal(folder: string, name: string): Promise<string> {
   const originals = originalsFolderOf(folder);
   const path = join(folder, name);
@@ -432,7 +418,7 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
     }
   } catch (error) {
     const message = `is left alone, since its original can't be kept in ${originals}: ${errorMessage(error)}. To keep none, add --in-place`;
-    throw new FileLeftAlone(message, { cause: error });
+    throw new NotFixable(message, { cause: error });
   }
 }
 

@@ -2,24 +2,23 @@ import { type ImageFormat, mediaTypeOfContent } from '../media.js';
 import { FileBytes } from '../inspect/byte-source.js';
 import { detectContent } from '../inspect/detect-content.js';
 
-/** The rest of a sentence; `undefined` if the image can be converted. */
-export type WhyNotConverted = (
+/** @throws NotFixable, StructureError, InspectionError, OutOfMemory, the system's errors */
+export type RequireConvertible = (
   file: FileBytes,
   image: { readonly path: string; readonly format: ImageFormat; readonly description: string },
-) => Promise<string | undefined>;
+) => Promise<void>;
 
 export type ExaminedContent = Awaited<ReturnType<typeof examineContent>>;
 
-/** Identifies content, and whether an ignored image can be converted. @throws the system's errors, OutOfMemory */
-export async function examineContent(path: string, whyNot: WhyNotConverted) {
+/** Identifies content. @throws the system's errors, and for an image that the trainer ignores those of `requireConvertible` */
+export async function examineContent(path: string, requireConvertible: RequireConvertible) {
   const file = FileBytes.open(path);
   try {
     const content = file.size === 0 ? undefined : await detectContent(file);
     if (content === undefined || content.kind === 'other') return { kind: 'other' } as const;
     const isTrainable = mediaTypeOfContent(content.format, '').trainable;
-    const isIgnoredImage = content.kind === 'image' && !isTrainable;
-    const whyNotConverted = isIgnoredImage ? await whyNot(file, { path, ...content }) : undefined;
-    return { ...content, isTrainable, whyNotConverted };
+    if (content.kind === 'image' && !isTrainable) await requireConvertible(file, { path, ...content });
+    return { ...content, isTrainable };
   } finally {
     file.close();
   }
