@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type FileInspector, type FolderReport, type InspectedFile, inspectPaths } from '../folder/inspect-files.js';
-import { type LocalFile, fileVersionOf, foldersOf } from '../folder/read-folder.js';
+import { type LocalFile, fileVersionOf, foldersOfPaths } from '../folder/read-folder.js';
 import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -76,13 +76,13 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   if (!flags.fix) return { paths, fixed: {} };
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
-  return withLockedFolders(await foldersOf(paths), task, () => fixUnlocked(paths, flags, task));
+  return withLockedFolders(await foldersOfPaths(paths), task, () => fixUnlocked(paths, flags, task));
 }
 
 async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   const { display, signal } = task;
   const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
-  if (!dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
+  if (!dryRun) for (const folder of await foldersOfPaths(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
     const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });

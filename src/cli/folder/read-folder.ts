@@ -86,14 +86,14 @@ export async function isFolder(path: string): Promise<boolean> {
 }
 
 /** The folders, and those of files, each once. @throws CommandError with 66 */
-export async function foldersOf(paths: readonly string[]): Promise<string[]> {
+export async function foldersOfPaths(paths: readonly string[]): Promise<string[]> {
   const folders = paths.map(async (path) => resolve((await isFolder(path)) ? path : dirname(path)));
   return [...new Set(await Promise.all(folders))];
 }
 
 /** The folder of all files, or `undefined` if they are in several. */
 export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
-  const folders = await foldersOf(paths);
+  const folders = await foldersOfPaths(paths);
   return folders.length === 1 ? folders[0] : undefined;
 }
 

@@ -26,15 +26,13 @@ export async function convertInProcess(
   await explained(limits, () => pool.run({ task: 'convert', path, target }, { accountId: '', signal, limits }));
 }
 
-/** An error of another process has only its name. */
-const FAULTS_OF_FILES = ['NotFixable', 'StructureError', 'InspectionError'];
-
 async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
     if (cause instanceof ProcessEnded) throw new NotFixable(exceededText(cause.reason, limits), { cause });
-    const isFaultOfFile = cause instanceof Error && FAULTS_OF_FILES.includes(cause.name);
+    const isFaultOfFile =
+      cause instanceof Error && ['NotFixable', 'StructureError', 'InspectionError'].includes(cause.name);
     throw isFaultOfFile ? new NotFixable(cause.message, { cause }) : cause;
   }
 }
