@@ -1,5 +1,4 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { Role } from '../dataset/dataset.js';
 import { ROLES } from '../dataset/pairs/roles.js';
 import { nearestName } from '../nearest-name.js';
 import { wholeNumber } from '../setting-values.js';
@@ -8,14 +7,19 @@ export function roleOption(help: string): Option {
   return new Option('--role <role>', help).argParser(parseRole);
 }
 
-/** @throws InvalidArgumentError */
-export function parseRole(text: string): Role {
-  const role = ROLES.find((each) => each === text.toLowerCase());
-  if (role !== undefined) return role;
-  const near = nearestName(text.toLowerCase(), ROLES, 3);
-  const hint = near === undefined ? '' : ` Did you mean ${near}?`;
-  throw new InvalidArgumentError(`The roles are ${ROLES.join(', ')}.${hint}`);
+/** Parses one of these words in any case. @param what they are, in the plural */
+export function oneOfWords<Word extends string>(what: string, words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const word = words.find((each) => each.toLowerCase() === text.toLowerCase());
+    if (word !== undefined) return word;
+    const lowerCase = words.map((each) => each.toLowerCase());
+    const near = nearestName(text.toLowerCase(), lowerCase, 3);
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    throw new InvalidArgumentError(`The ${what} are ${words.join(', ')}.${hint}`);
+  };
 }
+
+export const parseRole = oneOfWords('roles', ROLES);
 
 /** @throws InvalidArgumentError */
 export function notBlank(text: string): string {

@@ -13,21 +13,17 @@ export interface Remote {
   readonly token: string;
 }
 
-/** Saves a service and its token in a file that only its owner can read. @returns its path */
-export async function saveRemote(remote: Remote): Promise<string> {
-  const folder = settingsFolder();
-  if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
-  const path = join(folder, 'config.json');
-  await makeFolders(dirname(path), { mode: 0o700 });
-  await replaceOwnFile(path, `${JSON.stringify(remote, null, 2)}\n`);
-  return path;
+const FILE = 'config.json';
+
+/** Saves a service and its token. @returns the path */
+export function saveRemote(remote: Remote): Promise<string> {
+  return replaceOwnFile(FILE, `${JSON.stringify(remote, null, 2)}\n`);
 }
 
 /** @throws CommandError with 78 if the file can't be read */
 export function readSaved(): Partial<Remote> {
-  const folder = settingsFolder();
-  if (folder === undefined) return {};
-  const path = join(folder, 'config.json');
+  const path = ownPath(FILE);
+  if (path === undefined) return {};
   try {
     const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
     const isText = (value: unknown) => value === undefined || typeof value === 'string';
@@ -40,27 +36,31 @@ export function readSaved(): Partial<Remote> {
   }
 }
 
-export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
-
-/** `~/.config/trainyard`; `undefined` if this user has no home folder. */
-export function settingsFolder(): string | undefined {
+/** A file in `~/.config/trainyard`; `undefined` if this user has no home folder. */
+export function ownPath(name: string): string | undefined {
   const { XDG_CONFIG_HOME, HOME } = process.env;
-  if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');
+  if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard', name);
   try {
     const home = HOME || userInfo().homedir;
-    return home === '' ? undefined : join(home, '.config', 'trainyard');
+    return home === '' ? undefined : join(home, '.config', 'trainyard', name);
   } catch {
     // The system of a container need not know its user.
     return undefined;
   }
 }
 
-/** Replaces a file that only its owner can read, atomically and durably. */
-export async function replaceOwnFile(path: string, text: string): Promise<void> {
+/** Replaces a file that only its owner can read, atomically and durably. @returns its path. @throws CommandError with 78 */
+export async function replaceOwnFile(name: string, text: string): Promise<string> {
+  const path = ownPath(name);
+  if (path === undefined) {
+    throw new CommandError(EXIT.configError, 'this user has no home folder to save it in. Set HOME or XDG_CONFIG_HOME');
+  }
+  await makeFolders(dirname(path), { mode: 0o700 });
   const temporary = `${path}.${randomUUID()}`;
   try {
     await writeFile(temporary, text, { flag: 'wx', mode: 0o600, flush: true });
     await rename(temporary, path);
+    return path;
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

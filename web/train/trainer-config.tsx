@@ -1,9 +1,9 @@
 import { useMemo, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { ServiceError } from '../../src/dataset/errors.js';
 import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
 import {
   aiToolkitJob,
-  NothingToTrainOn,
   TRAINERS,
   type TrainConfig,
   type Trainer,
@@ -73,7 +73,7 @@ function configOrReason(trainer: Choice, datasets: readonly TrainingDataset[]): 
     if (trainer === WHOLE_JOB) return aiToolkitJob(datasets, { name: `${datasets[0]?.name}_v1` });
     return trainConfigOf(trainer, datasets);
   } catch (error) {
-    if (error instanceof NothingToTrainOn) return error.message;
+    if (error instanceof ServiceError) return error.message;
     throw error;
   }
 }

@@ -71,7 +71,7 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
       const fit = process.exitCode === 0;
       return printJson({ fit, ffmpeg: ffmpeg ?? null, ...fixed, ...reportDocument(report), captions });
     }
-    printReport(report, { role, captions, all: options.all, decoding: ffmpegSentence(ffmpeg, choice) });
+    printReport(report, { ...options, captions, decoding: ffmpegSentence(ffmpeg, choice) });
     const fixable = options.fix ? 0 : await countFixable(report, signal);
     if (fixable > 0) print(`${counted(fixable, 'file')} can be fixed. To do so, run the same command with --fix.`);
   } finally {
@@ -91,14 +91,10 @@ async function findingsInCaptions({ inspected }: FolderReport): Promise<readonly
   return captionFindings(texts);
 }
 
-interface ReportOptions {
-  readonly role: Role | undefined;
-  readonly captions: readonly CaptionFinding[];
-  readonly all: true | undefined;
-  readonly decoding: string;
-}
-
-function printReport(report: FolderReport, { role, captions, all, decoding }: ReportOptions): void {
+function printReport(
+  report: FolderReport,
+  { role, all, captions, decoding }: CheckOptions & { captions: readonly CaptionFinding[]; decoding: string },
+): void {
   const paint = painterOf(process.stdout);
   print(totalsOf(report.inspected.map(({ file }) => file)));
   const hasClips = report.inspected.some(({ file }) => mediaTypeOf(file.filename)?.kind === 'video');

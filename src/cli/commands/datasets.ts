@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { type Command, createArgument, Option } from 'commander';
-import type { Dataset, DatasetFile, DatasetWithFiles, Role, Status, TrainyardClient } from '../../client/client.js';
+import type { Dataset, DatasetFile, DatasetWithFiles, Role, Status } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { isStructuredCaption, isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { jsonText } from '../../json-text.js';
-import { numberIn, parseRole, roleOption } from '../arguments.js';
+import { numberIn, oneOfWords, parseRole, roleOption } from '../arguments.js';
 import { firstLines, kindCounts } from '../folder/report.js';
 import { linkLines, STATUS_COLOURS } from '../pairs/links.js';
 import { statusLines } from '../push/push.js';
@@ -87,8 +87,10 @@ export function addDatasetCommands(program: Command): void {
   const ls = program
     .command('ls')
     .description('List your datasets, newest first.')
-    .addOption(
-      new Option('--status <status>', `only datasets with this status: ${STATUSES.join(', ')}`).argParser(parseStatus),
+    .option(
+      '--status <status>',
+      `only datasets with this status: ${STATUSES.join(', ')}`,
+      oneOfWords('statuses', STATUSES),
     )
     .addOption(roleOption('only datasets with this role: training, control or mask'));
   onService(ls, LS_HELP, list);
@@ -118,13 +120,6 @@ export function addDatasetCommands(program: Command): void {
   onDataset(role, ROLE_HELP, showOrChangeRole);
   const rm = command('rm', 'Delete a dataset and all its files.');
   onDataset(rm.option('--yes', 'do not ask for confirmation'), RM_HELP, remove);
-}
-
-function parseStatus(text: string): string {
-  const status = text.toUpperCase();
-  if ((STATUSES as readonly string[]).includes(status)) return status;
-  const message = `${JSON.stringify(text)} is not a status. The statuses are ${STATUSES.join(', ')}.`;
-  throw new CommandError(EXIT.usage, message);
 }
 
 async function list({ client, options, signal }: Call<{ status?: Status; role?: Role }>): Promise<Output> {
@@ -212,9 +207,9 @@ function roleText(dataset: Dataset): string {
   return roleOf(dataset) === 'training' ? '' : `${printable(roleOf(dataset))} dataset, `;
 }
 
-async function showFiles({ id }: Dataset, { client, options, signal }: Call<{ captions: boolean }>): Promise<Output> {
-  const dataset = await client.status(id, { signal });
-  const captions = options.captions ? await captionsOf(client, dataset, signal) : new Map<string, string>();
+async function showFiles({ id }: Dataset, call: Call<{ captions: boolean }>): Promise<Output> {
+  const dataset = await call.client.status(id, { signal: call.signal });
+  const captions = call.options.captions ? await captionsOf(dataset, call) : new Map<string, string>();
   const files = dataset.files.map((file) => {
     const caption = captions.get(file.filename);
     return caption === undefined ? file : { ...file, caption };
@@ -229,13 +224,8 @@ async function showFiles({ id }: Dataset, { client, options, signal }: Call<{ ca
   return { document: { ...dataset, files }, lines };
 }
 
-function isCaption({ filename }: DatasetFile): boolean {
-  return isTextCaption(filename);
-}
-
-function isMedia({ filename }: DatasetFile): boolean {
-  return mediaTypeOf(filename)?.kind !== 'caption';
-}
+const isCaption = ({ filename }: DatasetFile) => isTextCaption(filename);
+const isMedia = ({ filename }: DatasetFile) => mediaTypeOf(filename)?.kind !== 'caption';
 
 function fileLines({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[] {
   // A control or mask needs no caption.
@@ -272,11 +262,7 @@ function factsOf({ width, height, duration_seconds, frames_per_second, kind, for
 }
 
 /** The short captions by filename; none if the service lacks the bulk API. */
-async function captionsOf(
-  client: TrainyardClient,
-  { id, files }: DatasetWithFiles,
-  signal: AbortSignal,
-): Promise<Map<string, string>> {
+async function captionsOf({ id, files }: DatasetWithFiles, { client, signal }: Call): Promise<Map<string, string>> {
   const short = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
   const names = short.map(({ filename }) => filename);
   const captions = (await client.bulk.captions(id, names, { signal }).catch(undefinedFor(404, 405))) ?? [];

@@ -7,7 +7,7 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type Output, type Painter, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, minuteOf, printable } from '../terminal/text.js';
 import { canAsk, isConfirmed } from '../terminal/prompts.js';
-import type { Dataset, DatasetFile, Revision, RevisionDiff, TrainyardClient } from '../../client/client.js';
+import type { Dataset, DatasetFile, Revision, RevisionDiff } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { wordLines } from '../terminal/word-lines.js';
 
@@ -121,20 +121,15 @@ function noRevisions(name: string): string {
 }
 
 /** @throws CommandError with 66 if no file was ever stored in the dataset */
-async function latestRevision(client: TrainyardClient, { id, name }: Dataset, signal: AbortSignal): Promise<Revision> {
+async function latestRevision({ id, name }: Dataset, { client, signal }: Call): Promise<Revision> {
   const [latest] = (await client.history.revisions(id, { limit: 1 }, { signal })).revisions;
   if (latest !== undefined) return latest;
   throw new CommandError(EXIT.noInput, noRevisions(name));
 }
 
-async function showDifference(
-  dataset: Dataset,
-  { client, signal }: Call,
-  from: number | undefined,
-  to: number | undefined,
-): Promise<Output> {
-  const last = to ?? (await latestRevision(client, dataset, signal)).number;
-  const difference = await differenceOf(client, dataset, { from: from ?? last - 1, to: last, signal });
+async function showDifference(dataset: Dataset, call: Call, from?: number, to?: number): Promise<Output> {
+  const last = to ?? (await latestRevision(dataset, call)).number;
+  const difference = await differenceOf(dataset, call, { from: from ?? last - 1, to: last });
   const paint = painterOf(process.stdout);
   const { total } = difference;
   const between = `revision ${difference.from} to ${difference.to}`;
@@ -142,20 +137,17 @@ async function showDifference(
   return { document: difference, lines: [paint('bold', heading), ...differenceLines(difference, paint)] };
 }
 
-async function rollBack(
-  dataset: Dataset,
-  { client, options, signal }: Call<{ yes?: true }>,
-  revision: number,
-): Promise<Output> {
+async function rollBack(dataset: Dataset, call: Call<{ yes?: true }>, revision: number): Promise<Output> {
+  const { client, options, signal } = call;
   const title = `"${printable(dataset.name)}"`;
   const same = `${title} has exactly the files of revision ${revision} already.`;
-  const { number: latest } = await latestRevision(client, dataset, signal);
+  const { number: latest } = await latestRevision(dataset, call);
   const numbers = { from: latest, to: revision };
   const { total } = await client.history.diff(dataset.id, { ...numbers, limit: 1 }, { signal });
   const counts = changeCounts(total);
   if (counts !== '') {
     if (!options.yes && !options.json && canAsk()) {
-      const plan = await differenceOf(client, dataset, { ...numbers, signal });
+      const plan = await differenceOf(dataset, call, numbers);
       const lines = firstLines(differenceLines(plan, painterOf(process.stderr)), 'line');
       for (const line of lines) print(line, process.stderr);
     }
@@ -171,24 +163,20 @@ async function rollBack(
   return { document, lines: [`${done} ${withOwnCommand(`To go back, ${undoLine(dataset, made.number)}`)}`] };
 }
 
-async function undo(
-  dataset: Dataset,
-  { client, options, signal }: Call,
-  revision: number | undefined,
-): Promise<Output> {
+async function undo(dataset: Dataset, call: Call, revision?: number): Promise<Output> {
   if (revision === undefined) {
-    const { number } = await latestRevision(client, dataset, signal);
+    const { number } = await latestRevision(dataset, call);
     throw new CommandError(EXIT.usage, `no revision is named. To undo the latest one, ${undoLine(dataset, number)}`);
   }
-  const answer = await client.history.undo(dataset.id, revision, { signal });
+  const answer = await call.client.history.undo(dataset.id, revision, { signal: call.signal });
   const { revision: made, undone, kept } = answer;
   if (kept.length > 0) process.exitCode = EXIT.cannotCreate;
   const title = `"${printable(dataset.name)}"`;
   const paint = painterOf(process.stderr);
   const left = kept.map((filename) => `! ${printable(filename)} was changed again since, and was left as it is`);
-  if (!options.json) for (const line of firstLines(left, 'file')) print(paint('yellow', line), process.stderr);
-  if (made === null)
-    return { document: answer, lines: [`Nothing of revision ${revision} of ${title} is left to undo.`] };
+  if (!call.options.json) for (const line of firstLines(left, 'file')) print(paint('yellow', line), process.stderr);
+  const nothing = `Nothing of revision ${revision} of ${title} is left to undo.`;
+  if (made === null) return { document: answer, lines: [nothing] };
   const counts = `${counted(undone.length, 'file')}: ${changeCounts(made)}`;
   const line = `Reversed revision ${revision} of ${title} as revision ${made.number}, ${counts}.`;
   return { document: answer, lines: [line] };
@@ -198,12 +186,9 @@ function undoLine({ name }: Dataset, revision: number): string {
   return `run: trainyard undo ${shellWord(printable(name))} ${revision}`;
 }
 
-async function pin(
-  dataset: Dataset,
-  { client, options, signal }: Call<{ note?: string }>,
-  revision: number | undefined,
-): Promise<Output> {
-  const number = revision ?? (await latestRevision(client, dataset, signal)).number;
+async function pin(dataset: Dataset, call: Call<{ note?: string }>, revision?: number): Promise<Output> {
+  const { client, options, signal } = call;
+  const number = revision ?? (await latestRevision(dataset, call)).number;
   const pinned = await client.history.pin(dataset.id, number, { note: options.note, signal });
   const line = `Pinned revision ${pinned.number} of "${printable(dataset.name)}" (${counted(pinned.files, 'file')}).`;
   return { document: pinned, lines: [line] };
@@ -216,11 +201,7 @@ async function unpin(dataset: Dataset, { client, signal }: Call, revision: numbe
 }
 
 /** All files that differ between two revisions. */
-async function differenceOf(
-  client: TrainyardClient,
-  { id }: { id: string },
-  { signal, ...range }: { from: number; to: number; signal: AbortSignal },
-): Promise<Omit<RevisionDiff, 'next_after'>> {
+async function differenceOf({ id }: Dataset, { client, signal }: Call, range: { from: number; to: number }) {
   const query = { ...range, limit: PAGE_SIZE };
   const { next_after, ...whole } = await client.history.diff(id, query, { signal });
   for (let after = next_after; after !== null; ) {
@@ -246,7 +227,9 @@ function changeCounts({ added, removed, changed }: RevisionDiff['total']): strin
     .join(', ');
 }
 
-function differenceLines({ added, removed, changed }: Omit<RevisionDiff, 'next_after'>, paint: Painter): string[] {
+type Difference = Awaited<ReturnType<typeof differenceOf>>;
+
+function differenceLines({ added, removed, changed }: Difference, paint: Painter): string[] {
   const blocks = [
     ...added.map((file) => ({ name: file.filename, lines: [paint('green', `+ ${describe(file)}`)] })),
     ...removed.map((file) => ({ name: file.filename, lines: [paint('red', `- ${describe(file)}`)] })),

@@ -110,33 +110,23 @@ function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
   process.on('SIGINT', onSignal);
 }
 
-/** The document of `serve --json`. */
-interface Start {
-  readonly url: string;
-  /** For other machines, if it listens on all addresses and has no public URL. */
-  readonly other_urls?: readonly string[];
-  readonly data_folder: string;
-  /** The database of the catalog, if it is not in the data folder. */
-  readonly database?: string;
-  /** Created at the first start only. */
-  readonly account?: string;
-  readonly token?: string;
+/** The document of `serve --json`. The first start creates an account and its token. */
+async function startOf({ publicUrl, host, dataFolder }: Config, { accounts, now, port, databaseName }: App) {
+  const [url, ...others] = publicUrl === undefined ? serviceUrls({ host, port }) : [publicUrl];
+  const account = 'default';
+  const created = (await accounts.hasAccounts()) ? undefined : await accounts.createToken(account, now());
+  return {
+    url,
+    // For other machines, if it listens on all addresses and has no public URL.
+    ...(others.length > 0 && { other_urls: others }),
+    data_folder: dataFolder,
+    // The catalog, if it is not in the data folder.
+    ...(databaseName !== undefined && { database: databaseName }),
+    ...(created && { account, token: created.token }),
+  };
 }
 
-async function startOf(config: Config, { accounts, now, port, databaseName }: App): Promise<Start> {
-  const [url, ...others] =
-    config.publicUrl === undefined ? serviceUrls({ host: config.host, port }) : [config.publicUrl];
-  const start = {
-    url,
-    ...(others.length > 0 && { other_urls: others }),
-    data_folder: config.dataFolder,
-    ...(databaseName !== undefined && { database: databaseName }),
-  };
-  if (await accounts.hasAccounts()) return start;
-  const account = 'default';
-  const { token } = await accounts.createToken(account, now());
-  return { ...start, account, token };
-}
+type Start = Awaited<ReturnType<typeof startOf>>;
 
 function greeting(start: Start, clips: string): string {
   const { url, other_urls, data_folder, database, account, token } = start;

@@ -6,9 +6,7 @@ import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
 import {
   aiToolkitDatasetOf,
   aiToolkitJob,
-  NothingToTrainOn,
   TRAINERS,
-  type TrainConfig,
   type Trainer,
   trainConfigOf,
 } from '../../dataset/train/train-config.js';
@@ -68,11 +66,11 @@ export function addTrainConfigCommand(program: Command): void {
 async function printConfig(call: Call<Options>, names: readonly string[]): Promise<Output> {
   const { options } = call;
   requireFitting(options);
-  const { for: trainer, job } = options;
+  const { for: trainer, job, trigger } = options;
   const found = [];
   for (const name of names) found.push(...(await readDataset(call, name)));
   const datasets = datasetsToTrain(found);
-  const config = configFor(datasets, options);
+  const config = job === undefined ? trainConfigOf(trainer, datasets) : aiToolkitJob(datasets, { name: job, trigger });
   const isBlock = trainer === 'ai-toolkit' && job === undefined;
   if (!options.json) for (const note of config.notes) printMessage(note);
   return {
@@ -118,13 +116,4 @@ function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | un
   if (other === undefined) return trained;
   const message = `"${printable(other.name)}" is a ${printable(String(other.role))} dataset. Name the dataset that links to it: the settings have both.`;
   throw new CommandError(EXIT.dataError, message);
-}
-
-function configFor(datasets: readonly TrainingDataset[], { for: trainer, job, trigger }: Options): TrainConfig {
-  try {
-    return job === undefined ? trainConfigOf(trainer, datasets) : aiToolkitJob(datasets, { name: job, trigger });
-  } catch (error) {
-    if (!(error instanceof NothingToTrainOn)) throw error;
-    throw new CommandError(EXIT.dataError, error.message, { cause: error });
-  }
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { TrainyardClient, Webhook, WebhookDelivery, WebhookEvent } from '../../client/client.js';
+import type { Webhook, WebhookDelivery, WebhookEvent } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { collect } from '../arguments.js';
 import { type Call, onService } from '../remote.js';
@@ -47,10 +47,9 @@ export function addWebhookCommands(program: Command): void {
   onService(disable, example('disable 3f9a1c02'), switchTo(false));
 }
 
-async function addWebhook(
-  { client, options, signal }: Call<{ event?: readonly WebhookEvent[] }>,
-  url: string,
-): Promise<Output> {
+type AddOptions = { event?: readonly WebhookEvent[] };
+
+async function addWebhook({ client, options, signal }: Call<AddOptions>, url: string): Promise<Output> {
   const added = await client.webhooks.add(url, { events: options.event, signal });
   if (!options.json) {
     const made = printable(`made webhook ${added.id} for ${added.events.join(', ')}`);
@@ -104,22 +103,20 @@ function switchTo(enabled: boolean) {
   };
 }
 
-async function testWebhook({ client, signal }: Call, id: string): Promise<Output> {
+async function testWebhook(call: Call, id: string): Promise<Output> {
+  const { client, signal } = call;
   const webhook = (await client.webhooks.list({ signal })).find((each) => each.id === id);
   if (webhook?.enabled === false) {
     throw new CommandError(EXIT.noInput, `webhook ${id} is disabled. Run: trainyard webhook enable ${id}`);
   }
   const { id: deliveryId } = await client.webhooks.test(id, { signal });
-  const tried = await triedDelivery(client, { id, deliveryId, signal });
+  const tried = await triedDelivery(call, id, deliveryId);
   if (tried.state === 'delivered') return { document: tried, lines: [`The receiver answered ${tried.answer}.`] };
   process.exitCode = EXIT.notFit;
   return { document: tried, lines: [`The test was not delivered. ${printable(tried.error ?? '')}`] };
 }
 
-async function triedDelivery(
-  client: TrainyardClient,
-  { id, deliveryId, signal }: { id: string; deliveryId: string; signal: AbortSignal },
-): Promise<WebhookDelivery> {
+async function triedDelivery({ client, signal }: Call, id: string, deliveryId: string): Promise<WebhookDelivery> {
   const deadline = performance.now() + MAX_TEST_MS;
   for (;;) {
     const found = (await client.webhooks.deliveries(id, { signal })).find((each) => each.id === deliveryId);

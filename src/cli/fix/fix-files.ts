@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type FileInspector, type FolderReport, type InspectedFile, inspectPaths } from '../folder/inspect-files.js';
-import { type LocalFile, fileVersionOf, isFolder } from '../folder/read-folder.js';
+import { type LocalFile, fileVersionOf, foldersOfPaths } from '../folder/read-folder.js';
 import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -28,9 +28,10 @@ import { canAsk, confirms } from '../terminal/prompts.js';
 import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { MAX_FIXED_CAPTION_BYTES, fixCaption } from '../../dataset/fix/fix-caption.js';
 import { TakenNames, nameForFormat } from '../../dataset/fix/media-names.js';
+import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { NotConverted, convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
+import { convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/folders.js';
@@ -75,36 +76,45 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   if (!flags.fix) return { paths, fixed: {} };
   if (flags.dryRun) return fixUnlocked(paths, flags, task);
-  return withLockedFolders(await foldersOf(paths), task, () => fixUnlocked(paths, flags, task));
+  return withLockedFolders(await foldersOfPaths(paths), task, () => fixUnlocked(paths, flags, task));
 }
 
 async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   const { display, signal } = task;
   const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
-  if (!dryRun) for (const folder of await foldersOf(paths)) await removePartialFiles(folder);
+  if (!dryRun) for (const folder of await foldersOfPaths(paths)) await removePartialFiles(folder);
   const pool = new InspectionPool();
   try {
     const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
-    const { fixes, notFixed } = await planFixes(inspected, { pool, signal });
-    if (!json) printFixPlan(fixes, notFixed, dryRun ? 'Would fix' : 'To fix');
+    const plan = await planFixes(inspected, { pool, signal });
+    if (!json) printFixPlan(plan, dryRun ? 'Would fix' : 'To fix');
     if (dryRun) {
-      return { paths, fixed: { fix: { dry_run: true, would_mend: fixes.map(described), not_mended: notFixed } } };
+      return {
+        paths,
+        fixed: { fix: { dry_run: true, would_mend: plan.fixes.map(described), not_mended: plan.notFixed } },
+      };
     }
-    const mustAsk = fixes.length > 0 && !yes && !json && canAsk();
-    const isDeclined = mustAsk && !(await confirms(questionFor(fixes, isInPlace), signal));
+    const mustAsk = plan.fixes.length > 0 && !yes && !json && canAsk();
+    const isDeclined = mustAsk && !(await confirms(questionFor(plan.fixes, isInPlace), signal));
     if (isDeclined && task.endsIfDeclined) {
       throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
     }
-    const total = counted(fixes.length, 'file');
-    const onDone = (done: number) => display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${total}`]);
-    const applied = await applyFixes(isDeclined ? [] : fixes, { pool, signal, isInPlace, onDone });
+    const fixes = isDeclined ? [] : plan.fixes;
+    let done = 0;
+    const showDone = () => {
+      done++;
+      display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${counted(fixes.length, 'file')}`]);
+    };
+    const applied = await attempt(fixes, { concurrency: CONCURRENCY, signal }, (fix) =>
+      applyFix(fix, { pool, signal, isInPlace }).finally(showDone),
+    );
     display.clear();
-    if (!json && fixes.length > 0 && !isDeclined) printFixed(applied);
+    if (!json && fixes.length > 0) printFixed(applied);
     signal.throwIfAborted();
-    const mended = applied.fixed.map(({ fix, original }) => ({ ...described(fix), original: original ?? null }));
+    const mended = applied.fixes.map((fix) => ({ ...described(fix), original: fix.original ?? null }));
     return {
-      paths: paths.map((path) => pathAfter(path, applied.fixed)),
-      fixed: { fix: { dry_run: false, mended, not_mended: [...notFixed, ...applied.notFixed] } },
+      paths: paths.map((path) => pathAfter(path, applied.fixes)),
+      fixed: { fix: { dry_run: false, mended, not_mended: [...plan.notFixed, ...applied.notFixed] } },
     };
   } finally {
     await pool.close();
@@ -120,14 +130,9 @@ export async function countFixable({ inspected }: FolderReport, signal: AbortSig
   }
 }
 
-async function foldersOf(paths: readonly string[]): Promise<string[]> {
-  const folders = await Promise.all(paths.map(async (path) => ((await isFolder(path)) ? path : dirname(path))));
-  return [...new Set(folders)];
-}
-
-function pathAfter(path: string, fixed: readonly AppliedFix[]): string {
-  const found = fixed.find(({ fix }) => fix.file.path === path);
-  return found === undefined ? path : join(dirname(path), found.fix.to);
+function pathAfter(path: string, fixes: readonly Fix[]): string {
+  const found = fixes.find(({ file }) => file.path === path);
+  return found === undefined ? path : join(dirname(path), found.to);
 }
 
 function questionFor(fixes: readonly Fix[], isInPlace: boolean): string {
@@ -142,37 +147,29 @@ function keptText(folders: readonly string[], are: string): string {
   return ` The originals ${are} in ${[...new Set(folders)].map(printable).join(' and ')}.`;
 }
 
-function printFixPlan(fixes: readonly Fix[], notFixed: readonly NotFixed[], verb: string): void {
-  if (fixes.length === 0) print('No file can be fixed without guessing.');
-  else print(`${verb}: ${counted(fixes.length, 'file')}.`);
-  printLines(fixes.map(({ message }) => `  ${printable(message)}.`));
-  printNotFixed(notFixed);
+function printFixPlan({ fixes, notFixed }: Fixes<Fix>, verb: string): void {
+  const isNone = fixes.length === 0;
+  const heading = isNone ? 'No file can be fixed without guessing.' : `${verb}: ${counted(fixes.length, 'file')}.`;
+  const lines = fixes.map(({ message }) => `  ${printable(message)}.`);
+  printFixes([heading, ...firstLines(lines, 'file')], notFixed);
 }
 
-function printFixed({ fixed, notFixed }: AppliedFixes): void {
+function printFixed({ fixes, notFixed }: Fixes<AppliedFix>): void {
   const paint = painterOf(process.stdout);
-  const folders = fixed.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
-  print(`Fixed ${counted(fixed.length, 'file')}.${keptText(folders, 'are')}`);
-  printLines(fixed.map(({ fix }) => paint('green', `✓ ${printable(fix.message)}.`)));
-  printNotFixed(notFixed);
+  const folders = fixes.flatMap(({ original }) => (original === undefined ? [] : [dirname(original)]));
+  const lines = fixes.map(({ message }) => paint('green', `✓ ${printable(message)}.`));
+  const heading = `Fixed ${counted(fixes.length, 'file')}.${keptText(folders, 'are')}`;
+  printFixes([heading, ...firstLines(lines, 'file')], notFixed);
 }
 
-function printNotFixed(notFixed: readonly NotFixed[]): void {
+function printFixes(lines: readonly string[], notFixed: readonly NotFixed[]): void {
   const paint = painterOf(process.stdout);
-  printLines(notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`)));
-}
-
-function printLines(lines: readonly string[]): void {
-  for (const line of firstLines(lines, 'file')) print(line);
+  const left = notFixed.map(({ message }) => paint('yellow', `- Not fixed: ${printable(message)}`));
+  for (const line of [...lines, ...firstLines(left, 'file')]) print(line);
 }
 
 function described({ kind, file, to, message }: Fix) {
   return { filename: file.filename, action: kind, new_filename: to.normalize('NFC'), message };
-}
-
-/** Why a file is left as it is, as the rest of a sentence that begins with its name. */
-class FileLeftAlone extends Error {
-  override readonly name = 'FileLeftAlone';
 }
 
 interface Fix {
@@ -187,9 +184,43 @@ interface Fix {
   readonly message: string;
 }
 
+/** A fix that was made, and the path of the original; `undefined` after a rename or with `--in-place`. */
+type AppliedFix = Fix & { readonly original: string | undefined };
+
 interface NotFixed {
   readonly filename: string;
   readonly message: string;
+}
+
+interface FixRun {
+  readonly pool: InspectionPool;
+  readonly signal: AbortSignal;
+  readonly isInPlace?: boolean;
+}
+
+interface Fixes<F extends Fix> {
+  readonly fixes: readonly F[];
+  readonly notFixed: readonly NotFixed[];
+}
+
+/** Sorts the fixes that `work` finds or makes, and the reasons why not. Once the signal aborts, it starts no further file. */
+async function attempt<Item extends { readonly file: LocalFile }, F extends Fix>(
+  items: readonly Item[],
+  { concurrency, signal }: { concurrency: number; signal: AbortSignal },
+  work: (item: Item) => Promise<F | undefined>,
+): Promise<Fixes<F>> {
+  const fixes: F[] = [];
+  const notFixed: NotFixed[] = [];
+  await forEachConcurrent(items, concurrency, async (item) => {
+    if (signal.aborted) return;
+    try {
+      const fix = await work(item);
+      if (fix !== undefined) fixes.push(fix);
+    } catch (error) {
+      if (!signal.aborted) notFixed.push(notFixedBecause(item.file.filename, error));
+    }
+  });
+  return { fixes: fixes.sort((a, b) => byFilename(a.file, b.file)), notFixed: notFixed.sort(byFilename) };
 }
 
 /** Findings that a change of the file's encoding, name or format can remove. */
@@ -197,29 +228,21 @@ const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_B
 const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
 
 /** Finds the files that can be fixed without guessing. @throws the signal's reason */
-async function planFixes(
-  inspected: readonly InspectedFile[],
-  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
-): Promise<{ fixes: readonly Fix[]; notFixed: readonly NotFixed[] }> {
-  const fixes: Fix[] = [];
-  const notFixed: NotFixed[] = [];
+async function planFixes(inspected: readonly InspectedFile[], run: FixRun): Promise<Fixes<Fix>> {
+  const { signal } = run;
   const folders = new Map<string, Folder>();
-  for (const { file, inspection } of inspected) {
+  // One file after another, since each fix reserves its name.
+  const plan = await attempt(inspected, { concurrency: 1, signal }, async ({ file, inspection }) => {
     const codes = inspection.ok ? inspection.warnings.map(({ code }) => code) : [inspection.problem.code];
     const isCaption = codes.some((code) => CAPTION_CODES.has(code));
-    if (!isCaption && !codes.some((code) => MEDIA_CODES.has(code))) continue;
-    try {
-      const folder = folders.get(dirname(file.path)) ?? (await readNames(dirname(file.path)));
-      folders.set(dirname(file.path), folder);
-      await requireChangeable(file);
-      const fix = isCaption ? await captionFix(file, folder) : await mediaFix(file, folder, { pool, signal });
-      if (fix !== undefined) fixes.push(fix);
-    } catch (error) {
-      signal.throwIfAborted();
-      notFixed.push(notFixedBecause(file.filename, error));
-    }
-  }
-  return { fixes, notFixed };
+    if (!isCaption && !codes.some((code) => MEDIA_CODES.has(code))) return undefined;
+    const folder = folders.get(dirname(file.path)) ?? (await readNames(dirname(file.path)));
+    folders.set(dirname(file.path), folder);
+    await requireChangeable(file);
+    return isCaption ? captionFix(file, folder) : mediaFix(file, folder, run);
+  });
+  signal.throwIfAborted();
+  return plan;
 }
 
 async function readNames(folder: string) {
@@ -230,22 +253,21 @@ async function readNames(folder: string) {
 type Folder = Awaited<ReturnType<typeof readNames>>;
 
 function notFixedBecause(filename: string, error: unknown): NotFixed {
-  const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
   // No dataset accepts the new name.
   const named = error instanceof ServiceError ? `can't be renamed. ${error.message}` : undefined;
-  const reason = isExplained ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
+  const reason = error instanceof NotFixable ? error.message : (named ?? `can't be fixed: ${errorMessage(error)}`);
   return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
 }
 
-/** @throws FileLeftAlone for a link, or a file or folder that is read-only */
+/** @throws NotFixable for a link, or a file or folder that is read-only */
 async function requireChangeable({ path }: LocalFile): Promise<void> {
   const stats = await lstat(path);
-  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Fix the file that it leads to');
+  if (stats.isSymbolicLink()) throw new NotFixable('is a link, and is left alone. Fix the file that it leads to');
   // For root, `access` allows everything.
   const isWritable = (stats.mode & 0o222) !== 0 && (await access(path, constants.W_OK).then(() => true, no));
-  if (!isWritable) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
+  if (!isWritable) throw new NotFixable('is read-only, and is left alone. Make it writable first');
   if (!(await access(dirname(path), constants.W_OK).then(() => true, no))) {
-    throw new FileLeftAlone("is in a folder that can't be written");
+    throw new NotFixable("is in a folder that can't be written");
   }
 }
 
@@ -253,32 +275,25 @@ const no = () => false;
 
 async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
   const name = basename(file.path);
-  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
-  const fixed = fixCaption(await readFile(file.path));
-  if (!fixed.ok) throw new FileLeftAlone(fixed.reason);
-  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${fixed.change}` };
+  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new NotFixable('is too long to be a caption');
+  const { change } = fixCaption(await readFile(file.path));
+  return { kind: 'rewrite', file, folder: folder.path, name, to: name, message: `${printable(name)}: ${change}` };
 }
 
 /** `undefined` if the content is no image or video, so that a change of name or format would not help. */
-async function mediaFix(
-  file: LocalFile,
-  folder: Folder,
-  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
-): Promise<Fix | undefined> {
+async function mediaFix(file: LocalFile, folder: Folder, { pool, signal }: FixRun): Promise<Fix | undefined> {
   const content = await examineInProcess(pool, file, signal);
   if (content.kind === 'other') return undefined;
-  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
   const name = basename(file.path);
   const isConverted = !content.isTrainable;
   const to = nameForFormat(name, isConverted ? 'png' : content.format);
   parseFilename(to);
   const taken = folder.names.claim(to, { from: name, isConverted });
-  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new FileLeftAlone(taken);
+  if (taken !== undefined && !(await isOneFile(file.path, join(folder.path, to)))) throw new NotFixable(taken);
   if (!isConverted) {
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
     const renamed = await pool.inspect(under, { accountId: '', signal });
-    if (!renamed.ok)
-      throw new FileLeftAlone(`is ${content.description} that can't be used: ${renamed.problem.message}`);
+    if (!renamed.ok) throw new NotFixable(`is ${content.description} that can't be used: ${renamed.problem.message}`);
   }
   const why = isConverted ? ', which the trainer does not read; a PNG keeps every pixel' : '';
   const message = `${printable(name)} → ${printable(to)}: it is ${content.description}${why}`;
@@ -297,68 +312,37 @@ const CONCURRENCY = 2;
 /** Incomplete files within the folder, where renaming is atomic. Trainers, `push` and `pull` skip hidden files. */
 const PARTIAL = /^\.trainyard-fix-[0-9a-f]{16}$/;
 
-interface AppliedFix {
-  readonly fix: Fix;
-  /** The path of the original; `undefined` after a rename or with `--in-place`. */
-  readonly original: string | undefined;
-}
-
-interface AppliedFixes {
-  readonly fixed: readonly AppliedFix[];
-  readonly notFixed: readonly NotFixed[];
-}
-
-interface ApplyOptions {
-  readonly pool: InspectionPool;
-  readonly signal: AbortSignal;
-  readonly isInPlace: boolean;
-  readonly onDone: (files: number) => void;
-}
-
-/** Fixes files, each atomically: a crash leaves its old or its new content, and the original is kept before it is replaced. */
-async function applyFixes(fixes: readonly Fix[], options: ApplyOptions): Promise<AppliedFixes> {
-  const fixed: AppliedFix[] = [];
-  const notFixed: NotFixed[] = [];
-  await forEachConcurrent(fixes, CONCURRENCY, async (fix) => {
-    if (options.signal.aborted) return;
-    try {
-      fixed.push({ fix, original: await applyFix(fix, options) });
-    } catch (error) {
-      if (!options.signal.aborted) notFixed.push(notFixedBecause(fix.file.filename, error));
-    }
-    options.onDone(fixed.length + notFixed.length);
-  });
-  return { fixed: fixed.sort((a, b) => byFilename(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byFilename) };
-}
-
 /** Removes the incomplete files of a killed command. */
 async function removePartialFiles(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names) if (PARTIAL.test(name)) await unlink(join(folder, name)).catch(() => {});
 }
 
-/** The content changes before the name: a crash leaves a wrong extension, which `--fix` renames. */
-async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undefined> {
+/**
+ * Fixes a file atomically: a crash leaves its old or its new content, and the original is kept before it is replaced. The content
+ * changes before the name, so a crash may leave a wrong extension, which `--fix` renames.
+ */
+async function applyFix(fix: Fix, run: FixRun): Promise<AppliedFix> {
   const { folder, name, to } = fix;
   const [path, target] = [join(folder, name), join(folder, to)];
   const stats = await statsOf(path);
   if (stats === undefined || fileVersionOf(stats) !== fix.file.version) throw changedMeanwhile();
   if (to !== name && fix.kind === 'convert') await requireFree(target);
-  const original = fix.kind === 'rename' ? undefined : await replaceContent(fix, stats, options);
+  const original = fix.kind === 'rename' ? undefined : await replaceContent(fix, stats, run);
   if (to !== name) await moveFile(path, target);
   await syncFolder(folder);
-  return original;
+  return { ...fix, original };
 }
 
-async function replaceContent(fix: Fix, stats: BigIntStats, options: ApplyOptions): Promise<string | undefined> {
+async function replaceContent(fix: Fix, stats: BigIntStats, run: FixRun): Promise<string | undefined> {
   const { folder, name } = fix;
   const path = join(folder, name);
   const partial = join(folder, `.trainyard-fix-${randomBytes(8).toString('hex')}`);
   try {
-    if (fix.kind === 'convert') await writeConverted(fix, partial, options);
-    else await writeCaption(path, partial);
+    if (fix.kind === 'convert') await writeConverted(fix, partial, run);
+    else await writeFile(partial, fixCaption(await readFile(path)).bytes, { flag: 'wx' });
     await finishNewFile(partial, stats);
-    const original = options.isInPlace ? undefined : await keepOriginal(folder, name);
+    const original = run.isInPlace ? undefined : await keepOriginal(folder, name);
     const now = await statsOf(path);
     // Not the version, which changes with the link of the original.
     const isSame = now?.ino === stats.ino && now.size === stats.size && now.mtimeNs === stats.mtimeNs;
@@ -370,21 +354,11 @@ async function replaceContent(fix: Fix, stats: BigIntStats, options: ApplyOption
   }
 }
 
-async function writeCaption(path: string, partial: string): Promise<void> {
-  const caption = fixCaption(await readFile(path));
-  if (!caption.ok) throw new FileLeftAlone(caption.reason);
-  await writeFile(partial, caption.bytes, { flag: 'wx' });
-}
-
-async function writeConverted(
-  { folder, name, to }: Fix,
-  partial: string,
-  { pool, signal }: ApplyOptions,
-): Promise<void> {
+async function writeConverted({ folder, name, to }: Fix, partial: string, { pool, signal }: FixRun): Promise<void> {
   await convertInProcess(pool, { path: join(folder, name), target: partial }, signal);
   const converted = { filename: to.normalize('NFC'), path: partial, sizeBytes: (await stat(partial)).size };
   const inspection = await pool.inspect(converted, { accountId: '', signal });
-  if (!inspection.ok) throw new FileLeftAlone(`can't be converted: ${inspection.problem.message}`);
+  if (!inspection.ok) throw new NotFixable(`can't be converted: ${inspection.problem.message}`);
 }
 
 async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Promise<void> {
@@ -398,12 +372,9 @@ async function finishNewFile(path: string, { uid, gid, mode }: BigIntStats): Pro
   }
 }
 
-/** Renames a file, never over another one. @throws FileLeftAlone */
+/** Renames a file, never over another one. @throws NotFixable */
 async function moveFile(path: string, to: string): Promise<void> {
-  const isLinked = await link(path, to).then(
-    () => true,
-    () => false,
-  );
+  const isLinked = await link(path, to).then(() => true, no);
   // An interrupted run may have left the file with both names.
   if (isLinked || (await isOneFile(path, to))) return unlink(path);
   // The file system may have no links.
@@ -413,11 +384,11 @@ async function moveFile(path: string, to: string): Promise<void> {
 
 async function requireFree(path: string): Promise<void> {
   if ((await statsOf(path)) === undefined) return;
-  throw new FileLeftAlone(`is left alone, since a file with the name ${basename(path)} has appeared`);
+  throw new NotFixable(`is left alone, since a file with the name ${basename(path)} has appeared`);
 }
 
-function changedMeanwhile(): FileLeftAlone {
-  return new FileLeftAlone('has changed meanwhile, and is left alone. Run the same command again');
+function changedMeanwhile(): NotFixable {
+  return new NotFixable('has changed meanwhile, and is left alone. Run the same command again');
 }
 
 const statsOf = (path: string) => lstat(path, { bigint: true }).catch(() => undefined);
@@ -427,7 +398,7 @@ function originalsFolderOf(folder: string): string {
   return `${folder}.orig`;
 }
 
-/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws FileLeftAlone */
+/** Keeps a file as a hard link `NAME.orig`, or `NAME.2.orig` if that is taken. @returns its path. @throws NotFixable */
 async function keepOriginal(folder: string, name: string): Promise<string> {
   const originals = originalsFolderOf(folder);
   const path = join(folder, name);
@@ -447,7 +418,7 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
     }
   } catch (error) {
     const message = `is left alone, since its original can't be kept in ${originals}: ${errorMessage(error)}. To keep none, add --in-place`;
-    throw new FileLeftAlone(message, { cause: error });
+    throw new NotFixable(message, { cause: error });
   }
 }
 

@@ -25,14 +25,10 @@ export interface InspectedFile {
   readonly inspection: Inspection;
 }
 
-/** The result of inspecting local files. */
-export interface FolderReport {
+/** The result of inspecting local files. The errors are the `faults` and those in `findings`. */
+export interface FolderReport extends Omit<FolderContents, 'files'> {
   readonly inspected: readonly InspectedFile[];
-  readonly unreadable: readonly Notice[];
   readonly findings: Findings;
-  readonly skipped: readonly Notice[];
-  /** Files that no dataset accepts; errors in addition to those in `findings`. */
-  readonly faults: readonly Notice[];
 }
 
 type FileVersion = Pick<LocalFile, 'path' | 'version' | 'unpack'>;

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { makeFolders } from '../../storage/folders.js';
-import { NO_HOME, replaceOwnFile, settingsFolder } from '../saved-login.js';
+import { join } from 'node:path';
+import { ownPath, replaceOwnFile } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
 import { type Hashes, type SettledConflict, type SettledConflicts, storedSince } from './compare.js';
@@ -47,21 +46,16 @@ export async function changeState(
   const maps = Object.entries(state).map(([name, map]) => [name, Object.fromEntries<unknown>(map)]);
   const document = { format: FORMAT, folders, url, dataset_id: datasetId, ...Object.fromEntries(maps) };
   try {
-    const path = pathOf(pair);
-    if (path === undefined) throw new Error(NO_HOME);
-    await makeFolders(dirname(path), { mode: 0o700 });
-    await replaceOwnFile(path, `${JSON.stringify(document)}\n`);
+    await replaceOwnFile(nameOf(pair), `${JSON.stringify(document)}\n`);
   } catch (error) {
     const reason = `what folder and dataset have in common could not be saved: ${errorMessage(error)}`;
     printMessage(`${reason}. Files that are changed later may be reported as conflicts.`);
   }
 }
 
-/** `undefined` if this user has no folder for it. */
-function pathOf({ folders, url, datasetId }: SyncPair): string | undefined {
+function nameOf({ folders, url, datasetId }: SyncPair): string {
   const key = createHash('sha256').update(JSON.stringify([folders, url, datasetId]));
-  const folder = settingsFolder();
-  return folder && join(folder, 'sync', `${key.digest('hex')}.json`);
+  return join('sync', `${key.digest('hex')}.json`);
 }
 
 export async function realFolders(folders: readonly string[]): Promise<string[]> {
@@ -71,7 +65,7 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
 /** A missing or damaged file counts as no state. */
 export async function readState(pair: SyncPair): Promise<CommonState> {
   try {
-    const { format, files, sent, settled = {} } = JSON.parse(await readFile(pathOf(pair) ?? '', 'utf8'));
+    const { format, files, sent, settled = {} } = JSON.parse(await readFile(ownPath(nameOf(pair)) ?? '', 'utf8'));
     const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
     if (format === FORMAT) return { pair, files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {

@@ -4,9 +4,10 @@ import { detectContent } from '../inspect/detect-content.js';
 import * as pixels from '../inspect/image/decode.js';
 import { decodingError, STRICT_DECODING } from '../inspect/image/decode.js';
 import { readImageHeader } from '../inspect/image/inspect-image.js';
-import { checkDimensions, InspectionError, StructureError } from '../inspect/inspection-error.js';
+import { checkDimensions, StructureError } from '../inspect/inspection-error.js';
 import type { ImageFormat } from '../media.js';
 import { ANIMATED } from './media-names.js';
+import { NotFixable } from './not-fixable.js';
 
 /** For the decoder and the upright picture; `limited-process.ts` allows a process a little more. */
 const CONVERSION_BUDGET_BYTES = 600_000_000;
@@ -17,7 +18,7 @@ const NEAR_SRGB = { primaries: [1, 2, 5, 6], transfers: [1, 2, 6, 13, 14, 15] };
 /**
  * Makes an upright sRGB PNG of 8 bits without metadata, since the trainer reads 16-bit grey PNGs as white (Pillow, `convert('RGB')`).
  *
- * @throws StructureError, InspectionError, OutOfMemory, the system's errors
+ * @throws NotFixable, StructureError, InspectionError, OutOfMemory, the system's errors
  */
 export async function convertImage({ path, target }: { path: string; target: string }): Promise<void> {
   const file = FileBytes.open(path);
@@ -25,8 +26,7 @@ export async function convertImage({ path, target }: { path: string; target: str
     const content = await detectContent(file);
     if (content.kind !== 'image') throw new StructureError(`is ${content.description} now`);
     const { format } = content;
-    const reason = await whyNotConverted(file, { path, format });
-    if (reason !== undefined) throw new StructureError(reason);
+    await requireConvertible(file, { path, format });
     const image = format === 'bmp' ? bitmap(file) : decoder(path);
     await image
       .toColourspace('srgb')
@@ -55,31 +55,33 @@ function colourOf(file: FileBytes): { primaries: number; transfer: number } | un
   return { primaries: start.readUInt16BE(at + 8), transfer: start.readUInt16BE(at + 10) };
 }
 
-/** See `WhyNotConverted`. @throws the system's errors, OutOfMemory */
-export async function whyNotConverted(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
-  if (format === 'heic') return 'is a HEIC image, for which trainyard has no decoder. Export it as JPEG';
-  try {
-    const header = await readImageHeader(file, { path, format }, async () => pixels);
-    if (typeof header === 'string') return advised(`can't be converted: ${header}`);
-    checkDimensions(header.width, header.height);
-    if (header.animated) return ANIMATED;
-    if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
-      return 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';
-    }
-    if (format === 'bmp') return advised(whyNoBmpPixels(file));
-    const metadata = await decoder(path)
-      .metadata()
-      .catch((error) => {
-        throw decodingError(error);
-      });
-    return advised(whyNoCertainColours(metadata) ?? (format === 'avif' ? whyNotSrgb(file, metadata) : undefined));
-  } catch (error) {
-    if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
-    return error.message.replace(/\.$/, '');
+/** @throws as `RequireConvertible` */
+export async function requireConvertible(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
+  if (format === 'heic') {
+    throw new NotFixable('is a HEIC image, for which trainyard has no decoder. Export it as JPEG');
   }
+  const header = await readImageHeader(file, { path, format }, async () => pixels);
+  if (typeof header === 'string') throw advised(`can't be converted: ${header}`);
+  checkDimensions(header.width, header.height);
+  if (header.animated) throw new NotFixable(ANIMATED);
+  if (header.decoderBytes + header.width * header.height * 4 > CONVERSION_BUDGET_BYTES) {
+    const reason = 'is too large: converting it would need too much memory. Scale it down, or save it as PNG';
+    throw new NotFixable(reason);
+  }
+  const reason = format === 'bmp' ? whyNoBmpPixels(file) : await whyNoDecodedPixels(file, { path, format });
+  if (reason !== undefined) throw advised(reason);
 }
 
-const advised = (reason: string | undefined) => reason && `${reason}. Save it as PNG yourself`;
+const advised = (reason: string) => new NotFixable(`${reason}. Save it as PNG yourself`);
+
+async function whyNoDecodedPixels(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
+  const metadata = await decoder(path)
+    .metadata()
+    .catch((error) => {
+      throw decodingError(error);
+    });
+  return whyNoCertainColours(metadata) ?? (format === 'avif' ? whyNotSrgb(file, metadata) : undefined);
+}
 
 function whyNoCertainColours({ pages = 1, depth, space, channels, hasProfile }: Metadata): string | undefined {
   if (pages > 1) return `has ${pages} pages, so it is not certain which one to keep`;

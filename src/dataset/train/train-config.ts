@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.js';
 import { factsOf, factsOfOne } from './facts.js';
 import { ltxFactsOf } from './ltx.js';
 import { filled, type TemplateFacts, withProse } from './template.js';
@@ -41,23 +42,20 @@ export type Trainer = keyof typeof FILES;
 
 export const TRAINERS = Object.keys(FILES) as readonly Trainer[];
 
-/** The message says what to do. */
-export class NothingToTrainOn extends Error {
-  constructor(message = 'The datasets have neither images nor clips.') {
-    super(message);
-  }
+function nothingToTrainOn(message = 'The datasets have neither images nor clips.'): ServiceError {
+  return new ServiceError('invalid_content', message);
 }
 
-/** ai-toolkit's block can be written before the files are there. @throws NothingToTrainOn */
+/** ai-toolkit's block can be written before the files are there. @throws ServiceError if there is nothing to train on */
 export function trainConfigOf(trainer: Trainer, datasets: readonly TrainingDataset[]): TrainConfig {
   const facts = factsOf(datasets);
   if (trainer === 'kohya' && facts.images === undefined) {
-    throw new NothingToTrainOn('sd-scripts trains on images, and there are none. For clips, use musubi.');
+    throw nothingToTrainOn('sd-scripts trains on images, and there are none. For clips, use musubi.');
   }
-  if (trainer !== 'ai-toolkit' && facts.filled.length === 0) throw new NothingToTrainOn();
+  if (trainer !== 'ai-toolkit' && facts.filled.length === 0) throw nothingToTrainOn();
   if (trainer !== 'ltx') return configOf(FILES[trainer], facts);
   if (datasets.some(({ captions }) => captions === undefined)) {
-    throw new NothingToTrainOn('The file for LTX has the captions in it, and they could not be read here.');
+    throw nothingToTrainOn('The file for LTX has the captions in it, and they could not be read here.');
   }
   const frames = facts.clips && { frames: facts.clips.frames };
   return configOf(FILES.ltx, { ...facts, ...ltxFactsOf(datasets, { resolution: facts.resolution, ...frames }) });
@@ -76,14 +74,14 @@ const MAX_SAMPLE_FRAMES = 41;
  * Qwen-Image-Edit with several.
  *
  * @param job.name also names the folder and files that it writes
- * @throws NothingToTrainOn
+ * @throws ServiceError if there is nothing to train on
  */
 export function aiToolkitJob(
   datasets: readonly TrainingDataset[],
   { name, trigger }: { name: string; trigger?: string | undefined },
 ): TrainConfig {
   const facts = factsOf(datasets);
-  if (facts.filled.length === 0) throw new NothingToTrainOn();
+  if (facts.filled.length === 0) throw nothingToTrainOn();
   const controls = Math.max(...facts.datasets.map((dataset) => dataset.controls.length));
   const job = facts.clips ? wan : controls === 0 ? flux : controls === 1 ? kontext : qwenEdit;
   const template = job.replace('{{>datasets}}\n', () => aiToolkit);

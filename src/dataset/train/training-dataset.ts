@@ -46,40 +46,25 @@ export interface LinkedFolder {
   readonly files?: readonly TrainingFile[] | undefined;
 }
 
-/** A folder that a trainer reads: of a dataset, or of one of its groups. */
-export interface TrainingDataset {
+export interface DatasetToTrain {
   readonly name: string;
-  /** `undefined` for a flat folder. */
-  readonly group?: { readonly groupFolder: string } & Pick<Group, 'repeats' | 'isReg'>;
   /** Contains the mounted folders, as the trainer sees it. */
   readonly root: string;
   /** Only of a READY dataset. */
-  readonly digest: string | undefined;
-  /** Only what ai-toolkit trains on. */
-  readonly images: readonly TrainingFile[];
-  readonly clips: readonly TrainingFile[];
-  /** Without a caption file. */
-  readonly uncaptioned: number;
-  /** With a structured caption, too. */
-  readonly structured: number;
-  /** `undefined` if they were not read. */
-  readonly captions: readonly { readonly stem: string; readonly text: string }[] | undefined;
-  /** Controls, then the mask. */
-  readonly links: readonly LinkedFolder[];
-}
-
-export interface DatasetToTrain
-  extends Pick<TrainingDataset, 'name' | 'root'>,
-    Partial<Pick<TrainingDataset, 'digest'>> {
+  readonly digest?: string | undefined;
   readonly only?: MediaChoice | undefined;
   readonly files: readonly TrainingFile[];
-  /** Without them, advice about captions of several lines is general. */
+  /** `undefined` if they were not read; then advice about captions of several lines is general. */
   readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
+  /** Controls, then the mask. */
   readonly links?: readonly LinkedFolder[] | undefined;
   readonly groups?:
     | readonly { readonly name: string; readonly repeats: number; readonly is_reg: boolean }[]
     | undefined;
 }
+
+/** A folder that a trainer reads: of a dataset, or of one of its groups. */
+export type TrainingDataset = ReturnType<typeof trainingDatasetOf>;
 
 /** Whether trainers need a folder for each group, as the layout `kohya` of a mount has them. */
 export function needsGroupFolders({ groups = [] }: Pick<DatasetToTrain, 'groups'>): boolean {
@@ -99,37 +84,36 @@ export function trainingDatasetsOf(dataset: DatasetToTrain): TrainingDataset[] {
     const isIn = ({ filename }: { filename: string }) =>
       (folders.get(stemOf(filename)) ?? folderOf(undefined)) === groupFolder;
     const { repeats, isReg } = groups.find((group) => folderOf(group.name) === groupFolder) ?? NEW_GROUP;
-    const part = trainingDatasetOf({
+    const part = {
       ...dataset,
       files: files.filter(isIn),
       captions: captions?.filter(isIn),
       links: links.map((link) => ({ ...link, files: link.files?.filter(isIn) })),
-    });
-    return { ...part, group: { groupFolder, repeats, isReg } };
+    };
+    return trainingDatasetOf(part, { groupFolder, repeats, isReg });
   });
   return parts.filter(({ images, clips }) => images.length + clips.length > 0);
 }
 
-export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
+/** @param group `undefined` for a flat folder */
+export function trainingDatasetOf(dataset: DatasetToTrain, group?: Omit<Group, 'name'> & { groupFolder: string }) {
   const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);
-  const ofKind = (kind: FileKind) => chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind);
-  const isTrained = ({ filename }: TrainingFile) => mediaTypeOf(filename)?.trainable === true;
-  const [images, clips] = [ofKind('image').filter(isTrained), ofKind('video').filter(isTrained)];
+  // Only what ai-toolkit trains on.
+  const ofKind = (kind: FileKind) =>
+    chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind === kind && mediaTypeOf(filename)?.trainable);
+  const [images, clips] = [ofKind('image'), ofKind('video')];
   const stems = new Set(
     chosen.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),
   );
   return {
-    name,
+    ...{ name, group, digest, images, clips, links },
     root: root.replace(/(?<=.)\/+$/, ''),
-    digest,
-    images,
-    clips,
+    /** Files without a caption file. */
     uncaptioned: [...images, ...clips].filter(({ filename }) => !stems.has(stemOf(filename))).length,
     structured: chosen.filter(({ filename }) => isStructuredCaption(filename)).length,
     captions: captions?.flatMap(({ filename, text }) =>
       text !== null && isTextCaption(filename) && stems.has(stemOf(filename)) ? [{ stem: stemOf(filename), text }] : [],
     ),
-    links,
   };
 }

@@ -1,14 +1,10 @@
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
+import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from './limited-process.js';
 import type { InspectionPool } from './inspection-pool.js';
 import { ProcessEnded } from './inspection-process.js';
 
-/** Why a file can't be examined or converted: the rest of a sentence that begins with its name. */
-export class NotConverted extends Error {
-  override readonly name = 'NotConverted';
-}
-
-/** Identifies the content of a local file. @throws NotConverted if its limits are exceeded; the signal's reason */
+/** Identifies the content of a local file. @throws NotFixable, also if limits are exceeded; the signal's reason */
 export async function examineInProcess(
   pool: InspectionPool,
   { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
@@ -20,7 +16,7 @@ export async function examineInProcess(
   return answer.examined;
 }
 
-/** Converts a local image into a PNG at `target`. @throws NotConverted; the signal's reason */
+/** Converts a local image into a PNG at `target`. @throws NotFixable; the signal's reason */
 export async function convertInProcess(
   pool: InspectionPool,
   { path, target }: { readonly path: string; readonly target: string },
@@ -34,8 +30,9 @@ async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Prom
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof ProcessEnded) throw new NotConverted(exceededText(cause.reason, limits), { cause });
-    const isFaultOfFile = cause instanceof Error && ['StructureError', 'InspectionError'].includes(cause.name);
-    throw isFaultOfFile ? new NotConverted(cause.message, { cause }) : cause;
+    if (cause instanceof ProcessEnded) throw new NotFixable(exceededText(cause.reason, limits), { cause });
+    const isFaultOfFile =
+      cause instanceof Error && ['NotFixable', 'StructureError', 'InspectionError'].includes(cause.name);
+    throw isFaultOfFile ? new NotFixable(cause.message, { cause }) : cause;
   }
 }

@@ -10,5 +10,5 @@ await inspectInProcess({
   makeThumbnail: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makeThumbnail(source),
   makePicture: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makePicture(source),
   convertImage: async (image) => (await converter()).convertImage(image),
-  whyNotConverted: async (file, image) => (await converter()).whyNotConverted(file, image),
+  requireConvertible: async (file, image) => (await converter()).requireConvertible(file, image),
 });

@@ -1,7 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MadeThumbnail, ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
-import { examineContent, type WhyNotConverted } from '../../dataset/fix/examine-content.js';
+import { examineContent, type RequireConvertible } from '../../dataset/fix/examine-content.js';
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
@@ -16,7 +16,7 @@ const MAX_JOB_BYTES = 1 << 20;
 export interface ImageDecoder {
   /** Absent where no decoder is installed. */
   readonly loadDecoder?: () => Promise<PixelDecoder>;
-  readonly whyNotConverted: WhyNotConverted;
+  readonly requireConvertible: RequireConvertible;
   readonly makeThumbnail: (source: ThumbnailSource) => Promise<MadeThumbnail>;
   readonly makePicture: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
@@ -49,7 +49,7 @@ async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
     case 'picture':
       return { picture: (await decoder.makePicture(job)).toString('base64') };
     case 'examine':
-      return { examined: await examineContent(job.path, decoder.whyNotConverted) };
+      return { examined: await examineContent(job.path, decoder.requireConvertible) };
     case 'convert':
       await decoder.convertImage(job);
       return { converted: true } as const;

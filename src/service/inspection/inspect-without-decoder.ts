@@ -1,4 +1,5 @@
 /* The program of an inspection process of an installed command, which has no native decoder. */
+import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { inspectInProcess } from './inspect-jobs.js';
 
 const noDecoder = async () => {
@@ -9,6 +10,8 @@ await inspectInProcess({
   makeThumbnail: noDecoder,
   makePicture: noDecoder,
   convertImage: noDecoder,
-  whyNotConverted: async (_file, { description }) =>
-    `is ${description}, which this command can't convert, since it has no decoder. Save it as PNG yourself, or run check --fix where the service is installed`,
+  requireConvertible: async (_file, { description }) => {
+    const reason = `is ${description}, which this command can't convert, since it has no decoder`;
+    throw new NotFixable(`${reason}. Save it as PNG yourself, or run check --fix where the service is installed`);
+  },
 });

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type Sharp, type TiffOptions } from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { convertImage, whyNotConverted } from '../../../src/dataset/fix/convert-image.js';
+import { convertImage, requireConvertible } from '../../../src/dataset/fix/convert-image.js';
 import { examineContent } from '../../../src/dataset/fix/examine-content.js';
 import * as media from '../../fixtures/media.js';
 import { FOLDER } from '../../harness/inspecting.js';
@@ -32,10 +32,12 @@ async function converted(bytes: Buffer): Promise<Buffer> {
   return readFileSync(target);
 }
 
-const whyNot = async (bytes: Buffer) => {
-  const content = await examineContent(written(bytes), whyNotConverted);
-  return content.kind === 'other' ? undefined : content.whyNotConverted;
-};
+/** Why an image can't be converted; `undefined` if it can. */
+const whyNot = (bytes: Buffer) =>
+  examineContent(written(bytes), requireConvertible).then(
+    () => undefined,
+    ({ message }: Error) => message,
+  );
 
 function expectClose(actual: Buffer, expected: Buffer, tolerance: number): void {
   expect(actual.length).toBe(expected.length);

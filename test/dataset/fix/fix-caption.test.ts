@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fixCaption } from '../../../src/dataset/fix/fix-caption.js';
+import { NotFixable } from '../../../src/dataset/fix/not-fixable.js';
 
 /** The bytes 0x80 to 0x9F of Windows-1252; `\0` for the five that it leaves out. */
 const HIGH = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
@@ -15,10 +16,7 @@ const windows1252 = (text: string) =>
 
 const utf16be = (text: string) => Buffer.from(text, 'utf16le').swap16();
 
-const textOf = (bytes: Buffer) => {
-  const fixed = fixCaption(bytes);
-  return fixed.ok ? fixed.bytes.toString() : undefined;
-};
+const textOf = (bytes: Buffer) => fixCaption(bytes).bytes.toString();
 
 describe('a caption in Windows-1252', () => {
   test.each([
@@ -32,7 +30,7 @@ describe('a caption in Windows-1252', () => {
     'el niño, ¿qué es? ¡sí señor!',
     '640×512, ½ size, Brand™',
   ])('is converted: %s', (text) => {
-    expect(fixCaption(windows1252(text))).toMatchObject({ ok: true, change: expect.stringContaining('(assumed)') });
+    expect(fixCaption(windows1252(text))).toMatchObject({ change: expect.stringContaining('(assumed)') });
     expect(textOf(windows1252(text))).toBe(text);
   });
 
@@ -50,8 +48,8 @@ describe('a caption in Windows-1252', () => {
     ['a control character', '', '61e91b62'],
     ['UTF-8 and Windows-1252 in one file', 'é ’', '636166c3a920776167 6f6e9273'],
   ])('is not guessed from %s (%s)', (_, __, hex) => {
-    const fixed = fixCaption(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
-    expect(fixed).toMatchObject({ ok: false, reason: expect.stringContaining('iconv -f ENCODING -t UTF-8') });
+    const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
+    expect(() => fixCaption(bytes)).toThrow(/not certain.* iconv -f ENCODING -t UTF-8/);
   });
 });
 
@@ -67,7 +65,8 @@ describe('a caption with a byte order mark', () => {
     expect(textOf(Buffer.from('\ufeff\ufeff a\ufeffb \r\n'))).toBe(' a\ufeffb \r\n');
     expect(textOf(Buffer.from('\ufeff'))).toBe('');
     // Zero bytes are never removed.
-    expect([textOf(Buffer.from('cat', 'utf16le')), textOf(Buffer.from('\ufeffa\0'))]).toEqual([undefined, undefined]);
+    for (const text of [Buffer.from('cat', 'utf16le'), Buffer.from('\ufeffa\0')])
+      expect(() => textOf(text)).toThrow('zero');
   });
 
   test.each([
@@ -77,9 +76,18 @@ describe('a caption with a byte order mark', () => {
     ['a zero', Buffer.from('\ufeffa\0', 'utf16le')],
     ['a control character', Buffer.from('\ufeffa\u001b', 'utf16le')],
   ])('that is no text is left as it is: %s', (_, bytes) => {
-    expect(fixCaption(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('not valid UTF-16') });
+    expect(() => fixCaption(bytes)).toThrow('not valid UTF-16');
   });
 });
+
+function fixedOrNot(bytes: Buffer) {
+  try {
+    return fixCaption(bytes);
+  } catch (error) {
+    if (!(error instanceof NotFixable)) throw error;
+    return undefined;
+  }
+}
 
 test('random bytes become valid UTF-8 without a byte order mark and without zeros, or stay', () => {
   const part = fc.oneof(fc.constantFrom('a', 'e', ' ', 'T', '.'), fc.constantFrom(...'éèñÑœ’“”–…ß\xa0'));
@@ -90,9 +98,9 @@ test('random bytes become valid UTF-8 without a byte order mark and without zero
   fc.assert(
     fc.property(fc.oneof(latin, any, marked), (bytes) => {
       const before = Buffer.from(bytes);
-      const fixed = fixCaption(bytes);
+      const fixed = fixedOrNot(bytes);
       expect(bytes).toEqual(before);
-      if (!fixed.ok) return;
+      if (fixed === undefined) return;
       if (fixed.change.includes('1252')) fixedLatin++;
       const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fixed.bytes);
       expect(text).not.toMatch(/^\ufeff|\0/);
