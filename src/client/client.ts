@@ -257,7 +257,7 @@ export class TrainyardClient extends Calls {
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
-  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}) {
+  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string | undefined } = {}) {
     const query = { revision: options.revision, digest };
     return this.requests.json('dataset.manifest', { id }, { query, signal: options.signal });
   }

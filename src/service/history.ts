@@ -1,5 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../api/limits.js';
-import type { Author, Dataset, LinkSlot, Micros, Status, StoredFile } from '../dataset/dataset.js';
+import type { Author, Dataset, DatasetLink, Status, StoredFile } from '../dataset/dataset.js';
 import { digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import {
@@ -10,19 +10,27 @@ import {
   type Revision,
   revisionsTogether,
 } from '../dataset/history/revisions.js';
+import type { Manifest, ManifestLink, WantedState } from './manifest.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
-import { type DatasetKey, type DatasetService, type DatasetView, findDataset, findRecord } from './datasets.js';
+import {
+  type DatasetKey,
+  datasetNotFound,
+  type DatasetScope,
+  type DatasetView,
+  datasetViewOf,
+  findDataset,
+  findRecord,
+  WHOLE_ACCOUNT,
+} from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
 
 export class HistoryService {
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'>;
   readonly #catalog: Catalog;
-  readonly #now: () => Micros;
-  readonly #datasets: DatasetService;
 
-  constructor({ catalog, now }: Pick<ServiceDependencies, 'catalog' | 'now'>, datasets: DatasetService) {
-    this.#catalog = catalog;
-    this.#now = now;
-    this.#datasets = datasets;
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'>) {
+    this.#dependencies = dependencies;
+    this.#catalog = dependencies.catalog;
   }
 
   /** Kept revisions before `before`, newest first. @throws ServiceError `dataset_not_found` */
@@ -70,21 +78,30 @@ export class HistoryService {
     };
   }
 
-  /** @throws ServiceError `dataset_not_found`, and as `manifestAt` */
-  async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return manifestAt(this.#catalog, await findDataset(this.#catalog, key), { number, signal });
+  /**
+   * The manifest of the latest state, of a revision, or of the newest READY state with a digest.
+   *
+   * @param options.scope for the latest state
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
+   */
+  async manifest(
+    key: DatasetKey,
+    { revision: number, digest }: WantedState,
+    { scope = WHOLE_ACCOUNT, signal }: { scope?: DatasetScope; signal: AbortSignal },
+  ): Promise<StoredManifest> {
+    if (number !== undefined) {
+      return manifestAt(this.#catalog, await findDataset(this.#catalog, key), { number, signal });
+    }
+    const contents = await this.#catalog.contents(key);
+    if (contents === undefined) throw datasetNotFound(key.id);
+    const latest = manifestOf(await datasetViewOf(contents, scope, this.#dependencies));
+    if (digest === undefined || digest === latest.digest) return latest;
+    return manifestWithDigest(this.#catalog, contents.dataset, { digest, signal });
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
+  async ownManifest(key: DatasetKey, number: number): Promise<StoredManifest> {
     return ownManifestAt(this.#catalog, await findDataset(this.#catalog, key), number);
-  }
-
-  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, and as `manifestWithDigest` */
-  async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    const view = await this.#datasets.view(key);
-    if (view.digest === digest) return manifestOf(view);
-    return manifestWithDigest(this.#catalog, view.dataset, { digest, signal });
   }
 
   /**
@@ -99,7 +116,7 @@ export class HistoryService {
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await findRecord(this.#catalog, key);
-    const changed = await this.#catalog.restore({ datasetId: key.id, number, author, now: this.#now() });
+    const changed = await this.#catalog.restore({ datasetId: key.id, number, author, now: this.#dependencies.now() });
     if (changed === undefined) {
       await findRecord(this.#catalog, key);
       throw await revisionNotFound(this.#catalog, key.id, number);
@@ -119,7 +136,7 @@ export class HistoryService {
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await findRecord(this.#catalog, key);
-    const outcome = await this.#catalog.undo({ datasetId: key.id, number, author, now: this.#now() });
+    const outcome = await this.#catalog.undo({ datasetId: key.id, number, author, now: this.#dependencies.now() });
     if (outcome === undefined) {
       await this.revision(key, number);
       const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
@@ -138,7 +155,7 @@ export class HistoryService {
   ): Promise<RevisionView> {
     // Read before: retention may delete an unpinned revision.
     const view = await this.revision(key, number);
-    const changed = pin && { at: this.#now(), ...pin };
+    const changed = pin && { at: this.#dependencies.now(), ...pin };
     const isSet = await this.#catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(this.#catalog, key.id, number);
     return { ...view, pin: changed };
@@ -151,56 +168,44 @@ export interface RevisionView extends Revision {
   readonly isLatest: boolean;
 }
 
-/** The state of a linked dataset at the time of a manifest. */
-export interface ManifestLink {
-  readonly slot: LinkSlot;
-  readonly dataset: Dataset;
-  readonly revision: number;
-  /** Only if READY. */
-  readonly digest: string | undefined;
-}
-
-export interface RevisionManifest {
-  readonly dataset: Dataset;
-  readonly revision: number;
+/** A manifest of the catalog. */
+export interface StoredManifest extends Manifest {
   readonly status: Status;
-  /** Only if READY; with links, of all datasets. */
-  readonly digest: string | undefined;
-  /** Identifies its own files; only if READY with links. */
-  readonly filesDigest?: string | undefined;
-  /** Without damaged ones, by name. */
   readonly files: readonly StoredFile[];
-  /** Absent for an earlier revision if no READY states of the linked datasets are kept. */
-  readonly links?: readonly ManifestLink[];
 }
 
-export function manifestOf(view: DatasetView): RevisionManifest {
-  const { dataset, status, digest, filesDigest, files, links } = view;
-  return {
-    ...{ dataset, status, digest, filesDigest, files },
-    revision: dataset.revision,
-    links: links.map((link) => ({ ...link, revision: link.dataset.revision })),
-  };
+function manifestOf({ dataset, links, status, digest, filesDigest, files }: DatasetView): StoredManifest {
+  const { id, name, role, groups, revision } = dataset;
+  const own = { id, name, role, groups, revision, status, digest, filesDigest, files };
+  return { ...own, links: links.map((link) => linkAt(link, link.dataset.revision, link.digest)) };
+}
+
+function linkAt(
+  { slot, dataset: { id, name } }: DatasetLink,
+  revision: number,
+  digest: string | undefined,
+): ManifestLink {
+  return { slot, id, name, revision, digest };
 }
 
 /** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
-export async function manifestAt(
+async function manifestAt(
   catalog: Catalog,
   dataset: Dataset,
   { number, signal }: { number: number; signal: AbortSignal },
-): Promise<RevisionManifest> {
+): Promise<StoredManifest> {
   const own = await ownManifestAt(catalog, dataset, number);
   if (own.digest === undefined || dataset.links.length === 0) return own;
   const found = await findTogether(catalog, dataset, { isWanted: (target) => target.number === number, signal });
-  return found === undefined ? own : withLinks(own, found);
+  return found === undefined ? own : withLinks(own, dataset, found);
 }
 
 /** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifestAt` */
-export async function manifestWithDigest(
+async function manifestWithDigest(
   catalog: Catalog,
   dataset: Dataset,
   { digest, signal }: { digest: string; signal: AbortSignal },
-): Promise<RevisionManifest> {
+): Promise<StoredManifest> {
   const kept = await catalog.revisions.page(dataset.id);
   const isUnknown = ({ digest: known }: Revision) => known === null;
   for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
@@ -210,7 +215,9 @@ export async function manifestWithDigest(
   const isWanted = (target: RevisionView, linked: readonly RevisionView[]) =>
     digestTogether(dataset, target, linked) === digest;
   const found = dataset.links.length === 0 ? undefined : await findTogether(catalog, dataset, { isWanted, signal });
-  if (found !== undefined) return withLinks(await ownManifestAt(catalog, dataset, found.target.number), found);
+  if (found !== undefined) {
+    return withLinks(await ownManifestAt(catalog, dataset, found.target.number), dataset, found);
+  }
   const [latest] = await revisionViews(catalog, dataset, kept.slice(0, 1));
   const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
   const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(catalog, dataset.id)}`;
@@ -218,15 +225,15 @@ export async function manifestWithDigest(
 }
 
 /** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
-export async function ownManifestAt(catalog: Catalog, dataset: Dataset, number: number): Promise<RevisionManifest> {
-  const { id, accountId, role } = dataset;
+async function ownManifestAt(catalog: Catalog, dataset: Dataset, number: number): Promise<StoredManifest> {
+  const { id, name, accountId, role, groups } = dataset;
   const read = () => catalog.revisions.versions({ datasetId: id, from: number, to: number });
   const { kept, files } = await catalog.readMany(accountId, read);
   if (!kept.has(number)) throw await revisionNotFound(catalog, id, number);
   const { digest, readyAs } = filesStateOf(files);
   const isReady = readyAs.includes(role);
   return {
-    dataset,
+    ...{ id, name, role, groups },
     revision: number,
     status: isReady ? 'READY' : 'FAILED',
     digest: isReady ? digest : undefined,
@@ -282,16 +289,11 @@ function digestTogether({ links }: Dataset, target: RevisionView, linked: readon
   return digestWithLinks(target.digest, digests);
 }
 
-function withLinks(own: RevisionManifest, { target, linked }: RevisionsTogether): RevisionManifest {
-  const { dataset, digest } = own;
+function withLinks(own: StoredManifest, dataset: Dataset, { target, linked }: RevisionsTogether): StoredManifest {
   // A file may be damaged meanwhile.
-  if (digest === undefined) return own;
-  return {
-    ...own,
-    digest: digestTogether(dataset, target, linked),
-    filesDigest: digest,
-    links: dataset.links.map((link, i) => ({ ...link, revision: linked[i]?.number ?? 0, digest: linked[i]?.digest })),
-  };
+  if (own.digest === undefined) return own;
+  const links = dataset.links.map((link, i) => linkAt(link, linked[i]?.number ?? 0, linked[i]?.digest));
+  return { ...own, digest: digestTogether(dataset, target, linked), filesDigest: own.digest, links };
 }
 
 /** A client holds the captions of a page in memory. */
