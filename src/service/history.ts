@@ -1,5 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../api/limits.js';
-import type { Author, Dataset, DatasetLink, Status, StoredFile } from '../dataset/dataset.js';
+import type { Author, Dataset, Status, StoredFile } from '../dataset/dataset.js';
 import { digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import {
@@ -90,18 +90,79 @@ export class HistoryService {
     { scope = WHOLE_ACCOUNT, signal }: { scope?: DatasetScope; signal: AbortSignal },
   ): Promise<StoredManifest> {
     if (number !== undefined) {
-      return manifestAt(this.#catalog, await findDataset(this.#catalog, key), { number, signal });
+      const dataset = await findDataset(this.#catalog, key);
+      const own = await this.#ownAt(dataset, number);
+      if (own.digest === undefined) return own;
+      for await (const state of this.#statesTogether(dataset, signal)) {
+        if (state.number === number) return withLinks(own, state);
+      }
+      return own;
     }
     const contents = await this.#catalog.contents(key);
     if (contents === undefined) throw datasetNotFound(key.id);
     const latest = manifestOf(await datasetViewOf(contents, scope, this.#dependencies));
     if (digest === undefined || digest === latest.digest) return latest;
-    return manifestWithDigest(this.#catalog, contents.dataset, { digest, signal });
+    return this.#withDigest(contents.dataset, digest, signal);
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async ownManifest(key: DatasetKey, number: number): Promise<StoredManifest> {
-    return ownManifestAt(this.#catalog, await findDataset(this.#catalog, key), number);
+    return this.#ownAt(await findDataset(this.#catalog, key), number);
+  }
+
+  /** @throws ServiceError `revision_not_found` */
+  async #ownAt({ id, name, accountId, role, groups }: Dataset, number: number): Promise<StoredManifest> {
+    const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
+    const { kept, files } = await this.#catalog.readMany(accountId, read);
+    if (!kept.has(number)) throw await revisionNotFound(this.#catalog, id, number);
+    const { digest, readyAs } = filesStateOf(files);
+    const isReady = readyAs.includes(role);
+    return {
+      ...{ id, name, role, groups },
+      revision: number,
+      status: isReady ? 'READY' : 'FAILED',
+      digest: isReady ? digest : undefined,
+      files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
+    };
+  }
+
+  /** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifest` */
+  async #withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<StoredManifest> {
+    const kept = await this.#catalog.revisions.page(dataset.id);
+    const isUnknown = ({ digest: known }: Revision) => known === null;
+    for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
+      const [view] = await revisionViews(this.#catalog, dataset, [revision], signal);
+      if (view?.isReady && view.digest === digest) return this.#ownAt(dataset, view.number);
+    }
+    for await (const state of this.#statesTogether(dataset, signal)) {
+      if (state.digest === digest) return withLinks(await this.#ownAt(dataset, state.number), state);
+    }
+    const [latest] = await revisionViews(this.#catalog, dataset, kept.slice(0, 1));
+    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
+    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(this.#catalog, dataset.id)}`;
+    throw new ServiceError('revision_not_found', message);
+  }
+
+  /**
+   * Yields, newest first, READY revisions of a dataset and its linked ones that were the latest at one time; none without links.
+   *
+   * @throws the signal's reason
+   */
+  async *#statesTogether({ links, ...own }: Dataset, signal: AbortSignal): AsyncGenerator<StateTogether> {
+    if (links.length === 0) return;
+    const histories: RevisionView[][] = [];
+    for (const each of [own, ...links.map((link) => link.dataset)]) {
+      const revisions = await this.#catalog.revisions.page(each.id);
+      histories.push(await revisionViews(this.#catalog, each, revisions, signal));
+    }
+    for (const [target, ...linked] of revisionsTogether(histories)) {
+      if (!target?.isReady || !linked.every(({ isReady }) => isReady)) continue;
+      const states = links.map(({ slot, dataset: { id, name } }, i) => {
+        const { number: revision, digest } = linked[i]!;
+        return { slot, id, name, revision, digest };
+      });
+      yield { number: target.number, digest: digestWithLinks(target.digest, states), links: states };
+    }
   }
 
   /**
@@ -177,85 +238,24 @@ export interface StoredManifest extends Manifest {
 function manifestOf({ dataset, links, status, digest, filesDigest, files }: DatasetView): StoredManifest {
   const { id, name, role, groups, revision } = dataset;
   const own = { id, name, role, groups, revision, status, digest, filesDigest, files };
-  return { ...own, links: links.map((link) => linkAt(link, link.dataset.revision, link.digest)) };
+  const states = links.map((link) => {
+    const { id: linkedId, name: linkedName, revision: latest } = link.dataset;
+    return { slot: link.slot, id: linkedId, name: linkedName, revision: latest, digest: link.digest };
+  });
+  return { ...own, links: states };
 }
 
-function linkAt(
-  { slot, dataset: { id, name } }: DatasetLink,
-  revision: number,
-  digest: string | undefined,
-): ManifestLink {
-  return { slot, id, name, revision, digest };
+/** A state of a dataset with its linked datasets. */
+interface StateTogether {
+  /** The revision of the dataset itself. */
+  readonly number: number;
+  readonly digest: string;
+  readonly links: readonly ManifestLink[];
 }
 
-/** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
-async function manifestAt(
-  catalog: Catalog,
-  dataset: Dataset,
-  { number, signal }: { number: number; signal: AbortSignal },
-): Promise<StoredManifest> {
-  const own = await ownManifestAt(catalog, dataset, number);
-  if (own.digest === undefined || dataset.links.length === 0) return own;
-  const found = await findTogether(catalog, dataset, { isWanted: (target) => target.number === number, signal });
-  return found === undefined ? own : withLinks(own, dataset, found);
-}
-
-/** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifestAt` */
-async function manifestWithDigest(
-  catalog: Catalog,
-  dataset: Dataset,
-  { digest, signal }: { digest: string; signal: AbortSignal },
-): Promise<StoredManifest> {
-  const kept = await catalog.revisions.page(dataset.id);
-  const isUnknown = ({ digest: known }: Revision) => known === null;
-  for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
-    const [view] = await revisionViews(catalog, dataset, [revision], signal);
-    if (view?.isReady && view.digest === digest) return ownManifestAt(catalog, dataset, view.number);
-  }
-  const isWanted = (target: RevisionView, linked: readonly RevisionView[]) =>
-    digestTogether(dataset, target, linked) === digest;
-  const found = dataset.links.length === 0 ? undefined : await findTogether(catalog, dataset, { isWanted, signal });
-  if (found !== undefined) {
-    return withLinks(await ownManifestAt(catalog, dataset, found.target.number), dataset, found);
-  }
-  const [latest] = await revisionViews(catalog, dataset, kept.slice(0, 1));
-  const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
-  const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(catalog, dataset.id)}`;
-  throw new ServiceError('revision_not_found', message);
-}
-
-/** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
-async function ownManifestAt(catalog: Catalog, dataset: Dataset, number: number): Promise<StoredManifest> {
-  const { id, name, accountId, role, groups } = dataset;
-  const read = () => catalog.revisions.versions({ datasetId: id, from: number, to: number });
-  const { kept, files } = await catalog.readMany(accountId, read);
-  if (!kept.has(number)) throw await revisionNotFound(catalog, id, number);
-  const { digest, readyAs } = filesStateOf(files);
-  const isReady = readyAs.includes(role);
-  return {
-    ...{ id, name, role, groups },
-    revision: number,
-    status: isReady ? 'READY' : 'FAILED',
-    digest: isReady ? digest : undefined,
-    files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
-  };
-}
-
-/** The newest wanted READY revisions of a dataset and its linked ones that were the latest at one time. @throws the signal's reason */
-async function findTogether(
-  catalog: Catalog,
-  dataset: Dataset,
-  search: { isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean; signal: AbortSignal },
-): Promise<RevisionsTogether | undefined> {
-  const histories: RevisionView[][] = [];
-  for (const each of [dataset, ...dataset.links.map((link) => link.dataset)]) {
-    histories.push(await revisionViews(catalog, each, await catalog.revisions.page(each.id), search.signal));
-  }
-  for (const [target, ...linked] of revisionsTogether(histories)) {
-    const areReady = target?.isReady && linked.every(({ isReady }) => isReady);
-    if (areReady && search.isWanted(target, linked)) return { target, linked };
-  }
-  return undefined;
+function withLinks(own: StoredManifest, { digest, links }: StateTogether): StoredManifest {
+  // A file may be damaged meanwhile.
+  return own.digest === undefined ? own : { ...own, digest, filesDigest: own.digest, links };
 }
 
 /** Computes and stores missing digests, and leaves out revisions that are no longer kept. @throws the signal's reason */
@@ -276,24 +276,6 @@ export async function revisionViews(
     views.push({ ...known, digest, isReady, isLatest: number === dataset.revision });
   }
   return views;
-}
-
-/** Revisions that were the latest at one time, in the order of the links. */
-interface RevisionsTogether {
-  readonly target: RevisionView;
-  readonly linked: readonly RevisionView[];
-}
-
-function digestTogether({ links }: Dataset, target: RevisionView, linked: readonly RevisionView[]): string {
-  const digests = links.map(({ slot }, i) => ({ slot, digest: linked[i]?.digest ?? '' }));
-  return digestWithLinks(target.digest, digests);
-}
-
-function withLinks(own: StoredManifest, dataset: Dataset, { target, linked }: RevisionsTogether): StoredManifest {
-  // A file may be damaged meanwhile.
-  if (own.digest === undefined) return own;
-  const links = dataset.links.map((link, i) => linkAt(link, linked[i]?.number ?? 0, linked[i]?.digest));
-  return { ...own, digest: digestTogether(dataset, target, linked), filesDigest: own.digest, links };
 }
 
 /** A client holds the captions of a page in memory. */
