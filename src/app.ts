@@ -251,7 +251,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
       },
       atOnce: THUMBNAILS_PER_PROCESS * pool.size,
     }),
-    history: new HistoryService(core, datasets),
+    history: new HistoryService(core),
     mountRoot: root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger }),
     webhooks: new WebhookService(core, {
       ...{ database, datasets, allow: config.webhookAllow, machineTime: storage.machineTime },

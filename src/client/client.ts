@@ -241,7 +241,7 @@ export class TrainyardClient extends calls.Calls {
   }
 
   /** Gets every file with its size, SHA-256 and facts: now, in a `revision` or in a kept `digest`. trainyard only. */
-  manifest(id: string, { revision, digest, signal }: RevisionOptions & { digest?: string } = {}) {
+  manifest(id: string, { revision, digest, signal }: RevisionOptions & { digest?: string | undefined } = {}) {
     return this.requests.json('dataset.manifest', { id }, { query: { revision, digest }, signal });
   }
 

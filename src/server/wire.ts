@@ -34,11 +34,12 @@ import {
 import { ServiceError } from '../dataset/errors.js';
 import { type Group, groupsOf } from '../dataset/groups.js';
 import type { Facts, Sound } from '../dataset/inspect/inspection.js';
+import type { ManifestLink } from '../service/manifest.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { CurrentFile } from '../dataset/upload-transitions.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
-import type { ManifestLink, RevisionManifest } from '../service/history.js';
+import type { StoredManifest } from '../service/history.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch.js';
 
@@ -220,25 +221,19 @@ function stemsOf(stems: readonly string[]): WireLink['missing'] {
   return { count: stems.length, stems: stems.slice(0, MAX_LISTED) };
 }
 
-export function manifestToWire(view: RevisionManifest): WireManifest {
+export function manifestToWire({ links = [], ...manifest }: StoredManifest): WireManifest {
+  const { id, name, revision, status, digest, filesDigest, files } = manifest;
   return {
-    dataset_id: view.dataset.id,
-    name: view.dataset.name,
-    revision: view.revision,
-    status: view.status,
-    digest: view.digest,
-    files_digest: view.filesDigest,
-    ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
-    ...groupsToWire(view.files, view.dataset),
-    files: view.files.map(fileToWire),
+    ...{ dataset_id: id, name, revision, status, digest, files_digest: filesDigest },
+    ...(links.length > 0 && { links: manifestLinksToWire(links) }),
+    ...groupsToWire(files, manifest),
+    files: files.map(fileToWire),
   };
 }
 
-function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
-  const linkToManifest = ({ dataset: { id, name }, revision, digest }: ManifestLink) => {
-    return { dataset_id: id, name, revision, digest };
-  };
-  return Object.fromEntries(links.map((link) => [link.slot, linkToManifest(link)])) as WireManifestLinks;
+export function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
+  const wire = links.map(({ slot, id, name, revision, digest }) => [slot, { dataset_id: id, name, revision, digest }]);
+  return Object.fromEntries(wire) as WireManifestLinks;
 }
 
 /** Absent without groups. */

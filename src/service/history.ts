@@ -1,5 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../api/limits.js';
-import type { Author, Dataset, LinkSlot, Micros, Status, StoredFile } from '../dataset/dataset.js';
+import type { Author, Dataset, Status, StoredFile } from '../dataset/dataset.js';
 import { digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import {
@@ -10,19 +10,27 @@ import {
   type Revision,
   revisionsTogether,
 } from '../dataset/history/revisions.js';
+import type { Manifest, ManifestLink, WantedState } from './manifest.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
-import { type DatasetKey, type DatasetService, type DatasetView, findDataset, findRecord } from './datasets.js';
+import {
+  type DatasetKey,
+  datasetNotFound,
+  type DatasetScope,
+  type DatasetView,
+  datasetViewOf,
+  findDataset,
+  findRecord,
+  WHOLE_ACCOUNT,
+} from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
 
 export class HistoryService {
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'>;
   readonly #catalog: Catalog;
-  readonly #now: () => Micros;
-  readonly #datasets: DatasetService;
 
-  constructor({ catalog, now }: Pick<ServiceDependencies, 'catalog' | 'now'>, datasets: DatasetService) {
-    this.#catalog = catalog;
-    this.#now = now;
-    this.#datasets = datasets;
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'rules' | 'now'>) {
+    this.#dependencies = dependencies;
+    this.#catalog = dependencies.catalog;
   }
 
   /** Kept revisions before `before`, newest first. @throws ServiceError `dataset_not_found` */
@@ -70,21 +78,91 @@ export class HistoryService {
     };
   }
 
-  /** @throws ServiceError `dataset_not_found`, and as `manifestAt` */
-  async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return manifestAt(this.#catalog, await findDataset(this.#catalog, key), { number, signal });
+  /**
+   * The manifest of the latest state, of a revision, or of the newest READY state with a digest.
+   *
+   * @param options.scope for the latest state
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
+   */
+  async manifest(
+    key: DatasetKey,
+    { revision: number, digest }: WantedState,
+    { scope = WHOLE_ACCOUNT, signal }: { scope?: DatasetScope; signal: AbortSignal },
+  ): Promise<StoredManifest> {
+    if (number !== undefined) {
+      const dataset = await findDataset(this.#catalog, key);
+      const own = await this.#ownAt(dataset, number);
+      if (own.digest === undefined) return own;
+      for await (const state of this.#statesTogether(dataset, signal)) {
+        if (state.number === number) return withLinks(own, state);
+      }
+      return own;
+    }
+    const contents = await this.#catalog.contents(key);
+    if (contents === undefined) throw datasetNotFound(key.id);
+    const latest = manifestOf(await datasetViewOf(contents, scope, this.#dependencies));
+    if (digest === undefined || digest === latest.digest) return latest;
+    return this.#withDigest(contents.dataset, digest, signal);
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async ownManifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
-    return ownManifestAt(this.#catalog, await findDataset(this.#catalog, key), number);
+  async ownManifest(key: DatasetKey, number: number): Promise<StoredManifest> {
+    return this.#ownAt(await findDataset(this.#catalog, key), number);
   }
 
-  /** The newest READY state with this digest. @throws ServiceError `dataset_not_found`, and as `manifestWithDigest` */
-  async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    const view = await this.#datasets.view(key);
-    if (view.digest === digest) return manifestOf(view);
-    return manifestWithDigest(this.#catalog, view.dataset, { digest, signal });
+  /** @throws ServiceError `revision_not_found` */
+  async #ownAt({ id, name, accountId, role, groups }: Dataset, number: number): Promise<StoredManifest> {
+    const read = () => this.#catalog.revisions.versions({ datasetId: id, from: number, to: number });
+    const { kept, files } = await this.#catalog.readMany(accountId, read);
+    if (!kept.has(number)) throw await revisionNotFound(this.#catalog, id, number);
+    const { digest, readyAs } = filesStateOf(files);
+    const isReady = readyAs.includes(role);
+    return {
+      ...{ id, name, role, groups },
+      revision: number,
+      status: isReady ? 'READY' : 'FAILED',
+      digest: isReady ? digest : undefined,
+      files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
+    };
+  }
+
+  /** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifest` */
+  async #withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<StoredManifest> {
+    const kept = await this.#catalog.revisions.page(dataset.id);
+    const isUnknown = ({ digest: known }: Revision) => known === null;
+    for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
+      const [view] = await revisionViews(this.#catalog, dataset, [revision], signal);
+      if (view?.isReady && view.digest === digest) return this.#ownAt(dataset, view.number);
+    }
+    for await (const state of this.#statesTogether(dataset, signal)) {
+      if (state.digest === digest) return withLinks(await this.#ownAt(dataset, state.number), state);
+    }
+    const [latest] = await revisionViews(this.#catalog, dataset, kept.slice(0, 1));
+    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
+    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(this.#catalog, dataset.id)}`;
+    throw new ServiceError('revision_not_found', message);
+  }
+
+  /**
+   * Yields, newest first, READY revisions of a dataset and its linked ones that were the latest at one time; none without links.
+   *
+   * @throws the signal's reason
+   */
+  async *#statesTogether({ links, ...own }: Dataset, signal: AbortSignal): AsyncGenerator<StateTogether> {
+    if (links.length === 0) return;
+    const histories: RevisionView[][] = [];
+    for (const each of [own, ...links.map((link) => link.dataset)]) {
+      const revisions = await this.#catalog.revisions.page(each.id);
+      histories.push(await revisionViews(this.#catalog, each, revisions, signal));
+    }
+    for (const [target, ...linked] of revisionsTogether(histories)) {
+      if (!target?.isReady || !linked.every(({ isReady }) => isReady)) continue;
+      const states = links.map(({ slot, dataset: { id, name } }, i) => {
+        const { number: revision, digest } = linked[i]!;
+        return { slot, id, name, revision, digest };
+      });
+      yield { number: target.number, digest: digestWithLinks(target.digest, states), links: states };
+    }
   }
 
   /**
@@ -99,7 +177,7 @@ export class HistoryService {
     { author }: { author: Author },
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await findRecord(this.#catalog, key);
-    const changed = await this.#catalog.restore({ datasetId: key.id, number, author, now: this.#now() });
+    const changed = await this.#catalog.restore({ datasetId: key.id, number, author, now: this.#dependencies.now() });
     if (changed === undefined) {
       await findRecord(this.#catalog, key);
       throw await revisionNotFound(this.#catalog, key.id, number);
@@ -119,7 +197,7 @@ export class HistoryService {
     { author }: { author: Author },
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await findRecord(this.#catalog, key);
-    const outcome = await this.#catalog.undo({ datasetId: key.id, number, author, now: this.#now() });
+    const outcome = await this.#catalog.undo({ datasetId: key.id, number, author, now: this.#dependencies.now() });
     if (outcome === undefined) {
       await this.revision(key, number);
       const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
@@ -138,7 +216,7 @@ export class HistoryService {
   ): Promise<RevisionView> {
     // Read before: retention may delete an unpinned revision.
     const view = await this.revision(key, number);
-    const changed = pin && { at: this.#now(), ...pin };
+    const changed = pin && { at: this.#dependencies.now(), ...pin };
     const isSet = await this.#catalog.revisions.setPin(key.id, number, changed);
     if (!isSet) throw await revisionNotFound(this.#catalog, key.id, number);
     return { ...view, pin: changed };
@@ -151,104 +229,33 @@ export interface RevisionView extends Revision {
   readonly isLatest: boolean;
 }
 
-/** The state of a linked dataset at the time of a manifest. */
-export interface ManifestLink {
-  readonly slot: LinkSlot;
-  readonly dataset: Dataset;
-  readonly revision: number;
-  /** Only if READY. */
-  readonly digest: string | undefined;
-}
-
-export interface RevisionManifest {
-  readonly dataset: Dataset;
-  readonly revision: number;
+/** A manifest of the catalog. */
+export interface StoredManifest extends Manifest {
   readonly status: Status;
-  /** Only if READY; with links, of all datasets. */
-  readonly digest: string | undefined;
-  /** Identifies its own files; only if READY with links. */
-  readonly filesDigest?: string | undefined;
-  /** Without damaged ones, by name. */
   readonly files: readonly StoredFile[];
-  /** Absent for an earlier revision if no READY states of the linked datasets are kept. */
-  readonly links?: readonly ManifestLink[];
 }
 
-export function manifestOf(view: DatasetView): RevisionManifest {
-  const { dataset, status, digest, filesDigest, files, links } = view;
-  return {
-    ...{ dataset, status, digest, filesDigest, files },
-    revision: dataset.revision,
-    links: links.map((link) => ({ ...link, revision: link.dataset.revision })),
-  };
+function manifestOf({ dataset, links, status, digest, filesDigest, files }: DatasetView): StoredManifest {
+  const { id, name, role, groups, revision } = dataset;
+  const own = { id, name, role, groups, revision, status, digest, filesDigest, files };
+  const states = links.map((link) => {
+    const { id: linkedId, name: linkedName, revision: latest } = link.dataset;
+    return { slot: link.slot, id: linkedId, name: linkedName, revision: latest, digest: link.digest };
+  });
+  return { ...own, links: states };
 }
 
-/** A revision with the READY states of linked datasets of its time. @throws ServiceError `revision_not_found`; the signal's reason */
-export async function manifestAt(
-  catalog: Catalog,
-  dataset: Dataset,
-  { number, signal }: { number: number; signal: AbortSignal },
-): Promise<RevisionManifest> {
-  const own = await ownManifestAt(catalog, dataset, number);
-  if (own.digest === undefined || dataset.links.length === 0) return own;
-  const found = await findTogether(catalog, dataset, { isWanted: (target) => target.number === number, signal });
-  return found === undefined ? own : withLinks(own, found);
+/** A state of a dataset with its linked datasets. */
+interface StateTogether {
+  /** The revision of the dataset itself. */
+  readonly number: number;
+  readonly digest: string;
+  readonly links: readonly ManifestLink[];
 }
 
-/** The newest READY revision with this digest, its own or with linked datasets. @throws as `manifestAt` */
-export async function manifestWithDigest(
-  catalog: Catalog,
-  dataset: Dataset,
-  { digest, signal }: { digest: string; signal: AbortSignal },
-): Promise<RevisionManifest> {
-  const kept = await catalog.revisions.page(dataset.id);
-  const isUnknown = ({ digest: known }: Revision) => known === null;
-  for (const revision of [...kept.filter((each) => !isUnknown(each)), ...kept.filter(isUnknown)]) {
-    const [view] = await revisionViews(catalog, dataset, [revision], signal);
-    if (view?.isReady && view.digest === digest) return ownManifestAt(catalog, dataset, view.number);
-  }
-  const isWanted = (target: RevisionView, linked: readonly RevisionView[]) =>
-    digestTogether(dataset, target, linked) === digest;
-  const found = dataset.links.length === 0 ? undefined : await findTogether(catalog, dataset, { isWanted, signal });
-  if (found !== undefined) return withLinks(await ownManifestAt(catalog, dataset, found.target.number), found);
-  const [latest] = await revisionViews(catalog, dataset, kept.slice(0, 1));
-  const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
-  const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${await keptSentence(catalog, dataset.id)}`;
-  throw new ServiceError('revision_not_found', message);
-}
-
-/** Without the states of linked datasets. @throws ServiceError `revision_not_found` */
-export async function ownManifestAt(catalog: Catalog, dataset: Dataset, number: number): Promise<RevisionManifest> {
-  const { id, accountId, role } = dataset;
-  const read = () => catalog.revisions.versions({ datasetId: id, from: number, to: number });
-  const { kept, files } = await catalog.readMany(accountId, read);
-  if (!kept.has(number)) throw await revisionNotFound(catalog, id, number);
-  const { digest, readyAs } = filesStateOf(files);
-  const isReady = readyAs.includes(role);
-  return {
-    dataset,
-    revision: number,
-    status: isReady ? 'READY' : 'FAILED',
-    digest: isReady ? digest : undefined,
-    files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
-  };
-}
-
-/** The newest wanted READY revisions of a dataset and its linked ones that were the latest at one time. @throws the signal's reason */
-async function findTogether(
-  catalog: Catalog,
-  dataset: Dataset,
-  search: { isWanted: (target: RevisionView, linked: readonly RevisionView[]) => boolean; signal: AbortSignal },
-): Promise<RevisionsTogether | undefined> {
-  const histories: RevisionView[][] = [];
-  for (const each of [dataset, ...dataset.links.map((link) => link.dataset)]) {
-    histories.push(await revisionViews(catalog, each, await catalog.revisions.page(each.id), search.signal));
-  }
-  for (const [target, ...linked] of revisionsTogether(histories)) {
-    const areReady = target?.isReady && linked.every(({ isReady }) => isReady);
-    if (areReady && search.isWanted(target, linked)) return { target, linked };
-  }
-  return undefined;
+function withLinks(own: StoredManifest, { digest, links }: StateTogether): StoredManifest {
+  // A file may be damaged meanwhile.
+  return own.digest === undefined ? own : { ...own, digest, filesDigest: own.digest, links };
 }
 
 /** Computes and stores missing digests, and leaves out revisions that are no longer kept. @throws the signal's reason */
@@ -269,29 +276,6 @@ export async function revisionViews(
     views.push({ ...known, digest, isReady, isLatest: number === dataset.revision });
   }
   return views;
-}
-
-/** Revisions that were the latest at one time, in the order of the links. */
-interface RevisionsTogether {
-  readonly target: RevisionView;
-  readonly linked: readonly RevisionView[];
-}
-
-function digestTogether({ links }: Dataset, target: RevisionView, linked: readonly RevisionView[]): string {
-  const digests = links.map(({ slot }, i) => ({ slot, digest: linked[i]?.digest ?? '' }));
-  return digestWithLinks(target.digest, digests);
-}
-
-function withLinks(own: RevisionManifest, { target, linked }: RevisionsTogether): RevisionManifest {
-  const { dataset, digest } = own;
-  // A file may be damaged meanwhile.
-  if (digest === undefined) return own;
-  return {
-    ...own,
-    digest: digestTogether(dataset, target, linked),
-    filesDigest: digest,
-    links: dataset.links.map((link, i) => ({ ...link, revision: linked[i]?.number ?? 0, digest: linked[i]?.digest })),
-  };
 }
 
 /** A client holds the captions of a page in memory. */

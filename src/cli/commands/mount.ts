@@ -22,10 +22,10 @@ import { counted, errorMessage, formatBytes, printable } from '../terminal/text.
 import { type ProgressDisplay, openProgressDisplay, transferLine } from '../terminal/progress.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { bytesOf } from '../../service/manifest.js';
+import { digestOf } from '../../dataset/digest.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
-import { bytesOf } from '../../service/mount/bring-files.js';
-import { digestOfFiles } from '../../service/mount/folder-plans.js';
 import { MountError } from '../../service/mount/mount-source.js';
 import { type MountOptions, type MountedFolder, mountDataset } from '../../service/mount/mount.js';
 import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
@@ -194,7 +194,7 @@ async function mountAll(names: readonly string[], options: Options, { signal, li
   const mountOne = async (nameOrId: string) => {
     const name = nameOrId.normalize('NFC');
     // By itself, a control could be mounted in another state than the one with its target.
-    let folders = linked.filter(({ plan: { dataset } }) => dataset.name === name || dataset.datasetId === name);
+    let folders = linked.filter(({ plan: { dataset } }) => dataset.name === name || dataset.id === name);
     if (folders.length === 0) {
       const found = await datasets.find(nameOrId);
       // After a failure, nothing will be trained: the others are mounted only if they are READY.
@@ -272,13 +272,13 @@ async function requireWritingToken(client: TrainyardClient, signal: AbortSignal)
 
 async function pinMounted([own]: readonly MountedFolder[], pin: MountableDatasets['pin']): Promise<void> {
   const { folder, plan } = own!;
-  for (const { datasetId, name, revision } of [plan.dataset, ...plan.dataset.links]) {
-    if (revision === undefined) {
+  for (const { id, name, revision } of [plan.dataset, ...plan.dataset.links]) {
+    if (revision === 0) {
       const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
       throw new CommandError(EXIT.unavailable, message);
     }
     // The service limits the length of notes.
-    await pin(datasetId, revision, `mounted in ${folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
+    await pin(id, revision, `mounted in ${folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
   }
 }
 
@@ -316,27 +316,29 @@ function sentenceFor({ outcome, folder, plan: { dataset, only, files } }: Mounte
 
 /** The linked datasets have no folders in some layouts. */
 function mountedDocument([own, ...linkedFolders]: readonly MountedFolder[]) {
-  const linked = own!.plan.dataset.links.map(({ slot, datasetId, name, revision, digest }, i) => {
+  const linked = own!.plan.dataset.links.map(({ slot, id, name, revision, digest }, i) => {
     const folder = linkedFolders[i];
-    return { as: slot, ...(folder ? folderDocument(folder) : { name, dataset_id: datasetId, digest, revision }) };
+    const unmounted = { name, dataset_id: id, digest, revision: revision || undefined };
+    return { as: slot, ...(folder ? folderDocument(folder) : unmounted) };
   });
   return { ...folderDocument(own!), ...(linked.length > 0 && { linked }) };
 }
 
 function folderDocument({ outcome, folder, warnings, plan: { dataset, only, layout, files } }: MountedFolder) {
-  const { name, datasetId, digest, revision } = dataset;
+  const { name, id, digest, revision } = dataset;
   // The dataset's own files have their names in the dataset.
-  const named = files.map(({ filename, mountedName, of, sha256 }) => {
-    return { filename: of === undefined ? filename : mountedName, sha256 };
+  const named = files.map(({ filename, mountedName, of, upload }) => {
+    return { filename: of === undefined ? filename : mountedName, upload };
   });
   // Differs from `digest` for a part of the files, or with linked datasets.
-  const folderDigest = digestOfFiles(named);
+  const folderDigest = digestOf(named);
   return {
-    ...{ name, dataset_id: datasetId, outcome, folder, digest },
+    ...{ name, dataset_id: id, outcome, folder, digest },
     ...(only !== undefined && { only }),
     ...(layout !== undefined && { layout }),
     ...(folderDigest !== digest && { folder_digest: folderDigest }),
-    ...{ revision, files: files.length, bytes: bytesOf(files), warnings },
+    revision: revision || undefined,
+    ...{ files: files.length, bytes: bytesOf(files), warnings },
   };
 }
 

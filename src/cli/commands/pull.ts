@@ -37,16 +37,12 @@ import { type ProgressDisplay, openProgressDisplay, transferLine } from '../term
 import { canAsk } from '../terminal/prompts.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { bytesOf, type Manifest, type ManifestFile } from '../../service/manifest.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { bringFiles, bytesOf, requireSpace, sha256Of } from '../../service/mount/bring-files.js';
-import {
-  DatasetChanged,
-  type MountFile,
-  type MountManifest,
-  type RemoteSource,
-} from '../../service/mount/mount-source.js';
+import { bringFiles, requireSpace, sha256Of } from '../../service/mount/bring-files.js';
+import { DatasetChanged, type RemoteSource } from '../../service/mount/mount-source.js';
 import { flushFolder, makeFolders } from '../../storage/folders.js';
 
 interface Options extends RemoteOptions {
@@ -141,8 +137,8 @@ function conflictsIn(
   { manifest, local }: PreparedPull,
   names: readonly string[],
 ): Promise<Conflict[]> {
-  const dataset = new Map(manifest.files.map((file) => [file.filename, file]));
-  return readConflicts(names, { folder: local, dataset, client, datasetId: manifest.datasetId, signal });
+  const dataset = new Map(manifest.files.map(({ filename, upload }) => [filename, upload]));
+  return readConflicts(names, { folder: local, dataset, client, datasetId: manifest.id, signal });
 }
 
 /** What was done, or with `dryRun` would be. */
@@ -161,7 +157,7 @@ function printSummary({ folder }: PullTask, { manifest }: PreparedPull, result: 
   if (dryRun && removed.length > 0) print(`Would remove ${counted(removed.length, 'file')}: ${namesOf(removed)}.`);
 }
 
-function bytesIn({ files }: MountManifest, filenames: readonly string[]): number {
+function bytesIn({ files }: Manifest, filenames: readonly string[]): number {
   const named = new Set(filenames);
   return bytesOf(files.filter(({ filename }) => named.has(filename)));
 }
@@ -223,7 +219,7 @@ interface PullTask {
 type PulledFile = Pick<LocalFile, 'path' | 'sizeBytes' | 'version'> & { readonly sha256: string };
 
 interface PreparedPull {
-  readonly manifest: MountManifest;
+  readonly manifest: Manifest;
   readonly plan: SyncPlan;
   readonly local: ReadonlyMap<string, PulledFile>;
   /** Folders and links that have the names of files of the dataset. */
@@ -275,13 +271,13 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
     if (hasErrno(error, 'ENOENT')) return [folder];
     throw folderError(folder, error, "can't be used as a folder");
   });
-  const state = await readState({ folders, url, datasetId: manifest.datasetId });
+  const state = await readState({ folders, url, datasetId: manifest.id });
   const known = commonWith(state, dataset);
   const { files: local, others } = await readLocalFiles(task, (name) => dataset.has(name) || known.has(name));
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
   const available = new Map([...dataset].filter(([name]) => !others.has(name)));
-  const unfinished = manifest.status === 'READY' ? new Set<string>() : await unfinishedIn(task, manifest.datasetId);
+  const unfinished = manifest.status === 'READY' ? new Set<string>() : await unfinishedIn(task, manifest.id);
   const notStored = [...local.keys()].filter((name) => !dataset.has(name) && unfinished.has(name)).sort();
   const left = new Set(notStored);
   const target = new Map([...local].flatMap(([name, { sha256 }]) => (left.has(name) ? [] : [[name, sha256]])));
@@ -329,8 +325,8 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Pr
   return new Set(entries.flatMap(({ filename = [] }) => filename));
 }
 
-function hashesIn({ files }: MountManifest): Map<string, string> {
-  return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
+function hashesIn({ files }: Manifest): Map<string, string> {
+  return new Map(files.map(({ filename, upload }) => [filename, upload.sha256]));
 }
 
 /** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError */
@@ -356,14 +352,14 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
     return false;
   };
   try {
-    await fetchFiles(task, manifest, files, ({ filename, sha256 }, partial) => {
+    await fetchFiles(task, manifest, files, ({ filename, upload }, partial) => {
       const path = local.get(filename)?.path ?? join(task.folder, filename);
       if (local.has(filename) || !tryLink(partial, path)) {
         if (!isUntouched(filename, path)) return;
         renameSync(partial, path);
       }
       pulled.push(filename);
-      folder.set(filename, sha256);
+      folder.set(filename, upload.sha256);
     });
     for (const name of plan.remove) {
       const { path } = local.get(name)!;
@@ -387,9 +383,9 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
 /** @param onReceived moves a complete file away from the folder of incomplete ones */
 async function fetchFiles(
   { source, folder, display, signal }: PullTask,
-  { name, files: all }: MountManifest,
-  files: readonly MountFile[],
-  onReceived: (file: MountFile, path: string) => void,
+  { name, files: all }: Manifest,
+  files: readonly ManifestFile[],
+  onReceived: (file: ManifestFile, path: string) => void,
 ): Promise<void> {
   if (files.length === 0) return;
   const partial = join(folder, PARTIAL_FOLDER);
@@ -438,6 +434,6 @@ function tryLink(partial: string, path: string): boolean {
 }
 
 /** Named by content, so that a changed file is not resumed. */
-function partialNameOf({ filename, sha256 }: MountFile): string {
-  return `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
+function partialNameOf({ filename, upload }: ManifestFile): string {
+  return `${createHash('sha256').update(`${upload.sha256} ${filename}`).digest('hex')}.partial`;
 }

@@ -3,17 +3,14 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError, invalidAnswer } from '../../client/answers.js';
 import type { Role } from '../../dataset/dataset.js';
+import type { Manifest, ManifestFile, ManifestLink, WantedState } from '../../service/manifest.js';
 import { parseDatasetName, parseFilename, parseGroupName } from '../../dataset/names.js';
 import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
-  type MountFile,
-  type MountLink,
-  type MountManifest,
   type PlacedFile,
   type RangeResponse,
   type RemoteSource,
-  type WantedState,
 } from '../../service/mount/mount-source.js';
 
 interface HttpDataset {
@@ -35,11 +32,11 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset): Remot
     name: url,
     manifest: async (wanted, signal) => {
       const manifest = await readManifest(client, dataset, { wanted, signal });
-      revision = manifest.revision;
+      revision = manifest.revision || undefined;
       return manifest;
     },
-    linked: ({ datasetId, slot }) =>
-      httpSource(client, { id: datasetId, name: undefined, role: roleOfSlot(slot), url }),
+    linked: ({ id: linkedId, slot }) =>
+      httpSource(client, { id: linkedId, name: undefined, role: roleOfSlot(slot), url }),
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
         const isRemoved = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
@@ -63,10 +60,8 @@ async function readManifest(
   client: TrainyardClient,
   { id, name: wantedName, role = 'training', url }: HttpDataset,
   { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
-): Promise<MountManifest> {
-  const { revision, digest: wantedDigest } = wanted;
-  const query = { revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
-  const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
+): Promise<Manifest> {
+  const manifest = await client.manifest(id, { ...wanted, signal }).catch(async (error) => {
     const isMissing = error instanceof TrainyardError && error.status === 404;
     if (!isMissing || error.code === 'revision_not_found') throw error;
     // Throws another 404 if the dataset is deleted.
@@ -74,7 +69,7 @@ async function readManifest(
     const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
     throw new CommandError(EXIT.unavailable, message, { cause: error });
   });
-  const { dataset_id: datasetId, name, status, digest, files, groups = [] } = manifest;
+  const { dataset_id: datasetId, name, revision = 0, status, digest, files, groups = [] } = manifest;
   if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
     const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
     const expected = wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`;
@@ -88,19 +83,20 @@ async function readManifest(
     requireName('group', group, parseGroupName);
   }
   return {
-    ...{ datasetId, name, role, status, digest, links },
-    revision: manifest.revision || undefined,
+    ...{ id, name, role, revision, status, digest, links },
     groups: groups.map(({ name: group, repeats, is_reg: isReg }) => ({ name: group, repeats, isReg })),
-    files: files.map(({ filename, size_bytes: sizeBytes, sha256, group }) => ({ filename, sizeBytes, sha256, group })),
+    files: files.map(({ filename, size_bytes: sizeBytes, sha256, group }) => {
+      return { filename, group, upload: { sizeBytes, sha256 } };
+    }),
   };
 }
 
-function linksIn(links: WireManifestLinks): MountLink[] {
+function linksIn(links: WireManifestLinks): ManifestLink[] {
   return LINK_SLOTS.flatMap((slot) => {
     const link = links[slot];
     if (link === undefined) return [];
-    const { dataset_id: datasetId, name, revision, digest } = link;
-    return [{ slot, datasetId, name, revision: revision || undefined, digest }];
+    const { dataset_id: id, name, revision, digest } = link;
+    return [{ slot, id, name, revision, digest }];
   });
 }
 
@@ -114,10 +110,10 @@ function requireName(what: string, name: string, parse: (raw: string) => string)
   throw invalidAnswer(200, `its manifest has the unusable ${what} ${JSON.stringify(name)}.`);
 }
 
-async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {
+async function rangeResponseOf(response: Response, { filename, upload }: ManifestFile): Promise<RangeResponse> {
   // The service's ETag is the SHA-256. Another kind of ETag comes from a proxy, and does not mean that the file changed.
   const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
-  if (etag !== undefined && etag !== sha256) {
+  if (etag !== undefined && etag !== upload.sha256) {
     await response.body?.cancel();
     throw new DatasetChanged(`${filename} was replaced`);
   }
@@ -144,7 +140,7 @@ async function* filesOfArchive(
     onReadEntry: (entry) => {
       const file = expected.next().value;
       const chunks: Buffer[] = [];
-      if (file === undefined || entry.size !== file.sizeBytes) isAsExpected = false;
+      if (file === undefined || entry.size !== file.upload.sizeBytes) isAsExpected = false;
       else
         entry
           .on('data', (chunk) => chunks.push(chunk))

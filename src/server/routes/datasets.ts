@@ -4,7 +4,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
-import { type HistoryService, manifestOf } from '../../service/history.js';
+import type { HistoryService } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { Jobs } from '../../storage/catalog/jobs.js';
 import { StateCache } from '../../storage/catalog/links.js';
@@ -90,12 +90,9 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
       return reply.type(JSON_TYPE).send(json);
     },
     'dataset.manifest': async ({ key, query: { revision, digest }, request, reply }) => {
-      const signal = disconnectSignal(reply);
-      if (digest !== undefined) {
-        return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), signal));
-      }
-      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, signal));
-      return manifestToWire(manifestOf(await datasets.view(key, scopeOf(request))));
+      const wanted = digest === undefined ? { revision } : { digest: digest.toLowerCase() };
+      const options = { scope: scopeOf(request), signal: disconnectSignal(reply) };
+      return manifestToWire(await history.manifest(key, wanted, options));
     },
     'dataset.change': async ({ key, body, request }) => {
       const changed = await datasets.change(key, body, scopeOf(request));

@@ -3,24 +3,23 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../api/limits.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { bytesOf, type WantedState } from '../../service/manifest.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { ServiceDependencies } from '../../service/dependencies.js';
 import type { Downloads } from '../../service/download/downloads.js';
 import type { Quota } from '../../storage/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
-import { bytesOf } from '../../service/mount/bring-files.js';
 import {
   checksumsOf,
   findMountArchive,
   type MountArchive,
   mountArchiveTar,
 } from '../../service/mount/mount-archive.js';
-import type { WantedState } from '../../service/mount/mount-source.js';
 import { onceClosed } from '../bodies.js';
 import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
-import { timeOf } from '../wire.js';
+import { manifestLinksToWire, timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
 import { baseUrlOf } from './uploads.js';
 
@@ -50,7 +49,7 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
     const wanted = { ...query, digest: query.digest?.toLowerCase() };
     const archive = await findMountArchive(core, key, { wanted, signal: disconnectSignal(reply) });
     const bound = request.grant?.datasetIds ?? undefined;
-    const other = archive.dataset.links.find(({ datasetId }) => bound?.includes(datasetId) === false);
+    const other = archive.dataset.links.find(({ id }) => bound?.includes(id) === false);
     if (other === undefined) return archive;
     const message = `"${archive.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
     throw new ServiceError('dataset_not_found', message);
@@ -62,24 +61,18 @@ export function tarHandlers(services: TarServices): Handlers<'tar.link' | 'tar.r
       const { grant } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
       const { dataset, files } = await archiveFor(input);
-      const { datasetId, name, digest, revision = 0, links } = dataset;
+      const { id, name, revision, digest, links } = dataset;
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
       const link = readLinks.tarLinkFor(key, { digest, token: grant.tokenId }, { expiresAt, until: grant.expiresAt });
       const base = baseUrlOf(request, publicUrl);
-      const url = `${base}${BASE_PATH}/${datasetId}`;
-      const linked = links.map((each) => {
-        return [
-          each.slot,
-          { dataset_id: each.datasetId, name: each.name, revision: each.revision ?? 0, digest: each.digest },
-        ];
-      });
+      const url = `${base}${BASE_PATH}/${id}`;
       return {
         url: `${url}/tar?${link.query}`,
         sha256sums_url: `${url}/sha256sums?${link.query}`,
         script_url: `${base}/mount.sh`,
         expires_at: timeOf(link.expiresAt),
-        ...{ dataset_id: datasetId, name, revision, digest },
-        ...(links.length > 0 && { links: Object.fromEntries(linked) }),
+        ...{ dataset_id: id, name, revision, digest },
+        ...(links.length > 0 && { links: manifestLinksToWire(links) }),
         files: files.length,
         bytes: bytesOf(files),
       };

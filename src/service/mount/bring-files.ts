@@ -12,7 +12,6 @@ import {
   DatasetChanged,
   type LocalSource,
   MountError,
-  type MountFile,
   type MountSource,
   type PlacedFile,
   type RemoteSource,
@@ -50,8 +49,8 @@ export async function requireSpace(
 ): Promise<void> {
   let missing = 0;
   for (const { folder, files } of folders) {
-    for (const { mountedName, sizeBytes } of files) {
-      missing += Math.max(0, sizeBytes - (sizeOf(join(folder, mountedName)) ?? 0));
+    for (const { mountedName, upload } of files) {
+      missing += Math.max(0, upload.sizeBytes - (sizeOf(join(folder, mountedName)) ?? 0));
     }
   }
   const { bavail, bsize } = await statfs(root);
@@ -71,8 +70,8 @@ export async function requireSpace(
 export async function bringFiles(folder: string, files: readonly PlacedFile[], options: BringOptions): Promise<void> {
   const { source, concurrency, onFile } = options;
   const failed = new AbortController();
-  const isTogether = ({ mountedName, sizeBytes }: PlacedFile) =>
-    source.kind === 'remote' && sizeBytes <= MAX_SMALL_BYTES && sizeOf(join(folder, mountedName)) === undefined;
+  const isTogether = ({ mountedName, upload }: PlacedFile) =>
+    source.kind === 'remote' && upload.sizeBytes <= MAX_SMALL_BYTES && sizeOf(join(folder, mountedName)) === undefined;
   const bringGroup = async (group: readonly PlacedFile[], signal: AbortSignal) => {
     signal.throwIfAborted();
     const missing = new Set(group);
@@ -109,12 +108,12 @@ function* groupsOf(files: readonly PlacedFile[], isTogether: (file: PlacedFile) 
       yield [file];
       continue;
     }
-    if (group.length === MAX_TOGETHER || bytes + file.sizeBytes > MAX_TOGETHER_BYTES) {
+    if (group.length === MAX_TOGETHER || bytes + file.upload.sizeBytes > MAX_TOGETHER_BYTES) {
       yield group;
       [group, bytes] = [[], 0];
     }
     group.push(file);
-    bytes += file.sizeBytes;
+    bytes += file.upload.sizeBytes;
   }
   if (group.length > 0) yield group;
 }
@@ -124,7 +123,7 @@ async function copyLocal(
   file: PlacedFile,
   { source, isHardLinked, signal, onBytes }: BringOptions & { source: LocalSource },
 ): Promise<void> {
-  const { filename, sha256 } = file;
+  const { filename, upload } = file;
   const from = source.pathOf(file);
   // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
   const isLink = isHardLinked && mediaTypeOf(filename)?.kind !== 'caption';
@@ -133,7 +132,7 @@ async function copyLocal(
     const isComplete = isLink || (await copyAtOnce(from, path, file));
     const copyTo = isComplete ? undefined : await open(path, 'wx');
     const read = sha256Of(isComplete ? path : from, { signal, onBytes, copyTo });
-    if ((await read.finally(() => copyTo?.close())) !== sha256) throw damaged(file);
+    if ((await read.finally(() => copyTo?.close())) !== upload.sha256) throw damaged(file);
   } catch (error) {
     // Only the stored file can be missing, since this mount has created the folder.
     if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
@@ -149,8 +148,8 @@ async function copyLocal(
 }
 
 /** Reflinks a file, or copies a small one. @returns false if that fails */
-async function copyAtOnce(from: string, path: string, { sizeBytes }: PlacedFile): Promise<boolean> {
-  const clone = sizeBytes > MAX_SMALL_BYTES ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
+async function copyAtOnce(from: string, path: string, { upload }: PlacedFile): Promise<boolean> {
+  const clone = upload.sizeBytes > MAX_SMALL_BYTES ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
   try {
     await copyFile(from, path, clone | constants.COPYFILE_EXCL);
     // The mode of the stored file may deny others to read.
@@ -181,7 +180,7 @@ async function receiveTogether(
   { source, signal, onBytes, onFile }: BringOptions & { source: RemoteSource },
 ): Promise<void> {
   for await (const { file, bytes } of source.readTogether(files, signal)) {
-    if ((await sha256OfBytes(bytes)) !== file.sha256) continue;
+    if ((await sha256OfBytes(bytes)) !== file.upload.sha256) continue;
     // Synchronous: Node's thread pool takes longer than the calls.
     writeFileSync(join(folder, file.mountedName), bytes);
     onBytes(bytes.length);
@@ -195,13 +194,13 @@ type ReceiveOptions = BringOptions & { readonly source: RemoteSource };
 async function receiveFile(path: string, file: PlacedFile, options: ReceiveOptions): Promise<void> {
   const earlier = lstatSync(path, { throwIfNoEntry: false });
   // A hard link is a stored or a pulled file too, which must not be appended to.
-  const isUsable = earlier?.isFile() && earlier.nlink === 1 && earlier.size <= file.sizeBytes;
+  const isUsable = earlier?.isFile() && earlier.nlink === 1 && earlier.size <= file.upload.sizeBytes;
   if (!isUsable) rmSync(path, { recursive: true, force: true });
   writeFileSync(path, '', { flag: 'a' });
   await receiveRest(path, file, options);
-  if ((await sha256Of(path, { signal: options.signal })) === file.sha256) return;
+  if ((await sha256Of(path, { signal: options.signal })) === file.upload.sha256) return;
   rmSync(path);
-  options.onBytes(-file.sizeBytes);
+  options.onBytes(-file.upload.sizeBytes);
   // The earlier attempt received another file of that name.
   if (isUsable) return receiveFile(path, file, options);
   const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
@@ -214,7 +213,7 @@ async function receiveRest(path: string, file: PlacedFile, options: ReceiveOptio
   // A source without ranges sends all bytes again.
   let mostBytes = sizeOf(path) ?? 0;
   onBytes(mostBytes);
-  for (let emptyReads = 0; sizeOf(path) !== file.sizeBytes; ) {
+  for (let emptyReads = 0; sizeOf(path) !== file.upload.sizeBytes; ) {
     try {
       await receiveOnce(path, file, options);
     } catch (error) {
@@ -241,14 +240,14 @@ async function receiveOnce(path: string, file: PlacedFile, { source, signal, onB
   try {
     for await (const chunk of body) {
       end += chunk.length;
-      if (end > file.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
+      if (end > file.upload.sizeBytes) throw new DatasetChanged(`${file.filename} has become longer`);
       writeFileSync(output, chunk);
       onBytes(chunk.length);
     }
   } finally {
     closeSync(output);
   }
-  if (end < file.sizeBytes) throw new TypeError('terminated');
+  if (end < file.upload.sizeBytes) throw new TypeError('terminated');
 }
 
 type ReadOptions = Partial<Pick<BringOptions, 'signal' | 'onBytes'>> & { readonly copyTo?: FileHandle | undefined };
@@ -280,8 +279,4 @@ async function sha256OfBytes(bytes: Buffer): Promise<string> {
 
 function sizeOf(path: string): number | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.size;
-}
-
-export function bytesOf(files: readonly MountFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

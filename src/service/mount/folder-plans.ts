@@ -1,19 +1,11 @@
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../../dataset/digest.js';
 import { kohyaFolderOf } from '../../dataset/groups.js';
+import type { Manifest, ManifestFile, ManifestLink, WantedState } from '../manifest.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
 import { slotText } from '../../dataset/pairs/roles.js';
 import { chosenFiles, type MediaChoice, oneTrainerMaskOf } from '../../dataset/train/training-dataset.js';
-import {
-  DatasetChanged,
-  MountError,
-  type MountFile,
-  type MountLink,
-  type MountManifest,
-  type MountSource,
-  type PlacedFile,
-  type WantedState,
-} from './mount-source.js';
+import { DatasetChanged, MountError, type MountSource, type PlacedFile } from './mount-source.js';
 import type { MountLayout, MountRecord } from './mounted-folder.js';
 
 export interface FolderChoices {
@@ -23,9 +15,9 @@ export interface FolderChoices {
 }
 
 /** A READY dataset with valid filenames, whose digest matches its files and links. */
-export interface MountableDataset extends MountManifest {
+export interface MountableDataset extends Manifest {
   readonly digest: string;
-  readonly links: readonly (MountLink & { readonly digest: string })[];
+  readonly links: readonly (ManifestLink & { readonly digest: string })[];
 }
 
 interface PlannedFile extends PlacedFile {
@@ -88,11 +80,11 @@ async function readWanted(source: MountSource, wanted: WantedState, signal: Abor
   return checkManifest(manifest, wanted);
 }
 
-async function readLinked(link: MountLink, source: MountSource, signal: AbortSignal): Promise<MountableDataset> {
-  const { slot, datasetId, name, revision, digest } = link;
+async function readLinked(link: ManifestLink, source: MountSource, signal: AbortSignal): Promise<MountableDataset> {
+  const { slot, id, name, revision, digest } = link;
   const what = `its ${slotText(slot)} ${JSON.stringify(name)}`;
   // A number is found faster than a digest.
-  const wanted = revision === undefined ? { digest } : { revision };
+  const wanted = revision === 0 ? { digest } : { revision };
   const found = await source
     .manifest(wanted, signal)
     .then((manifest) => checkManifest(manifest, { digest }))
@@ -100,7 +92,7 @@ async function readLinked(link: MountLink, source: MountSource, signal: AbortSig
       const hasChanged = CHANGED.includes(codeOf(error));
       throw hasChanged ? new DatasetChanged(`${what}: ${error.message}`, { cause: error }) : error;
     });
-  if (found.datasetId !== datasetId || found.name !== name) {
+  if (found.id !== id || found.name !== name) {
     throw new DatasetChanged(`${what} is now called ${JSON.stringify(found.name)}`);
   }
   if (found.links.length > 0) throw invalid(name, 'it is a control or mask, and has links itself.');
@@ -116,7 +108,7 @@ function invalid(name: string, fault: string): MountError {
 }
 
 /** A manifest may come from a service that is wrong or not trusted. Its source has checked the names. */
-function checkManifest(manifest: MountManifest, wanted: WantedState): MountableDataset {
+function checkManifest(manifest: Manifest, wanted: WantedState): MountableDataset {
   const { name, status, digest, files, links = [] } = manifest;
   if (digest === undefined || status !== 'READY') throw notReady(manifest, wanted);
   if ((wanted.digest ?? digest) !== digest) {
@@ -130,7 +122,7 @@ function checkManifest(manifest: MountManifest, wanted: WantedState): MountableD
     throw invalid(name, 'two of its datasets have one name.');
   }
   const known = links.filter((link): link is MountableDataset['links'][number] => link.digest !== undefined);
-  const computed = digestWithLinks(digestOfFiles(files), known);
+  const computed = digestWithLinks(digestOf(files), known);
   if (computed !== digest || known.length < links.length) {
     const whose = links.length === 0 ? 'its files have' : 'its files and linked datasets have';
     throw invalid(name, `${whose} the digest ${computed}, not ${digest}.`);
@@ -138,7 +130,7 @@ function checkManifest(manifest: MountManifest, wanted: WantedState): MountableD
   return { ...manifest, digest, links: known };
 }
 
-function notReady({ name, status, revision }: MountManifest, wanted: WantedState): MountError {
+function notReady({ name, status, revision }: Manifest, wanted: WantedState): MountError {
   const shown = JSON.stringify(name);
   if (wanted.revision !== undefined) {
     const message = `Revision ${revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${shown}`;
@@ -150,10 +142,6 @@ function notReady({ name, status, revision }: MountManifest, wanted: WantedState
   return new MountError(isComing ? 'not_ready' : 'failed', message);
 }
 
-export function digestOfFiles(files: readonly Pick<MountFile, 'filename' | 'sha256'>[]): string {
-  return digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-}
-
 /** Captions of a control or mask are left out: diffusion-pipe would take one for the image (`utils/dataset.py:632-634`). */
 function plannedFiles({ role, files }: MountableDataset, source: MountSource, only?: MediaChoice): PlannedFile[] {
   return chosenFiles(files, only)
@@ -161,7 +149,7 @@ function plannedFiles({ role, files }: MountableDataset, source: MountSource, on
     .map((file) => ({ ...file, source, mountedName: mountedNameOf(file.filename) }));
 }
 
-function isCaption({ filename }: MountFile): boolean {
+function isCaption({ filename }: ManifestFile): boolean {
   return mediaTypeOf(filename)?.kind === 'caption';
 }
 
@@ -198,13 +186,13 @@ export function recordOf(
   { dataset, files, only, layout }: FolderPlan,
   mtimeOf: (file: PlacedFile) => number,
 ): Omit<MountRecord, 'format' | 'source'> {
-  const { datasetId, name, digest, links } = dataset;
-  const together = [{ slot: 'target' as const, datasetId, name, digest }, ...links];
+  const { id, name, digest, links } = dataset;
+  const together = [{ slot: 'target' as const, id, name, digest }, ...links];
   const mountedWith = together.map((each) => {
-    return { as: each.slot, dataset_id: each.datasetId, name: each.name, digest: each.digest };
+    return { as: each.slot, dataset_id: each.id, name: each.name, digest: each.digest };
   });
   return {
-    ...{ dataset_id: datasetId, name, digest },
+    ...{ dataset_id: id, name, digest },
     ...(only !== undefined && { only }),
     ...(layout !== undefined && { layout }),
     ...(links.length > 0 && { mounted_with: mountedWith }),
@@ -212,8 +200,8 @@ export function recordOf(
       filename: file.filename,
       ...(file.of !== undefined && { of: file.of }),
       mounted_name: file.mountedName,
-      sha256: file.sha256,
-      size_bytes: file.sizeBytes,
+      sha256: file.upload.sha256,
+      size_bytes: file.upload.sizeBytes,
       mtime_ms: mtimeOf(file),
     })),
   };

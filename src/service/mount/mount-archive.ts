@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { WantedState } from '../manifest.js';
 import type { DatasetKey } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { type Downloads, type HashedFile, hashedFileOf } from '../download/downloads.js';
@@ -8,7 +9,7 @@ import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import { catalogSource, fileOfCatalog } from './catalog-source.js';
 import { type FolderPlan, type MountableDataset, readFolderPlans, recordOf } from './folder-plans.js';
-import { DatasetChanged, MountError, type WantedState } from './mount-source.js';
+import { DatasetChanged, MountError } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
 
 /** READY states of a dataset and its linked datasets at one moment, as the folders of a mount. */
@@ -64,7 +65,7 @@ export function mountArchiveTar(
     const record = Buffer.from(recordText({ ...recordOf(plan, () => MODIFIED_MS), source: 'tar' }));
     hash.update(record);
     const files = plan.files.map((file) => {
-      return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.sizeBytes);
+      return entryOf(`${name}/${file.mountedName}`, hashedFileOf(fileOfCatalog(file)), file.upload.sizeBytes);
     });
     return [...files, entryOf(`${name}/${RECORD_NAME}`, record, record.length)];
   });
@@ -76,7 +77,7 @@ export function mountArchiveTar(
 /** The lines for `sha256sum -c`, which escapes only backslashes and line breaks: no name has them. */
 export function checksumsOf({ folders }: MountArchive): string {
   const lines = folders.flatMap(({ dataset, files }) =>
-    files.map(({ sha256, mountedName }) => `${sha256}  ${dataset.name}/${mountedName}\n`),
+    files.map(({ upload, mountedName }) => `${upload.sha256}  ${dataset.name}/${mountedName}\n`),
   );
   return lines.join('');
 }

@@ -3,13 +3,14 @@ import { access, constants, readdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../dataset/errors.js';
+import { bytesOf, type WantedState } from '../manifest.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { flushFolder, makeFolders, syncFolder } from '../../storage/folders.js';
 import { packageVersion } from '../../version.js';
 import type { CopyProgress } from '../transfer/copy.js';
-import { type BringOptions, bringFiles, bytesOf, caseConflict, requireSpace } from './bring-files.js';
+import { type BringOptions, bringFiles, caseConflict, requireSpace } from './bring-files.js';
 import { type FolderChoices, type FolderPlan, readFolderPlans, recordOf } from './folder-plans.js';
-import { DatasetChanged, MountError, type MountSource, type WantedState } from './mount-source.js';
+import { DatasetChanged, MountError, type MountSource } from './mount-source.js';
 import {
   type FolderState,
   foldersOf,
@@ -184,14 +185,14 @@ async function requireReplaceable(
   { plan, paths: { name, folder }, options }: { plan: FolderPlan; paths: MountPaths; options: MountOptions },
 ): Promise<void> {
   if (existing.state === 'absent') return;
-  const { datasetId } = plan.dataset;
+  const { id } = plan.dataset;
   const record = existing.state === 'mounted' ? existing.record : undefined;
   const changes = existing.state === 'mounted' ? foreignChangesIn(existing) : [];
   const isKept = async () =>
     record?.source !== plan.source.name || changes.length > 0 || (await options.isInUse?.(record));
-  if (record?.dataset_id !== datasetId && !options.isNamed(name) && (await isKept())) {
+  if (record?.dataset_id !== id && !options.isNamed(name) && (await isKept())) {
     const what = record === undefined ? 'was not mounted by trainyard' : `holds another dataset, ${record.dataset_id}`;
-    const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${datasetId}, mount that by its name, ${JSON.stringify(name)}.`;
+    const message = `${[`${folder} ${what}`, ...changes].join('; ')}. Move it away. To replace it by the dataset ${id}, mount that by its name, ${JSON.stringify(name)}.`;
     throw new MountError('occupied', message);
   }
   if (options.replaces) return;
@@ -273,12 +274,12 @@ async function moveIntoPlace(placements: readonly Placement[]): Promise<void> {
 
 /** The old folder of a renamed dataset stays, and the trainer could read both. */
 async function earlierNameWarnings(
-  { dataset: { datasetId, name }, source }: FolderPlan,
+  { dataset: { id, name }, source }: FolderPlan,
   { root }: MountOptions,
 ): Promise<string[]> {
   const others = (await recordedFoldersIn(root)).filter((record) => {
     // Another service could give its datasets the same ids.
-    return record.dataset_id === datasetId && record.source === source.name && record.name !== name;
+    return record.dataset_id === id && record.source === source.name && record.name !== name;
   });
   return others.map((record) => {
     return `${join(root, record.name)} has ${JSON.stringify(name)} under its earlier name. Remove it if no job reads it.`;

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import type { Author, DatasetFile } from '../../../src/dataset/dataset.js';
 import { digestOf } from '../../../src/dataset/digest.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
-import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { HistoryService, revisionViews } from '../../../src/service/history.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
@@ -53,7 +52,7 @@ onCatalogs((open) => {
     };
     const storedDigest = async () => (await catalog.revisions.find('d', 1))!.digest;
     const services = { catalog: new Catalog(database, { blobGrace: 0 }), now: () => 1_000_000 } as ServiceDependencies;
-    const history = new HistoryService(services, new DatasetService(services));
+    const history = new HistoryService(services);
     return { ...opened, key, change, put, list, storedDigest, history };
   };
 

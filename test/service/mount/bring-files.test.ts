@@ -3,14 +3,16 @@ import { link, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bringFiles, requireSpace } from '../../../src/service/mount/bring-files.js';
-import type { LocalSource, MountFile, PlacedFile, RemoteSource } from '../../../src/service/mount/mount-source.js';
+import type { LocalSource, PlacedFile, RemoteSource } from '../../../src/service/mount/mount-source.js';
 import { newRoot } from '../../harness/mounting.js';
 
 const TEXT = 'a train';
+const uploadOf = (bytes: Buffer | string) => {
+  return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+};
 const file: PlacedFile = {
   filename: 'b.txt',
-  sizeBytes: TEXT.length,
-  sha256: createHash('sha256').update(TEXT).digest('hex'),
+  upload: uploadOf(TEXT),
   mountedName: 'b.txt',
 };
 const { signal } = new AbortController();
@@ -19,7 +21,7 @@ const options = { concurrency: 1, signal, onBytes: () => {}, onFile: () => {} };
 /** Reads the text from any byte on. */
 const remoteSource = {
   ...({ kind: 'remote', name: 'http://service' } as RemoteSource),
-  read: async (_: MountFile, start: number) => ({ from: start, body: [Buffer.from(TEXT).subarray(start)] as never }),
+  read: async (_: unknown, start: number) => ({ from: start, body: [Buffer.from(TEXT).subarray(start)] as never }),
 };
 
 test.each(['a t', 'a train of another kind'])(
@@ -39,10 +41,7 @@ async function localFile(bytes: Buffer | string) {
   const store = await newRoot();
   await writeFile(join(store, 'b.txt'), bytes, { mode: 0o600 });
   const source = { ...({ kind: 'local', name: store } as LocalSource), pathOf: () => join(store, 'b.txt') };
-  return {
-    source,
-    file: { ...file, sha256: createHash('sha256').update(bytes).digest('hex'), sizeBytes: bytes.length },
-  };
+  return { source, file: { ...file, upload: uploadOf(bytes) } };
 }
 
 // A file system that ignores case finds the file of the other name.
@@ -80,7 +79,9 @@ test('all users can read a local copy, as the umask allows; a large one is copie
 
 test('files that are larger than the free space are rejected with both numbers', async () => {
   const folder = await newRoot();
-  await expect(requireSpace(folder, [{ folder, files: [{ ...file, sizeBytes: 2 ** 52 }] }])).rejects.toMatchObject({
+  await expect(
+    requireSpace(folder, [{ folder, files: [{ ...file, upload: { ...file.upload, sizeBytes: 2 ** 52 } }] }]),
+  ).rejects.toMatchObject({
     code: 'no_space',
     message: expect.stringMatching(/it needs [\d,]+ MB more, and [\d,]+ MB are free/),
   });
