@@ -57,7 +57,7 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
                   className="relative flex size-24 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
                 >
                   <span className="sr-only">Review {file.filename}</span>
-                  <Thumbnail key={file.sha256} datasetId={dataset.id} file={file} />
+                  <Thumbnail datasetId={dataset.id} file={file} />
                   <span className="absolute right-1 bottom-1 rounded-full bg-panel px-1.5 text-xs text-text tabular-nums">
                     {numberOf(candidates.length)}
                   </span>
