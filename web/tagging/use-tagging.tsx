@@ -4,9 +4,8 @@ import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/drafts.js';
-import { type ReadPairs, textOf } from '../captions/read-pairs.js';
+import { type ReadPairs, textOf, useTerms } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
-import { useTerms } from '../captions/terms/use-terms.js';
 import { keyNameOf, useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
@@ -16,6 +15,7 @@ import { PlannedChangeDialog, usePlannedChange } from '../captions/bulk/change-p
 import { Button } from '../ui/button.js';
 import { TextField } from '../ui/fields.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { warnBeforeLeaving } from '../ui/store.js';
 import { Placeholder } from '../pairs/media.js';
 import { Full } from '../pairs/viewer/full.js';
 import { Dialog } from '../ui/dialog.js';
@@ -94,12 +94,10 @@ export function useTagging(options: TaggingOptions) {
           onPin: pin,
           selected: selected.length,
           onAdd: (tag: string) => (selected.length > 0 ? change({ kind: 'add', tag }) : setNote('Select pairs first.')),
-          onDecide: (tag: string) =>
-            setQuestion({
-              verb: 'decide',
-              tag,
-              pairs: selected.length > 0 ? selected : (captions.read.pairs ?? []),
-            }),
+          onDecide: (tag: string) => {
+            const asked = selected.length > 0 ? selected : (captions.read.pairs ?? []);
+            setQuestion({ verb: 'decide', tag, pairs: asked });
+          },
         }
       : undefined,
   };
@@ -237,7 +235,7 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
     decideBack: () => go(-1),
     decideSkip: () => go(1),
   });
-  useLeaveWarning(changes.length > 0);
+  useEffect(() => warnBeforeLeaving(() => changes.length > 0), [changes]);
   const sentences = pairs.filter((each) => each.media.length > 0).length - asked.length;
   return (
     <Dialog title={`“${tag}”?`} width="max-w-5xl" staysOnClickOutside onClose={save}>
@@ -263,7 +261,19 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
         </p>
       )}
       <div className="flex flex-wrap items-center gap-2">
-        {pair !== undefined && <Answers hasIt={decisions.get(pair.stem) ?? hasTag(pair, tag)} onDecide={decide} />}
+        {pair !== undefined &&
+          ANSWERS.map(({ has, words, ...button }) => (
+            <Button
+              key={words}
+              {...button}
+              // The answer that the caption gives now.
+              aria-pressed={has === (decisions.get(pair.stem) ?? hasTag(pair, tag))}
+              onClick={() => decide(has)}
+              className="aria-pressed:border-accent aria-pressed:text-accent"
+            >
+              {words}
+            </Button>
+          ))}
         <Button
           icon={ChevronLeft}
           kind="quiet"
@@ -292,21 +302,6 @@ const ANSWERS = [
   { has: true, words: 'Yes', icon: Check, title: withKey('It has the tag', 'decideYes') },
   { has: false, words: 'No', icon: X, title: withKey('It does not', 'decideNo') },
 ] as const;
-
-/** The answer that the caption gives now is marked. */
-function Answers({ hasIt, onDecide }: { hasIt: boolean; onDecide: (has: boolean) => void }) {
-  return ANSWERS.map(({ has, words, ...button }) => (
-    <Button
-      key={words}
-      {...button}
-      aria-pressed={has === hasIt}
-      onClick={() => onDecide(has)}
-      className="aria-pressed:border-accent aria-pressed:text-accent"
-    >
-      {words}
-    </Button>
-  ));
-}
 
 function isAsked({ media, caption }: Pair): boolean {
   const text = caption === undefined ? '' : textOf(caption);
@@ -339,14 +334,4 @@ function useDecisionKeys(handlers: Readonly<Record<DecisionKey, () => void>>): v
     document.addEventListener('keydown', handle);
     return () => document.removeEventListener('keydown', handle);
   }, []);
-}
-
-/** Asks before the tab is closed with decisions that are not saved. */
-function useLeaveWarning(isUnsaved: boolean): void {
-  useEffect(() => {
-    if (!isUnsaved) return;
-    const onLeave = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener('beforeunload', onLeave);
-    return () => removeEventListener('beforeunload', onLeave);
-  }, [isUnsaved]);
 }
