@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { X } from 'lucide-react';
-import { type ReactNode, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
 import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import { useDataset } from '../live/dataset.js';
+import { ReviewLink } from '../review.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
@@ -97,21 +98,12 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
           </WriteButton>
         )}
         {counts.proposed > 0 && (
-          <ReviewLink {...{ datasetId }}>Review {countOf(counts.proposed, 'proposal')}</ReviewLink>
+          <ReviewLink href={`/datasets/${datasetId}/proposals`}>
+            Review {countOf(counts.proposed, 'proposal')}
+          </ReviewLink>
         )}
       </div>
     </MessageCard>
-  );
-}
-
-function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
-  return (
-    <Link
-      href={`/datasets/${datasetId}/proposals`}
-      className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
-    >
-      {children}
-    </Link>
   );
 }
 

@@ -43,7 +43,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
           {resolving.failure} <Button onClick={resolving.dismiss}>Dismiss</Button>
         </p>
       )}
-      {group === undefined ? (
+      {group === undefined || groups === undefined ? (
         <NothingToReview
           {...{ datasetId: dataset.id, error, failure: NOT_COMPARED }}
           isRead={groups !== undefined}
@@ -56,12 +56,12 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
         <Review
           key={group.key}
           {...{ dataset, group, pending }}
-          position={<Position what="Group" {...{ index }} count={groups!.length} keys={GROUP_KEYS} onMove={move} />}
-          copies={<ExactCopiesButton groups={groups!} onConfirm={resolving.apply} />}
+          position={<Position what="Group" {...{ index }} count={groups.length} keys={GROUP_KEYS} onMove={move} />}
+          copies={<ExactCopiesButton groups={groups} onConfirm={resolving.apply} />}
           onApply={(plan) => {
             goOn();
-            const isDecision = plan.files.length === 0;
-            void (isDecision ? resolving.keepAll(plan.group, plan.kept) : resolving.apply([plan], plan.group));
+            if (plan.files.length === 0) void resolving.keepAll(plan.group, plan.kept);
+            else void resolving.apply([plan], plan.group);
           }}
           onDifferent={() => {
             goOn();
