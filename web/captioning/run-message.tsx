@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { X } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
 import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
@@ -46,17 +46,16 @@ function leavesWork({ state, counts }: CaptionRun): boolean {
 
 /** The captions of a run that has ended in this tab are undone as any other change of many. */
 function useUndo(run: CaptionRun | undefined): void {
-  const [active, setActive] = useState<string>();
-  const isRunning = run !== undefined && isActive(run);
-  if (isRunning && active !== run.id) setActive(run.id);
-  const ended = run !== undefined && !isRunning && run.id === active && run.revision !== null ? run : undefined;
-  const { dataset_id: datasetId = '', revision, model, counts } = ended ?? {};
-  const applied = counts?.applied ?? 0;
+  const active = useRef<string>(undefined);
   useEffect(() => {
-    if (revision === undefined || revision === null) return;
-    setActive(undefined);
-    recordChange(datasetId, { text: `${countOf(applied, 'caption')} by ${model}.`, made: { numbers: [revision] } });
-  }, [datasetId, revision, model, applied]);
+    if (run === undefined) return;
+    const { id, dataset_id: datasetId, revision, model, counts } = run;
+    if (isActive(run)) active.current = id;
+    if (isActive(run) || active.current !== id || revision === null) return;
+    active.current = undefined;
+    const text = `${countOf(counts.applied, 'caption')} by ${model}.`;
+    recordChange(datasetId, { text, made: { numbers: [revision] } });
+  }, [run]);
 }
 
 function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void }) {
