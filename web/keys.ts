@@ -195,7 +195,7 @@ const SEQUENCE_MS = 1500;
 
 let prefix = { chord: '', at: 0 };
 
-/** What the page does below a viewer too. */
+/** What the page does below a viewer too, but not while tags are decided. */
 const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet', 'palette']);
 
 /**
@@ -210,7 +210,7 @@ export function useKeys(handlers: KeyHandlers): void {
     if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer, 'page'];
+    const places = viewer === undefined ? PAGE_PLACES : viewer === 'decisions' ? [viewer] : [viewer, 'page' as const];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));

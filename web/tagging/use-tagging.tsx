@@ -1,12 +1,12 @@
 import { Check, ChevronLeft, ChevronRight, Tag, X } from 'lucide-react';
-import { useEffect, useEffectEvent, useId, useMemo, useState } from 'react';
+import { useEffect, useId, useMemo, useState } from 'react';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/drafts.js';
 import { type ReadPairs, textOf, useTerms } from '../captions/read-pairs.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
-import { keyNameOf, useKeys, withKey } from '../keys.js';
+import { useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect } from '../session/client.js';
@@ -229,16 +229,21 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
     if (changes.length > 0) startJob(connect, datasetId, title, changes);
     onClose();
   };
-  useDecisionKeys({
-    decideYes: () => decide(true),
-    decideNo: () => decide(false),
-    decideBack: () => go(-1),
-    decideSkip: () => go(1),
+  // A key that is held decides about one picture.
+  const once =
+    (act: () => void) =>
+    ({ repeat: isHeld }: KeyboardEvent) =>
+      isHeld ? false : act();
+  useKeys({
+    decideYes: once(() => decide(true)),
+    decideNo: once(() => decide(false)),
+    decideBack: once(() => go(-1)),
+    decideSkip: once(() => go(1)),
   });
   useEffect(() => warnBeforeLeaving(() => changes.length > 0), [changes]);
   const sentences = pairs.filter((each) => each.media.length > 0).length - asked.length;
   return (
-    <Dialog title={`“${tag}”?`} width="max-w-5xl" staysOnClickOutside onClose={save}>
+    <Dialog title={`“${tag}”?`} width="max-w-5xl" keyPlace="decisions" staysOnClickOutside onClose={save}>
       <p role="status" className="-mt-3 text-sm text-muted tabular-nums">
         {numberOf(decisions.size)} of {numberOf(asked.length)} decided
         {sentences > 0 && ` · ${countOf(sentences, 'caption')} in sentences left out`}
@@ -318,20 +323,4 @@ function changesFor(tag: string, pairs: readonly Pair[], decisions: ReadonlyMap<
     ...planChanges(decided(true), textOf, { kind: 'add', tag }),
     ...planChanges(decided(false), textOf, retagging(tag)),
   ];
-}
-
-type DecisionKey = 'decideYes' | 'decideNo' | 'decideBack' | 'decideSkip';
-
-function useDecisionKeys(handlers: Readonly<Record<DecisionKey, () => void>>): void {
-  const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
-    const name = keyNameOf(event, 'decisions');
-    if (name === undefined || event.repeat) return;
-    handlers[name as DecisionKey]();
-    event.preventDefault();
-  });
-  useEffect(() => {
-    const handle = (event: KeyboardEvent) => onKeyDown(event);
-    document.addEventListener('keydown', handle);
-    return () => document.removeEventListener('keydown', handle);
-  }, []);
 }

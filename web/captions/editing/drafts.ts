@@ -338,24 +338,19 @@ interface SavedCaption {
   readonly text: string | null;
 }
 
-/** Otherwise the caption was changed or deleted elsewhere since it was read. */
-interface SaveResult {
-  readonly isSaved: boolean;
-  readonly current: SavedCaption | undefined;
-}
-
 const SAVE_TIMEOUT_MS = 30_000;
 
 /**
  * Saves a text, if the caption on the service is still the version that was edited; without a text, says whether it is.
  *
+ * @returns the caption on the service; unless `isSaved`, it was changed or deleted elsewhere since it was read
  * @throws TrainyardError; Error if the service rejects the text; DOMException TimeoutError after `SAVE_TIMEOUT_MS`
  */
 async function saveCaption(
   client: TrainyardClient,
   { datasetId, filename }: CaptionName,
   { text, base }: { text: string | undefined; base: SavedCaption | undefined },
-): Promise<SaveResult> {
+) {
   const options = { signal: AbortSignal.timeout(SAVE_TIMEOUT_MS) };
   if (text !== undefined) {
     const ifMatch = base === undefined ? null : `"${base.sha256}"`;
