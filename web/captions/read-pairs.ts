@@ -1,10 +1,8 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { readTexts, textStateOf } from './editing/texts.js';
-import { isSentence } from './tags/caption-tags.js';
-import { type Term, type TermKind, termsAmong } from './terms/terms.js';
 
 /** Reads the texts of all captions, and reads changed ones again; none while `pairs` is `undefined`. */
 export function useReadPairs(datasetId: string, pairs: readonly Pair[] | undefined) {
@@ -44,26 +42,4 @@ export type ReadPairs = ReturnType<typeof useReadPairs>;
 export function textOf({ sha256 }: DatasetFile): string | undefined {
   const state = textStateOf(sha256);
   return state.state === 'read' ? (state.text ?? undefined) : undefined;
-}
-
-export interface TermCounts {
-  /** Rare terms first, equally rare terms alphabetically. */
-  readonly terms: readonly Term[];
-  /** The number of captions that are written in sentences, whose commas separate no tags. */
-  readonly sentences: number;
-}
-
-/** The tags or words of pairs whose texts have been read. */
-export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): TermCounts | undefined {
-  return useMemo(() => {
-    if (pairs === undefined) return undefined;
-    const textIn = ({ caption }: Pair) => (caption && textOf(caption)) ?? '';
-    const counted = kind === 'word' ? pairs : pairs.filter((pair) => !isSentence(textIn(pair)));
-    return { terms: termsAmong(kind, counted, textIn), sentences: pairs.length - counted.length };
-  }, [pairs, kind]);
-}
-
-/** The pairs whose captions have a tag or word. */
-export function captionsWith({ terms }: TermCounts, term: string): readonly Pair[] {
-  return terms.find((each) => each.term === term)?.captions ?? [];
 }

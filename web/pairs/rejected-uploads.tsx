@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { rejectedUploadsOf } from '../live/pairs.js';
+import { nameMatcher, rejectedUploadsOf } from '../live/pairs.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
@@ -8,7 +8,6 @@ import { Alert } from '../ui/loaded.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { ReplaceButton } from '../upload/add-files/replace-button.js';
-import { nameMatcher } from '../workbench/workbench-filter.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
 export function RejectedUploads({ dataset, search }: { dataset: DatasetWithFiles; search: string }) {

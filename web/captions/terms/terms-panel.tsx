@@ -12,7 +12,7 @@ import {
 import { countOf, foldCase, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import { captionsWith, type TermCounts } from '../read-pairs.js';
+import { captionsWith, type TermCounts } from './use-terms.js';
 import type { Term, TermKind } from './terms.js';
 import { cleaned, nearTagsAmong, tagKeyOf } from '../tags/caption-tags.js';
 import { Button } from '../../ui/button.js';
