@@ -171,21 +171,15 @@ type KeyHandlers = Readonly<Partial<Record<KeyName, ((event: KeyboardEvent) => u
 /** The handlers of each part of the page that is shown. */
 const bindings = new Set<() => KeyHandlers>();
 
-/** A key of the table that does something now, and can be named instead of pressed. */
-export interface Verb {
-  readonly name: KeyName;
-  readonly row: KeyRow;
-}
-
-/** What keys do at this place: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
-export function verbsNow(): Verb[] {
+/** The keys of the table that do something at this place now, and can be named instead of pressed: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
+export function verbsNow(): KeyName[] {
   const viewer = viewerPlace();
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
   const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
   const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
   const isNamed = ({ place, shown, keys: [key = ''] }: KeyRow) =>
     places.includes(place) && shown === undefined && !/Space|Escape/.test(key);
-  return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name, row]) => ({ name, row }));
+  return ROWS.flatMap(([name, row]) => (bound.has(name) && isNamed(row) ? name : []));
 }
 
 /** Does what a key does, without its key. */
@@ -201,7 +195,7 @@ const SEQUENCE_MS = 1500;
 
 let prefix = { chord: '', at: 0 };
 
-/** What the page does below a viewer too. */
+/** What the page does below a viewer too, but not while tags are decided. */
 const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet', 'palette']);
 
 /**
@@ -216,7 +210,7 @@ export function useKeys(handlers: KeyHandlers): void {
     if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
-    const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer, 'page'];
+    const places = viewer === undefined ? PAGE_PLACES : viewer === 'decisions' ? [viewer] : [viewer, 'page' as const];
     for (const place of places) {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));

@@ -5,7 +5,7 @@ import { useLocation, useRoute } from 'wouter';
 import { useReadPairs } from './captions/read-pairs.js';
 import { useTerms } from './captions/terms/use-terms.js';
 import { GUIDE_PAGES } from './guide/guide-pages.js';
-import { keyText, runVerb, type Verb } from './keys.js';
+import { KEY_TABLE, type KeyName, keyText, runVerb } from './keys.js';
 import { datasetQuery } from './live/dataset.js';
 import { useDatasets } from './live/datasets.js';
 import { pairsOf } from './live/pairs.js';
@@ -26,7 +26,7 @@ const DATASETS_AT_FIRST = 8;
 const PAGES_AT_FIRST = 3;
 
 /** The verbs, datasets, tags, files and pages that the palette offers. */
-export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onClose: () => void }) {
+export function PaletteDialog({ verbs, onClose }: { verbs: readonly KeyName[]; onClose: () => void }) {
   const [, navigate] = useLocation();
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const { data: datasets } = useDatasets();
@@ -46,8 +46,8 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onCl
     return [
       {
         title: 'Here',
-        choices: verbs.map(({ name, row }) => ({
-          ...{ key: `verb-${name}`, label: row.does, detail: keyText(row.keys[0] ?? '') },
+        choices: verbs.map((name) => ({
+          ...{ key: `verb-${name}`, label: KEY_TABLE[name].does, detail: keyText(KEY_TABLE[name].keys[0] ?? '') },
           choose: closing(() => runVerb(name)),
         })),
       },

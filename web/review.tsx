@@ -110,6 +110,19 @@ export function NothingToReview(props: NothingToReviewProps) {
   );
 }
 
+/** A link to a review, as a button. */
+export function ReviewLink({ href, title, children }: { href: string; title?: string; children: ReactNode }) {
+  return (
+    <Link
+      href={href}
+      title={title}
+      className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
+    >
+      {children}
+    </Link>
+  );
+}
+
 interface ReviewChipProps {
   readonly datasetId: string;
   readonly view: 'duplicates' | 'proposals';

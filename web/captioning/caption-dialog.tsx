@@ -69,8 +69,11 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
     gcTime: 0,
     placeholderData: keepPreviousData,
   });
-  const [kept, setKept] = useState(keptOptions);
-  const change = (changes: Partial<typeof kept>) => setKept((known) => ({ ...known, ...changes }));
+  const [kept, setKept] = useState<CaptionOptions>(() => ({
+    ...DEFAULTS,
+    ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<CaptionOptions>),
+  }));
+  const change = (changes: Partial<CaptionOptions>) => setKept((known) => ({ ...known, ...changes }));
   const [which, setWhich] = useState<Which>();
   const endpoint = endpoints.find(({ name }) => name === kept.endpoint) ?? endpoints[0]!;
   const isOwn = kept.preset === OWN_PROMPT;
@@ -79,7 +82,7 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
   const chosen = which ?? (missing > 0 || plan === undefined ? 'missing' : 'all');
   const count = { missing, model: byModel, all: missing + byModel + byPerson }[chosen];
   const start = async () => {
-    keepOptions(kept);
+    localStorage.setItem(KEY, JSON.stringify(kept));
     const leaveOut = kept.leaveOut.split(',').flatMap((part) => part.trim() || []);
     await client.captioning.start(dataset.id, {
       ...{ endpoint: endpoint.name, files: chosen, ...scope },
@@ -91,6 +94,9 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
     await refetchRuns(queries, dataset.id);
     onClose();
   };
+  const field = (label: string, name: keyof CaptionOptions, type = 'text') => (
+    <TextField {...{ label, type }} value={kept[name]} onChange={(value) => change({ [name]: value })} />
+  );
   const whose = pairs === undefined ? dataset.name : countOf(pairs.length, 'selected pair');
   return (
     <FormDialog
@@ -115,24 +121,14 @@ function RunForm({ dataset, pairs, onClose, endpoints }: CaptionDialogProps & { 
       </div>
       <PromptField prompts={presets} preset={preset} kept={kept} onChange={change} />
       <div className="grid gap-4 sm:grid-cols-2">
-        <TextField label="Trigger word" value={kept.trigger} onChange={(trigger) => change({ trigger })} />
-        <TextField label="Leave out, by commas" value={kept.leaveOut} onChange={(leaveOut) => change({ leaveOut })} />
+        {field('Trigger word', 'trigger')}
+        {field('Leave out, by commas', 'leaveOut')}
       </div>
       <details className="text-sm">
         <summary className="touch cursor-pointer">Length and frames</summary>
         <div className="mt-2 grid gap-4 sm:grid-cols-2">
-          <TextField
-            label="Tokens of an answer, at most"
-            type="number"
-            value={kept.maxTokens}
-            onChange={(maxTokens) => change({ maxTokens })}
-          />
-          <TextField
-            label="Frames of a clip"
-            type="number"
-            value={kept.frames}
-            onChange={(frames) => change({ frames })}
-          />
+          {field('Tokens of an answer, at most', 'maxTokens', 'number')}
+          {field('Frames of a clip', 'frames', 'number')}
         </div>
       </details>
       <Runs dataset={dataset} />
@@ -316,6 +312,7 @@ function SavedPrompt({ isOwn, preset, kept, onChange }: Omit<PromptFieldProps, '
   );
 }
 
+/** The options of the last run that this browser started. */
 const KEY = 'trainyard-caption-options';
 
 /** As they are typed. */
@@ -330,12 +327,3 @@ const DEFAULTS = {
 };
 
 type CaptionOptions = typeof DEFAULTS;
-
-/** The options of the last run that this browser started. */
-function keptOptions(): CaptionOptions {
-  return { ...DEFAULTS, ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<CaptionOptions>) };
-}
-
-function keepOptions(options: CaptionOptions): void {
-  localStorage.setItem(KEY, JSON.stringify(options));
-}

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
-import type { CaptionDecisions, CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import type { CaptionProposal, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { Difference } from '../captions/difference/marked-difference.js';
 import { useText } from '../captions/editing/texts.js';
 import { KEY_TABLE, keyNameOf, useKeys, withKey } from '../keys.js';
@@ -176,9 +176,7 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
           )}
         </Part>
         <p role="status" className="wrap-anywhere empty:hidden">
-          {state?.is === 'accepted' && 'Accepted.'}
-          {state?.is === 'dismissed' && 'Dismissed.'}
-          {state?.is === 'saving' && 'Saving …'}
+          {state !== undefined && state.is !== 'failed' && DECIDED_WORDS[state.is]}
         </p>
         {state?.is === 'failed' && <Alert>{state.reason}</Alert>}
         {isWaiting && (
@@ -224,8 +222,8 @@ function Note({ children }: { children: ReactNode }) {
 }
 
 interface EditorProps {
-  /** `undefined`: it is closed. */
   readonly text: string;
+  /** `undefined` closes it. */
   readonly onChange: (text: string | undefined) => void;
   readonly onSave: () => void;
 }
@@ -274,6 +272,8 @@ function NoProposal({ datasetId, review: { proposals, total, error, refetch, dec
     </NothingToReview>
   );
 }
+
+const DECIDED_WORDS = { accepted: 'Accepted.', dismissed: 'Dismissed.', saving: 'Saving …' } as const;
 
 type Decided =
   | { readonly is: 'saving' | 'accepted' | 'dismissed' }
@@ -328,7 +328,10 @@ function useReview(datasetId: string) {
       try {
         const reviewing = connect({ how: 'edit', id: changeId }).captioning;
         const answer = await reviewing.decide(datasetId, { accept: [...accept], dismiss: [...dismiss] });
-        mark(outcomesOf(answer, dismiss));
+        mark([
+          ...dismiss.map((id) => [id, { is: 'dismissed' }] as const),
+          ...answer.accepted.map(({ id, outcome, problem }) => [id, outcomeOf(outcome, problem?.message)] as const),
+        ]);
         accepted.current += answer.accepted.filter(({ outcome }) => outcome === 'accepted').length;
         record({ isUnfinished: true });
       } catch (error) {
@@ -350,21 +353,15 @@ function useReview(datasetId: string) {
   };
 }
 
-function outcomesOf({ accepted }: CaptionDecisions, dismiss: readonly string[]): [string, Decided][] {
-  return [
-    ...dismiss.map((id): [string, Decided] => [id, { is: 'dismissed' }]),
-    ...accepted.map(({ id, outcome, problem }): [string, Decided] => {
-      if (outcome === 'accepted') return [id, { is: 'accepted' }];
-      return [id, { is: 'failed', reason: problem?.message ?? FAILURES[outcome] }];
-    }),
-  ];
-}
-
 const FAILURES = {
   outdated: 'The caption was changed meanwhile. Look at it again.',
   rejected: 'The text is no valid caption.',
   not_open: 'It was decided elsewhere, or another run has replaced it.',
 } as const;
+
+function outcomeOf(outcome: 'accepted' | keyof typeof FAILURES, problem: string | undefined): Decided {
+  return outcome === 'accepted' ? { is: 'accepted' } : { is: 'failed', reason: problem ?? FAILURES[outcome] };
+}
 
 /** Whether a proposal waits for a decision. */
 function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {

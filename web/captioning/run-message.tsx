@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { X } from 'lucide-react';
-import { type ReactNode, useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link, useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
 import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import { useDataset } from '../live/dataset.js';
+import { ReviewLink } from '../review.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
@@ -45,17 +46,16 @@ function leavesWork({ state, counts }: CaptionRun): boolean {
 
 /** The captions of a run that has ended in this tab are undone as any other change of many. */
 function useUndo(run: CaptionRun | undefined): void {
-  const [active, setActive] = useState<string>();
-  const isRunning = run !== undefined && isActive(run);
-  if (isRunning && active !== run.id) setActive(run.id);
-  const ended = run !== undefined && !isRunning && run.id === active && run.revision !== null ? run : undefined;
-  const { dataset_id: datasetId = '', revision, model, counts } = ended ?? {};
-  const applied = counts?.applied ?? 0;
+  const active = useRef<string>(undefined);
   useEffect(() => {
-    if (revision === undefined || revision === null) return;
-    setActive(undefined);
-    recordChange(datasetId, { text: `${countOf(applied, 'caption')} by ${model}.`, made: { numbers: [revision] } });
-  }, [datasetId, revision, model, applied]);
+    if (run === undefined) return;
+    const { id, dataset_id: datasetId, revision, model, counts } = run;
+    if (isActive(run)) active.current = id;
+    if (isActive(run) || active.current !== id || revision === null) return;
+    active.current = undefined;
+    const text = `${countOf(counts.applied, 'caption')} by ${model}.`;
+    recordChange(datasetId, { text, made: { numbers: [revision] } });
+  }, [run]);
 }
 
 function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void }) {
@@ -97,21 +97,12 @@ function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void })
           </WriteButton>
         )}
         {counts.proposed > 0 && (
-          <ReviewLink {...{ datasetId }}>Review {countOf(counts.proposed, 'proposal')}</ReviewLink>
+          <ReviewLink href={`/datasets/${datasetId}/proposals`}>
+            Review {countOf(counts.proposed, 'proposal')}
+          </ReviewLink>
         )}
       </div>
     </MessageCard>
-  );
-}
-
-function ReviewLink({ datasetId, children }: { datasetId: string; children: ReactNode }) {
-  return (
-    <Link
-      href={`/datasets/${datasetId}/proposals`}
-      className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
-    >
-      {children}
-    </Link>
   );
 }
 

@@ -1,4 +1,3 @@
-import { FileText } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Pair } from '../live/pairs.js';
@@ -17,7 +16,7 @@ export const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datase
         className="group flex w-24 shrink-0 flex-col gap-1 text-xs sm:w-32"
       >
         <span className="relative flex min-h-0 grow items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted group-hover:border-accent">
-          <Picture datasetId={datasetId} pair={pair} />
+          <Thumbnail datasetId={datasetId} file={pair.media[0]} className="absolute inset-0" />
         </span>
         <span className="truncate text-muted group-hover:underline">{filename}</span>
       </Link>
@@ -27,9 +26,3 @@ export const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datase
     </div>
   );
 });
-
-function Picture({ datasetId, pair }: { datasetId: string; pair: Pair }) {
-  const file = pair.media[0];
-  if (file === undefined) return <FileText size={20} aria-hidden />;
-  return <Thumbnail key={file.sha256} datasetId={datasetId} file={file} className="absolute inset-0" />;
-}

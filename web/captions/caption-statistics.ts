@@ -2,24 +2,8 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { groupedBy } from '../grouped-by.js';
 import type { Pair } from '../live/pairs.js';
 
-/** Statistics of all captions of a dataset. */
-export interface CaptionStatistics {
-  readonly captions: number;
-  readonly missing: readonly Pair[];
-  readonly blank: readonly Pair[];
-  /** Pairs whose captions have the same text, grouped by that text. */
-  readonly duplicates: readonly Pair[];
-  /** Among captions that are not blank, by their length in characters. */
-  readonly shortest: DatasetFile | undefined;
-  readonly longest: DatasetFile | undefined;
-  readonly medianLength: number | undefined;
-}
-
-/** @param textOf returns `undefined` for a text that is not known */
-export function captionStatisticsOf(
-  pairs: readonly Pair[],
-  textOf: (file: DatasetFile) => string | undefined,
-): CaptionStatistics {
+/** Statistics of all captions of a dataset. @param textOf returns `undefined` for a text that is not known */
+export function captionStatisticsOf(pairs: readonly Pair[], textOf: (file: DatasetFile) => string | undefined) {
   const textIn = ({ caption }: Pair) => (caption && textOf(caption))?.trim();
   const captioned = pairs.filter(({ caption }) => caption !== undefined);
   const blank = captioned.filter((pair) => textIn(pair) === '');
@@ -34,12 +18,16 @@ export function captionStatisticsOf(
     captions: captioned.length,
     missing: pairs.filter(({ caption }) => caption === undefined),
     blank,
+    /** Pairs whose captions have the same text, grouped by that text. */
     duplicates: [...byText.values()].filter((same) => same.length > 1).flat(),
+    /** Among captions that are not blank, by their length in characters. */
     shortest: byLength[0],
     longest: byLength.at(-1),
     medianLength: middle && captionLength(middle),
   };
 }
+
+export type CaptionStatistics = ReturnType<typeof captionStatisticsOf>;
 
 export function captionLength({ characters = 0 }: DatasetFile): number {
   return characters;

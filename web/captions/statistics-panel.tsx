@@ -5,89 +5,65 @@ import { numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
 import { type CaptionStatistics, captionLength } from './caption-statistics.js';
 
-type CaptionIssue = 'missing' | 'blank' | 'duplicates';
-
 interface StatisticsPanelProps {
   readonly datasetId: string;
   readonly statistics: CaptionStatistics;
-  readonly onFilter: (issue: CaptionIssue) => void;
+  readonly onFilter: (issue: 'missing' | 'blank' | 'duplicates') => void;
 }
 
 /** Statistics of the captions of a dataset. A number lists or shows the captions that it counts. */
-export const StatisticsPanel = memo(function StatisticsPanel({
-  datasetId,
-  statistics,
-  onFilter,
-}: StatisticsPanelProps) {
+export const StatisticsPanel = memo(function StatisticsPanel(props: StatisticsPanelProps) {
+  const { datasetId, statistics, onFilter } = props;
   const { captions, shortest, longest, medianLength } = statistics;
+  const countIn = (issue: 'missing' | 'blank' | 'duplicates') => {
+    const count = numberOf(statistics[issue].length);
+    if (count === '0') return count;
+    return (
+      <button
+        type="button"
+        aria-label={`List ${count} ${issue}`}
+        onClick={() => onFilter(issue)}
+        className="cursor-pointer text-right text-link"
+      >
+        {count}
+      </button>
+    );
+  };
+  const lengthOf = (file: DatasetFile | undefined) =>
+    file && (
+      <Link
+        href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+        title={`Show ${file.filename}`}
+        className="text-link"
+      >
+        {charactersOf(captionLength(file))}
+      </Link>
+    );
+  const rows: Record<string, ReactNode> = {
+    Captions: numberOf(captions),
+    Missing: countIn('missing'),
+    Blank: countIn('blank'),
+    Duplicates: countIn('duplicates'),
+    Shortest: lengthOf(shortest),
+    Median: medianLength === undefined ? undefined : charactersOf(medianLength),
+    Longest: lengthOf(longest),
+  };
   return (
     <Panel title="Statistics">
       <dl className="grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-1 text-sm">
-        <Row name="Captions">{numberOf(captions)}</Row>
-        <IssueCount name="Missing" issue="missing" {...{ statistics, onFilter }} />
-        <IssueCount name="Blank" issue="blank" {...{ statistics, onFilter }} />
-        <IssueCount name="Duplicates" issue="duplicates" {...{ statistics, onFilter }} />
-        {shortest !== undefined && longest !== undefined && medianLength !== undefined && (
-          <>
-            <Row name="Shortest">
-              <Length datasetId={datasetId} file={shortest} />
-            </Row>
-            <Row name="Median">{charactersOf(medianLength)}</Row>
-            <Row name="Longest">
-              <Length datasetId={datasetId} file={longest} />
-            </Row>
-          </>
+        {Object.entries(rows).map(
+          ([name, value]) =>
+            value !== undefined && (
+              <div key={name} className="contents">
+                <dt className="text-muted">{name}</dt>
+                <dd className="text-right tabular-nums">{value}</dd>
+              </div>
+            ),
         )}
       </dl>
     </Panel>
   );
 });
-
-function Row({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt className="text-muted">{name}</dt>
-      <dd className="text-right tabular-nums">{children}</dd>
-    </>
-  );
-}
-
-interface IssueCountProps extends Pick<StatisticsPanelProps, 'statistics' | 'onFilter'> {
-  readonly name: string;
-  readonly issue: CaptionIssue;
-}
-
-function IssueCount({ name, issue, statistics, onFilter }: IssueCountProps) {
-  const count = statistics[issue].length;
-  return (
-    <Row name={name}>
-      {count === 0 ? (
-        '0'
-      ) : (
-        <button
-          type="button"
-          aria-label={`List ${numberOf(count)} ${name.toLowerCase()}`}
-          onClick={() => onFilter(issue)}
-          className="cursor-pointer text-right text-link"
-        >
-          {numberOf(count)}
-        </button>
-      )}
-    </Row>
-  );
-}
-
-function Length({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
-  return (
-    <Link
-      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
-      title={`Show ${file.filename}`}
-      className="text-link"
-    >
-      {charactersOf(captionLength(file))}
-    </Link>
-  );
-}
 
 /** Abbreviated, so that it fits beside the name. */
 function charactersOf(length: number): string {

@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { withKey } from '../keys.js';
 import { Thumbnail } from '../live/thumbnail.js';
-import { ReviewChip } from '../review.js';
+import { ReviewChip, ReviewLink } from '../review.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LoadFailure } from '../ui/loaded.js';
 import { Panel } from '../ui/panel.js';
@@ -23,13 +23,9 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
       aside={
         groups !== undefined &&
         groups.length > 0 && (
-          <Link
-            href={address}
-            title={withKey('Duplicates', 'duplicates')}
-            className="inline-flex min-h-9 touch items-center rounded-lg bg-accent px-3 py-1.5 text-sm font-medium text-on-accent hover:brightness-110"
-          >
+          <ReviewLink href={address} title={withKey('Duplicates', 'duplicates')}>
             Review {countOf(groups.length, 'group')}
-          </Link>
+          </ReviewLink>
         )
       }
     >
@@ -57,7 +53,7 @@ export function DuplicatesPanel({ dataset }: { dataset: DatasetWithFiles }) {
                   className="relative flex size-24 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
                 >
                   <span className="sr-only">Review {file.filename}</span>
-                  <Thumbnail key={file.sha256} datasetId={dataset.id} file={file} />
+                  <Thumbnail datasetId={dataset.id} file={file} />
                   <span className="absolute right-1 bottom-1 rounded-full bg-panel px-1.5 text-xs text-text tabular-nums">
                     {numberOf(candidates.length)}
                   </span>

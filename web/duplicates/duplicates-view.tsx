@@ -6,7 +6,7 @@ import { usePreloaded } from '../pairs/viewer/full.js';
 import { KeyHint, NothingToReview, Position, useReviewed } from '../review.js';
 import { useCanWrite } from '../session/account.js';
 import { type Connect, newChangeId, useConnect } from '../session/client.js';
-import { useRequesting } from '../session/dialog-form.js';
+import { FormDialog, useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf, shortListOf, sizeOf } from '../ui/format.js';
 import { GroupCards } from './group-cards.js';
@@ -22,7 +22,6 @@ import {
   suggestedRemovals,
 } from './review-groups.js';
 import { duplicatesKey, NOT_COMPARED, useDuplicates } from './use-duplicates.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
 import { LongList } from '../ui/long-list.js';
 import { differenceText, recordChange } from '../undo/recent-change.js';
 import { warnBeforeLeaving } from '../ui/store.js';
@@ -44,7 +43,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
           {resolving.failure} <Button onClick={resolving.dismiss}>Dismiss</Button>
         </p>
       )}
-      {group === undefined ? (
+      {group === undefined || groups === undefined ? (
         <NothingToReview
           {...{ datasetId: dataset.id, error, failure: NOT_COMPARED }}
           isRead={groups !== undefined}
@@ -57,12 +56,12 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
         <Review
           key={group.key}
           {...{ dataset, group, pending }}
-          position={<Position what="Group" {...{ index }} count={groups!.length} keys={GROUP_KEYS} onMove={move} />}
-          copies={<ExactCopiesButton groups={groups!} onConfirm={resolving.apply} />}
+          position={<Position what="Group" {...{ index }} count={groups.length} keys={GROUP_KEYS} onMove={move} />}
+          copies={<ExactCopiesButton groups={groups} onConfirm={resolving.apply} />}
           onApply={(plan) => {
             goOn();
-            const isDecision = plan.files.length === 0;
-            void (isDecision ? resolving.keepAll(plan.group, plan.kept) : resolving.apply([plan], plan.group));
+            if (plan.files.length === 0) void resolving.keepAll(plan.group, plan.kept);
+            else void resolving.apply([plan], plan.group);
           }}
           onDifferent={() => {
             goOn();
@@ -228,7 +227,17 @@ function ExactCopiesButton({ groups, onConfirm }: ExactCopiesProps) {
     <>
       <Button onClick={() => setAsking(true)}>{words}</Button>
       {isAsking && (
-        <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={() => setAsking(false)} width="max-w-2xl">
+        <FormDialog
+          title={`Delete ${countOf(files.length, 'file')}?`}
+          label={`Delete ${countOf(files.length, 'file')}`}
+          kind="danger"
+          width="max-w-2xl"
+          work={async () => {
+            setAsking(false);
+            onConfirm(plans);
+          }}
+          onClose={() => setAsking(false)}
+        >
           <p>
             {words}, {sizeOf(bytes)} go. The history keeps them, so that you can undo this.
           </p>
@@ -251,19 +260,7 @@ function ExactCopiesButton({ groups, onConfirm }: ExactCopiesProps) {
               )}
             </LongList>
           </div>
-          <DialogActions>
-            <Button onClick={() => setAsking(false)}>Cancel</Button>
-            <Button
-              kind="danger"
-              onClick={() => {
-                setAsking(false);
-                onConfirm(plans);
-              }}
-            >
-              Delete {countOf(files.length, 'file')}
-            </Button>
-          </DialogActions>
-        </Dialog>
+        </FormDialog>
       )}
     </>
   );

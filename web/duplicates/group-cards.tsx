@@ -6,6 +6,7 @@ import { Preview } from '../pairs/media.js';
 import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
 import { Full } from '../pairs/viewer/full.js';
 import { useCanWrite } from '../session/account.js';
+import type { Pair } from '../live/pairs.js';
 import { numberOf, sizeOf } from '../ui/format.js';
 import type { GroupMember, Decision, Plan, ReviewGroup } from './review-groups.js';
 
@@ -70,8 +71,7 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
       onToggle(candidates[current]!.file.filename);
     },
     duplicateCaption: () => {
-      const { pair } = candidates[current]!;
-      const same = plan?.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
+      const same = sameCaption(candidates[current]!, plan);
       return same === undefined ? false : onCaption(same.stem);
     },
   });
@@ -85,7 +85,7 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
             number={index + 1}
             note={candidate.kind === 'keeper' ? REASON_WORDS[group.reason] : KIND_WORDS[candidate.kind]}
             isKept={!decision.removed.has(candidate.file.filename)}
-            captionChoice={captionChoiceOf(candidate, plan)}
+            plan={plan}
             onToggle={() => onToggle(candidate.file.filename)}
             onCaption={onCaption}
           />
@@ -95,13 +95,9 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   );
 }
 
-type CaptionChoice = { readonly stem: string; readonly isChosen: boolean } | undefined;
-
-/** Whether the caption is one of several of which one is kept. */
-function captionChoiceOf({ pair }: GroupMember, plan: Plan | undefined): CaptionChoice {
-  if (plan === undefined || plan.captions.length < 2) return undefined;
-  const same = plan.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
-  return same && { stem: same.stem, isChosen: same.stem === plan.captionOf };
+/** The pair that stands for the caption of a picture in a plan. */
+function sameCaption({ pair }: GroupMember, plan: Plan | undefined): Pair | undefined {
+  return plan?.captions.find(({ caption }) => caption?.sha256 === pair.caption?.sha256);
 }
 
 interface CardProps {
@@ -111,14 +107,16 @@ interface CardProps {
   readonly note: string;
   readonly height: string;
   readonly isKept: boolean;
-  readonly captionChoice: CaptionChoice;
+  readonly plan: Plan | undefined;
   readonly onToggle: () => void;
   readonly onCaption: (stem: string) => void;
 }
 
 function Card(props: CardProps) {
-  const { datasetId, candidate, number, note, height, isKept, captionChoice, onToggle, onCaption } = props;
+  const { datasetId, candidate, number, note, height, isKept, plan, onToggle, onCaption } = props;
   const { file, kind } = candidate;
+  // One of several captions of which one is kept.
+  const choice = plan !== undefined && plan.captions.length > 1 ? sameCaption(candidate, plan) : undefined;
   const canWrite = useCanWrite();
   const isGoing = canWrite && !isKept;
   const picture = (
@@ -170,7 +168,7 @@ function Card(props: CardProps) {
           caption={candidate.pair.caption}
           className="line-clamp-4 whitespace-pre-line"
         />
-        {canWrite && captionChoice !== undefined && (
+        {canWrite && choice !== undefined && (
           <label
             className="flex min-h-6 touch cursor-pointer items-center gap-2"
             title={withKey('Keep this caption', 'duplicateCaption')}
@@ -178,8 +176,8 @@ function Card(props: CardProps) {
             <input
               type="radio"
               name="caption"
-              checked={captionChoice.isChosen}
-              onChange={() => onCaption(captionChoice.stem)}
+              checked={choice.stem === plan?.captionOf}
+              onChange={() => onCaption(choice.stem)}
               className="size-4 cursor-pointer accent-accent"
             />
             Keep this caption<span className="sr-only"> of {file.filename}</span>

@@ -104,15 +104,8 @@ function differentCaptions(pairs: readonly Pair[]): Pair[] {
   return [...new Map(withText.toReversed().map((pair) => [pair.caption?.sha256, pair])).values()].toReversed();
 }
 
-export interface ExactCopies {
-  /** One of each group of equal bytes is kept. */
-  readonly plans: readonly Plan[];
-  /** Groups whose captions differ: a person chooses one. */
-  readonly undecided: number;
-}
-
-/** What goes if one of each group of exact copies is kept. */
-export function exactCopiesIn(groups: readonly ReviewGroup[]): ExactCopies {
+/** What goes if one of each group of exact copies is kept. Groups whose captions differ are undecided: a person chooses one. */
+export function exactCopiesIn(groups: readonly ReviewGroup[]) {
   const plans = groups.flatMap(({ reason, candidates }) => {
     const byBytes = groupedBy(candidates, ({ file }) => file.sha256);
     const copies = [...byBytes.values()].filter(({ length }) => length > 1);

@@ -5,7 +5,7 @@ import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
 import { isInCategory, pairsOf } from '../live/pairs.js';
-import { copiesAmong } from '../search/match.js';
+import { copiesAmong } from '../search/query.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';

@@ -7,7 +7,7 @@ import { useCanWrite } from '../session/account.js';
 import { Loaded, MoreButton } from '../ui/loaded.js';
 import { countOf } from '../ui/format.js';
 import { RevisionActions } from './revision-actions.js';
-import { RevisionPicture } from './revision-page.js';
+import { Thumbnail } from '../live/thumbnail.js';
 import { type ChangedPicture, useRevisionPreview, useSeen } from './revision-preview.js';
 import { Marks, revisionHref, RevisionPage } from './revision-page.js';
 import { useLiveHistory, useRevisions } from './use-history.js';
@@ -130,7 +130,7 @@ function Pictures({ datasetId, pictures }: { datasetId: string; pictures: readon
           title={isRemoved ? `${file.filename}, removed` : file.filename}
           className={`relative flex size-14 items-center justify-center overflow-hidden rounded-md bg-raised text-muted ${isRemoved ? 'opacity-40' : ''}`}
         >
-          <RevisionPicture datasetId={datasetId} file={file} revision={revision} />
+          <Thumbnail {...{ datasetId, file, revision }} className="absolute inset-0" />
           <span className="sr-only">{file.filename}</span>
         </li>
       ))}

@@ -1,4 +1,4 @@
-import { ArrowLeft, FileArchive, FileText, Pin } from 'lucide-react';
+import { ArrowLeft, FileArchive, Pin } from 'lucide-react';
 import { useEffect, useMemo, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { DatasetFile, DatasetWithFiles, Revision } from '../../src/client/client.js';
@@ -18,7 +18,7 @@ import { Difference } from '../captions/difference/marked-difference.js';
 import { filesByStem } from '../live/counterparts.js';
 import { type DifferentFile, type DiffRow, diffRowsOf } from './revision-preview.js';
 import { PlainCaption } from '../captions/plain-caption.js';
-import { type Pair, pairsOf } from '../live/pairs.js';
+import { pairsOf } from '../live/pairs.js';
 import { LongList } from '../ui/long-list.js';
 import { Thumbnail } from '../live/thumbnail.js';
 
@@ -155,46 +155,18 @@ interface ChangesProps {
   readonly from: number | undefined;
 }
 
+/** What differs from another revision, which can be chosen: 0 stands for no files. */
 function Changes({ dataset, revision: { number }, previous, from }: ChangesProps) {
   const [, navigate] = useLocation();
+  const { data, hasNextPage, fetchNextPage } = useRevisions(dataset.id);
   // Before the first revision there were no files; before another one that is the oldest kept, what there was is not known.
   const before = previous?.number ?? (number === 1 ? 0 : undefined);
   const compared = from ?? before;
-  return (
-    <>
-      <CompareWith
-        datasetId={dataset.id}
-        number={number}
-        value={compared}
-        onChange={(next) =>
-          navigate(revisionHref(dataset.id, number, next === before ? {} : { from: String(next) }), { replace: true })
-        }
-      />
-      {compared === undefined ? (
-        <p className="py-4 text-muted">The revision before is no longer kept. Compare with another one.</p>
-      ) : (
-        <RevisionDiff key={compared} dataset={dataset} from={compared} to={number} />
-      )}
-    </>
-  );
-}
-
-interface CompareWithProps {
-  readonly datasetId: string;
-  readonly number: number;
-  /** The revision that it is compared with; 0 for no files. */
-  readonly value: number | undefined;
-  readonly onChange: (from: number) => void;
-}
-
-/** Chooses the revision that another one is compared with. */
-function CompareWith({ datasetId, number, value, onChange }: CompareWithProps) {
-  const { data, hasNextPage, fetchNextPage } = useRevisions(datasetId);
   const others = data?.pages.flatMap(({ revisions }) => revisions).filter((other) => other.number !== number) ?? [];
-  const isListed = value === 0 || others.some((other) => other.number === value);
+  const isListed = compared === 0 || others.some((other) => other.number === compared);
+  const current = compared === undefined ? 'Choose a revision' : `Revision ${compared}`;
   const options = [
-    ...(value === undefined ? [{ value: '', label: 'Choose a revision' }] : []),
-    ...(value !== undefined && !isListed ? [{ value: String(value), label: `Revision ${value}` }] : []),
+    ...(isListed ? [] : [{ value: String(compared ?? ''), label: current }]),
     ...others.map((other) => ({
       value: String(other.number),
       label: `Revision ${other.number} · ${howOf(other)} · ${momentOf(dateOf(other.changed_at))}`,
@@ -202,13 +174,22 @@ function CompareWith({ datasetId, number, value, onChange }: CompareWithProps) {
     ...(hasNextPage ? [{ value: 'older', label: 'Older …' }] : []),
     { value: '0', label: 'No files' },
   ];
+  const compareWith = (next: string) =>
+    navigate(revisionHref(dataset.id, number, Number(next) === before ? {} : { from: next }), { replace: true });
   return (
-    <SelectField
-      label="Compared with"
-      value={value === undefined ? '' : String(value)}
-      options={options}
-      onChange={(next) => (next === 'older' ? void fetchNextPage() : onChange(Number(next)))}
-    />
+    <>
+      <SelectField
+        label="Compared with"
+        value={String(compared ?? '')}
+        options={options}
+        onChange={(next) => (next === 'older' ? void fetchNextPage() : compareWith(next))}
+      />
+      {compared === undefined ? (
+        <p className="py-4 text-muted">The revision before is no longer kept. Compare with another one.</p>
+      ) : (
+        <RevisionDiff key={compared} dataset={dataset} from={compared} to={number} />
+      )}
+    </>
   );
 }
 
@@ -313,7 +294,23 @@ function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string;
           <p className="py-4 text-muted">This revision has no files.</p>
         ) : (
           <LongList isFramed label={`Files of revision ${number}`} items={all} height="max-h-[75dvh]">
-            {(pair) => <PairRow {...{ datasetId, number, pair }} />}
+            {({ media, caption }) => (
+              <div className="flex h-42 gap-4 px-4 py-2">
+                <div className="flex max-w-1/2 shrink-0 gap-2 overflow-hidden">
+                  {media.length === 0 && <PastPicture datasetId={datasetId} file={undefined} />}
+                  {media.map((file) => (
+                    <PastPicture key={file.filename} datasetId={datasetId} file={file} revision={number} />
+                  ))}
+                </div>
+                <div
+                  // biome-ignore lint/a11y/noNoninteractiveTabindex: makes a long caption scrollable by keyboard
+                  tabIndex={0}
+                  className="min-w-0 grow overflow-y-auto text-sm"
+                >
+                  <PlainCaption {...{ datasetId, caption }} revision={number} className="whitespace-pre-wrap" />
+                </div>
+              </div>
+            )}
           </LongList>
         )
       }
@@ -321,38 +318,14 @@ function RevisionFiles({ datasetId, revision: { number } }: { datasetId: string;
   );
 }
 
-interface PairRowProps {
-  readonly datasetId: string;
-  readonly number: number;
-  readonly pair: Pair;
-}
-
-function PairRow({ datasetId, number, pair: { media, caption } }: PairRowProps) {
-  return (
-    <div className="flex h-42 gap-4 px-4 py-2">
-      <div className="flex max-w-1/2 shrink-0 gap-2 overflow-hidden">
-        {media.length === 0 && <PastPicture datasetId={datasetId} file={undefined} />}
-        {media.map((file) => (
-          <PastPicture key={file.filename} datasetId={datasetId} file={file} revision={number} />
-        ))}
-      </div>
-      <div
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: makes a long caption scrollable by keyboard
-        tabIndex={0}
-        className="min-w-0 grow overflow-y-auto text-sm"
-      >
-        <PlainCaption datasetId={datasetId} caption={caption} revision={number} className="whitespace-pre-wrap" />
-      </div>
-    </div>
-  );
-}
-
 const MARKS = {
-  added: { word: 'Added', style: 'border-good' },
-  after: { word: 'Now', style: 'border-good' },
-  before: { word: 'Before', style: 'border-bad' },
-  removed: { word: 'Removed', style: 'border-bad' },
+  added: { word: 'Added', border: 'border-good', colour: 'text-good' },
+  after: { word: 'Now', border: 'border-good', colour: 'text-good' },
+  before: { word: 'Before', border: 'border-bad', colour: 'text-bad' },
+  removed: { word: 'Removed', border: 'border-bad', colour: 'text-bad' },
 } as const;
+
+const UNMARKED = { word: undefined, border: 'border-line', colour: '' };
 
 interface PastPictureProps {
   readonly datasetId: string;
@@ -365,37 +338,17 @@ interface PastPictureProps {
 
 /** A small picture of a file of a revision, with its name. */
 function PastPicture({ datasetId, file, revision, mark }: PastPictureProps) {
-  const { word, style } = mark === undefined ? { word: undefined, style: 'border-line' } : MARKS[mark];
+  const { word, border, colour } = mark === undefined ? UNMARKED : MARKS[mark];
   return (
     <figure className="flex w-28 flex-col gap-1 text-xs">
       <span
-        className={`relative flex aspect-square items-center justify-center overflow-hidden rounded-lg border-2 bg-raised text-muted ${style}`}
+        className={`relative flex aspect-square items-center justify-center overflow-hidden rounded-lg border-2 bg-raised text-muted ${border}`}
       >
-        <RevisionPicture datasetId={datasetId} file={file} revision={revision} />
+        <Thumbnail {...{ datasetId, file, revision }} className="absolute inset-0" />
       </span>
       <figcaption className="truncate text-muted" title={file?.filename}>
-        {word !== undefined && (
-          <strong className={mark === 'added' || mark === 'after' ? 'text-good' : 'text-bad'}>{word}</strong>
-        )}{' '}
-        {file?.filename ?? 'No picture'}
+        {word !== undefined && <strong className={colour}>{word}</strong>} {file?.filename ?? 'No picture'}
       </figcaption>
     </figure>
-  );
-}
-
-/** The picture of a file of a revision, which fills the element around it; a sign for a clip, and where there is none. */
-export function RevisionPicture({
-  datasetId,
-  file,
-  revision,
-}: Pick<PastPictureProps, 'datasetId' | 'file'> & { revision: number | undefined }) {
-  if (file === undefined) return <FileText size={20} aria-hidden />;
-  return (
-    <Thumbnail
-      key={file.sha256}
-      datasetId={datasetId}
-      file={{ ...file, ...(revision !== undefined && { revision }) }}
-      className="absolute inset-0"
-    />
   );
 }

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type RefObject, useEffect, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles, Revision, RevisionDiff } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
+import { groupedBy } from '../grouped-by.js';
 import { operationOf } from './operation.js';
 import { filesByStem } from '../live/counterparts.js';
 import { useClient } from '../session/client.js';
@@ -102,15 +103,15 @@ type DiffPage = Pick<RevisionDiff, 'added' | 'removed' | 'changed'>;
 
 /** Groups the files of the pages of a comparison by stem, in the order of stems. */
 export function diffRowsOf(pages: readonly DiffPage[]): DiffRow[] {
-  const rows = new Map<string, { stem: string; media: DifferentFile[]; captions: DifferentFile[] }>();
-  for (const file of pages.flatMap(differentFilesOf)) {
-    const stem = stemOf(file.filename);
-    const row = rows.get(stem) ?? { stem, media: [], captions: [] };
-    rows.set(stem, row);
-    const { kind } = file.to ?? file.from!;
-    (kind === 'caption' ? row.captions : row.media).push(file);
-  }
-  return [...rows.values()].sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
+  const byStem = groupedBy(pages.flatMap(differentFilesOf), ({ filename }) => stemOf(filename));
+  const isCaption = ({ from, to }: DifferentFile) => (to ?? from)?.kind === 'caption';
+  return [...byStem]
+    .map(([stem, files]) => ({
+      stem,
+      media: files.filter((file) => !isCaption(file)),
+      captions: files.filter(isCaption),
+    }))
+    .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
 }
 
 function differentFilesOf({ added, removed, changed }: DiffPage): DifferentFile[] {

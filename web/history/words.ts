@@ -1,28 +1,22 @@
 import type { Revision } from '../../src/client/client.js';
 import { numberOf } from '../ui/format.js';
 
+const HOW_WORDS = {
+  upload: 'Uploaded',
+  delete: 'Deleted',
+  edit: 'Edited on the page',
+  bulk: 'Bulk change',
+  push: 'Pushed',
+  restore: 'Restored from',
+  undo: 'Undid',
+  caption: 'Captions by a model',
+  import: 'Before the history began',
+} as const satisfies Record<Revision['how'], string>;
+
 /** How the files came to be as they are in a revision: `Uploaded`, `Restored from 11`. */
 export function howOf({ how, restored_from, added, changed, removed }: Revision): string {
-  switch (how) {
-    case 'upload':
-      return 'Uploaded';
-    case 'delete':
-      return 'Deleted';
-    case 'edit':
-      return 'Edited on the page';
-    case 'bulk':
-      return removed > 0 && added + changed === 0 ? 'Deleted on the page' : 'Bulk change';
-    case 'push':
-      return 'Pushed';
-    case 'restore':
-      return `Restored from ${restored_from}`;
-    case 'undo':
-      return `Undid ${restored_from}`;
-    case 'caption':
-      return 'Captions by a model';
-    case 'import':
-      return 'Before the history began';
-  }
+  if (how === 'bulk' && removed > 0 && added + changed === 0) return 'Deleted on the page';
+  return how === 'restore' || how === 'undo' ? `${HOW_WORDS[how]} ${restored_from}` : HOW_WORDS[how];
 }
 
 /** `2 added, 1 removed, 3 changed`. */

@@ -2,6 +2,7 @@ import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { isStructuredCaption, isTextCaption, stemOf } from '../../src/dataset/media.js';
 import { groupedBy } from '../grouped-by.js';
+import { foldCase } from '../ui/format.js';
 
 /** The files that share a stem: media and the caption that the trainer reads for them. */
 export interface Pair {
@@ -100,4 +101,11 @@ export function rejectedUploadsOf({
     const { filename, code } = problem;
     return filename === undefined || ABOUT_FILES.has(code) || stored.has(filename) ? [] : [{ filename, problem }];
   });
+}
+
+/** Returns a predicate: whether one of the names contains all words of the search. */
+export function nameMatcher(search: string): (names: readonly string[]) => boolean {
+  const words = foldCase(search).split(/\s+/).filter(Boolean);
+  return (names) =>
+    words.length === 0 || names.map(foldCase).some((name) => words.every((word) => name.includes(word)));
 }

@@ -1,4 +1,4 @@
-import { Film, ImageIcon, Play } from 'lucide-react';
+import { FileText, Film, ImageIcon, Play } from 'lucide-react';
 import { type ReactNode, useCallback, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
@@ -7,23 +7,29 @@ import { Picture } from './picture.js';
 
 interface ThumbnailProps {
   readonly datasetId: string;
-  /** With `revision`: as it was in that revision. */
-  readonly file: Pick<DatasetFile, 'filename' | 'sha256' | 'thumbhash'> &
-    Partial<Pick<DatasetFile, 'kind' | 'duration_seconds'>> & { readonly revision?: number };
+  /** `undefined`: a caption without media. */
+  readonly file:
+    | (Pick<DatasetFile, 'filename' | 'sha256' | 'thumbhash'> & Partial<Pick<DatasetFile, 'kind' | 'duration_seconds'>>)
+    | undefined;
+  /** The revision that has the file, if the dataset may not have it any more. */
+  readonly revision?: number | undefined;
   readonly className?: string;
 }
 
 /** The thumbnail of an image or a clip, or an icon if there is none, as for HEIC. A clip plays under the pointer. */
-export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
+export function Thumbnail({ datasetId, file: current, revision, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
-  const [isMissing, setMissing] = useState(false);
+  const [missing, setMissing] = useState<string>();
+  if (current === undefined) return <FileText size={20} aria-hidden />;
+  const file = { ...current, ...(revision !== undefined && { revision }) };
+  const isMissing = missing === file.sha256;
   const isClip = file.kind === 'video';
   const Icon = isClip ? Film : ImageIcon;
   // A clip has one if it has a placeholder: the service may have no ffmpeg.
   const hasPicture = !isMissing && (!isClip || file.thumbhash !== undefined);
   const picture = hasPicture ? (
     <span className={`block size-full ${className}`}>
-      <Picture url={links?.thumbnail(file)} thumbhash={file.thumbhash} isLazy onError={() => setMissing(true)} />
+      <Picture url={links?.thumbnail(file)} thumbhash={file.thumbhash} isLazy onError={() => setMissing(file.sha256)} />
     </span>
   ) : (
     <Icon size={20} aria-hidden />

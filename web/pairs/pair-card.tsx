@@ -238,20 +238,20 @@ interface CounterpartsProps {
 }
 
 /** The controls and the mask of a pair as small pictures, and an empty frame for each that is missing. */
-function Counterparts({ counterparts, stem, tabIndex, isPlaying, onCompare }: CounterpartsProps) {
+function Counterparts({ counterparts, stem, ...picture }: CounterpartsProps) {
   const slots = counterparts.map(({ slot }) => slot);
   return (
     <ul aria-label={`Controls and mask of ${stem}`} className="flex h-full w-18 shrink-0 flex-col gap-px bg-raised">
       {counterparts.map((counterpart) => (
         <li key={counterpart.slot} className="relative min-h-0 grow basis-0">
-          <SmallPicture {...{ counterpart, tabIndex, isPlaying, onCompare }} word={slotWord(counterpart.slot, slots)} />
+          <SmallPicture {...{ ...picture, counterpart }} word={slotWord(counterpart.slot, slots)} />
         </li>
       ))}
     </ul>
   );
 }
 
-interface SmallPictureProps extends Pick<CounterpartsProps, 'tabIndex' | 'isPlaying' | 'onCompare'> {
+interface SmallPictureProps extends Omit<CounterpartsProps, 'counterparts' | 'stem'> {
   readonly counterpart: Counterpart;
   /** `control`, `control 2` or `mask`. */
   readonly word: string;
@@ -270,7 +270,6 @@ function SmallPicture({ counterpart, word, tabIndex, isPlaying, onCompare }: Sma
       </span>
     );
   }
-  const note = noteOf(counterpart);
   return (
     <>
       <button
@@ -284,17 +283,11 @@ function SmallPicture({ counterpart, word, tabIndex, isPlaying, onCompare }: Sma
       >
         <Preview datasetId={id} file={file} isPlaying={isPlaying} />
       </button>
-      {note !== undefined && (
-        <span className="pointer-events-none absolute inset-x-0 bottom-0 bg-warn-soft px-1 text-center text-xs font-medium text-warn">
-          {note}
-        </span>
-      )}
+      <span className="pointer-events-none absolute inset-x-0 bottom-0 bg-warn-soft px-1 text-center text-xs font-medium text-warn empty:hidden">
+        {fault === 'ambiguous' && `${filenames.length} files`}
+        {fault === 'misfit' && 'Wrong size'}
+        {fault === 'stretched' && 'Stretched'}
+      </span>
     </>
   );
-}
-
-/** What is wrong with the pair, as briefly as a small picture has room for. */
-function noteOf({ fault, filenames }: Counterpart): string | undefined {
-  if (fault === 'ambiguous') return `${filenames.length} files`;
-  return fault === 'misfit' ? 'Wrong size' : fault === 'stretched' ? 'Stretched' : undefined;
 }

@@ -207,36 +207,24 @@ function useCurrentIndex({ pairs, indexes, current, onCurrent, list }: CurrentCa
   return index;
 }
 
-interface GridSize {
-  readonly count: number;
-  readonly columns: number;
-  /** Rows that fit in the viewport. */
-  readonly rows: number;
-}
-
 /** The index that a key moves to in a grid: the same index at an edge, `undefined` for other keys. */
-function indexAfterKey(key: string, index: number, { count, columns, rows }: GridSize): number | undefined {
+function indexAfterKey(
+  key: string,
+  index: number,
+  { count, columns, rows }: { count: number; columns: number; rows: number },
+): number | undefined {
   const last = count - 1;
-  const within = (to: number) => Math.min(Math.max(to, 0), last);
   const isInLastRow = Math.floor(index / columns) === Math.floor(last / columns);
-  switch (key) {
-    case 'ArrowLeft':
-      return within(index - 1);
-    case 'ArrowRight':
-      return within(index + 1);
-    case 'ArrowUp':
-      return index < columns ? index : index - columns;
-    case 'ArrowDown':
-      return isInLastRow ? index : within(index + columns);
-    case 'PageUp':
-      return within(index - rows * columns);
-    case 'PageDown':
-      return within(index + rows * columns);
-    case 'Home':
-      return 0;
-    case 'End':
-      return last;
-    default:
-      return undefined;
-  }
+  const targets: Readonly<Record<string, number>> = {
+    ArrowLeft: index - 1,
+    ArrowRight: index + 1,
+    ArrowUp: index < columns ? index : index - columns,
+    ArrowDown: isInLastRow ? index : index + columns,
+    PageUp: index - rows * columns,
+    PageDown: index + rows * columns,
+    Home: 0,
+    End: last,
+  };
+  const to = targets[key];
+  return to === undefined ? undefined : Math.min(Math.max(to, 0), last);
 }

@@ -1,5 +1,6 @@
+import { useMemo } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import type { RejectedUpload } from '../live/pairs.js';
+import { nameMatcher, rejectedUploadsOf } from '../live/pairs.js';
 import { useWithdrawal } from '../live/use-withdrawal.js';
 import { useIsShared } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
@@ -9,8 +10,11 @@ import { LongList } from '../ui/long-list.js';
 import { ReplaceButton } from '../upload/add-files/replace-button.js';
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
-export function RejectedUploads(props: { dataset: DatasetWithFiles; uploads: readonly RejectedUpload[] }) {
-  const { dataset, uploads } = props;
+export function RejectedUploads({ dataset, search }: { dataset: DatasetWithFiles; search: string }) {
+  const uploads = useMemo(() => {
+    const matches = nameMatcher(search);
+    return rejectedUploadsOf(dataset).filter(({ filename }) => matches([filename]));
+  }, [dataset, search]);
   const { withdraw, withdrawing, failure } = useWithdrawal(dataset.id);
   const isShared = useIsShared();
   if (uploads.length === 0) {

@@ -1,8 +1,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import type { Pair } from '../live/pairs.js';
-import type { RegexHits } from './match.js';
-import { asksForTexts, parsedSearch, partsOf } from './query.js';
+import { asksForTexts, parsedSearch, REGEX_FLAGS, type RegexHits } from './query.js';
 import type { RegexRequest, RegexResponse } from './regex.worker.js';
 
 /** A person waits no longer for a search, and a cheaper expression is found sooner. */
@@ -17,7 +16,7 @@ const NO_HITS: RegexHits = new Map();
 export function useSearch(text: string, pairs: readonly Pair[], read: ReadPairs) {
   const { query, fault } = useMemo(() => parsedSearch(text), [text]);
   const sources = useMemo(
-    () => JSON.stringify([...new Set(partsOf(query).flatMap((part) => (part.kind === 'regex' ? part.source : [])))]),
+    () => JSON.stringify([...new Set(query?.terms.flatMap(({ regex }) => regex ?? []))]),
     [query],
   );
   const [result, setResult] = useState<{ key: string; found: RegexHits; isSlow: boolean }>();
@@ -65,6 +64,6 @@ function runRegexes(
       new Map(hits.map(([index, found]) => [pairs[index]!.stem, found] as const));
     onResult(new Map(sources.map((source, index) => [source, hitsOf(data[index]!)])), false);
   });
-  worker.postMessage({ sources, texts } satisfies RegexRequest);
+  worker.postMessage({ sources, texts, flags: REGEX_FLAGS } satisfies RegexRequest);
   return stop;
 }

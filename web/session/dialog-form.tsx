@@ -37,9 +37,12 @@ interface DialogFormProps {
   /** What the form submits. */
   readonly work: () => Promise<void>;
   readonly label: string;
-  readonly busyLabel: string;
+  /** By default, the label. */
+  readonly busyLabel?: string;
   readonly kind?: 'primary' | 'danger';
   readonly isDisabled?: boolean;
+  /** Why it is disabled. */
+  readonly whyNot?: string | undefined;
   /** Shown at the left of the buttons. */
   readonly aside?: ReactNode;
   readonly onCancel: () => void;
@@ -48,7 +51,8 @@ interface DialogFormProps {
 
 /** The form of a dialog: its fields, why it failed, "Cancel", and the button that submits it. */
 export function DialogForm(props: DialogFormProps) {
-  const { requesting, work, label, busyLabel, kind = 'primary', isDisabled = false, aside, onCancel, children } = props;
+  const { requesting, work, label, busyLabel = label, kind = 'primary', isDisabled = false, whyNot, aside } = props;
+  const { onCancel, children } = props;
   const { failure, isBusy, run } = requesting;
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -61,7 +65,7 @@ export function DialogForm(props: DialogFormProps) {
         <Alert className="basis-full">{failure}</Alert>
         {aside}
         <Button onClick={onCancel}>Cancel</Button>
-        <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled}>
+        <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled} title={whyNot}>
           {isBusy ? busyLabel : label}
         </WriteButton>
       </DialogActions>
@@ -72,13 +76,15 @@ export function DialogForm(props: DialogFormProps) {
 interface FormDialogProps extends Omit<DialogFormProps, 'requesting' | 'onCancel'> {
   readonly title: string;
   readonly onClose: () => void;
+  /** A class that sets the maximum width. */
+  readonly width?: string;
 }
 
 /** A dialog that is one form. */
-export function FormDialog({ title, onClose, ...form }: FormDialogProps) {
+export function FormDialog({ title, onClose, width = 'max-w-lg', ...form }: FormDialogProps) {
   const requesting = useRequesting();
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog {...{ title, onClose, width }}>
       <DialogForm {...form} requesting={requesting} onCancel={onClose} />
     </Dialog>
   );

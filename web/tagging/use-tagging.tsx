@@ -1,13 +1,13 @@
 import { Check, ChevronLeft, ChevronRight, Tag, X } from 'lucide-react';
-import { useEffect, useEffectEvent, useId, useMemo, useState } from 'react';
+import { useEffect, useId, useMemo, useState } from 'react';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/drafts.js';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
-import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
 import { useTerms } from '../captions/terms/use-terms.js';
-import { keyNameOf, useKeys, withKey } from '../keys.js';
+import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
+import { useKeys, withKey } from '../keys.js';
 import type { Pair } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect } from '../session/client.js';
@@ -16,6 +16,7 @@ import { PlannedChangeDialog, usePlannedChange } from '../captions/bulk/change-p
 import { Button } from '../ui/button.js';
 import { TextField } from '../ui/fields.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { warnBeforeLeaving } from '../ui/store.js';
 import { Placeholder } from '../pairs/media.js';
 import { Full } from '../pairs/viewer/full.js';
 import { Dialog } from '../ui/dialog.js';
@@ -94,12 +95,10 @@ export function useTagging(options: TaggingOptions) {
           onPin: pin,
           selected: selected.length,
           onAdd: (tag: string) => (selected.length > 0 ? change({ kind: 'add', tag }) : setNote('Select pairs first.')),
-          onDecide: (tag: string) =>
-            setQuestion({
-              verb: 'decide',
-              tag,
-              pairs: selected.length > 0 ? selected : (captions.read.pairs ?? []),
-            }),
+          onDecide: (tag: string) => {
+            const asked = selected.length > 0 ? selected : (captions.read.pairs ?? []);
+            setQuestion({ verb: 'decide', tag, pairs: asked });
+          },
         }
       : undefined,
   };
@@ -231,16 +230,21 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
     if (changes.length > 0) startJob(connect, datasetId, title, changes);
     onClose();
   };
-  useDecisionKeys({
-    decideYes: () => decide(true),
-    decideNo: () => decide(false),
-    decideBack: () => go(-1),
-    decideSkip: () => go(1),
+  // A key that is held decides about one picture.
+  const once =
+    (act: () => void) =>
+    ({ repeat: isHeld }: KeyboardEvent) =>
+      isHeld ? false : act();
+  useKeys({
+    decideYes: once(() => decide(true)),
+    decideNo: once(() => decide(false)),
+    decideBack: once(() => go(-1)),
+    decideSkip: once(() => go(1)),
   });
-  useLeaveWarning(changes.length > 0);
+  useEffect(() => warnBeforeLeaving(() => changes.length > 0), [changes]);
   const sentences = pairs.filter((each) => each.media.length > 0).length - asked.length;
   return (
-    <Dialog title={`“${tag}”?`} width="max-w-5xl" staysOnClickOutside onClose={save}>
+    <Dialog title={`“${tag}”?`} width="max-w-5xl" keyPlace="decisions" staysOnClickOutside onClose={save}>
       <p role="status" className="-mt-3 text-sm text-muted tabular-nums">
         {numberOf(decisions.size)} of {numberOf(asked.length)} decided
         {sentences > 0 && ` · ${countOf(sentences, 'caption')} in sentences left out`}
@@ -263,7 +267,19 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
         </p>
       )}
       <div className="flex flex-wrap items-center gap-2">
-        {pair !== undefined && <Answers hasIt={decisions.get(pair.stem) ?? hasTag(pair, tag)} onDecide={decide} />}
+        {pair !== undefined &&
+          ANSWERS.map(({ has, words, ...button }) => (
+            <Button
+              key={words}
+              {...button}
+              // The answer that the caption gives now.
+              aria-pressed={has === (decisions.get(pair.stem) ?? hasTag(pair, tag))}
+              onClick={() => decide(has)}
+              className="aria-pressed:border-accent aria-pressed:text-accent"
+            >
+              {words}
+            </Button>
+          ))}
         <Button
           icon={ChevronLeft}
           kind="quiet"
@@ -293,21 +309,6 @@ const ANSWERS = [
   { has: false, words: 'No', icon: X, title: withKey('It does not', 'decideNo') },
 ] as const;
 
-/** The answer that the caption gives now is marked. */
-function Answers({ hasIt, onDecide }: { hasIt: boolean; onDecide: (has: boolean) => void }) {
-  return ANSWERS.map(({ has, words, ...button }) => (
-    <Button
-      key={words}
-      {...button}
-      aria-pressed={has === hasIt}
-      onClick={() => onDecide(has)}
-      className="aria-pressed:border-accent aria-pressed:text-accent"
-    >
-      {words}
-    </Button>
-  ));
-}
-
 function isAsked({ media, caption }: Pair): boolean {
   const text = caption === undefined ? '' : textOf(caption);
   return media.length > 0 && text !== undefined && !isSentence(text);
@@ -323,30 +324,4 @@ function changesFor(tag: string, pairs: readonly Pair[], decisions: ReadonlyMap<
     ...planChanges(decided(true), textOf, { kind: 'add', tag }),
     ...planChanges(decided(false), textOf, retagging(tag)),
   ];
-}
-
-type DecisionKey = 'decideYes' | 'decideNo' | 'decideBack' | 'decideSkip';
-
-function useDecisionKeys(handlers: Readonly<Record<DecisionKey, () => void>>): void {
-  const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
-    const name = keyNameOf(event, 'decisions');
-    if (name === undefined || event.repeat) return;
-    handlers[name as DecisionKey]();
-    event.preventDefault();
-  });
-  useEffect(() => {
-    const handle = (event: KeyboardEvent) => onKeyDown(event);
-    document.addEventListener('keydown', handle);
-    return () => document.removeEventListener('keydown', handle);
-  }, []);
-}
-
-/** Asks before the tab is closed with decisions that are not saved. */
-function useLeaveWarning(isUnsaved: boolean): void {
-  useEffect(() => {
-    if (!isUnsaved) return;
-    const onLeave = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener('beforeunload', onLeave);
-    return () => removeEventListener('beforeunload', onLeave);
-  }, [isUnsaved]);
 }

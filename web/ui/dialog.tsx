@@ -8,11 +8,13 @@ interface DialogProps {
   readonly width?: string;
   /** A click outside does not close it: it shows what is not shown again. */
   readonly staysOnClickOutside?: boolean;
+  /** The keys that work in it. */
+  readonly keyPlace?: 'decisions';
 }
 
 /** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
 export function Dialog(props: DialogProps) {
-  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false } = props;
+  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false, keyPlace } = props;
   const dialog = useModal();
   const id = useId();
   return (
@@ -20,6 +22,7 @@ export function Dialog(props: DialogProps) {
     <dialog
       ref={dialog}
       aria-labelledby={id}
+      data-key-place={keyPlace}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

@@ -31,9 +31,10 @@ export class Store<T> {
   };
 }
 
-/** Asks before the page is left while work of this tab goes on. */
-export function warnBeforeLeaving(isWorking: () => boolean): void {
-  addEventListener('beforeunload', (event) => {
-    if (isWorking()) event.preventDefault();
-  });
+/** Asks before the page is left while work of this tab goes on. Returns what ends it. */
+export function warnBeforeLeaving(isWorking: () => boolean): () => void {
+  const listening = new AbortController();
+  const onLeave = (event: BeforeUnloadEvent) => isWorking() && event.preventDefault();
+  addEventListener('beforeunload', onLeave, { signal: listening.signal });
+  return () => listening.abort();
 }

@@ -83,17 +83,19 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
   let { change } = entry;
   put(datasetId, change, { isUndoing: true });
   try {
-    if ('different' in change.made) {
-      put(datasetId, await undoDecision(client, datasetId, change, change.made));
+    const { made, isUndo, undone = change.title ?? change.text } = change;
+    if ('different' in made) {
+      const filenames = [...made.different];
+      await client.duplicates.decide(datasetId, { filenames, different: isUndo });
+      put(datasetId, { ...change, text: differenceText(filenames, isUndo), isUndo: !isUndo });
       return;
     }
-    let partly = change.partly ?? notUndone(await revisionsOf(client, datasetId, change.made));
+    let partly = change.partly ?? notUndone(await revisionsOf(client, datasetId, made));
     while (partly.remaining.length > 0) {
       partly = await undoNext(client, datasetId, partly);
       change = { ...change, partly };
       put(datasetId, change, { isUndoing: true });
     }
-    const { isUndo, undone = change.title ?? change.text } = change;
     const { text, ...outcome } = outcomeOf(partly);
     const words = isUndo ? text.replace(/^Undone/, 'Made again') : text;
     put(datasetId, { ...outcome, text: words, isUndo: !isUndo, undone });
@@ -109,16 +111,6 @@ export function differenceText(filenames: readonly string[], areDifferent: boole
   return areDifferent
     ? `${files} are remembered as different.`
     : `Undone: ${files} are no longer remembered as different.`;
-}
-
-async function undoDecision(
-  client: TrainyardClient,
-  datasetId: string,
-  change: RecentChange,
-  { different }: MadeDecision,
-): Promise<RecentChange> {
-  await client.duplicates.decide(datasetId, { filenames: [...different], different: change.isUndo });
-  return { ...change, text: differenceText(different, change.isUndo), isUndo: !change.isUndo };
 }
 
 /** Undoes one revision. @throws TrainyardError */
@@ -149,15 +141,12 @@ async function undoNext(client: TrainyardClient, datasetId: string, before: Part
 
 type UndoOutcome = Pick<RecentChange, 'text' | 'kept'> & { readonly made: MadeRevisions };
 
+/** `Undone: 2 files restored.`, and what stays as it is. */
 function outcomeOf({ undone, kept, made }: PartialUndo): UndoOutcome {
-  return { text: undoneText(undone.length, kept.length), kept, made: { numbers: made } };
-}
-
-function undoneText(undone: number, kept: number): string {
-  const what = undone === 0 ? 'Nothing was undone.' : `Undone: ${countOf(undone, 'file')} restored.`;
-  if (kept === 0) return what;
-  const verbs = kept === 1 ? 'was changed since and stays as it is' : 'were changed since and stay as they are';
-  return `${what} ${countOf(kept, 'file')} ${verbs}:`;
+  const what = undone.length === 0 ? 'Nothing was undone.' : `Undone: ${countOf(undone.length, 'file')} restored.`;
+  const verbs = kept.length === 1 ? 'was changed since and stays as it is' : 'were changed since and stay as they are';
+  const text = kept.length === 0 ? what : `${what} ${countOf(kept.length, 'file')} ${verbs}:`;
+  return { text, kept, made: { numbers: made } };
 }
 
 /** @throws Error if the history no longer has any of them */

@@ -2,17 +2,38 @@ import { useMemo, useState } from 'react';
 import type { Pair } from '../live/pairs.js';
 import { dateOf } from '../ui/ago.js';
 
-/** How pairs are sorted, by what the address says, with the words of the choice. */
+/** Larger than any other, for pairs without media: the difference of two infinities is no number. */
+const LAST = Number.MAX_SAFE_INTEGER;
+
+interface OrderOfPairs {
+  readonly words: string;
+  /** The pairs with lower values come first. */
+  readonly valueOf: (pair: Pair) => number;
+}
+
+/** How pairs are sorted, by what the address says. */
 export const PAIR_ORDERS = {
-  name: 'Name',
-  newest: 'Newest first',
-  pixels: 'Fewest pixels first',
-  shape: 'Tall to wide',
-  size: 'Largest files first',
-  short: 'Shortest captions first',
-  long: 'Longest captions first',
-  length: 'Longest clips first',
-} as const;
+  name: { words: 'Name', valueOf: () => 0 },
+  newest: {
+    words: 'Newest first',
+    valueOf: ({ files }) => -Math.max(...files.map(({ uploaded_at }) => dateOf(uploaded_at).getTime() || 0)),
+  },
+  pixels: {
+    words: 'Fewest pixels first',
+    valueOf: ({ media: [first] }) => (first === undefined ? LAST : (first.width ?? 0) * (first.height ?? 0)),
+  },
+  shape: {
+    words: 'Tall to wide',
+    valueOf: ({ media: [first] }) => (first === undefined ? LAST : (first.width ?? 1) / (first.height ?? 1)),
+  },
+  size: {
+    words: 'Largest files first',
+    valueOf: ({ media }) => -media.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+  },
+  short: { words: 'Shortest captions first', valueOf: ({ caption }) => caption?.characters ?? 0 },
+  long: { words: 'Longest captions first', valueOf: ({ caption }) => -(caption?.characters ?? 0) },
+  length: { words: 'Longest clips first', valueOf: ({ media: [first] }) => -(first?.duration_seconds ?? 0) },
+} as const satisfies Record<string, OrderOfPairs>;
 
 export type PairOrder = keyof typeof PAIR_ORDERS;
 
@@ -39,7 +60,10 @@ export function frozenAfter(
   const known = before.key === key ? before.values : new Map<string, number>();
   const added = matching.filter(({ stem }) => !known.has(stem));
   if (before.key === key && added.length === 0) return before;
-  return { key, values: new Map([...known, ...added.map((pair) => [pair.stem, orderValueOf(pair, order)] as const)]) };
+  return {
+    key,
+    values: new Map([...known, ...added.map((pair) => [pair.stem, PAIR_ORDERS[order].valueOf(pair)] as const)]),
+  };
 }
 
 /** The pairs of a frozen order that still exist. Those of one value stay in the order of their names. */
@@ -58,29 +82,4 @@ export function useFrozenOrder(
   const frozen = frozenAfter(before, key, { matching, order });
   if (frozen !== before) setFrozen(frozen);
   return useMemo(() => inFrozenOrder(frozen, pairs), [frozen, pairs]);
-}
-
-/** Larger than any other, for pairs without media: the difference of two infinities is no number. */
-const LAST = Number.MAX_SAFE_INTEGER;
-
-function orderValueOf({ media, caption, files }: Pair, order: PairOrder): number {
-  const [first] = media;
-  switch (order) {
-    case 'name':
-      return 0;
-    case 'newest':
-      return -Math.max(...files.map(({ uploaded_at }) => dateOf(uploaded_at).getTime() || 0));
-    case 'pixels':
-      return first === undefined ? LAST : (first.width ?? 0) * (first.height ?? 0);
-    case 'shape':
-      return first === undefined ? LAST : (first.width ?? 1) / (first.height ?? 1);
-    case 'size':
-      return -media.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-    case 'short':
-      return caption?.characters ?? 0;
-    case 'long':
-      return -(caption?.characters ?? 0);
-    case 'length':
-      return -(first?.duration_seconds ?? 0);
-  }
 }

@@ -14,19 +14,15 @@ export function useSidePanels() {
   const [tags, setTags] = useStored('trainyard-tags-panel', STATES, 'open');
   const [inspector, setInspector] = useStored('trainyard-inspector', STATES, isVeryWide ? 'open' : 'folded');
   const [drawer, setDrawer] = useState<PanelName>();
-  if (!isWide) {
-    return {
-      isOpen: { tags: drawer === 'tags', inspector: drawer === 'inspector' },
-      setOpen: (name: PanelName, isOpen: boolean) => setDrawer(isOpen ? name : undefined),
-      /** On a narrow window, an open panel covers the pairs. */
-      areDrawers: true,
-    };
-  }
+  const isOpen = { tags: tags === 'open', inspector: inspector === 'open' };
   return {
-    isOpen: { tags: tags === 'open', inspector: inspector === 'open' },
-    setOpen: (name: PanelName, isOpen: boolean) =>
-      (name === 'tags' ? setTags : setInspector)(isOpen ? 'open' : 'folded'),
-    areDrawers: false,
+    isOpen: isWide ? isOpen : { tags: drawer === 'tags', inspector: drawer === 'inspector' },
+    setOpen: (name: PanelName, opens: boolean) => {
+      if (!isWide) return setDrawer(opens ? name : undefined);
+      (name === 'tags' ? setTags : setInspector)(opens ? 'open' : 'folded');
+    },
+    /** On a narrow window, an open panel covers the pairs. */
+    areDrawers: !isWide,
   };
 }
 

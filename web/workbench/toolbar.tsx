@@ -57,7 +57,7 @@ export function Toolbar(props: ToolbarProps) {
           onChange={(event) => onFilter({ order: event.target.value as PairOrder })}
           className="min-h-9 w-24 shrink-0 touch rounded-lg border border-line bg-panel px-2 text-sm"
         >
-          {Object.entries(PAIR_ORDERS).map(([value, words]) => (
+          {Object.entries(PAIR_ORDERS).map(([value, { words }]) => (
             <option key={value} value={value}>
               {words}
             </option>

@@ -7,8 +7,7 @@ import type { TermKind } from '../captions/terms/terms.js';
 import { captionsWith, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
-import { markedTexts, searchMatcher } from '../search/match.js';
-import { asksForTexts, parsedSearch } from '../search/query.js';
+import { asksForTexts, markedTexts, parsedSearch, searchMatcher } from '../search/query.js';
 import { useSearch } from '../search/use-search.js';
 import { useFrozenOrder } from './pair-order.js';
 import {

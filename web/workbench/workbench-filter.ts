@@ -2,7 +2,7 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { TERM_KINDS, type TermKind } from '../captions/terms/terms.js';
 import { isUnpaired, type LinkedDataset } from '../live/counterparts.js';
 import { type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
-import { countOf, foldCase, numberOf } from '../ui/format.js';
+import { countOf, numberOf } from '../ui/format.js';
 import { PAIR_ORDERS, type PairOrder } from './pair-order.js';
 
 /** The content of the grid: pairs, or rejected uploads. */
@@ -149,13 +149,6 @@ export function viewCounts(
 ): Map<PairView, number> {
   const ofPairs = views.filter((view) => view !== 'rejected');
   return new Map(ofPairs.map((view) => [view, pairs.filter((pair) => isInView(pair, view, known)).length]));
-}
-
-/** Returns a predicate: whether one of the names contains all words of the search. */
-export function nameMatcher(search: string): (names: readonly string[]) => boolean {
-  const words = foldCase(search).split(/\s+/).filter(Boolean);
-  return (names) =>
-    words.length === 0 || names.map(foldCase).some((name) => words.every((word) => name.includes(word)));
 }
 
 /** `25 pairs`, `7 of 25 written`, or `12 pairs, 3 changed`: pairs that are shown, and those that no longer match the filter. */

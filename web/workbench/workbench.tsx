@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useMemo, useRef, useState } from 'react';
+import { useCallback, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { BulkPanel } from '../captions/bulk/bulk-panel.js';
@@ -37,7 +37,6 @@ import { type ReadCaptions, useReadCaptions, useShownPairs, useWorkbenchFilter }
 import { useViewerState } from './viewer-state.js';
 import {
   NO_FILTER,
-  nameMatcher,
   type PairView,
   scopeText,
   shownText,
@@ -200,7 +199,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
             {!isTraining && <LinksLine dataset={dataset} />}
             <LoadFailure error={error} what="Could not read the controls and masks." onRetry={retry} />
             {filter.view === 'rejected' ? (
-              <Rejected dataset={dataset} search={filter.search} />
+              <RejectedUploads dataset={dataset} search={filter.search} />
             ) : (
               <>
                 <HiddenTarget {...{ filter, pairs, shown, target }} onFilter={setFilter} />
@@ -320,7 +319,7 @@ interface ManyCaptionsProps {
 }
 
 /** The change to many captions: of the selected pairs, or of those that are shown and match. */
-function ManyCaptions({ datasetId, captions, shown, selected, done, scope }: ManyCaptionsProps): ReactNode {
+function ManyCaptions({ datasetId, captions, shown, selected, done, scope }: ManyCaptionsProps) {
   const { statistics, read } = captions;
   const pairs = useMemo(() => {
     const stems = new Set((selected.length > 0 ? selected : shown).map(({ stem }) => stem));
@@ -329,14 +328,6 @@ function ManyCaptions({ datasetId, captions, shown, selected, done, scope }: Man
   if (statistics === undefined) return null;
   const initialKind = statistics.captions === 0 ? 'fill' : 'prepend';
   return <BulkPanel {...{ datasetId, pairs, scope, initialKind }} />;
-}
-
-function Rejected({ dataset, search }: { dataset: DatasetWithFiles; search: string }) {
-  const uploads = useMemo(() => {
-    const matches = nameMatcher(search);
-    return rejectedUploadsOf(dataset).filter(({ filename }) => matches([filename]));
-  }, [dataset, search]);
-  return <RejectedUploads dataset={dataset} uploads={uploads} />;
 }
 
 interface FilterProps {
@@ -354,11 +345,9 @@ const NOTHING_LEFT: Partial<Record<PairView, string>> = {
 function NoMatch({ filter, onFilter }: FilterProps) {
   const { view, term, search } = filter;
   const isOnlyView = term === undefined && search === '';
-  const words =
-    (isOnlyView ? NOTHING_LEFT[view] : undefined) ??
-    (isOnlyView || view !== 'all' || term !== undefined
-      ? 'No pair matches this filter.'
-      : `Nothing matches “${search}”.`);
+  const isOnlySearch = term === undefined && view === 'all' && search !== '';
+  const isNothingLeft = isOnlyView && NOTHING_LEFT[view];
+  const words = isNothingLeft || (isOnlySearch ? `Nothing matches “${search}”.` : 'No pair matches this filter.');
   return (
     <p className="flex flex-wrap items-center gap-3 py-8 text-muted">
       {words} <Button onClick={() => onFilter(NO_FILTER)}>Show all</Button>

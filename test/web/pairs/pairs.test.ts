@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, Problem } from '../../../src/client/client.js';
 import { isUnpaired, type LinkedDataset } from '../../../web/live/counterparts.js';
-import { type Pair, pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
+import { nameMatcher, type Pair, pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
 import { mediaFactsOf } from '../../../web/pairs/media-facts.js';
 import {
   allOf,
@@ -13,7 +13,6 @@ import {
 } from '../../../web/pairs/selection/selection.js';
 import {
   matchesOf,
-  nameMatcher,
   NO_FILTER,
   parametersOfOldCaptions,
   viewCounts,

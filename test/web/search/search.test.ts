@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { pairsOf } from '../../../web/live/pairs.js';
-import { markedTexts, type RegexHits, searchMatcher } from '../../../web/search/match.js';
-import { parsedSearch } from '../../../web/search/query.js';
+import { markedTexts, parsedSearch, type RegexHits, searchMatcher } from '../../../web/search/query.js';
 
 const TEXTS: Record<string, string> = {
   'a.txt': 'Blue sky, red wagon',

@@ -17,7 +17,7 @@ interface BulkPanelProps {
   readonly pairs: readonly Pair[];
   /** Describes the pairs, such as `captions with the tag “snow”`. */
   readonly scope: string;
-  readonly initialKind: BulkChange['kind'];
+  readonly initialKind: Kind;
 }
 
 /** Changes many captions at once, after a preview of each change. */
@@ -25,7 +25,7 @@ export function BulkPanel({ datasetId, pairs, scope, initialKind }: BulkPanelPro
   const job = useJob(datasetId);
   const canWrite = useCanWrite();
   const isShared = useIsShared();
-  const [change, setChange] = useState(() => emptyChange(initialKind));
+  const [change, setChange] = useState(EMPTY[initialKind]);
   if (isShared) return null;
   return (
     <Panel title="Change many captions">
@@ -33,7 +33,14 @@ export function BulkPanel({ datasetId, pairs, scope, initialKind }: BulkPanelPro
       {!canWrite && <p className="text-sm text-muted">{ONLY_READS}</p>}
       {canWrite && (job === undefined || job.state === 'ended') && (
         <>
-          <ChangeForm change={change} onChange={setChange} />
+          <Choices
+            label="Change"
+            isLabelHidden
+            options={KINDS}
+            value={change.kind}
+            onChange={(kind) => setChange(withKind(change, kind))}
+          />
+          <Fields change={change} onChange={setChange} />
           {isComplete(change) && <Preview datasetId={datasetId} pairs={pairs} scope={scope} change={change} />}
         </>
       )}
@@ -70,40 +77,18 @@ type Kind = BulkChange['kind'];
 /** Adding a tag has a dialog of its own. */
 const KINDS: Partial<Record<Kind, string>> = { prepend: 'Prepend', append: 'Append', replace: 'Replace', fill: 'Fill' };
 
-function emptyChange(kind: Kind): BulkChange {
-  switch (kind) {
-    case 'prepend':
-    case 'append':
-      return { kind, trigger: '' };
-    case 'replace':
-      return { kind, find: '', replacement: '', asTag: false, matchesCase: false, wholeWords: false };
-    case 'add':
-      return { kind, tag: '' };
-    case 'fill':
-      return { kind, text: '', fillsBlank: false };
-  }
-}
-
-/** A form that describes a change to many captions. */
-function ChangeForm({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
-  return (
-    <div className="flex flex-col gap-3">
-      <Choices
-        label="Change"
-        isLabelHidden
-        options={KINDS}
-        value={change.kind}
-        onChange={(kind) => onChange(withKind(change, kind))}
-      />
-      <Fields change={change} onChange={onChange} />
-    </div>
-  );
-}
+const EMPTY: Readonly<Record<Kind, BulkChange>> = {
+  prepend: { kind: 'prepend', trigger: '' },
+  append: { kind: 'append', trigger: '' },
+  replace: { kind: 'replace', find: '', replacement: '', asTag: false, matchesCase: false, wholeWords: false },
+  add: { kind: 'add', tag: '' },
+  fill: { kind: 'fill', text: '', fillsBlank: false },
+};
 
 /** Switches to another kind of change. Keeps the trigger word between prepending and appending. */
 function withKind(change: BulkChange, kind: Kind): BulkChange {
   const isTrigger = (kind === 'prepend' || kind === 'append') && 'trigger' in change;
-  return isTrigger ? { ...change, kind } : emptyChange(kind);
+  return isTrigger ? { ...change, kind } : EMPTY[kind];
 }
 
 function Fields({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {

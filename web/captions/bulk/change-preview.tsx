@@ -1,9 +1,8 @@
-import { type FormEvent, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useConnect } from '../../session/client.js';
-import { Button } from '../../ui/button.js';
-import { Dialog, DialogActions } from '../../ui/dialog.js';
+import { FormDialog } from '../../session/dialog-form.js';
 import { numberOf } from '../../ui/format.js';
 import { textOf } from '../read-pairs.js';
 import { startJob, useJob } from './jobs.js';
@@ -63,7 +62,6 @@ type PlannedChange = ReturnType<typeof usePlannedChange>;
 /** Every caption that a change would change, each with a box to leave it out, and the captions that it leaves out itself. */
 export function ChangePreview({ planned }: { planned: PlannedChange }) {
   const { changes, sentences, leftOut, toggle } = planned;
-  const shown = useMemo(() => changes.map((change) => ({ change })), [changes]);
   return (
     <>
       {sentences > 0 && (
@@ -73,7 +71,7 @@ export function ChangePreview({ planned }: { planned: PlannedChange }) {
             : `${numberOf(sentences)} captions are written in sentences, and stay as they are.`}
         </p>
       )}
-      {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} leftOut={leftOut} onToggle={toggle} />}
+      {changes.length > 0 && <ChangeList label="Planned changes" {...{ changes, leftOut }} onToggle={toggle} />}
     </>
   );
 }
@@ -90,33 +88,20 @@ interface PlannedChangeDialogProps {
 }
 
 /** A dialog that describes a change to many captions, shows it, and makes it. */
-export function PlannedChangeDialog({ title, planned, kind, label, onClose, children }: PlannedChangeDialogProps) {
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (planned.start()) onClose();
+export function PlannedChangeDialog({ planned, children, ...form }: PlannedChangeDialogProps) {
+  const work = async () => {
+    if (planned.start()) form.onClose();
   };
   return (
-    <Dialog title={title} onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
-        {children}
-        <ChangePreview planned={planned} />
-        <DialogActions>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" kind={kind} disabled={!planned.canStart} title={planned.whyNot}>
-            {label}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <FormDialog {...form} work={work} isDisabled={!planned.canStart} whyNot={planned.whyNot}>
+      {children}
+      <ChangePreview planned={planned} />
+    </FormDialog>
   );
 }
 
-interface ListedChange {
-  readonly change: CaptionChange;
-  readonly reason?: ReactNode;
-}
+/** A change, or why it was not made. */
+type ListedChange = CaptionChange & { readonly reason?: ReactNode };
 
 interface ChangeListProps {
   readonly label: string;
@@ -130,7 +115,7 @@ interface ChangeListProps {
 export function ChangeList({ label, changes, leftOut, onToggle }: ChangeListProps) {
   return (
     <LongList isFramed label={label} items={changes}>
-      {({ change: { filename, before, after }, reason }) => (
+      {({ filename, before, after, reason }) => (
         <div className="flex flex-col gap-0.5 px-3 py-2 text-sm">
           {leftOut === undefined ? (
             <span className="text-xs wrap-anywhere text-muted">{filename}</span>

@@ -110,7 +110,7 @@ function Text({ caption, pair, label, marks }: TextProps) {
           completion.onType(undefined);
           commit(name, draft);
         }}
-        onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, { name, draft, loop, stem: pair.stem })}
+        onKeyDown={(event) => completion.onKeyDown(event) || onKeyDown(event, caption, { loop, stem: pair.stem })}
         className={`relative min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2! leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${marks.length > 0 ? 'not-focus:overflow-hidden' : ''} ${hasChips ? 'not-focus:opacity-0' : ''} pointer-coarse:text-base ${isMissing ? 'border-dashed border-line' : ''}`}
       />
       {completion.list}
@@ -151,16 +151,13 @@ function commit(name: CaptionName, draft: Draft | undefined): void {
   else drafts.save(name);
 }
 
-interface EditedField {
-  readonly name: CaptionName;
-  readonly draft: Draft | undefined;
-  readonly loop: CaptionLoop | undefined;
-  readonly stem: string;
-}
-
 const STEPS = { saveNext: 'next', savePrevious: 'previous', nextMissing: 'missing' } as const;
 
-function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>, { name, draft, loop, stem }: EditedField): void {
+function onKeyDown(
+  event: KeyboardEvent<HTMLTextAreaElement>,
+  { name, draft }: Caption,
+  { loop, stem }: { loop: CaptionLoop | undefined; stem: string },
+): void {
   // While an input method composes characters, Escape and Enter are its own.
   if (event.nativeEvent.isComposing) return;
   const key = keyNameOf(event.nativeEvent, 'caption');

@@ -194,11 +194,10 @@ class Drafts {
     // A lost save was taken back. To write the old text could add a blank caption, or change line ends.
     const isTakenBack = draft.state === 'failed' && text === baseText(draft);
     try {
-      const result = isTakenBack
-        ? await checkCaption(client, { ...nameOf(name), base })
-        : await saveCaption(client, { ...nameOf(name), text: textToSave(text, base), base });
-      if (result.state === 'saved') this.#finishSave(name, result.saved, base);
-      else this.#replaceDraft(name, { state: 'conflict', base, theirs: result.theirs, isFetched: false });
+      const sent = isTakenBack ? undefined : textToSave(text, base);
+      const { isSaved, current } = await saveCaption(client, name, { text: sent, base });
+      if (isSaved) this.#finishSave(name, current, base);
+      else this.#replaceDraft(name, { state: 'conflict', base, theirs: current, isFetched: false });
     } catch (error) {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
@@ -339,51 +338,35 @@ interface SavedCaption {
   readonly text: string | null;
 }
 
-type SaveResult =
-  | { readonly state: 'saved'; readonly saved: SavedCaption | undefined }
-  /** The caption was changed or deleted elsewhere since it was read. */
-  | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined };
-
 const SAVE_TIMEOUT_MS = 30_000;
 
 /**
- * Saves a text, if the caption on the service is still the version that was edited.
+ * Saves a text, if the caption on the service is still the version that was edited; without a text, says whether it is.
  *
+ * @returns the caption on the service; unless `isSaved`, it was changed or deleted elsewhere since it was read
  * @throws TrainyardError; Error if the service rejects the text; DOMException TimeoutError after `SAVE_TIMEOUT_MS`
  */
 async function saveCaption(
   client: TrainyardClient,
-  { datasetId, filename, text, base }: CaptionName & { text: string; base: SavedCaption | undefined },
-): Promise<SaveResult> {
+  { datasetId, filename }: CaptionName,
+  { text, base }: { text: string | undefined; base: SavedCaption | undefined },
+) {
   const options = { signal: AbortSignal.timeout(SAVE_TIMEOUT_MS) };
-  const ifMatch = base === undefined ? null : `"${base.sha256}"`;
-  const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch }], options);
-  if (saved?.file !== undefined) return { state: 'saved', saved: { sha256: saved.file.sha256, text } };
-  if (saved?.problem !== undefined) throw new Error(saved.problem.message);
-  const theirs = saved?.current ? await currentCaption(client, { datasetId, filename, ...options }) : undefined;
-  // An earlier attempt may have succeeded although its answer was lost.
-  return theirs?.text === text ? { state: 'saved', saved: theirs } : { state: 'conflict', theirs };
-}
-
-/** Says whether the caption on the service is still the version that was edited. @throws as `saveCaption` does */
-async function checkCaption(
-  client: TrainyardClient,
-  { datasetId, filename, base }: CaptionName & { base: SavedCaption | undefined },
-): Promise<SaveResult> {
-  const signal = AbortSignal.timeout(SAVE_TIMEOUT_MS);
-  const current = await currentCaption(client, { datasetId, filename, signal });
-  return current?.sha256 === base?.sha256 ? { state: 'saved', saved: current } : { state: 'conflict', theirs: current };
-}
-
-async function currentCaption(
-  client: TrainyardClient,
-  { datasetId, filename, signal }: { datasetId: string; filename: string; signal: AbortSignal },
-): Promise<SavedCaption | undefined> {
+  if (text !== undefined) {
+    const ifMatch = base === undefined ? null : `"${base.sha256}"`;
+    const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch }], options);
+    if (saved?.file !== undefined) return { isSaved: true, current: { sha256: saved.file.sha256, text } };
+    if (saved?.problem !== undefined) throw new Error(saved.problem.message);
+    if (!saved?.current) return { isSaved: false, current: undefined };
+  }
   try {
-    return (await client.bulk.captions(datasetId, [filename], { signal }))[0];
+    const [current] = await client.bulk.captions(datasetId, [filename], options);
+    // An earlier attempt may have succeeded although its answer was lost.
+    const isSaved = text === undefined ? current?.sha256 === base?.sha256 : current?.text === text;
+    return { isSaved, current };
   } catch (error) {
-    if (error instanceof TrainyardError && error.code === 'file_not_found') return undefined;
-    throw error;
+    if (!(error instanceof TrainyardError) || error.code !== 'file_not_found') throw error;
+    return { isSaved: text === undefined && base === undefined, current: undefined };
   }
 }
 

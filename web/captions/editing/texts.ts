@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from 'react';
+import { useEffect } from 'react';
 import { MAX_NAMES_PER_REQUEST } from '../../../src/api/limits.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
@@ -19,10 +19,7 @@ const LOADING: TextState = { state: 'loading' };
 const texts = new Store<TextState>();
 
 /** Where captions are read: in a dataset as it is now, or as it was in a revision. */
-interface TextSource {
-  readonly datasetId: string;
-  readonly revision?: number;
-}
+type TextSource = readonly [datasetId: string, revision?: number | undefined];
 
 /** The captions to read of each source, by filename, with the client of the user who is signed in now. */
 const queues = new Map<string, { client: TrainyardClient; readonly files: Map<string, DatasetFile> }>();
@@ -39,16 +36,15 @@ export function rememberText(sha256: string, text: string | null): void {
 /** Reads the text of a rendered caption. `retry` reads it again after a failure. */
 export function useText(datasetId: string, file: DatasetFile | undefined, revision?: number) {
   const client = useClient();
-  const source = useMemo(() => ({ datasetId, ...(revision !== undefined && { revision }) }), [datasetId, revision]);
   const state = texts.useValue(file?.sha256 ?? '') ?? LOADING;
   const isRead = state.state === 'read';
   useEffect(() => {
-    if (file !== undefined && !isRead) enqueue(client, source, file);
-  }, [client, source, file, isRead]);
+    if (file !== undefined && !isRead) enqueue(client, [datasetId, revision], file);
+  }, [client, datasetId, revision, file, isRead]);
   const retry = () => {
     if (file === undefined) return;
     texts.set(LOADING, file.sha256);
-    enqueue(client, source, file);
+    enqueue(client, [datasetId, revision], file);
   };
   return { state, retry };
 }
@@ -63,7 +59,7 @@ export async function readTexts(
   const unknown = files.filter(({ sha256 }) => textStateOf(sha256).state !== 'read');
   for (let from = 0; from < unknown.length; from += MAX_NAMES_PER_REQUEST) {
     onProgress(files.length - unknown.length + from);
-    const failure = await readBatch(client, { datasetId }, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
+    const failure = await readBatch(client, [datasetId], unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
     // The field of a single caption shows its own failure.
     if (failure !== undefined && !isOfOneFile(failure)) throw failure;
   }
@@ -100,11 +96,12 @@ async function readBatch(
   files: readonly DatasetFile[],
   signal?: AbortSignal,
 ): Promise<unknown> {
-  const { datasetId, ...rest } = source;
+  const [datasetId, revision] = source;
+  const options = { signal, ...(revision !== undefined && { revision }) };
   try {
     const names = files.map(({ filename }) => filename);
     // If a caption has changed since, its hash differs from `files`. The next fetch of the dataset has that hash too.
-    const captions = await client.bulk.captions(datasetId, names, { ...rest, signal });
+    const captions = await client.bulk.captions(datasetId, names, options);
     for (const { sha256, text } of captions) rememberText(sha256, text);
     return undefined;
   } catch (error) {

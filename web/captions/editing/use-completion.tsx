@@ -6,7 +6,7 @@ import { tagsIn } from '../tags/caption-tags.js';
 /** Offers the tags of the dataset that contain what is typed. ↓ and ↑ choose one, Enter and → take it; Tab stays the way on. */
 export function useCompletion(text: string, take: (text: string, caret: number) => void) {
   const id = useId();
-  const tags = useKnownTags();
+  const tags = useContext(KnownTagsContext);
   /** Behind what was typed last; `undefined` once a tag is taken, or the field is left. */
   const [caret, setCaret] = useState<number>();
   const [chosen, setChosen] = useState(-1);
@@ -78,14 +78,8 @@ const MAX_OFFERED = 4;
 
 const SEPARATOR = /[,，、\n]/;
 
-/** A tag that is typed: where it begins in the text, without the space before it. */
-interface TypedTag {
-  readonly from: number;
-  readonly typed: string;
-}
-
-/** The tag before the caret; `undefined` where the caret is within one, or behind too little of one. */
-export function typedTagAt(text: string, caret: number): TypedTag | undefined {
+/** The tag before the caret and where it begins; `undefined` where the caret is within one, or behind too little of one. */
+export function typedTagAt(text: string, caret: number): { from: number; typed: string } | undefined {
   const [rest = ''] = text.slice(caret).split(SEPARATOR, 1);
   const part = text.slice(0, caret).split(SEPARATOR).at(-1) ?? '';
   const typed = part.trimStart();
@@ -119,7 +113,3 @@ const KnownTagsContext = createContext(NO_TAGS);
 
 /** Provides the tags of a dataset, the most frequent first. */
 export const KnownTagsProvider = KnownTagsContext.Provider;
-
-function useKnownTags(): readonly KnownTag[] {
-  return useContext(KnownTagsContext);
-}

@@ -3,7 +3,6 @@ import {
   type FormEvent,
   type KeyboardEvent,
   memo,
-  type ReactNode,
   useDeferredValue,
   useEffect,
   useMemo,
@@ -13,8 +12,8 @@ import {
 import { countOf, foldCase, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import type { Term, TermKind } from './terms.js';
 import { captionsWith, type TermCounts } from './use-terms.js';
+import type { Term, TermKind } from './terms.js';
 import { cleaned, nearTagsAmong, tagKeyOf } from '../tags/caption-tags.js';
 import { Button } from '../../ui/button.js';
 import { ChangePreview, usePlannedChange } from '../bulk/change-preview.js';
@@ -297,12 +296,12 @@ function TermRow({ term: { term, captions }, isSelected, onSelect, verbs }: Term
 
 function onKeyDown(event: KeyboardEvent<HTMLButtonElement>, tag: string, verbs: TagVerbs | undefined): void {
   const name = keyNameOf(event.nativeEvent, 'tags');
+  if (name === undefined || (verbs === undefined && name !== 'tagMove')) return;
   if (name === 'tagMove') moveFocus(event.currentTarget, event.key === 'ArrowDown' ? 1 : -1);
-  else if (name === undefined || verbs === undefined) return;
-  else if (name === 'tagRename') verbs.onRename(tag);
-  else if (name === 'tagRemove') verbs.onRemove(tag);
-  else if (name === 'tagAdd') verbs.onAdd(tag);
-  else if (name === 'tagPin') verbs.onPin(event.key, tag);
+  else if (name === 'tagRename') verbs?.onRename(tag);
+  else if (name === 'tagRemove') verbs?.onRemove(tag);
+  else if (name === 'tagAdd') verbs?.onAdd(tag);
+  else if (name === 'tagPin') verbs?.onPin(event.key, tag);
   event.preventDefault();
 }
 
@@ -316,35 +315,33 @@ const PIN_KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
 function Verbs(props: TagVerbs & { readonly tag: string; readonly pin: string | undefined }) {
   const { tag, pin, pins, selected, onRename, onRemove, onAdd, onDecide, onPin } = props;
   const key = pin ?? PIN_KEYS.find((each) => pins[each] === undefined);
+  const verbs: (readonly [words: string, title: string, act: (tag: string) => void] | false)[] = [
+    ['Rename', withKey('Rename or merge', 'tagRename'), onRename],
+    ['Remove', withKey('Remove from all captions', 'tagRemove'), onRemove],
+    selected > 0 && [`Add to ${numberOf(selected)} selected`, withKey('Add to the selected pairs', 'tagAdd'), onAdd],
+    ['Decide one by one', 'Shows one picture after another: Y if it has the tag, N if not', onDecide],
+    key !== undefined && [
+      pin === undefined ? `Pin to key ${key}` : `Unpin from key ${pin}`,
+      'The key adds or removes the tag',
+      () => onPin(key, tag),
+    ],
+  ];
   return (
     <div className="flex flex-wrap gap-x-3 px-2 py-1">
-      <Verb title={withKey('Rename or merge', 'tagRename')} onClick={() => onRename(tag)}>
-        Rename
-      </Verb>
-      <Verb title={withKey('Remove from all captions', 'tagRemove')} onClick={() => onRemove(tag)}>
-        Remove
-      </Verb>
-      {selected > 0 && (
-        <Verb title={withKey('Add to the selected pairs', 'tagAdd')} onClick={() => onAdd(tag)}>
-          Add to {numberOf(selected)} selected
-        </Verb>
-      )}
-      <Verb title="Shows one picture after another: Y if it has the tag, N if not" onClick={() => onDecide(tag)}>
-        Decide one by one
-      </Verb>
-      {key !== undefined && (
-        <Verb title="The key adds or removes the tag" onClick={() => onPin(key, tag)}>
-          {pin === undefined ? `Pin to key ${key}` : `Unpin from key ${pin}`}
-        </Verb>
+      {verbs.map(
+        (verb) =>
+          verb && (
+            <button
+              key={verb[0]}
+              type="button"
+              title={verb[1]}
+              onClick={() => verb[2](tag)}
+              className="cursor-pointer text-link pointer-coarse:min-h-11"
+            >
+              {verb[0]}
+            </button>
+          ),
       )}
     </div>
-  );
-}
-
-function Verb({ title, onClick, children }: { title: string; onClick: () => void; children: ReactNode }) {
-  return (
-    <button type="button" title={title} onClick={onClick} className="cursor-pointer text-link pointer-coarse:min-h-11">
-      {children}
-    </button>
   );
 }

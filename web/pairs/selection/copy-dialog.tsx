@@ -134,13 +134,7 @@ interface CopyOptions {
   readonly onProgress: (finishedFiles: number) => void;
 }
 
-interface CopyOutcome {
-  /** The files of these pairs are all in the other dataset. */
-  readonly arrived: readonly Pair[];
-  /** Pairs that got another name, since theirs was taken. */
-  readonly renamed: number;
-  readonly failures: readonly { readonly filename: string; readonly reason: string }[];
-}
+type CopyOutcome = Awaited<ReturnType<typeof copyPairs>>;
 
 /**
  * Copies pairs to another dataset, whose files all stay: a pair whose name is taken there is put beside it, with the name of its
@@ -148,7 +142,7 @@ interface CopyOutcome {
  *
  * @throws TrainyardError, TypeError without an answer, the signal's reason
  */
-async function copyPairs(pairs: readonly Pair[], options: CopyOptions): Promise<CopyOutcome> {
+async function copyPairs(pairs: readonly Pair[], options: CopyOptions) {
   const { connect, from, to, signal, onProgress } = options;
   const changeId = newChangeId();
   const client = connect({ how: 'bulk', id: changeId });
@@ -166,7 +160,9 @@ async function copyPairs(pairs: readonly Pair[], options: CopyOptions): Promise<
   if (stored.length > 0) recordChange(to.id, { text: `Copied from ${from.name}.`, made: { changeId } });
   const missing = new Set(failed.map(({ name }) => files.get(name)));
   return {
+    /** The files of these pairs are all in the other dataset. */
     arrived: pairs.filter((pair) => !pair.files.some((file) => missing.has(file))),
+    /** Pairs that got another name, since theirs was taken. */
     renamed: pairs.filter((pair) => names.get(pair) !== pair.stem).length,
     failures: failed.map(({ name, error }) => ({ filename: files.get(name)!.filename, reason: messageOf(error) })),
   };

@@ -9,7 +9,7 @@ import { useDeletion } from './deletion.js';
 import { useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { useCanWrite } from '../../session/account.js';
-import { Dialog, DialogActions } from '../../ui/dialog.js';
+import { FormDialog } from '../../session/dialog-form.js';
 
 interface SelectionVerbsProps {
   /** With two to four pairs. */
@@ -145,7 +145,15 @@ function DeletePairsDialog({ pairs, isOtherRunning, onClose, onConfirm }: Delete
   const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const names = files.map(({ filename }) => filename);
   return (
-    <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={onClose}>
+    <FormDialog
+      title={`Delete ${countOf(files.length, 'file')}?`}
+      label={`Delete ${countOf(files.length, 'file')}`}
+      kind="danger"
+      isDisabled={isOtherRunning}
+      whyNot={isOtherRunning ? 'Another deletion is still running.' : undefined}
+      work={async () => onConfirm()}
+      onClose={onClose}
+    >
       <p>
         {countOf(pairs.length, 'pair')}, {sizeOf(bytes)}. The history keeps them, so that you can undo this.
       </p>
@@ -157,17 +165,6 @@ function DeletePairsDialog({ pairs, isOtherRunning, onClose, onConfirm }: Delete
         ))}
         {names.length > MAX_NAMES && <li>and {numberOf(names.length - MAX_NAMES)} more</li>}
       </ul>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          kind="danger"
-          disabled={isOtherRunning}
-          title={isOtherRunning ? 'Another deletion is still running.' : undefined}
-          onClick={onConfirm}
-        >
-          Delete {countOf(files.length, 'file')}
-        </Button>
-      </DialogActions>
-    </Dialog>
+    </FormDialog>
   );
 }

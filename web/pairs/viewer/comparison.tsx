@@ -118,7 +118,13 @@ export function Comparison(props: ComparisonProps) {
   if (counterpart.file === undefined) {
     return (
       <Beside {...{ target, zooming, onSwipe }}>
-        {!counterpart.isKnown ? <p aria-live="polite">Loading …</p> : <Missing {...{ counterpart, word }} />}
+        {counterpart.isKnown ? (
+          <p className="m-4 rounded-lg border-2 border-dashed border-bad p-6 text-center text-bad wrap-anywhere">
+            The {word} is missing. {counterpart.name} has no image of this name that the trainer reads.
+          </p>
+        ) : (
+          <p aria-live="polite">Loading …</p>
+        )}
       </Beside>
     );
   }
@@ -127,18 +133,13 @@ export function Comparison(props: ComparisonProps) {
     file: counterpart.file,
     label: `${word} ${counterpart.file.filename} of ${counterpart.name}`,
   };
-  switch (choice.views[roleIn(choice)]) {
-    case 'beside':
-      return (
-        <Beside {...{ target, zooming, onSwipe }}>
-          <Picture {...{ ...compared, zooming, onSwipe }} />
-        </Beside>
-      );
-    case 'slider':
-      return <Stacked {...props} {...{ target, compared }} isDivided />;
-    case 'overlay':
-      return <Stacked {...props} {...{ target, compared }} isDivided={false} />;
-  }
+  const view = choice.views[roleIn(choice)];
+  if (view !== 'beside') return <Stacked {...props} {...{ target, compared }} isDivided={view === 'slider'} />;
+  return (
+    <Beside {...{ target, zooming, onSwipe }}>
+      <Picture {...{ ...compared, zooming, onSwipe }} />
+    </Beside>
+  );
 }
 
 type Staged = Pick<ComparisonProps, 'zooming' | 'onSwipe'>;
@@ -167,14 +168,6 @@ function Picture({ datasetId, file, label, zooming, onSwipe }: Staged & Compared
         </span>
       </figcaption>
     </figure>
-  );
-}
-
-function Missing({ counterpart, word }: Pick<ComparisonProps, 'counterpart' | 'word'>) {
-  return (
-    <p className="m-4 rounded-lg border-2 border-dashed border-bad p-6 text-center text-bad wrap-anywhere">
-      The {word} is missing. {counterpart.name} has no image of this name that the trainer reads.
-    </p>
   );
 }
 

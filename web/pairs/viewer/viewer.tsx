@@ -1,4 +1,4 @@
-import { ChevronLeft, ChevronRight, Crop, FileText, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
+import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } from 'lucide-react';
 import { useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { BucketRules } from '../../../src/dataset/buckets.js';
@@ -286,11 +286,7 @@ function Filmstrip({ datasetId, pairs, index, onMove }: FilmstripProps) {
                 onClick={() => onMove(stem)}
                 className="flex h-full w-[calc(100%-4px)] cursor-pointer items-center justify-center overflow-hidden rounded-md bg-raised -outline-offset-2 text-muted aria-current:ring-2 aria-current:ring-accent aria-current:ring-inset"
               >
-                {file === undefined ? (
-                  <FileText size={20} aria-hidden />
-                ) : (
-                  <Thumbnail key={file.sha256} datasetId={datasetId} file={file} className="p-0.5" />
-                )}
+                <Thumbnail datasetId={datasetId} file={file} className="p-0.5" />
               </button>
             </li>
           );
