@@ -332,7 +332,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
   metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', uploadsInFlight);
   const webhooksInFlight = () => jobRunner.inFlight('deliver');
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
-  const captionsInFlight = () => services.modelServers.inFlight;
+  const captionsInFlight = () => services.modelServers.all.reduce((sum, { queue }) => sum + queue.held, 0);
   metrics.gauge('trainyard_captions_in_flight', 'Requests to model servers in flight.', captionsInFlight);
   metrics.jobs(() => storage.jobs.counts(), storage.now);
   metrics.limit('inspectionProcesses', pool.size);
