@@ -8,13 +8,7 @@ import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, etagOf, expectedConditionOf, timeOf, timeOrNull } from '../wire.js';
 
-type CaptioningRoute =
-  | `caption-endpoint.${'list' | 'test'}`
-  | `caption-preset.${'list' | 'save' | 'delete'}`
-  | `caption-run.${'plan' | 'start' | 'list' | 'read' | 'stop' | 'resume'}`
-  | `proposal.${'list' | 'decide'}`;
-
-export function captioningHandlers(captioning: CaptioningService): Handlers<CaptioningRoute> {
+export function captioningHandlers(captioning: CaptioningService) {
   return {
     'caption-endpoint.list': async ({ reply }) => ({ endpoints: await captioning.endpoints(disconnectSignal(reply)) }),
     'caption-endpoint.test': async ({ params, accountId, reply }) => {
@@ -57,7 +51,7 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
       const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
       return captioning.decide(key, { accept, dismiss: body.dismiss }, options);
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 export function captionRunToWire(run: CaptionRunView): WireCaptionRun {

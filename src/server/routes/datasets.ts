@@ -31,11 +31,6 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
-type DatasetRoute =
-  | `dataset.${'create' | 'list' | 'status' | 'manifest' | 'change' | 'delete' | 'recheck' | 'recheck-progress'}`
-  | `links.${'replace' | 'read'}`
-  | `group.${'save' | 'delete'}`;
-
 interface DatasetServices {
   readonly catalog: Catalog;
   readonly datasets: DatasetService;
@@ -47,7 +42,7 @@ interface DatasetServices {
   readonly now: () => Micros;
 }
 
-export function datasetHandlers(services: DatasetServices): Handlers<DatasetRoute> {
+export function datasetHandlers(services: DatasetServices) {
   const { catalog, datasets, history, watchDataset, stopping, now } = services;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
@@ -130,7 +125,7 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
     },
     'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
     'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
-  };
+  } satisfies Partial<Handlers>;
 }
 
 function linkStatesOf({ links, status }: DatasetView): WireLinkStates {
