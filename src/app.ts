@@ -9,7 +9,6 @@ import type { Handlers } from './server/register-routes.js';
 import { accountHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
 import { datasetHandlers } from './server/routes/datasets.js';
-import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
@@ -30,7 +29,7 @@ import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/che
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { Thumbnails } from './service/download/thumbnails.js';
-import { DuplicateService, hashImagesJob } from './service/duplicates.js';
+import { hashImagesJob } from './service/duplicates.js';
 import { HistoryService } from './service/history.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
@@ -360,7 +359,6 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
       ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },
     }),
     ...captioningHandlers(captioning),
-    ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
     ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, filesInFlight, holdUnsent, maxBytes: limits.account.bytes }),

@@ -4,6 +4,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
+import { decideDuplicates, duplicatesIn } from '../../service/duplicates.js';
 import { type HistoryService, manifestOf } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { Jobs } from '../../storage/catalog/jobs.js';
@@ -122,6 +123,11 @@ export function datasetHandlers(services: DatasetServices) {
       if (!(await catalog.groups.remove(key, name, now()))) throw datasetNotFound(key.id);
       request.audited = { group: name };
       return { name, deleted: true };
+    },
+    'duplicates.list': ({ key }) => duplicatesIn(catalog, key),
+    'duplicates.decide': async ({ key, body }) => {
+      await decideDuplicates(catalog, key, body);
+      return body;
     },
     'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
     'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
