@@ -29,7 +29,8 @@ export async function post(url: URL, options: PostOptions): Promise<Posted> {
   const { headers, body, allowed, timeoutMs: ms = POST_TIMEOUT_MS, signal } = options;
   const work = async (ending: AbortSignal) => {
     const lookup = lookupIn(await untilAborted(allowed.resolve(url), ending));
-    const response = await sendRequest(url, { method: 'POST', headers, lookup, signal: ending }, body);
+    const limits = { maxInterimAnswers: MAX_INTERIM_ANSWERS };
+    const response = await sendRequest(url, { method: 'POST', headers, lookup, signal: ending, ...limits }, body);
     await discard(response);
     return { status: response.statusCode ?? 0 };
   };
@@ -59,7 +60,11 @@ export async function withinTime<T, F>(
 }
 
 /** Sends a request. `fetch` would end it after 300 s without an answer, and follow redirects. @returns the answer, whose body is to be read */
-export function sendRequest(url: URL, options: RequestOptions, body?: string): Promise<IncomingMessage> {
+export function sendRequest(
+  url: URL,
+  { maxInterimAnswers = Number.POSITIVE_INFINITY, ...options }: RequestOptions & { maxInterimAnswers?: number },
+  body?: string,
+): Promise<IncomingMessage> {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     // A connection that is kept alive may be closed as the next request is sent, and was checked for an earlier one.
@@ -68,7 +73,7 @@ export function sendRequest(url: URL, options: RequestOptions, body?: string): P
     sent.on('error', reject);
     let interim = 0;
     sent.on('information', () => {
-      if (++interim > MAX_INTERIM_ANSWERS) sent.destroy(new TooManyInterimAnswers());
+      if (++interim > maxInterimAnswers) sent.destroy(new TooManyInterimAnswers());
     });
     sent.on('upgrade', (response, socket) => {
       socket.destroy();
