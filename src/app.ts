@@ -90,10 +90,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const jobRunner = makeJobRunner(parts);
   measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
-  storage.catalog.changes.onAnyChange(
-    () => jobs.wake(),
-    () => jobs.wake(),
-  );
+  const wake = () => jobs.wake();
+  storage.catalog.changes.onAnyChange(wake, wake);
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({

@@ -35,7 +35,6 @@ function documentsIn(body: string): Document[] {
     : [whole];
 }
 
-/** `undefined` if the text is no JSON, or a bare value. */
 export function documentOf<T extends object = Document>(text: string): T | undefined {
   try {
     const value: unknown = JSON.parse(text);
