@@ -9,7 +9,6 @@ import type { Handlers } from './server/register-routes.js';
 import { accountHandlers } from './server/routes/account.js';
 import { captioningHandlers, captionRunToWire } from './server/routes/captioning.js';
 import { datasetHandlers } from './server/routes/datasets.js';
-import { duplicateHandlers } from './server/routes/duplicates.js';
 import { downloadHandlers } from './server/routes/downloads.js';
 import { eventHandlers } from './server/routes/events.js';
 import { historyHandlers } from './server/routes/history.js';
@@ -30,7 +29,7 @@ import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/che
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { Thumbnails } from './service/download/thumbnails.js';
-import { DuplicateService, hashImagesJob } from './service/duplicates.js';
+import { hashImagesJob } from './service/duplicates.js';
 import { HistoryService } from './service/history.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
@@ -91,10 +90,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const jobRunner = makeJobRunner(parts);
   measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
-  storage.catalog.changes.onAnyChange(
-    () => jobs.wake(),
-    () => jobs.wake(),
-  );
+  const wake = () => jobs.wake();
+  storage.catalog.changes.onAnyChange(wake, wake);
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
@@ -332,7 +329,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
   metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', uploadsInFlight);
   const webhooksInFlight = () => jobRunner.inFlight('deliver');
   metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooksInFlight);
-  const captionsInFlight = () => services.modelServers.inFlight;
+  const captionsInFlight = () => services.modelServers.all.reduce((sum, { queue }) => sum + queue.held, 0);
   metrics.gauge('trainyard_captions_in_flight', 'Requests to model servers in flight.', captionsInFlight);
   metrics.jobs(() => storage.jobs.counts(), storage.now);
   metrics.limit('inspectionProcesses', pool.size);
@@ -360,7 +357,6 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
       ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },
     }),
     ...captioningHandlers(captioning),
-    ...duplicateHandlers(new DuplicateService(core)),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
     ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
     ...historyHandlers({ history, downloads, accounts, filesInFlight, holdUnsent, maxBytes: limits.account.bytes }),

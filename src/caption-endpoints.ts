@@ -1,27 +1,34 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { faultsIn } from './api/values.js';
-import type { CaptionEndpoint } from './service/captioning/model-servers.js';
 import { httpUrl } from './setting-values.js';
 
 const OLLAMA_PORT = '11434';
 
+/** As in the file of `--caption-endpoints`. */
 const endpointSchema = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits and . _ -'),
   url: z.string(),
+  /** By default the only one that the server lists. */
   model: z.string().min(1).optional(),
   dialect: z.enum(['openai', 'ollama']).optional(),
+  /** Requests at once. */
   concurrency: z.int().min(1).max(64).default(1),
   timeoutSeconds: z.int().min(1).max(3600).default(300),
+  /** Of a picture, in pixels. */
   longestSide: z.int().min(64).max(2048).default(1024),
+  /** Further fields of the body: servers turn thinking off in different ways. */
   body: z.record(z.string(), z.unknown()).default({}),
   keyEnv: z.string().optional(),
   keyFile: z.string().optional(),
+  /** How clips are sent: as frames, or whole as vLLM's `video_url`. */
   video: z.enum(['frames', 'url']).default('frames'),
 });
 
-/** As in the file of `--caption-endpoints`. */
-export type EndpointSetting = z.output<typeof endpointSchema>;
+type EndpointSetting = z.output<typeof endpointSchema>;
+
+/** A model server that the operator has named. */
+export type CaptionEndpoint = Readonly<ReturnType<typeof captionEndpointOf>>;
 
 /** From `NAME=URL#MODEL`, several of them separated by commas. @throws Error whose message completes "SETTING " */
 export function endpointList(text: string): EndpointSetting[] {
@@ -50,11 +57,12 @@ function parsedEndpoint(given: unknown, place: string): EndpointSetting {
 export function captionEndpointOf(
   { keyEnv, keyFile, ...given }: EndpointSetting,
   environment: Readonly<Record<string, string | undefined>>,
-): CaptionEndpoint {
+) {
   const { port, pathname } = new URL(httpUrl(given.url));
   const { dialect = port === OLLAMA_PORT && pathname === '/' ? 'ollama' : 'openai' } = given;
-  // Paths such as `/v1beta/openai` are complete.
+  // Up to `/chat/completions`, or for Ollama up to `/api/chat`. Paths such as `/v1beta/openai` are complete.
   const url = `${httpUrl(given.url)}${dialect === 'openai' && pathname === '/' ? '/v1' : ''}`;
+  // Never logged or answered.
   const key = keyFile === undefined ? environment[keyEnv ?? ''] : readFileSync(keyFile, 'utf8').trim();
   if (keyEnv !== undefined && !key) throw new Error(`has the keyEnv ${keyEnv}, and that variable is not set`);
   return { ...given, url, dialect, key };

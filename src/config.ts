@@ -1,6 +1,5 @@
-import { captionEndpointOf } from './caption-endpoints.js';
+import { type CaptionEndpoint, captionEndpointOf } from './caption-endpoints.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
-import type { CaptionEndpoint } from './service/captioning/model-servers.js';
 import { ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import { SETTINGS, type Setting } from './settings.js';
 import { MAX_ACCOUNT_DATASETS, MAX_ACCOUNT_FILES } from './storage/catalog/accounts.js';

@@ -31,8 +31,8 @@ interface RouteInput<N extends RouteName> {
   readonly reply: FastifyReply;
 }
 
-export type Handlers<N extends RouteName = RouteName> = {
-  readonly [K in N]: (input: RouteInput<K>) => Promise<AnswerOf<K> | FastifyReply | undefined>;
+export type Handlers = {
+  readonly [K in RouteName]: (input: RouteInput<K>) => Promise<AnswerOf<K> | FastifyReply | undefined>;
 };
 
 /** A request can have an error for each field. */

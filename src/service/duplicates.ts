@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { BodyOf } from '../api/routes.js';
+import type { WireDuplicateGroup, WireDuplicates } from '../api/schemas.js';
 import { type Micros, MICROS_PER_SECOND, type StoredFile } from '../dataset/dataset.js';
 import type { DuplicateGroup } from '../dataset/duplicates/duplicate-groups.js';
 import type { Appearance } from '../dataset/duplicates/perceptual-hash.js';
 import { normalizedFilename } from '../dataset/names.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
+import type { Catalog } from '../storage/catalog/catalog.js';
 import { type Comparable, HASH_JOB } from '../storage/catalog/perceptual-hashes.js';
 import { type DatasetKey, fileNotFound, findRecord } from './datasets.js';
 import type { ServiceDependencies } from './dependencies.js';
@@ -14,43 +17,46 @@ import type { JobHandler } from './jobs/job-runner.js';
 /** How long other requests may wait for a comparison of twenty thousand files. */
 const MAX_BLOCK_MS = 10;
 
-export class DuplicateService {
-  readonly #catalog: ServiceDependencies['catalog'];
+/** @throws ServiceError `dataset_not_found`, `unavailable` if many datasets are being read */
+export async function duplicatesIn(catalog: Catalog, key: DatasetKey): Promise<WireDuplicates> {
+  await findRecord(catalog, key);
+  // Loaded late: its tables take time that a start does not need.
+  const { duplicateGroups } = await import('../dataset/duplicates/duplicate-groups.js');
+  return catalog.readMany(key.accountId, async () => {
+    const { files, pending, decisions } = await catalog.hashes.comparable(key.id);
+    const groups: WireDuplicateGroup[] = [];
+    let begun = performance.now();
+    for (const group of duplicateGroups(files, differencesIn(decisions))) {
+      if (group !== undefined) groups.push(groupToWire(group));
+      if (performance.now() - begun < MAX_BLOCK_MS) continue;
+      await turn();
+      begun = performance.now();
+    }
+    return { groups, pending };
+  });
+}
 
-  constructor({ catalog }: Pick<ServiceDependencies, 'catalog'>) {
-    this.#catalog = catalog;
-  }
+function groupToWire({ keeper, reason, members }: DuplicateGroup): WireDuplicateGroup {
+  const others = members.map(({ file: { filename, pixels, sizeBytes }, kind, distance }) => {
+    return { filename, kind, distance, pixels, size_bytes: sizeBytes };
+  });
+  return { keeper: keeper.filename, reason, members: others };
+}
 
-  /** @throws ServiceError `dataset_not_found`, `unavailable` if many datasets are being read */
-  async find(key: DatasetKey): Promise<{ groups: DuplicateGroup[]; pending: number }> {
-    await findRecord(this.#catalog, key);
-    // Loaded late: its tables take time that a start does not need.
-    const { duplicateGroups } = await import('../dataset/duplicates/duplicate-groups.js');
-    return this.#catalog.readMany(key.accountId, async () => {
-      const { files, pending, decisions } = await this.#catalog.hashes.comparable(key.id);
-      const groups: DuplicateGroup[] = [];
-      let begun = performance.now();
-      for (const group of duplicateGroups(files, differencesIn(decisions))) {
-        if (group !== undefined) groups.push(group);
-        if (performance.now() - begun < MAX_BLOCK_MS) continue;
-        await turn();
-        begun = performance.now();
-      }
-      return { groups, pending };
-    });
-  }
-
-  /** Remembers that the bytes of files differ, or forgets a decision. @throws ServiceError `dataset_not_found`, `file_not_found` */
-  async decide(key: DatasetKey, rawNames: readonly string[], areDifferent: boolean): Promise<void> {
-    await findRecord(this.#catalog, key);
-    const filenames = rawNames.map(normalizedFilename);
-    const found = await this.#catalog.storedFiles({ datasetId: key.id, filenames });
-    const missing = filenames.find((name) => !found.some(({ filename }) => filename === name));
-    if (missing !== undefined) throw fileNotFound(missing);
-    const sha256s = [...new Set(found.map(({ upload }) => upload.sha256))].sort();
-    const decision = createHash('sha256').update(sha256s.join(' ')).digest('hex');
-    await this.#catalog.hashes.decide(key.id, { decision, sha256s, areDifferent });
-  }
+/** Remembers that the bytes of files differ, or forgets a decision. @throws ServiceError `dataset_not_found`, `file_not_found` */
+export async function decideDuplicates(
+  catalog: Catalog,
+  key: DatasetKey,
+  { filenames: given, different: areDifferent }: BodyOf<'duplicates.decide'>,
+): Promise<void> {
+  await findRecord(catalog, key);
+  const filenames = given.map(normalizedFilename);
+  const found = await catalog.storedFiles({ datasetId: key.id, filenames });
+  const missing = filenames.find((name) => !found.some(({ filename }) => filename === name));
+  if (missing !== undefined) throw fileNotFound(missing);
+  const sha256s = [...new Set(found.map(({ upload }) => upload.sha256))].sort();
+  const decision = createHash('sha256').update(sha256s.join(' ')).digest('hex');
+  await catalog.hashes.decide(key.id, { decision, sha256s, areDifferent });
 }
 
 function differencesIn(decisions: Comparable['decisions']): (a: string, b: string) => boolean {

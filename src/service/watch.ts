@@ -278,19 +278,14 @@ export class AccountWatches {
   /** Yields as `watchAccount`. Ends for a caller that is too slow, which misses later events. */
   async *follow(accountId: string, signal: AbortSignal): AsyncGenerator<AccountEvent> {
     const watch = this.#watches.get(accountId) ?? this.#begin(accountId);
-    const events = new Readable({ objectMode: true, read: () => {} });
+    const events = new Readable({ objectMode: true, read: () => {}, signal });
     watch.followers.add(events);
     if (watch.isOpen) events.push({ type: 'open' } satisfies AccountEvent);
-    const onAbort = () => end(watch, events);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
     try {
-      for await (const event of events) {
-        if (signal.aborted) return;
-        yield event;
-      }
+      yield* events;
+    } catch (error) {
+      if (!signal.aborted) throw error;
     } finally {
-      signal.removeEventListener('abort', onAbort);
       watch.followers.delete(events);
       if (watch.followers.size === 0) this.#stop(accountId, watch);
     }

@@ -5,7 +5,7 @@ import { isRefusal } from './refusals.js';
 
 /** What a model has written; `cut_off` has a text, other outcomes have none. */
 export type ModelAnswer =
-  | { readonly text: string; readonly outcome?: 'cut_off' }
+  | { readonly text: string; readonly outcome?: 'cut_off'; readonly message?: never }
   | { readonly text?: never; readonly outcome: CaptionOutcome; readonly message: string };
 
 /** Nothing of what a server sends is sure. The content is a text, or parts with texts. */
@@ -35,10 +35,10 @@ function documentsIn(body: string): Document[] {
     : [whole];
 }
 
-function documentOf(text: string): Document | undefined {
+export function documentOf<T extends object = Document>(text: string): T | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' ? (value ?? undefined) : undefined;
+    return typeof value === 'object' ? ((value as T | null) ?? undefined) : undefined;
   } catch {
     return undefined;
   }

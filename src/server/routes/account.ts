@@ -20,12 +20,6 @@ import { invalidField, timeOf, timeOrNull } from '../wire.js';
 import { browserNameOf, isFromPage, setSessionCookie } from '../auth.js';
 import { baseUrlOf } from './uploads.js';
 
-type AccountRoute =
-  | 'account.read'
-  | `token.${'list' | 'create' | 'revoke'}`
-  | `share.${'list' | 'create' | 'revoke'}`
-  | `session.${'start' | 'end' | 'code'}`;
-
 interface AccountServices {
   readonly accounts: Accounts;
   readonly datasets: DatasetService;
@@ -39,7 +33,7 @@ interface AccountServices {
   readonly now: () => Micros;
 }
 
-export function accountHandlers(services: AccountServices): Handlers<AccountRoute> {
+export function accountHandlers(services: AccountServices) {
   const { accounts, datasets, failedLogins, sessionCookie, limits, publicUrl, listeningUrls, now } = services;
   const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
     const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
@@ -157,7 +151,7 @@ export function accountHandlers(services: AccountServices): Handlers<AccountRout
       reply.header('cache-control', 'no-store');
       return { code: code.secret, token_id: tokenId, expires_at: timeOf(code.expiresAt) };
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 async function makeToken(accounts: Accounts, grant: Grant, rights: TokenRights, now: Micros) {

@@ -1,28 +1,20 @@
 import { MAX_LISTED } from '../../api/limits.js';
-import type { WireCaptionRun, WireDecisions, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
+import type { WireCaptionRun, WireProposal, WireStartedRun } from '../../api/caption-schemas.js';
 import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
-import type { AcceptedProposal, CaptioningService, RunCounts } from '../../service/captioning/captioning-service.js';
+import type { CaptioningService } from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
 import { disconnectSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
-import { authorOf, etagOf, expectedConditionOf, problemToWire, timeOf, timeOrNull } from '../wire.js';
+import { authorOf, etagOf, expectedConditionOf, timeOf, timeOrNull } from '../wire.js';
 
-type CaptioningRoute =
-  | `caption-endpoint.${'list' | 'test'}`
-  | `caption-preset.${'list' | 'save' | 'delete'}`
-  | `caption-run.${'plan' | 'start' | 'list' | 'read' | 'stop' | 'resume'}`
-  | `proposal.${'list' | 'decide'}`;
-
-export function captioningHandlers(captioning: CaptioningService): Handlers<CaptioningRoute> {
+export function captioningHandlers(captioning: CaptioningService) {
   return {
     'caption-endpoint.list': async ({ reply }) => ({ endpoints: await captioning.endpoints(disconnectSignal(reply)) }),
     'caption-endpoint.test': async ({ params, accountId, reply }) => {
       const startedAt = performance.now();
       const tested = await captioning.test(params.endpoint, { accountId, signal: disconnectSignal(reply) });
-      const { text = null, outcome = null, message = null } = tested;
-      const seconds = Math.round(performance.now() - startedAt) / 1000;
-      return { ok: text !== null && outcome === null, text, outcome, message, seconds };
+      return { ...tested, seconds: Math.round(performance.now() - startedAt) / 1000 };
     },
     'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
     'caption-preset.save': ({ params, body, accountId }) =>
@@ -57,10 +49,9 @@ export function captioningHandlers(captioning: CaptioningService): Handlers<Capt
         ...(ifMatch !== undefined && { condition: expectedConditionOf(ifMatch, `accept.${i}.ifMatch`) }),
       }));
       const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
-      const { accepted, ...decided } = await captioning.decide(key, { accept, dismiss: body.dismiss }, options);
-      return { ...decided, accepted: accepted.map(acceptedToWire) };
+      return captioning.decide(key, { accept, dismiss: body.dismiss }, options);
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
@@ -78,23 +69,18 @@ export function captionRunToWire(run: CaptionRunView): WireCaptionRun {
   };
 }
 
-function startedToWire(run: CaptionRunView | undefined, counts: RunCounts): WireStartedRun {
-  const { withoutCaption, byModel, byPerson, others } = counts;
-  return {
-    run: run === undefined ? null : captionRunToWire(run),
-    counts: { without_caption: withoutCaption, by_model: byModel, by_person: byPerson, others },
-    summary: summaryOf(counts),
-  };
+function startedToWire(run: CaptionRunView | undefined, counts: WireStartedRun['counts']): WireStartedRun {
+  return { run: run === undefined ? null : captionRunToWire(run), counts, summary: summaryOf(counts) };
 }
 
 /** `12 without a caption, 30 written by a model, 8 by you: your 8 stay.` */
-function summaryOf({ withoutCaption, byModel, byPerson, others }: RunCounts): string {
-  const counts = { 'without a caption': withoutCaption, 'written by a model': byModel, 'by you': byPerson };
+function summaryOf({ without_caption, by_model, by_person: byPerson, others }: WireStartedRun['counts']): string {
+  const counts = { 'without a caption': without_caption, 'written by a model': by_model, 'by you': byPerson };
   const shown = Object.entries(counts).filter(([, files]) => files > 0);
   const text = (files: number) => files.toLocaleString('en');
   if (shown.length === 0) return 'There is no picture to caption.';
   const stays = byPerson > 0 ? `: your ${text(byPerson)} ${byPerson === 1 ? 'stays' : 'stay'}` : '';
-  const proposed = byModel + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
+  const proposed = by_model + byPerson > 0 ? ' What a model writes for a captioned one is a proposal.' : '';
   const left = others > 0 ? ` ${text(others)} left out: damaged, missing, or another of the same name.` : '';
   return `${shown.map(([words, files]) => `${text(files)} ${words}`).join(', ')}${stays}.${proposed}${left}`;
 }
@@ -111,12 +97,5 @@ function proposalToWire(proposal: OpenProposal, { hasText }: { hasText: boolean 
     ...(hasText && { text: withTrigger(answer ?? '', options.trigger) }),
     ...{ base_etag: tagOf(base), current_etag: tagOf(current), outdated: base !== current },
     ...{ cut_off: proposal.outcome === 'cut_off', model, preset },
-  };
-}
-
-function acceptedToWire({ id, outcome, problem }: AcceptedProposal): WireDecisions['accepted'][number] {
-  return {
-    ...{ id, outcome },
-    ...(problem && { problem: problemToWire(problem) }),
   };
 }

@@ -4,6 +4,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
 import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
+import { decideDuplicates, duplicatesIn } from '../../service/duplicates.js';
 import type { HistoryService } from '../../service/history.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { Jobs } from '../../storage/catalog/jobs.js';
@@ -31,11 +32,6 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
-type DatasetRoute =
-  | `dataset.${'create' | 'list' | 'status' | 'manifest' | 'change' | 'delete' | 'recheck' | 'recheck-progress'}`
-  | `links.${'replace' | 'read'}`
-  | `group.${'save' | 'delete'}`;
-
 interface DatasetServices {
   readonly catalog: Catalog;
   readonly datasets: DatasetService;
@@ -47,7 +43,7 @@ interface DatasetServices {
   readonly now: () => Micros;
 }
 
-export function datasetHandlers(services: DatasetServices): Handlers<DatasetRoute> {
+export function datasetHandlers(services: DatasetServices) {
   const { catalog, datasets, history, watchDataset, stopping, now } = services;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
@@ -125,9 +121,14 @@ export function datasetHandlers(services: DatasetServices): Handlers<DatasetRout
       request.audited = { group: name };
       return { name, deleted: true };
     },
+    'duplicates.list': ({ key }) => duplicatesIn(catalog, key),
+    'duplicates.decide': async ({ key, body }) => {
+      await decideDuplicates(catalog, key, body);
+      return body;
+    },
     'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
     'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
-  };
+  } satisfies Partial<Handlers>;
 }
 
 function linkStatesOf({ links, status }: DatasetView): WireLinkStates {

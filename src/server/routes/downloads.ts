@@ -36,12 +36,7 @@ interface DownloadServices {
   readonly now: () => number;
 }
 
-type DownloadRoute =
-  | `file.${'read' | 'thumbnail'}`
-  | `files.${'list' | 'archive' | 'zip' | 'zip-selection' | 'download-link'}`
-  | `captions.${'csv' | 'read'}`;
-
-export function downloadHandlers(services: DownloadServices): Handlers<DownloadRoute> {
+export function downloadHandlers(services: DownloadServices) {
   const { datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now } = services;
   const chosen = async (key: DatasetSource, { reply, ...choice }: ChosenFiles & { reply: FastifyReply }) => {
     const dataset = await downloads.chosen(key, choice);
@@ -130,7 +125,7 @@ export function downloadHandlers(services: DownloadServices): Handlers<DownloadR
       // A high water mark would make the next page ahead.
       return reply.type('application/json; charset=utf-8').send(Readable.from(held(), { highWaterMark: 0 }));
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 /**

@@ -46,7 +46,7 @@ export function eventHandlers({
   captionRuns: CaptionRuns;
   watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
-}): Handlers<'dataset.events' | 'account.events'> {
+}) {
   const { stopping } = options;
   return {
     'dataset.events': async ({ key, query, request, reply }) => {
@@ -92,7 +92,7 @@ export function eventHandlers({
       });
       return undefined;
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {

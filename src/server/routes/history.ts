@@ -12,8 +12,6 @@ import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, fileToWire, timeOf } from '../wire.js';
 
-type HistoryRoute = `revision.${'list' | 'diff' | 'read' | 'restore'}` | `revision.${'undo' | 'pin' | 'unpin'}`;
-
 interface HistoryServices {
   readonly history: HistoryService;
   readonly downloads: Downloads;
@@ -24,7 +22,7 @@ interface HistoryServices {
   readonly holdUnsent: HoldUnsent;
 }
 
-export function historyHandlers(services: HistoryServices): Handlers<HistoryRoute> {
+export function historyHandlers(services: HistoryServices) {
   const { history, downloads, accounts, maxBytes, filesInFlight, holdUnsent } = services;
   return {
     'revision.list': async ({ key, query, request }) => {
@@ -71,7 +69,7 @@ export function historyHandlers(services: HistoryServices): Handlers<HistoryRout
     },
     'revision.unpin': async ({ key, params: { number }, request }) =>
       revisionToWire(await history.setPin(key, number, null), request),
-  };
+  } satisfies Partial<Handlers>;
 }
 
 function versionsIn(files: readonly FileDifference[]): StoredFile[] {

@@ -14,12 +14,7 @@ interface OperationServices {
   readonly hasPresignedLinks: boolean;
 }
 
-export function operationHandlers({
-  checkReady,
-  registry,
-  ffmpeg,
-  hasPresignedLinks,
-}: OperationServices): Handlers<'service.health' | 'service.ready' | 'service.metrics'> {
+export function operationHandlers({ checkReady, registry, ffmpeg, hasPresignedLinks }: OperationServices) {
   let checking: Promise<unknown> | undefined;
   /** Joins a running check: probes need no token, and each check writes to the store. */
   const checkOnce = () => {
@@ -44,5 +39,5 @@ export function operationHandlers({
       return { status: 'ready', ffmpeg: (await ffmpeg()) ?? null, upload_links_to };
     },
     'service.metrics': async ({ reply }) => reply.type(registry.contentType).send(await registry.metrics()),
-  };
+  } satisfies Partial<Handlers>;
 }

@@ -36,13 +36,6 @@ const MAX_AUDITED_UPLOADS = 20;
 /** The API promises an answer within 120 s. */
 const DIRECT_SECONDS = 115;
 
-type UploadRoute =
-  | `file.${'upload' | 'delete'}`
-  | `upload.${'reserve' | 'receive' | 'withdraw'}`
-  | 'captions.save'
-  | 'files.delete'
-  | 'uploads.withdraw';
-
 interface UploadServices {
   readonly uploads: Uploads;
   readonly captionWrites: CaptionWrites;
@@ -57,7 +50,7 @@ interface UploadServices {
   readonly now: () => number;
 }
 
-export function uploadHandlers(services: UploadServices): Handlers<UploadRoute> {
+export function uploadHandlers(services: UploadServices) {
   const { uploads, captionWrites, removals, uploadLinks, idleSeconds, metrics, filesInFlight, publicUrl, now } =
     services;
   return {
@@ -158,7 +151,7 @@ export function uploadHandlers(services: UploadServices): Handlers<UploadRoute> 
         uploads: withdrawn.map(({ filename, outcome }) => ({ filename, withdrawn: outcome === 'removed' })),
       };
     },
-  };
+  } satisfies Partial<Handlers>;
 }
 
 function uploadLinkToWire({ url, headers, expiresAt }: UploadLink, base: string): WireUploadLink {

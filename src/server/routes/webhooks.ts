@@ -6,11 +6,7 @@ import type { Delivery, Webhook } from '../../storage/catalog/webhooks.js';
 import type { Handlers } from '../register-routes.js';
 import { timeOf, timeOrNull } from '../wire.js';
 
-type WebhookRoute =
-  | `webhook.${'list' | 'create' | 'change' | 'delete' | 'test'}`
-  | `webhook.${'deliveries' | 'resend'}`;
-
-export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute> {
+export function webhookHandlers(webhooks: WebhookService) {
   const keyOf = (request: FastifyRequest, id: string) => ({ accountId: accountOf(request), id });
   return {
     'webhook.list': async ({ request }) => {
@@ -40,7 +36,7 @@ export function webhookHandlers(webhooks: WebhookService): Handlers<WebhookRoute
     },
     'webhook.resend': async ({ params, request }) =>
       deliveryToWire(await webhooks.resend(keyOf(request, params.webhook_id), params.delivery_id)),
-  };
+  } satisfies Partial<Handlers>;
 }
 
 /** Webhooks tell of every dataset of the account. @throws ServiceError `not_allowed` for a bound token */

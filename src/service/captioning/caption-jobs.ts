@@ -4,7 +4,7 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import { promptOf, usesCaption } from '../../dataset/captioning/prompts.js';
-import { type CaptionOrigin, type Micros, MICROS_PER_SECOND, type StoredFile } from '../../dataset/dataset.js';
+import { type Micros, MICROS_PER_SECOND, type StoredFile, type WriteCondition } from '../../dataset/dataset.js';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import { stemOf, type VideoFormat } from '../../dataset/media.js';
 import {
@@ -12,6 +12,7 @@ import {
   type CaptionRuns,
   type CaptionRunView,
   endpointOfOwner,
+  type OpenProposal,
   type Proposal,
   type ProposalChange,
 } from '../../storage/catalog/captioning.js';
@@ -25,7 +26,7 @@ import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
 import { type JobHandler, SOON } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/webhook-service.js';
-import type { ModelQuestion, ModelServers } from './model-servers.js';
+import type { ModelQuestion, ModelServer, ModelServers } from './model-servers.js';
 
 /** Larger clips are sent as frames: the request is in memory as a whole. */
 const MAX_CLIP_BYTES = 32_000_000;
@@ -44,31 +45,29 @@ export interface CaptionJobParts extends Pick<ServiceDependencies, 'catalog' | '
   readonly toWire: (run: CaptionRunView) => object;
 }
 
-export function originOf({ model, preset }: Pick<CaptionRun, 'model' | 'preset'>): CaptionOrigin {
-  return { by: 'model', model, ...(preset !== null && { preset }) };
-}
-
 /** Asks a model about a file, whose id in a run is the key. */
 export function captionFileJob(parts: CaptionJobParts): JobHandler {
   const { runs, servers, now } = parts;
+  const filesAtOnce = servers.all.reduce((sum, server) => sum + server.filesAtOnce, 0);
   /** The questions that are being asked: two runs may have the same. */
   const asking = new Set<string>();
   return {
     kind: 'caption-file',
-    // Runs that wait for a slow server leave places for others.
-    atOnce: servers.filesAtOnce() * 4,
-    ofAccount: (owner) => servers.filesAtOnce(endpointOfOwner(owner)),
+    // Runs that wait for a slow server leave places for others. The endpoint of a run may have been removed.
+    atOnce: Math.max(1, filesAtOnce) * 4,
+    ofAccount: (owner) => servers.find(endpointOfOwner(owner))?.filesAtOnce ?? 1,
     longestRetry: SOON,
     run: async ({ key: id }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
       const { file, run } = found;
-      if (!servers.names.includes(run.endpoint)) {
+      const server = servers.find(run.endpoint);
+      if (server === undefined) {
         const reason = `The operator has removed the endpoint ${run.endpoint}. Start another run.`;
         await runs.stop(run, { now: now(), reason });
         return 'done';
       }
-      const question = await questionOf(parts, found);
+      const question = await questionOf(parts, { file, run, server, signal });
       if (question === undefined) {
         await runs.record(file, { state: 'gone' }, now());
         return 'done';
@@ -76,12 +75,20 @@ export function captionFileJob(parts: CaptionJobParts): JobHandler {
       const { digest } = question;
       if (asking.has(digest)) return { dueAt: now() + MICROS_PER_SECOND };
       asking.add(digest);
-      const busyUntil = await ask(parts, { file, run, signal }, question).finally(() => asking.delete(digest));
+      const answering = answerTo(question, parts, { file, run, server, signal });
+      const busyUntil = await answering.finally(() => asking.delete(digest));
       if (busyUntil === undefined) return 'done';
       await runs.markBusy(run, busyUntil);
       return { dueAt: busyUntil };
     },
   };
+}
+
+interface Asking {
+  readonly file: Proposal;
+  readonly run: CaptionRun;
+  readonly server: ModelServer;
+  readonly signal: AbortSignal;
 }
 
 interface Question {
@@ -95,8 +102,8 @@ interface Question {
 
 /** What a model is asked about a file; `undefined` if it is gone. */
 async function questionOf(
-  { catalog, servers, downloads }: CaptionJobParts,
-  { file, run }: { file: Proposal; run: CaptionRun },
+  { catalog, downloads }: CaptionJobParts,
+  { file, run, server }: Asking,
 ): Promise<Question | undefined> {
   const named = { datasetId: run.dataset_id, filenames: [file.filename, file.caption] };
   const stored = new Map((await catalog.storedFiles(named)).map((each) => [each.filename, each]));
@@ -106,18 +113,10 @@ async function questionOf(
   const texts = caption && usesCaption(run.prompt) ? await downloads.texts(run.account_id, [caption]) : undefined;
   const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
   const prompt = promptOf(run.prompt, values, leaveOut);
-  const { name, longestSide, body, video } = servers.endpoint(run.endpoint);
+  const { name, longestSide, body, video } = server.endpoint;
   const asked = [maxTokens, seed, frames, name, longestSide, body, video, run.model, prompt];
   const digest = textDigestOf(JSON.stringify([run.account_id, medium.upload.sha256, ...asked]));
   return { medium, prompt, digest, base: caption?.upload.sha256 ?? null };
-}
-
-type Answer = Pick<Proposal, 'answer' | 'outcome'> & Partial<Pick<Proposal, 'message'>>;
-
-interface Asking {
-  readonly file: Proposal;
-  readonly run: CaptionRun;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -125,53 +124,39 @@ interface Asking {
  *
  * @returns until when the server is busy, if it is
  */
-async function ask(
-  parts: CaptionJobParts,
-  { file, run, signal }: Asking,
-  { medium, prompt, digest, base }: Question,
-): Promise<Micros | undefined> {
-  const { runs, servers, now } = parts;
-  const record = (answer: Answer) => runs.record(file, { ...recorded(answer, base), question: digest }, now());
-  const known = await runs.answerTo(digest);
-  if (known !== undefined) {
-    await record(known);
-    return undefined;
-  }
-  const { account_id: accountId, model } = run;
+async function answerTo(question: Question, parts: CaptionJobParts, asking: Asking): Promise<Micros | undefined> {
+  const { runs, now } = parts;
+  const { file, run, server, signal } = asking;
   const { maxTokens, seed, trigger } = run.options;
-  try {
-    const { note, ...pictures } = await shownOf(parts, medium, { run, signal });
-    const noted = note === undefined ? prompt : `${note}\n\n${prompt}`;
-    return await servers.inTurn(run.endpoint, { accountId, signal }, async (askModel) => {
-      if ((await runs.waiting(file.id)) === undefined) return undefined;
-      const answer = await askModel({ model, ...pictures, prompt: noted, maxTokens, seed });
-      if ('busyUntil' in answer) return answer.busyUntil;
-      // Before the next turn, so that no file is asked after the failure that stops the run.
-      await record(answerOf(answer, trigger));
-      return undefined;
-    });
-  } catch (error) {
-    if (!(error instanceof NotShown)) throw error;
-    await record({ answer: null, outcome: 'not_sent', message: error.message });
-    return undefined;
+  const record = async (answer: ModelAnswer): Promise<undefined> => {
+    await runs.record(file, changeBy(answer, question, trigger), now());
+  };
+  const known = await runs.answerTo(question.digest);
+  if (known !== undefined) return record(known);
+  const shown = await shownOf(question.medium, parts, asking);
+  if (typeof shown === 'string') return record({ outcome: 'not_sent', message: shown });
+  const { note = '', ...pictures } = shown;
+  const asked = { model: run.model, ...pictures, prompt: `${note}${question.prompt}`, maxTokens, seed };
+  const ask = async () => {
+    if ((await runs.waiting(file.id)) === undefined) return undefined;
+    const answer = await server.ask(asked, signal);
+    // Recorded before the next turn, so that no file is asked after the failure that stops the run.
+    return 'busyUntil' in answer ? answer.busyUntil : record(answer);
+  };
+  return server.queue.run(run.account_id, ask, { signal });
+}
+
+/** What a file becomes by an answer. One that was cut off is never stored without a person. */
+function changeBy(answer: ModelAnswer, { base, digest }: Question, trigger: string): ProposalChange {
+  const { text = null, outcome = null, message = null } = answer;
+  const asked = { base, question: digest, answer: null };
+  if (text === null) return { ...asked, state: 'failed', outcome, message };
+  if (Buffer.byteLength(withTrigger(text, trigger)) > MAX_CAPTION_TEXT_BYTES) {
+    const reason = `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.`;
+    return { ...asked, state: 'failed', outcome: 'rejected', message: reason };
   }
-}
-
-function answerOf(answer: ModelAnswer, trigger: string): Answer {
-  if (answer.text === undefined) return { answer: null, ...answer };
-  const { text, outcome = null } = answer;
-  if (Buffer.byteLength(withTrigger(text, trigger)) <= MAX_CAPTION_TEXT_BYTES) return { answer: text, outcome };
-  return { answer: null, outcome: 'rejected', message: `It has more than ${MAX_CAPTION_TEXT_BYTES} bytes.` };
-}
-
-/** An answer that was cut off is never stored without a person. @param base the caption that the model was asked about */
-function recorded(answer: Answer, base: string | null): ProposalChange {
-  if (answer.answer === null) return { ...answer, state: 'failed', base };
-  return { ...answer, state: base === null && answer.outcome === null ? 'ready' : 'proposed', base };
-}
-
-function textDigestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  const state = base === null && outcome === null ? 'ready' : 'proposed';
+  return { ...asked, state, answer: text, outcome, message };
 }
 
 /** Stores the captions of a run that ends, whose id is the key, in one revision, and records its event. */
@@ -186,27 +171,21 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
       const dataset = await catalog.record(datasetKey);
       if (ending === undefined || dataset === undefined) return 'done';
       const { run, ready } = ending;
-      const captions = ready.map(({ caption: filename, answer }) => ({
-        ...{ filename, text: withTrigger(answer ?? '', run.options.trigger) },
-        ...{ condition: { ifNoneMatch: '*' as const }, origin: originOf(run) },
-      }));
-      const author = {
-        tokenId: run.token_id,
-        tokenName: `captions by ${run.model}`,
-        how: 'caption',
-        changeId: id,
-      } as const;
+      const { token_id: tokenId, model } = run;
+      const author = { tokenId, tokenName: `captions by ${model}`, how: 'caption', changeId: id } as const;
+      const captions = ready.map((file) => writeOf({ ...run, ...file }));
       const changes = new Map<string, ProposalChange>();
       let reason: string | null = null;
       try {
         const options = { author, signal };
         const saved = captions.length === 0 ? [] : (await captionWrites.save(datasetKey, captions, options)).captions;
-        for (const [i, result] of saved.entries()) changes.set(ready[i]!.id, appliedOf(result, captions[i]!.text));
+        for (const [i, result] of saved.entries()) {
+          if (!hasText(result, captions[i]!.text)) changes.set(ready[i]!.id, notStored(result));
+        }
       } catch (error) {
         // What a later attempt may save is tried again.
         if (!(error instanceof ServiceError) || !LASTING.includes(error.code)) throw error;
         reason = `The captions became proposals: ${error.message}`;
-        for (const { id } of ready) changes.set(id, { state: 'proposed' });
       }
       const at = now();
       const event = (ended: CaptionRunView) => ({
@@ -221,59 +200,78 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
 }
 
 /** A caption that a person has written meanwhile stays. */
-function appliedOf(result: CaptionResult, text: string): ProposalChange {
+function notStored(result: CaptionResult): ProposalChange {
   if (result.outcome === 'rejected') return { state: 'failed', outcome: 'rejected', message: result.problem.message };
-  if (hasText(result, text)) return { state: 'applied' };
-  return { state: 'proposed', base: result.outcome === 'saved' ? null : (result.current?.sha256 ?? null) };
+  return { state: 'proposed', base: result.outcome === 'conflict' ? (result.current?.sha256 ?? null) : null };
 }
 
 /** Whether a text is the caption now: an earlier attempt may have stored it, and lost its answer. */
-export function hasText(result: Exclude<CaptionResult, { outcome: 'rejected' }>, text: string): boolean {
-  return result.outcome === 'saved' || result.current?.sha256 === textDigestOf(text);
+export function hasText(result: CaptionResult, text: string): boolean {
+  if (result.outcome === 'conflict') return result.current?.sha256 === textDigestOf(text);
+  return result.outcome === 'saved';
+}
+
+/** The caption of a proposal. A text of a person, unless it is the model's, counts as theirs. */
+export function writeOf(
+  proposal: Pick<OpenProposal, 'caption' | 'answer' | 'base' | 'options' | 'model' | 'preset'>,
+  { text: given, condition }: { text?: string | undefined; condition?: WriteCondition | undefined } = {},
+) {
+  const { caption: filename, answer, base, options, model, preset } = proposal;
+  const own = withTrigger(answer ?? '', options.trigger);
+  const text = given ?? own;
+  const expected = base === null ? { ifNoneMatch: '*' as const } : { ifMatch: [base] };
+  const origin = { by: 'model', model, ...(preset !== null && { preset }) } as const;
+  return { filename, text, condition: condition ?? expected, ...(text === own && { origin }) };
+}
+
+function textDigestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** What a model is shown of a file. */
 type Shown = Pick<ModelQuestion, 'pictures' | 'clip'> & { readonly note?: string };
 
-/** For a file that can't be shown; the message says why. */
-class NotShown extends Error {}
-
-/** Makes the pictures of an image or a clip. @throws NotShown; the signal's reason; errors that a later attempt may not have */
-async function shownOf(
-  { servers, pool, ffmpeg, blobs }: CaptionJobParts,
-  file: StoredFile,
-  { run, signal }: Omit<Asking, 'file'>,
-): Promise<Shown> {
-  const accountId = run.account_id;
-  const endpoint = servers.endpoint(run.endpoint);
-  const fetched = await fetchIntact(blobs, file, { accountId, signal });
-  if ('problem' in fetched) throw new NotShown(fetched.problem.message);
-  const { path } = fetched.blob.content;
-  const { facts, contentType, sizeBytes } = file.upload;
+/** @returns why, for a file that can't be shown. @throws the signal's reason; errors that a later attempt may not have */
+async function shownOf(file: StoredFile, parts: CaptionJobParts, asking: Asking): Promise<Shown | string> {
+  const { run, signal } = asking;
+  const fetched = await fetchIntact(parts.blobs, file, { accountId: run.account_id, signal });
+  if ('problem' in fetched) return fetched.problem.message;
   try {
-    if (facts.kind !== 'video') {
-      const jpeg = await pool.picture({ path, maxPixels: endpoint.longestSide }, { accountId, signal });
-      return { pictures: [jpeg] };
-    }
-    if (endpoint.video === 'url' && endpoint.dialect === 'openai' && sizeBytes <= MAX_CLIP_BYTES) {
-      return { pictures: [], clip: `data:${contentType};base64,${await readFile(path, 'base64')}` };
-    }
-    const found = await ffmpeg();
-    if (found === undefined) throw new NotShown('The server has no ffmpeg, which makes the frames of clips.');
-    const { durationSeconds = 1, format } = facts;
-    const clip = { path, format: format as VideoFormat, durationSeconds };
-    const made = await clipFrames({ ffmpeg: found, pool }, clip, { count: run.options.frames, accountId, signal });
-    if (made === undefined) throw new NotShown('No frame of it can be decoded.');
-    return {
-      pictures: made.frames.map((jpeg) => jpeg.toString('base64')),
-      note: `The pictures are frames of one clip, at ${made.times.join(', ')} s.`,
-    };
+    return await picturesOf({ file, path: fetched.blob.content.path }, parts, asking);
   } catch (error) {
     signal.throwIfAborted();
     // The server stops, or can't start a process.
-    if (error instanceof ServiceError || error instanceof NotShown) throw error;
-    throw new NotShown(error instanceof Error ? error.message : String(error), { cause: error });
+    if (error instanceof ServiceError) throw error;
+    return error instanceof Error ? error.message : String(error);
   } finally {
     await fetched.blob.discard();
   }
+}
+
+/** @throws an error whose message says why a file can't be shown */
+async function picturesOf(
+  { file, path }: { file: StoredFile; path: string },
+  { pool, ffmpeg }: CaptionJobParts,
+  { run, server, signal }: Asking,
+): Promise<Shown> {
+  const accountId = run.account_id;
+  const { longestSide, video, dialect } = server.endpoint;
+  const { facts, contentType, sizeBytes } = file.upload;
+  if (facts.kind !== 'video') {
+    const jpeg = await pool.picture({ path, maxPixels: longestSide }, { accountId, signal });
+    return { pictures: [jpeg] };
+  }
+  if (video === 'url' && dialect === 'openai' && sizeBytes <= MAX_CLIP_BYTES) {
+    return { pictures: [], clip: `data:${contentType};base64,${await readFile(path, 'base64')}` };
+  }
+  const found = await ffmpeg();
+  if (found === undefined) throw new Error('The server has no ffmpeg, which makes the frames of clips.');
+  const { durationSeconds = 1, format } = facts;
+  const clip = { path, format: format as VideoFormat, durationSeconds };
+  const made = await clipFrames({ ffmpeg: found, pool }, clip, { count: run.options.frames, accountId, signal });
+  if (made === undefined) throw new Error('No frame of it can be decoded.');
+  return {
+    pictures: made.frames.map((jpeg) => jpeg.toString('base64')),
+    note: `The pictures are frames of one clip, at ${made.times.join(', ')} s.\n\n`,
+  };
 }

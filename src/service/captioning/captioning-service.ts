@@ -1,18 +1,23 @@
+import type {
+  WireCaptionEndpoint,
+  WireCaptionPreset,
+  WireCaptionTest,
+  WireDecisions,
+  WireStartedRun,
+} from '../../api/caption-schemas.js';
 import type { BodyOf } from '../../api/routes.js';
-import { withTrigger } from '../../dataset/captioning/clean.js';
-import { type CaptionOutcome, outcomeWords } from '../../dataset/captioning/outcomes.js';
+import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { BUILTIN_PROMPTS, DEFAULT_PROMPT } from '../../dataset/captioning/prompts.js';
 import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { normalizedFilename, parseDatasetName } from '../../dataset/names.js';
-import type { ErrorProblem } from '../../dataset/problems.js';
 import type { CaptionRuns, CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
-import type { CaptionResult, CaptionWrites } from '../bulk.js';
+import type { CaptionWrites } from '../bulk.js';
 import { type DatasetKey, findRecord, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { hasText, originOf } from './caption-jobs.js';
-import { type EndpointState, endpointState, type ModelServers } from './model-servers.js';
+import { hasText, writeOf } from './caption-jobs.js';
+import type { ModelServers } from './model-servers.js';
 
 const MAX_RUNNING = 10;
 const MAX_PRESETS = 100;
@@ -26,23 +31,11 @@ const TEST_PICTURE =
 
 const TEST = { prompt: BUILTIN_PROMPTS.sentence!, pictures: [TEST_PICTURE], maxTokens: 400, seed: 1 };
 
-export type RunRequest = BodyOf<'caption-run.start'>;
+type RunRequest = BodyOf<'caption-run.start'>;
+type RunCounts = WireStartedRun['counts'];
+type AcceptedProposal = WireDecisions['accepted'][number];
 
-/** The selected files by who has written their caption. */
-export interface RunCounts {
-  readonly withoutCaption: number;
-  readonly byModel: number;
-  readonly byPerson: number;
-  readonly others: number;
-}
-
-export interface AcceptedProposal {
-  readonly id: string;
-  readonly outcome: 'accepted' | 'outdated' | 'rejected' | 'not_open';
-  readonly problem?: ErrorProblem;
-}
-
-export interface Acceptance {
+interface Acceptance {
   readonly id: string;
   readonly text?: string | undefined;
   readonly condition?: WriteCondition | undefined;
@@ -64,26 +57,30 @@ export class CaptioningService {
   }
 
   /** @throws the signal's reason */
-  endpoints(signal: AbortSignal): Promise<(EndpointState & { name: string })[]> {
-    const state = async (name: string) => ({ name, ...(await endpointState(this.#servers.endpoint(name), signal)) });
-    return Promise.all(this.#servers.names.map(state));
+  endpoints(signal: AbortSignal): Promise<WireCaptionEndpoint[]> {
+    return Promise.all(this.#servers.all.map((server) => server.state(signal)));
   }
 
   /** Shows a model a small picture. @throws ServiceError `caption_endpoint_not_found`; the signal's reason */
   async test(
     endpoint: string,
     { accountId, signal }: { accountId: string; signal: AbortSignal },
-  ): Promise<{ text?: string | undefined; outcome?: CaptionOutcome | undefined; message?: string | undefined }> {
-    const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
-    if (model === null) return { outcome: 'model_missing', message: error ?? '' };
-    const answer = await this.#servers.inTurn(endpoint, { accountId, signal }, (ask) => ask({ model, ...TEST }));
-    if ('busyUntil' in answer) return { message: 'The server is busy, or loads the model. Test it again in a moment.' };
-    const message = answer.outcome && outcomeWords(answer.outcome, 'message' in answer ? answer.message : null);
-    return { ...answer, message };
+  ): Promise<Omit<WireCaptionTest, 'seconds'>> {
+    const server = this.#servers.named(endpoint);
+    const { model, error } = await server.state(signal);
+    const failed = { ok: false, text: null };
+    if (model === null) return { ...failed, outcome: 'model_missing', message: error };
+    const answer = await server.queue.run(accountId, () => server.ask({ model, ...TEST }, signal), { signal });
+    if ('busyUntil' in answer) {
+      const message = 'The server is busy, or loads the model. Test it again in a moment.';
+      return { ...failed, outcome: null, message };
+    }
+    const { text = null, outcome = null, message = null } = answer;
+    return { ok: outcome === null, text, outcome, message: outcome && outcomeWords(outcome, message) };
   }
 
   /** Built-in ones first. */
-  async presets(accountId: string): Promise<{ name: string; prompt: string; builtin: boolean }[]> {
+  async presets(accountId: string): Promise<WireCaptionPreset[]> {
     const builtin = Object.entries(BUILTIN_PROMPTS).map(([name, prompt]) => ({ name, prompt, builtin: true }));
     return [...builtin, ...(await this.#runs.presets(accountId)).map((preset) => ({ ...preset, builtin: false }))];
   }
@@ -114,9 +111,8 @@ export class CaptioningService {
       const message = `"${name}" is a ${role} dataset, whose captions the trainer does not read. Caption its training dataset.`;
       throw new ServiceError('wrong_role', message);
     }
-    const endpoint = request.endpoint ?? this.#servers.names[0] ?? '';
-    this.#servers.endpoint(endpoint);
-    return { endpoint, ...(await this.#promptOf(key.accountId, request)), ...(await this.#filesOf(key, request)) };
+    const server = this.#servers.named(request.endpoint ?? this.#servers.all[0]?.endpoint.name ?? '');
+    return { server, ...(await this.#promptOf(key.accountId, request)), ...(await this.#filesOf(key, request)) };
   }
 
   /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
@@ -126,9 +122,9 @@ export class CaptioningService {
     { author, signal }: { author: Author; signal: AbortSignal },
   ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
     const { jobs, now, newId } = this.#dependencies;
-    const { files, counts, endpoint, preset, prompt } = await this.plan(key, request);
+    const { files, counts, server, preset, prompt } = await this.plan(key, request);
     if (request.dry_run || files.length === 0) return { run: undefined, counts };
-    const { model, error } = await endpointState(this.#servers.endpoint(endpoint), signal);
+    const { name: endpoint, model, error } = await server.state(signal);
     if (model === null) {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
     }
@@ -176,18 +172,18 @@ export class CaptioningService {
     const captions = new Map(texts.map((file) => [stemOf(file.filename), file]));
     const named = filenames && new Set(filenames.map(normalizedFilename));
     const media = stored.filter(({ kind, filename }) => kind !== 'caption' && (named?.has(filename) ?? true));
-    const counts = { withoutCaption: 0, byModel: 0, byPerson: 0, others: 0 };
+    const counts = { without_caption: 0, by_model: 0, by_person: 0, others: 0 };
     const files: Pick<Proposal, 'filename' | 'caption'>[] = [];
     const counted = new Set<string>();
     for (const { filename, upload } of media) {
       const stem = stemOf(filename);
       const caption = captions.get(stem);
-      const kind =
-        caption === undefined ? 'withoutCaption' : caption.upload.origin?.by === 'model' ? 'byModel' : 'byPerson';
+      const isByModel = caption?.upload.origin?.by === 'model';
+      const kind = caption === undefined ? 'without_caption' : isByModel ? 'by_model' : 'by_person';
       if (upload.problem !== undefined || counted.has(stem)) continue;
       counted.add(stem);
       counts[kind]++;
-      const isIncluded = which === 'all' || kind === (which === 'model' ? 'byModel' : 'withoutCaption');
+      const isIncluded = which === 'all' || kind === (which === 'model' ? 'by_model' : 'without_caption');
       if (isIncluded) files.push({ filename, caption: caption?.filename ?? `${stem}.txt` });
     }
     counts.others = (named?.size ?? media.length) - counted.size;
@@ -223,7 +219,7 @@ export class CaptioningService {
   /** @throws as `run`; ServiceError `caption_endpoint_not_found`, `quota_exceeded` */
   async resume(key: DatasetKey, id: string): Promise<CaptionRunView> {
     const run = await this.run(key, id);
-    this.#servers.endpoint(run.endpoint);
+    this.#servers.named(run.endpoint);
     if (run.ended_at !== null) await this.#requireRoom(key.accountId);
     await this.#runs.resume(run, this.#dependencies.now());
     this.#dependencies.jobs.wake();
@@ -252,42 +248,27 @@ export class CaptioningService {
   ): Promise<{ accepted: AcceptedProposal[]; dismissed: string[]; revision: number | undefined }> {
     await findRecord(this.#dependencies.catalog, key);
     const open = await this.#runs.openOf(key.id, [...accept.map(({ id }) => id), ...dismiss]);
-    // Two runs on two machines may have proposed for one caption at the same moment.
-    const ofCaptions = accept
-      .filter(({ id }) => open.has(id))
-      .map((each) => [open.get(each.id)!.caption, each] as const);
-    const wanted = [...new Map(ofCaptions).values()];
-    const writes = wanted.map((each) => writeOf(open.get(each.id)!, each));
-    const saved = writes.length === 0 ? undefined : await this.#captionWrites.save(key, writes, options);
-    const results = new Map(
-      saved?.captions.map((result, i) => [wanted[i]!.id, acceptedOf(wanted[i]!.id, result, writes[i]!.text)]),
-    );
+    const writes = new Map<string, ReturnType<typeof writeOf> & { id: string }>();
+    for (const each of accept) {
+      const proposal = open.get(each.id);
+      // Two runs on two machines may have proposed for one caption at the same moment.
+      if (proposal !== undefined) writes.set(proposal.caption, { id: each.id, ...writeOf(proposal, each) });
+    }
+    const saved = writes.size === 0 ? undefined : await this.#captionWrites.save(key, [...writes.values()], options);
+    const results = new Map<string, AcceptedProposal>();
+    for (const [i, { id, text }] of [...writes.values()].entries()) {
+      const result = saved!.captions[i]!;
+      if (result.outcome === 'rejected') {
+        const { code, filename, message } = result.problem;
+        results.set(id, { id, outcome: 'rejected', problem: { code, filename, message } });
+      } else results.set(id, { id, outcome: hasText(result, text) ? 'accepted' : 'outdated' });
+    }
     const accepted = accept.map(({ id }) => results.get(id) ?? ({ id, outcome: 'not_open' } as const));
     const stored = accepted.filter(({ outcome }) => outcome === 'accepted').map(({ id }) => id);
     await this.#runs.decide(stored, 'accepted');
-    const dismissed = await this.#runs.decide(
-      dismiss.filter((id) => open.has(id)),
-      'dismissed',
-    );
-    return { accepted, dismissed, revision: saved?.revision };
+    const opened = dismiss.filter((id) => open.has(id));
+    return { accepted, dismissed: await this.#runs.decide(opened, 'dismissed'), revision: saved?.revision };
   }
-}
-
-/** An unedited text counts as the model's. */
-function writeOf(proposal: OpenProposal, { text, condition }: Acceptance) {
-  const { caption: filename, answer, base, options } = proposal;
-  const own = withTrigger(answer ?? '', options.trigger);
-  const expected = base === null ? { ifNoneMatch: '*' as const } : { ifMatch: [base] };
-  const isEdited = text !== undefined && text !== own;
-  return {
-    ...{ filename, text: text ?? own, condition: condition ?? expected },
-    ...(!isEdited && { origin: originOf(proposal) }),
-  };
-}
-
-function acceptedOf(id: string, result: CaptionResult, text: string): AcceptedProposal {
-  if (result.outcome === 'rejected') return { id, outcome: 'rejected', problem: result.problem };
-  return { id, outcome: hasText(result, text) ? 'accepted' : 'outdated' };
 }
 
 function presetNotFound(name: string): ServiceError {

@@ -1,34 +1,10 @@
-import { once } from 'node:events';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import type { WireCaptionEndpoint } from '../../api/caption-schemas.js';
-import { answerIn, errorOutcome, errorWords, type ModelAnswer } from '../../dataset/captioning/answers.js';
+import type { CaptionEndpoint } from '../../caption-endpoints.js';
+import { answerIn, documentOf, errorOutcome, errorWords, type ModelAnswer } from '../../dataset/captioning/answers.js';
 import { type Micros, MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { FairQueue } from '../../storage/limits.js';
-import { connectionFailure } from '../webhooks/post.js';
-
-/** A model server that the operator has named. */
-export interface CaptionEndpoint {
-  readonly name: string;
-  /** Up to `/chat/completions`, or for Ollama up to `/api/chat`. */
-  readonly url: string;
-  /** By default the only one that the server lists. */
-  readonly model?: string | undefined;
-  readonly dialect: 'openai' | 'ollama';
-  /** Requests at once. */
-  readonly concurrency: number;
-  readonly timeoutSeconds: number;
-  /** Of a picture, in pixels. */
-  readonly longestSide: number;
-  /** How clips are sent: as frames, or whole as vLLM's `video_url`. */
-  readonly video: 'frames' | 'url';
-  /** Further fields of the body: servers turn thinking off in different ways. */
-  readonly body: Readonly<Record<string, unknown>>;
-  /** Never logged or answered. */
-  readonly key?: string | undefined;
-}
+import { sendRequest, withinTime } from '../webhooks/post.js';
 
 export interface ModelQuestion {
   readonly model: string;
@@ -41,113 +17,22 @@ export interface ModelQuestion {
   readonly seed: number;
 }
 
-/** The server asks to wait. */
-interface ModelBusy {
-  readonly retryAfterSeconds: number | undefined;
-}
-
 /** Captions are plain; the body of an endpoint may set another. */
 const TEMPERATURE = 0.2;
 
 /** A streamed answer has some 300 bytes for each token. */
 const MAX_ANSWER_BYTES = 10_000_000;
-
-class AnswerTooLong extends Error {}
+const TOO_LONG = { outcome: 'server_error', message: 'Its answer has more than 10 MB.' } as const;
 
 /** For the list of models, which needs no model to be loaded. */
 const LIST_SECONDS = 5;
 
-interface Exchange {
-  readonly status: number;
-  readonly retryAfter: string | undefined;
-  readonly body: string;
-}
+/** For a server that does not say how long it is busy. */
+const PAUSE_SECONDS = 5;
+const LONGEST_RETRY_AFTER_SECONDS = 600;
 
-/**
- * Sends a request. `fetch` would end it after 300 s without an answer, and follow redirects, to which the key must not go.
- *
- * @throws the error of the connection; the signal's reason
- */
-async function exchange(
-  { url, key }: CaptionEndpoint,
-  path: string,
-  { body, signal }: { body?: object; signal: AbortSignal },
-): Promise<Exchange> {
-  const target = new URL(`${url}${path}`);
-  const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
-  const text = body && JSON.stringify(body);
-  const headers = {
-    accept: 'application/json',
-    ...(key !== undefined && { authorization: `Bearer ${key}` }),
-    ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-  };
-  const method = text === undefined ? 'GET' : 'POST';
-  // A connection that is kept alive may be closed by the server as the next question is sent.
-  const sent = send(target, { method, headers, signal, agent: false });
-  // Once the answer has begun, its stream has the error.
-  sent.on('error', () => {});
-  const [response] = (await once(sent.end(text), 'response')) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    chunks.push(chunk);
-    if (bytes > MAX_ANSWER_BYTES) throw new AnswerTooLong();
-  }
-  const { statusCode: status = 0, headers: got } = response;
-  return { status, retryAfter: got['retry-after'], body: Buffer.concat(chunks).toString() };
-}
-
-/** Asks a model about pictures. @throws the signal's reason */
-async function askModel(
-  endpoint: CaptionEndpoint,
-  question: ModelQuestion,
-  signal: AbortSignal,
-): Promise<ModelAnswer | ModelBusy> {
-  const ask = endpoint.dialect === 'ollama' ? ollamaRequest : openaiRequest;
-  const [path, body] = ask(endpoint, question);
-  const result = await attempt(endpoint, path, { body, seconds: endpoint.timeoutSeconds, signal });
-  if ('outcome' in result) return result;
-  const { status, retryAfter, body: text } = result;
-  if (status === 200) {
-    const answer = answerIn(text);
-    return answer.text === undefined ? { ...answer, message: withoutKey(answer.message, endpoint) } : answer;
-  }
-  const words = withoutKey(errorWords(text), endpoint);
-  if (status >= 300 && status < 400) {
-    return { outcome: 'unreachable', message: `It answered ${status}; redirects are not followed. Correct the URL.` };
-  }
-  const outcome = errorOutcome(status, words);
-  const seconds = Number(retryAfter);
-  if (outcome === 'busy') return { retryAfterSeconds: seconds > 0 ? seconds : undefined };
-  return { outcome, message: `It answered ${status}: ${words}` };
-}
-
-/** The answer, or why there is none. @throws the signal's reason */
-async function attempt(
-  endpoint: CaptionEndpoint,
-  path: string,
-  { body, seconds, signal }: { body?: object; seconds: number; signal: AbortSignal },
-) {
-  return withTimeout(seconds * 1000, async (timeout) => {
-    try {
-      const send = (ending: AbortSignal) => exchange(endpoint, path, { ...(body && { body }), signal: ending });
-      return await withAnySignal([signal, timeout], send);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (timeout.aborted) return { outcome: 'timeout', message: `No answer within ${seconds} s.` } as const;
-      if (error instanceof AnswerTooLong) {
-        return { outcome: 'server_error', message: 'Its answer has more than 10 MB.' } as const;
-      }
-      return { outcome: 'unreachable', message: connectionFailure(error) } as const;
-    }
-  });
-}
-
-/** A server may quote a wrong key. */
-function withoutKey(words: string, { key }: CaptionEndpoint): string {
-  return key === undefined ? words : words.replaceAll(key, '…');
-}
+/** Files that are prepared while a model answers for others. */
+const PREPARED = 2;
 
 type ModelRequest = [path: string, body: object];
 
@@ -172,32 +57,16 @@ function ollamaRequest({ body }: CaptionEndpoint, question: ModelQuestion): Mode
   return ['/api/chat', { model, stream: false, messages, ...body, options }];
 }
 
-export type EndpointState = Omit<WireCaptionEndpoint, 'name'>;
-
-/** Whether a server answers, and what it says of its model. @throws the signal's reason */
-export async function endpointState(endpoint: CaptionEndpoint, signal: AbortSignal): Promise<EndpointState> {
-  const isOllama = endpoint.dialect === 'ollama';
-  const listed = await attempt(endpoint, isOllama ? '/api/tags' : '/models', { seconds: LIST_SECONDS, signal });
-  const unknown = { model: endpoint.model ?? null, vision: null };
-  if ('outcome' in listed) return { ...unknown, reachable: false, error: listed.message };
-  const list = parsedList(listed.body);
-  const rows = [list.data, list.models].find((each) => Array.isArray(each)) ?? [];
-  const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
-  const model = endpoint.model ?? (names.length === 1 ? names[0] : undefined);
-  const reachable = listed.status < 500 && listed.status !== 401 && listed.status !== 403;
-  const refusal = `It answered ${listed.status}: ${withoutKey(errorWords(listed.body), endpoint)}`;
-  if (!reachable) return { ...unknown, reachable, error: refusal };
-  if (model === undefined) {
-    const found = names.length === 0 ? 'no model' : `${names.length} models: ${names.slice(0, 10).join(', ')}`;
-    return { ...unknown, reachable, error: `The server lists ${found}. The operator names one with #MODEL.` };
-  }
-  const shown = isOllama
-    ? await attempt(endpoint, '/api/show', { body: { model }, seconds: LIST_SECONDS, signal })
-    : listed;
-  const { capabilities = list.models?.[0]?.capabilities } = 'body' in shown ? parsedList(shown.body) : {};
-  const said = capabilities ?? rows.find((row) => row?.id === model)?.architecture?.input_modalities;
-  const vision = Array.isArray(said) ? ['vision', 'multimodal', 'image'].some((word) => said.includes(word)) : null;
-  return { model, reachable, vision, error: null };
+/** What a server lists, and each model in it. Nothing of it is sure. */
+interface Listed {
+  readonly id?: unknown;
+  readonly name?: unknown;
+  readonly capabilities?: string[];
+  /** Of llama.cpp's router, and of OpenRouter. */
+  readonly architecture?: { readonly input_modalities?: string[] };
+  readonly data?: readonly Listed[];
+  /** Of Ollama's list, and of llama.cpp's beside `data`. */
+  readonly models?: readonly Listed[];
 }
 
 /** It is stored with each caption. */
@@ -205,119 +74,137 @@ function isModelName(name: unknown): name is string {
   return typeof name === 'string' && /^\P{C}{1,500}$/u.test(name);
 }
 
-interface ListedModel {
-  readonly id?: unknown;
-  readonly name?: unknown;
-  readonly capabilities?: string[];
-  /** Of llama.cpp's router, and of OpenRouter. */
-  readonly architecture?: { readonly input_modalities?: string[] };
-}
-
-interface ModelList {
-  readonly data?: readonly ListedModel[];
-  /** Of Ollama's list, and of llama.cpp's beside `data`. */
-  readonly models?: readonly ListedModel[];
-  readonly capabilities?: string[];
-}
-
-function parsedList(body: string): ModelList {
-  try {
-    return (JSON.parse(body) ?? {}) as ModelList;
-  } catch {
-    return {};
-  }
-}
-
-/** For a server that does not say how long it is busy. */
-const PAUSE_SECONDS = 5;
-const LONGEST_RETRY_AFTER_SECONDS = 600;
-
-/** Files that are prepared while a model answers for others. */
-const PREPARED = 2;
-
-interface ModelServer {
+/** A model server. Its questions are asked in turns of its queue, fairly by account. */
+export class ModelServer {
   readonly endpoint: CaptionEndpoint;
   readonly queue: FairQueue;
+  readonly #options: { now: () => Micros; onAsked: (outcome: string) => void };
   /** Until then it is not asked. */
-  busyUntil: Micros;
-}
+  #busyUntil: Micros = 0;
 
-/** Until when the server is not asked. */
-interface Busy {
-  readonly busyUntil: Micros;
-}
+  constructor(endpoint: CaptionEndpoint, options: { now: () => Micros; onAsked: (outcome: string) => void }) {
+    this.endpoint = endpoint;
+    this.queue = new FairQueue(endpoint.concurrency);
+    this.#options = options;
+  }
 
-/** Asks the model servers that the operator has named, each with its requests at once, fairly by account. */
-export class ModelServers {
-  readonly #servers: ReadonlyMap<string, ModelServer>;
-  readonly #now: () => Micros;
-  readonly #onAsked: (outcome: string) => void;
+  /** Files that are prepared and asked about at once. */
+  get filesAtOnce(): number {
+    return this.endpoint.concurrency + PREPARED;
+  }
 
-  constructor(
-    endpoints: readonly CaptionEndpoint[],
-    options: { now: () => Micros; onAsked: (outcome: string) => void },
-  ) {
-    const server = (endpoint: CaptionEndpoint): ModelServer => {
-      return { endpoint, queue: new FairQueue(endpoint.concurrency), busyUntil: 0 };
+  /** Asks a model about pictures. @returns the answer, or until when the server is busy. @throws the signal's reason */
+  async ask(question: ModelQuestion, signal: AbortSignal): Promise<ModelAnswer | { readonly busyUntil: Micros }> {
+    const { now, onAsked } = this.#options;
+    if (this.#busyUntil > now()) return { busyUntil: this.#busyUntil };
+    const answer = await this.#answer(question, signal);
+    const isBusy = 'busySeconds' in answer;
+    onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
+    if (!isBusy) return answer;
+    this.#busyUntil = now() + Math.ceil(answer.busySeconds * MICROS_PER_SECOND);
+    return { busyUntil: this.#busyUntil };
+  }
+
+  async #answer(question: ModelQuestion, signal: AbortSignal): Promise<ModelAnswer | { busySeconds: number }> {
+    const { dialect, timeoutSeconds: seconds } = this.endpoint;
+    const [path, body] = (dialect === 'ollama' ? ollamaRequest : openaiRequest)(this.endpoint, question);
+    const sent = await this.#send(path, { body, seconds, signal });
+    if ('outcome' in sent) return sent;
+    const { status, retryAfter, text } = sent;
+    if (status === 200) {
+      const answer = answerIn(text);
+      return answer.text === undefined ? { ...answer, message: this.#withoutKey(answer.message) } : answer;
+    }
+    if (status >= 300 && status < 400) {
+      return { outcome: 'unreachable', message: `It answered ${status}; redirects are not followed. Correct the URL.` };
+    }
+    const outcome = errorOutcome(status, errorWords(text));
+    if (outcome !== 'busy') return { outcome, message: this.#refusal(sent) };
+    return { busySeconds: retryAfter > 0 ? Math.min(retryAfter, LONGEST_RETRY_AFTER_SECONDS) : PAUSE_SECONDS };
+  }
+
+  /** @returns the answer, or why there is none. @throws the signal's reason */
+  #send(path: string, { body, seconds, signal }: { body?: object; seconds: number; signal: AbortSignal }) {
+    const { url, key } = this.endpoint;
+    const headers = {
+      accept: 'application/json',
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(body && { 'content-type': 'application/json' }),
     };
-    this.#servers = new Map(endpoints.map((endpoint) => [endpoint.name, server(endpoint)]));
-    this.#now = options.now;
-    this.#onAsked = options.onAsked;
+    const exchange = async (ending: AbortSignal) => {
+      const options = { method: body ? 'POST' : 'GET', headers, signal: ending };
+      const response = await sendRequest(new URL(`${url}${path}`), options, body && JSON.stringify(body));
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        chunks.push(chunk);
+        if (bytes > MAX_ANSWER_BYTES) return TOO_LONG;
+      }
+      const { statusCode: status = 0, headers: got } = response;
+      return { status, retryAfter: Number(got['retry-after']), text: Buffer.concat(chunks).toString() };
+    };
+    return withinTime({ ms: seconds * 1000, signal }, exchange, (message, isLate) => {
+      return { outcome: isLate ? 'timeout' : 'unreachable', message } as const;
+    });
   }
 
-  get names(): string[] {
-    return [...this.#servers.keys()];
+  #refusal({ status, text }: { status: number; text: string }): string {
+    return `It answered ${status}: ${this.#withoutKey(errorWords(text))}`;
   }
 
-  /** Files that are prepared and asked about at once, by all servers or by one; at least one, for an endpoint that was removed. */
-  filesAtOnce(name?: string): number {
-    const servers = [...this.#servers.values()].filter(({ endpoint }) => name === undefined || endpoint.name === name);
-    const files = servers.reduce((sum, { endpoint }) => sum + endpoint.concurrency + PREPARED, 0);
-    return Math.max(1, files);
+  /** A server may quote a wrong key. */
+  #withoutKey(words: string): string {
+    const { key } = this.endpoint;
+    return key === undefined ? words : words.replaceAll(key, '…');
   }
 
-  get inFlight(): number {
-    return [...this.#servers.values()].reduce((sum, { queue }) => sum + queue.held, 0);
+  /** Whether the server answers, and what it says of its model. @throws the signal's reason */
+  async state(signal: AbortSignal): Promise<WireCaptionEndpoint> {
+    const { name, dialect, model: named } = this.endpoint;
+    const isOllama = dialect === 'ollama';
+    const unknown = { name, model: named ?? null, vision: null };
+    const sent = await this.#send(isOllama ? '/api/tags' : '/models', { seconds: LIST_SECONDS, signal });
+    if ('outcome' in sent) return { ...unknown, reachable: false, error: sent.message };
+    const reachable = sent.status < 500 && sent.status !== 401 && sent.status !== 403;
+    if (!reachable) return { ...unknown, reachable, error: this.#refusal(sent) };
+    const list = documentOf<Listed>(sent.text) ?? {};
+    const rows = [list.data, list.models].find((each) => Array.isArray(each)) ?? [];
+    const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
+    const model = named ?? (names.length === 1 ? names[0] : undefined);
+    if (model === undefined) {
+      const found = names.length === 0 ? 'no model' : `${names.length} models: ${names.slice(0, 10).join(', ')}`;
+      return { ...unknown, reachable, error: `The server lists ${found}. The operator names one with #MODEL.` };
+    }
+    const shown = isOllama ? await this.#send('/api/show', { body: { model }, seconds: LIST_SECONDS, signal }) : sent;
+    const { capabilities = list.models?.[0]?.capabilities } = ('text' in shown && documentOf<Listed>(shown.text)) || {};
+    const said = capabilities ?? rows.find((row) => row?.id === model)?.architecture?.input_modalities;
+    const vision = Array.isArray(said) ? ['vision', 'multimodal', 'image'].some((word) => said.includes(word)) : null;
+    return { name, model, reachable, vision, error: null };
+  }
+}
+
+/** The model servers that the operator has named, in that order. */
+export class ModelServers {
+  readonly all: readonly ModelServer[];
+
+  constructor(endpoints: readonly CaptionEndpoint[], options: ConstructorParameters<typeof ModelServer>[1]) {
+    this.all = endpoints.map((endpoint) => new ModelServer(endpoint, options));
+  }
+
+  find(name: string | undefined): ModelServer | undefined {
+    return this.all.find(({ endpoint }) => endpoint.name === name);
   }
 
   /** @throws ServiceError `caption_endpoint_not_found` */
-  endpoint(name: string): CaptionEndpoint {
-    return this.#server(name).endpoint;
-  }
-
-  #server(name: string): ModelServer {
-    const server = this.#servers.get(name);
+  named(name: string): ModelServer {
+    const server = this.find(name);
     if (server !== undefined) return server;
-    const { names } = this;
+    const names = this.all.map(({ endpoint }) => endpoint.name);
     const message =
       names.length === 0
         ? 'The service has no model for captions. Its operator adds one with --caption-endpoint NAME=URL.'
         : `The service has no caption endpoint ${JSON.stringify(name)}. The operator has named: ${names.join(', ')}.`;
     throw new ServiceError('caption_endpoint_not_found', message);
-  }
-
-  /**
-   * Runs work that may ask the model when it is the turn of the account.
-   *
-   * @throws ServiceError `caption_endpoint_not_found`; the signal's reason
-   */
-  inTurn<T>(
-    name: string,
-    { accountId, signal }: { accountId: string; signal: AbortSignal },
-    work: (ask: (question: ModelQuestion) => Promise<ModelAnswer | Busy>) => Promise<T>,
-  ): Promise<T> {
-    const server = this.#server(name);
-    return server.queue.run(accountId, () => work((question) => this.#ask(server, question, signal)), { signal });
-  }
-
-  async #ask(server: ModelServer, question: ModelQuestion, signal: AbortSignal): Promise<ModelAnswer | Busy> {
-    if (server.busyUntil > this.#now()) return { busyUntil: server.busyUntil };
-    const answer = await askModel(server.endpoint, question, signal);
-    const isBusy = 'retryAfterSeconds' in answer;
-    this.#onAsked(isBusy ? 'busy' : (answer.outcome ?? 'written'));
-    if (!isBusy) return answer;
-    const seconds = Math.min(answer.retryAfterSeconds ?? PAUSE_SECONDS, LONGEST_RETRY_AFTER_SECONDS);
-    server.busyUntil = this.#now() + Math.ceil(seconds * MICROS_PER_SECOND);
-    return { busyUntil: server.busyUntil };
   }
 }

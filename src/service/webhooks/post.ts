@@ -1,4 +1,4 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, type RequestOptions, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
@@ -24,48 +24,60 @@ export interface PostOptions {
 /** The HTTP status, or why there is none, for a person. */
 export type Posted = { readonly status: number } | { readonly failure: string };
 
-/** Sends a POST to the address that was checked, without another resolution. Redirects are not followed. @throws the signal's reason */
+/** Sends a POST to the address that was checked, without another resolution. @throws the signal's reason */
 export async function post(url: URL, options: PostOptions): Promise<Posted> {
-  const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
-  return withTimeout(timeoutMs, async (timeout) => {
+  const { headers, body, allowed, timeoutMs: ms = POST_TIMEOUT_MS, signal } = options;
+  const work = async (ending: AbortSignal) => {
+    const lookup = lookupIn(await untilAborted(allowed.resolve(url), ending));
+    const limits = { maxInterimAnswers: MAX_INTERIM_ANSWERS };
+    const response = await sendRequest(url, { method: 'POST', headers, lookup, signal: ending, ...limits }, body);
+    await discard(response);
+    return { status: response.statusCode ?? 0 };
+  };
+  return withinTime({ ms, signal }, work, (failure) => ({ failure }));
+}
+
+/**
+ * Runs work that sends a request, and ends it after a time.
+ *
+ * @param onFailure gets the reason in words
+ * @throws the signal's reason
+ */
+export async function withinTime<T, F>(
+  { ms, signal }: { ms: number; signal: AbortSignal },
+  work: (ending: AbortSignal) => Promise<T>,
+  onFailure: (words: string, isLate: boolean) => F,
+): Promise<T | F> {
+  return withTimeout(ms, async (timeout) => {
     try {
-      return await withAnySignal([signal, timeout], async (ending) => {
-        const addresses = await untilAborted(allowed.resolve(url), ending);
-        return { status: await statusOf(url, addresses, { ...options, signal: ending }) };
-      });
+      return await withAnySignal([signal, timeout], work);
     } catch (error) {
       signal.throwIfAborted();
-      if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
-      return { failure: connectionFailure(error) };
+      const words = timeout.aborted ? `No answer within ${ms / 1000} seconds.` : connectionFailure(error);
+      return onFailure(words, timeout.aborted);
     }
   });
 }
 
-function statusOf(url: URL, addresses: readonly Address[], { headers, body, signal }: PostOptions): Promise<number> {
+/** Sends a request. `fetch` would end it after 300 s without an answer, and follow redirects. @returns the answer, whose body is to be read */
+export function sendRequest(
+  url: URL,
+  { maxInterimAnswers = Number.POSITIVE_INFINITY, ...options }: RequestOptions & { maxInterimAnswers?: number },
+  body?: string,
+): Promise<IncomingMessage> {
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const sent: ClientRequest = send(url, {
-      method: 'POST',
-      // A connection that is kept alive would have been checked for an earlier attempt.
-      agent: false,
-      lookup: lookupIn(addresses),
-      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-      signal,
-    });
+    // A connection that is kept alive may be closed as the next request is sent, and was checked for an earlier one.
+    const sent = send(url, { ...options, agent: false }, resolve);
+    // Once the answer has begun, its stream has the error.
     sent.on('error', reject);
     let interim = 0;
     sent.on('information', () => {
-      if (++interim > MAX_INTERIM_ANSWERS) sent.destroy(new TooManyInterimAnswers());
+      if (++interim > maxInterimAnswers) sent.destroy(new TooManyInterimAnswers());
     });
     sent.on('upgrade', (response, socket) => {
       socket.destroy();
-      resolve(response.statusCode ?? 0);
-    });
-    sent.on('response', (response) => {
-      // The status decides, also if the body fails.
-      const answered = () => resolve(response.statusCode ?? 0);
-      sent.off('error', reject).on('error', answered);
-      return discard(response).then(answered);
+      resolve(response.destroy());
     });
     sent.end(body);
   });
@@ -130,7 +142,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** Not the error's own message, which may have an address of a private network. */
-export function connectionFailure(error: unknown): string {
+function connectionFailure(error: unknown): string {
   if (error instanceof AddressNotAllowed) return error.message;
   if (error instanceof TooManyInterimAnswers) return 'The receiver sent only interim answers, such as 100 Continue.';
   // The error of the last address stands for all.

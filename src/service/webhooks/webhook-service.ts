@@ -26,11 +26,37 @@ const MAX_WEBHOOKS = 10;
 /** For one question to one name server. */
 const DNS_TIMEOUT_MS = 3000;
 
-interface WebhookOptions
-  extends AnnounceOptions,
-    Pick<DeliverOptions, 'userAgent' | 'machineTime' | 'onAttempt' | 'onDisabled'> {
+/** Datasets that are read at once. */
+const READS_AT_ONCE = 4;
+
+/** Standard Webhooks recommends payloads under 20 kB. */
+const MAX_PAYLOAD_BYTES = 20_000;
+
+const MAX_PROBLEMS = 10;
+
+const DELIVERIES_AT_ONCE = 32;
+
+/** From 5 s to 10 h, in total about 28 hours. */
+const PAUSES_SECONDS = [5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000];
+
+/** Varies pauses, so that receivers which failed together are not tried together. */
+const JITTER = 0.2;
+
+const GONE = 410;
+
+interface WebhookOptions {
+  readonly database: Database;
+  readonly datasets: Pick<DatasetService, 'view'>;
   /** Hosts and networks besides public addresses. */
   readonly allow: readonly string[];
+  /** The dataset as the API has it, with at most so many problems. */
+  readonly toWire: (view: DatasetView, problems: number) => object;
+  readonly userAgent: string;
+  /** The time that receivers compare with theirs. */
+  readonly machineTime: () => Micros;
+  readonly onAttempt: (outcome: 'delivered' | 'retried' | 'failed') => void;
+  /** The receiver is gone. */
+  readonly onDisabled: (webhook: Webhook) => void;
 }
 
 interface WebhookChange {
@@ -39,19 +65,31 @@ interface WebhookChange {
   readonly isEnabled?: boolean | undefined;
 }
 
+type WebhookDependencies = Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now' | 'newId' | 'rules'>;
+
 export class WebhookService {
-  /** The jobs that announce and send. */
-  readonly handlers: readonly JobHandler[];
-  readonly #dependencies: Pick<ServiceDependencies, 'jobs' | 'now' | 'newId'>;
+  readonly #dependencies: WebhookDependencies;
+  readonly #options: WebhookOptions;
   readonly #webhooks: Webhooks;
   readonly #allowed: AllowedAddresses;
 
-  constructor(dependencies: AnnounceDependencies & Pick<ServiceDependencies, 'jobs'>, options: WebhookOptions) {
+  constructor(dependencies: WebhookDependencies, options: WebhookOptions) {
     this.#dependencies = dependencies;
+    this.#options = options;
     this.#webhooks = new Webhooks(options.database);
     this.#allowed = new AllowedAddresses(options.allow, new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 }));
-    const sending = { ...options, webhooks: this.#webhooks, allowed: this.#allowed, now: dependencies.now };
-    this.handlers = [announceJob(dependencies, options), deliverJob(sending)];
+  }
+
+  /** The jobs that announce and send; the key is the id of a dataset, and that of a webhook. */
+  get handlers(): readonly JobHandler[] {
+    return [
+      { kind: 'announce', atOnce: READS_AT_ONCE, run: ({ accountId, key: id }) => this.#announce({ accountId, id }) },
+      {
+        kind: 'deliver',
+        atOnce: DELIVERIES_AT_ONCE,
+        run: ({ accountId, key: id }, signal) => this.#deliver({ accountId, id }, signal),
+      },
+    ];
   }
 
   list(accountId: string): Promise<Webhook[]> {
@@ -144,48 +182,11 @@ export class WebhookService {
     }
     return url.href;
   }
-}
 
-/** As JSON, without duplicates. */
-function inOrder(events: readonly WebhookEvent[]): string {
-  return JSON.stringify(WEBHOOK_EVENTS.filter((event) => events.includes(event)));
-}
-
-function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
-  return new ServiceError('invalid_field', message, { detail: [{ path: 'url', message: rule }] });
-}
-
-/** Also for a webhook that was deleted, or belongs to another account. */
-function webhookNotFound(id: string): ServiceError {
-  return new ServiceError('webhook_not_found', `Webhook ${id} does not exist.`);
-}
-
-/** Datasets that are read at once. */
-const READS_AT_ONCE = 4;
-
-/** Standard Webhooks recommends payloads under 20 kB. */
-const MAX_PAYLOAD_BYTES = 20_000;
-
-const MAX_PROBLEMS = 10;
-
-type AnnounceDependencies = Pick<ServiceDependencies, 'catalog' | 'now' | 'newId' | 'rules'>;
-
-interface AnnounceOptions {
-  readonly database: Database;
-  readonly datasets: Pick<DatasetService, 'view'>;
-  /** The dataset as the API has it, with at most so many problems. */
-  readonly toWire: (view: DatasetView, problems: number) => object;
-}
-
-/**
- * Records an event if a dataset, whose id is the key, has become READY or FAILED, or READY with other files, and has not changed
- * for the caption grace.
- */
-function announceJob(
-  { catalog, now, newId, rules }: AnnounceDependencies,
-  { database, datasets, toWire }: AnnounceOptions,
-): JobHandler {
-  const run = async (key: DatasetKey): Promise<JobEnd> => {
+  /** Records an event if a dataset has become READY or FAILED, or READY with other files, and was quiet for the caption grace. */
+  async #announce(key: DatasetKey): Promise<JobEnd> {
+    const { catalog, now, newId, rules } = this.#dependencies;
+    const { database, datasets, toWire } = this.#options;
     const dataset = await catalog.dataset(key);
     if (dataset === undefined) return 'done';
     const at = now();
@@ -212,8 +213,50 @@ function announceJob(
     };
     await announce(database, key, { before, after, event });
     return end;
-  };
-  return { kind: 'announce', atOnce: READS_AT_ONCE, run: ({ accountId, key: id }) => run({ accountId, id }) };
+  }
+
+  /** Sends the first due delivery of a webhook, one at a time. A failed attempt is no failure of the job. */
+  async #deliver(key: WebhookKey, signal: AbortSignal): Promise<JobEnd> {
+    const webhook = await this.#webhooks.find(key);
+    if (webhook === undefined || webhook.disabled_at !== null) return 'done';
+    const delivery = await this.#webhooks.nextDelivery(key.id);
+    if (delivery === undefined) return 'done';
+    if (delivery.next_at > this.#dependencies.now()) return { dueAt: delivery.next_at };
+    await this.#attempt(webhook, delivery, signal);
+    const next = await this.#webhooks.nextDelivery(key.id);
+    return next === undefined ? 'done' : { dueAt: next.next_at };
+  }
+
+  async #attempt(webhook: Webhook, delivery: Delivery, signal: AbortSignal): Promise<void> {
+    const { userAgent, machineTime, onAttempt, onDisabled } = this.#options;
+    const { now } = this.#dependencies;
+    // After the machine's clock was set back, `now` is ahead of it for hours, and receivers reject it.
+    const timestamp = Math.floor(machineTime() / 1_000_000);
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': userAgent,
+      ...signedHeaders(delivery, { secret: webhook.secret, timestamp }),
+    };
+    const options = { headers, body: delivery.payload, allowed: this.#allowed, signal };
+    const outcome = outcomeOf(delivery, await post(new URL(webhook.url), options), now());
+    await this.#webhooks.recordAttempt(delivery, outcome);
+    if (outcome.answer === GONE && (await this.#webhooks.disable(webhook, now()))) onDisabled(webhook);
+    onAttempt(outcome.error === null ? 'delivered' : outcome.nextAt === null ? 'failed' : 'retried');
+  }
+}
+
+/** As JSON, without duplicates. */
+function inOrder(events: readonly WebhookEvent[]): string {
+  return JSON.stringify(WEBHOOK_EVENTS.filter((event) => events.includes(event)));
+}
+
+function invalidUrl(rule: string, message = `The url ${rule}.`): ServiceError {
+  return new ServiceError('invalid_field', message, { detail: [{ path: 'url', message: rule }] });
+}
+
+/** Also for a webhook that was deleted, or belongs to another account. */
+function webhookNotFound(id: string): ServiceError {
+  return new ServiceError('webhook_not_found', `Webhook ${id} does not exist.`);
 }
 
 /** The dataset as the API has it, with its revision and digest. */
@@ -236,63 +279,6 @@ function readyOrFailedPayload(
 /** The `webhook-id` of the requests. */
 export function messageId(newId: () => string): string {
   return `msg_${newId()}`;
-}
-
-const DELIVERIES_AT_ONCE = 32;
-
-/** From 5 s to 10 h, in total about 28 hours. */
-const PAUSES_SECONDS = [5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000];
-
-/** Varies pauses, so that receivers which failed together are not tried together. */
-const JITTER = 0.2;
-
-const GONE = 410;
-
-interface DeliverOptions {
-  readonly webhooks: Webhooks;
-  readonly allowed: AllowedAddresses;
-  readonly now: () => Micros;
-  readonly userAgent: string;
-  /** The time that receivers compare with theirs. */
-  readonly machineTime: () => Micros;
-  readonly onAttempt: (outcome: 'delivered' | 'retried' | 'failed') => void;
-  /** The receiver is gone. */
-  readonly onDisabled: (webhook: Webhook) => void;
-}
-
-/** Sends the first due delivery of a webhook, whose id is the key, one at a time. A failed attempt is no failure of the job. */
-function deliverJob(options: DeliverOptions): JobHandler {
-  const { webhooks, now } = options;
-  return {
-    kind: 'deliver',
-    atOnce: DELIVERIES_AT_ONCE,
-    run: async ({ key: id, accountId }, signal) => {
-      const webhook = await webhooks.find({ accountId, id });
-      if (webhook === undefined || webhook.disabled_at !== null) return 'done';
-      const delivery = await webhooks.nextDelivery(id);
-      if (delivery === undefined) return 'done';
-      if (delivery.next_at > now()) return { dueAt: delivery.next_at };
-      await attempt(webhook, delivery, options, signal);
-      const next = await webhooks.nextDelivery(id);
-      return next === undefined ? 'done' : { dueAt: next.next_at };
-    },
-  };
-}
-
-async function attempt(webhook: Webhook, delivery: Delivery, options: DeliverOptions, signal: AbortSignal) {
-  const { webhooks, allowed, now, userAgent, machineTime, onAttempt, onDisabled } = options;
-  // After the machine's clock was set back, `now` is ahead of it for hours, and receivers reject it.
-  const timestamp = Math.floor(machineTime() / 1_000_000);
-  const headers = {
-    'content-type': 'application/json',
-    'user-agent': userAgent,
-    ...signedHeaders(delivery, { secret: webhook.secret, timestamp }),
-  };
-  const posted = await post(new URL(webhook.url), { headers, body: delivery.payload, allowed, signal });
-  const outcome = outcomeOf(delivery, posted, now());
-  await webhooks.recordAttempt(delivery, outcome);
-  if (outcome.answer === GONE && (await webhooks.disable(webhook, now()))) onDisabled(webhook);
-  onAttempt(outcome.error === null ? 'delivered' : outcome.nextAt === null ? 'failed' : 'retried');
 }
 
 function outcomeOf({ attempts }: Delivery, posted: Posted, at: Micros): Attempt {

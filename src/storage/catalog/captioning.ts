@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { ModelAnswer } from '../../dataset/captioning/answers.js';
 import {
   type CaptionOutcome,
   MAX_FAILURES_IN_A_ROW,
@@ -9,7 +10,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import { type ChangeFeed, type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue } from './jobs.js';
-import { insertAll, rowChunksOf } from './rows.js';
+import { insertAll } from './rows.js';
 import { insertDeliveries, type NewEvent, receivers } from './webhooks.js';
 
 /** What became of a proposal. Replaced: a later run has made another one. */
@@ -158,9 +159,11 @@ export class CaptionRuns {
   }
 
   /** What a model has answered to a question, in any run. */
-  async answerTo(question: string): Promise<Pick<Proposal, 'answer' | 'outcome'> | undefined> {
-    const known = sql`select answer, outcome from caption_proposal where question = ${question} and answer is not null`;
-    return (await this.#db.run<Pick<Proposal, 'answer' | 'outcome'>>(sql`${known} limit 1`))[0];
+  async answerTo(question: string): Promise<ModelAnswer | undefined> {
+    const known = sql<{ answer: string; outcome: 'cut_off' | null }>`select answer, outcome from caption_proposal
+      where question = ${question} and answer is not null limit 1`;
+    const [row] = await this.#db.run(known);
+    return row && { text: row.answer, ...(row.outcome && { outcome: row.outcome }) };
   }
 
   /** Ends a run after its last file, and after several in a row whose outcome meets all files. */
@@ -169,18 +172,18 @@ export class CaptionRuns {
       // The answer of a run that was stopped meanwhile is kept for its resumption.
       const kept = run.state === 'running' ? change : { ...change, state: 'waiting' as const };
       // Another process may have recorded the file meanwhile.
-      const answered = this.#update(id, kept).where('state', '=', 'waiting');
+      const answered = updateOf(id, kept).where('state', '=', 'waiting');
       if (run.state !== 'running') return void (await commit([answered]));
       const { outcome = null } = change;
       const streak = outcome === null || outcome === 'cut_off' ? 0 : outcome === run.streak_of ? run.streak + 1 : 1;
       const meetsAll = outcome !== null && !OUTCOMES_OF_ONE_FILE.includes(outcome);
       const reason = meetsAll && streak >= MAX_FAILURES_IN_A_ROW ? outcomeWords(outcome, change.message ?? null) : null;
       const left = sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
-      const [others] = (await send([...this.#replacing(id, change), answered, left])).slice(-1);
+      const [, , others] = await send([answered, replaceEarlier(run, sql`id = ${id}`), left]);
       await commit([
         sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
           where id = ${run_id}`,
-        ...(reason !== null || others?.length === 0 ? this.#ending(run, { reason, now }) : []),
+        ...(reason !== null || others.length === 0 ? this.#ending(run, { reason, now }) : []),
       ]);
     });
   }
@@ -244,23 +247,21 @@ export class CaptionRuns {
     return run && { run: runOf(run), ready };
   }
 
-  /** Ends a run, and records its event. @param reason why its captions became proposals */
+  /** Ends a run, and records its event. @param changes of the captions that were not stored. @param reason why all became proposals */
   async finish(
     key: RunKey,
     changes: ReadonlyMap<string, ProposalChange>,
     { at, reason, event }: { at: Micros; reason: string | null; event: (ended: CaptionRunView) => NewEvent },
   ): Promise<void> {
-    const applied = [...changes].filter(([, { state }]) => state === 'applied').map(([id]) => id);
-    const others = [...changes].filter(([, { state }]) => state !== 'applied');
     await this.#withRun(key, true, async (run, { send, commit }) => {
       const why = reason ?? run.reason;
       const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
       const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
       await send([
-        ...rowChunksOf(applied).map(
-          (ids) => sql`update caption_proposal set state = 'applied' where id in (${sql.join(ids)})`,
-        ),
-        ...others.flatMap(([id, change]) => [...this.#replacing(id, change), this.#update(id, change)]),
+        ...[...changes].map(([id, change]) => updateOf(id, change)),
+        sql`update caption_proposal set state = ${reason === null ? 'applied' : 'proposed'}
+          where run_id = ${run.id} and state = 'ready'`,
+        replaceEarlier(run, sql`run_id = ${run.id}`),
         sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
@@ -318,18 +319,6 @@ export class CaptionRuns {
     return (await this.#db.run(removal)).length > 0;
   }
 
-  #update(id: string, change: ProposalChange) {
-    return query.updateTable('caption_proposal').set(change).where('id', '=', id);
-  }
-
-  /** A file has one open proposal. */
-  #replacing(id: string, { state }: ProposalChange): Statement[] {
-    const own = sql`select dataset_id, caption from caption_proposal where id = ${id}`;
-    const replaced = sql`update caption_proposal set state = 'replaced'
-      where (dataset_id, caption) in (${own}) and id <> ${id} and state = 'proposed'`;
-    return state === 'proposed' ? [replaced] : [];
-  }
-
   /** Runs work that holds the lock of a run, so that its last file is recorded once, and announces its progress. */
   async #withRun(
     { id, dataset_id: datasetId }: RunKey,
@@ -344,6 +333,17 @@ export class CaptionRuns {
     });
     this.#changes.announce(announced);
   }
+}
+
+function updateOf(id: string, change: ProposalChange) {
+  return query.updateTable('caption_proposal').set(change).where('id', '=', id);
+}
+
+/** A file has one open proposal: those of a run replace earlier ones. @param newer selects them */
+function replaceEarlier({ id, dataset_id }: RunKey, newer: RawBuilder<unknown>): Statement {
+  const captions = sql`select caption from caption_proposal where state = 'proposed' and ${newer}`;
+  return sql`update caption_proposal set state = 'replaced'
+    where dataset_id = ${dataset_id} and caption in (${captions}) and run_id <> ${id} and state = 'proposed'`;
 }
 
 function runOf(row: RunRow): CaptionRun {
