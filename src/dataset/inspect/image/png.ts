@@ -2,15 +2,7 @@ import { constants, crc32, inflateSync } from 'node:zlib';
 import type { FileBytes } from '../byte-source.js';
 import { checkDimensions, InspectionError, StructureError } from '../inspection-error.js';
 import type { ImageHeader } from '../inspection.js';
-import {
-  brokenExif,
-  exifBlockOf,
-  isTurned,
-  MAX_EXIF_BYTES,
-  requireRewritable,
-  storedOrientation,
-  validOrientation,
-} from './exif.js';
+import { brokenExif, MAX_EXIF_BYTES, orientationOf } from './exif.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;
@@ -133,14 +125,10 @@ class PngMetadata {
   orientation(): number {
     const profile = this.#texts.get('Raw profile type exif');
     const exif = this.#exif ?? (profile && rawProfile(profile));
-    const block = exif && exifBlockOf(exif);
-    let orientation = block && storedOrientation(block);
-    if (orientation === undefined) {
+    return orientationOf(exif ?? Buffer.alloc(0), () => {
       const xmp = this.#texts.get('XML:com.adobe.xmp')?.toString() ?? '';
-      orientation = Number(/tiff:Orientation(?:="|>)([0-9])/.exec(xmp)?.[1] ?? 1);
-    }
-    if (block !== undefined && isTurned(orientation)) requireRewritable(block);
-    return validOrientation(orientation);
+      return Number(/tiff:Orientation(?:="|>)([0-9])/.exec(xmp)?.[1] ?? 1);
+    });
   }
 
   #isValidLength({ type, length }: Chunk): boolean {
