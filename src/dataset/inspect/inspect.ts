@@ -3,7 +3,7 @@ import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.j
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { doubtAbout, readCaption } from './inspect-caption.js';
-import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
+import type { InspectedFile, Inspect, Inspection, InspectOptions, PixelDecoder, ReadClipFacts } from './inspection.js';
 import {
   formatCount,
   InspectionError,
@@ -12,28 +12,11 @@ import {
   StructureError,
   shortReason,
 } from './inspection-error.js';
-import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
 
 /** It is parsed as a whole. */
 const MAX_STRUCTURED_BYTES = 1_000_000;
-
-export interface InspectOptions {
-  /** Without it, files whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
-  readonly loadDecoder?: () => Promise<PixelDecoder>;
-  /** For a mask dataset: images are also read as the trainer reads masks. */
-  readonly asMask?: boolean | undefined;
-  /** Missing where ffmpeg reads the facts afterwards. */
-  readonly readClipFacts?: ReadClipFacts | undefined;
-}
-
-interface NamedFile extends InspectOptions {
-  readonly path: string;
-  readonly filename: string;
-  /** For messages. */
-  readonly shown: string;
-}
 
 /**
  * Proves in bounded memory that a file is complete and of its extension's type. Bad bytes are a result.
@@ -53,7 +36,7 @@ export async function inspectWith(
   { path, filename }: Parameters<Inspect>[0],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const named: NamedFile = { ...options, path, filename, shown: shownFilename(filename) };
+  const named: InspectedFile = { ...options, path, filename, shown: shownFilename(filename) };
   const file = FileBytes.open(path);
   try {
     return await inspectByKind(file, named);
@@ -66,7 +49,7 @@ export async function inspectWith(
   }
 }
 
-async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspection> {
+async function inspectByKind(file: FileBytes, named: InspectedFile): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
   if (kind === 'caption') return inspectCaption(file, named);
   if (file.size === 0) {
@@ -88,7 +71,7 @@ async function loaded<T>(module: Promise<T>): Promise<T> {
   }
 }
 
-function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
+function inspectCaption(file: FileBytes, { filename, shown }: InspectedFile): Inspection {
   const isStructured = isStructuredCaption(filename);
   if (isStructured && file.size > MAX_STRUCTURED_BYTES) {
     const limit = `more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long`;
