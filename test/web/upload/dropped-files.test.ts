@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readCandidates, withoutCollisions } from '../../../web/upload/add-files/check-files.js';
 import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
-import { droppedPairsOf } from '../../../web/upload/add-files/pairs/dropped-pairs.js';
+import { droppedPairsOf } from '../../../web/upload/add-files/dropped-folders.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
