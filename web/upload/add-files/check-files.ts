@@ -1,5 +1,5 @@
 import { type ImportEntry, type ImportSurvey, surveyEntries } from '../../../src/dataset/import/survey.js';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';

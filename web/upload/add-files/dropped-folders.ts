@@ -1,7 +1,7 @@
 import { type KohyaFolder, kohyaOf, lastPartOf } from '../../../src/dataset/import/entry-paths.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
 import { pairFoldersOf } from '../../../src/dataset/pairs/pair-folders.js';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import type { Candidate } from './check-files.js';
 import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 

@@ -1,9 +1,9 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
+import { stemGroupsOf } from '../../../../src/dataset/counts.js';
 import { isHiddenPath } from '../../../../src/dataset/import/entry-paths.js';
-import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
+import { mediaTypeOf } from '../../../../src/dataset/media.js';
 import { type PairFile, type PairGroups, provePairs } from '../../../../src/dataset/pairs/pair-faults.js';
 import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
-import { groupedBy } from '../../../grouped-by.js';
 import { readCandidates, withoutCollisions } from '../check-files.js';
 import type { DroppedFile } from '../dropped-files.js';
 import { droppedPairsOf } from '../dropped-folders.js';
@@ -102,7 +102,7 @@ function groupsOf(filenames: readonly string[]): PairGroups {
     if (type === undefined || type.kind === 'caption') return [];
     return [{ filename, kind: type.kind, upload: { facts: { kind: type.kind, format: type.format } } }];
   });
-  return groupedBy(files, ({ filename }) => stemOf(filename));
+  return stemGroupsOf(files);
 }
 
 /** The files of a dataset, without those that a recheck found damaged. */
