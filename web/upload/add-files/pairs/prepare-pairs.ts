@@ -7,7 +7,7 @@ import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { readCandidates, withoutCollisions } from '../check-files.js';
 import type { DroppedFile } from '../dropped-files.js';
 import { droppedPairsOf } from '../dropped-folders.js';
-import { knownFilesOf } from '../known-files.js';
+import { knownFilesOf } from '../prepare-upload.js';
 
 /** A folder of pairs, as it would be uploaded. */
 export type PairsToUpload = NonNullable<Awaited<ReturnType<typeof preparePairUpload>>>;
