@@ -249,7 +249,7 @@ test('after any history of uploads, leases, checks, removals and waiting, counts
         // A READY dataset has no errors, and a FAILED one has at least one.
         for (const role of ROLES) {
           const inRole = statusOf(countsInRole(counts, role), now, RULES);
-          const { errors } = findingsOf(files, now, role);
+          const { errors } = findingsOf(files, now, { role });
           if (inRole === 'READY') expect(errors).toEqual([]);
           if (inRole === 'FAILED') expect(errors.length).toBeGreaterThan(0);
         }
