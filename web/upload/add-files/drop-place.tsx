@@ -10,6 +10,7 @@ interface DropPlaceProps {
 /** A part of the page that takes the files that are dropped onto it. `DropTarget` marks it, and leaves prevented drops to it. */
 export function DropPlace({ onFiles, className, children }: DropPlaceProps) {
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: each place has a button that chooses the files
     <div
       data-drop-place
       onDrop={(event) => {
