@@ -11,9 +11,9 @@ export function isHiddenPath(path: string): boolean {
     .some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
-/** The top folder that all paths share; `''` if they share none. */
-export function topFolderOf(paths: readonly string[]): string {
-  const folders = new Set(paths.map((path) => path.slice(0, Math.max(0, path.indexOf('/')))));
+/** The top folder that all files share; `''` if they share none. */
+export function topFolderOf(files: readonly { readonly path: string }[]): string {
+  const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));
   const [folder = ''] = folders;
   return folders.size === 1 ? folder : '';
 }

@@ -41,7 +41,7 @@ async function withEntriesOfArchives(dropped: readonly DroppedFile[]): Promise<r
     }
     try {
       const entries = await openZip(file, file.name);
-      const root = topFolderOf(entries.flatMap((entry) => (isHiddenPath(entry.path) ? [] : entry.path)));
+      const root = topFolderOf(entries.filter((entry) => !isHiddenPath(entry.path)));
       // A folder of kohya's says the repeats.
       const start = root === '' || kohyaOf(root) !== undefined ? '' : `${root}/`;
       for (const packed of entries) {

@@ -1,9 +1,9 @@
-import { type KohyaFolder, kohyaOf, lastPartOf } from '../../../src/dataset/import/entry-paths.js';
+import { type KohyaFolder, kohyaOf, lastPartOf, topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
 import { pairFoldersOf } from '../../../src/dataset/pairs/pair-folders.js';
 import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import type { Candidate } from './check-files.js';
-import { commonFolderOf, type DroppedFile } from './dropped-files.js';
+import type { DroppedFile } from './dropped-files.js';
 
 /** A dropped folder that has files itself. */
 export interface DroppedFolder {
@@ -43,7 +43,7 @@ export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolde
 
 /** Finds the sub-folders of targets, controls and masks; `undefined` if there are no controls and no masks. */
 export function droppedPairsOf(files: readonly DroppedFile[]) {
-  const folder = commonFolderOf(files);
+  const folder = topFolderOf(files);
   return (folder === '' ? undefined : pairsBelow(files, folder)) ?? pairsBelow(files, '');
 }
 

@@ -1,9 +1,10 @@
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
+import { topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
 import { etagsIn, type QueuedFile } from '../queue/queued-file.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 import { readCandidates } from './check-files.js';
-import { commonFolderOf, type DroppedFile } from './dropped-files.js';
+import type { DroppedFile } from './dropped-files.js';
 import { droppedFoldersOf } from './dropped-folders.js';
 
 /** Dropped files, checked and compared with the dataset that they are added to. */
@@ -25,7 +26,7 @@ export async function prepareUpload(
   const found = await readCandidates(dropped, { choices, known: names, keepsUnpaired: !isArchive });
   const known = await knownFilesOf(client, dataset, { files: found.candidates.map(({ file }) => file), signal });
   const folders = droppedFoldersOf(found.candidates);
-  return { ...found, dataset, known, folders, commonFolder: commonFolderOf(dropped), isArchive };
+  return { ...found, dataset, known, folders, commonFolder: topFolderOf(dropped), isArchive };
 }
 
 /** What a dataset and the upload queue have already, for files that could be added. */
