@@ -2,7 +2,7 @@ import { jsonFaultIn } from '../json-fault.js';
 import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
-import { doubtAbout, readCaption } from './inspect-caption.js';
+import { doubtsAbout, readCaption } from './inspect-caption.js';
 import type { InspectedFile, Inspect, Inspection, InspectOptions, PixelDecoder, ReadClipFacts } from './inspection.js';
 import {
   formatCount,
@@ -93,8 +93,7 @@ function inspectCaption(file: FileBytes, { filename, shown }: InspectedFile): In
     const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
     warnings.push(warningIn(filename, 'BLANK_CAPTION', message));
   }
-  const doubt = doubtAbout(beginning);
-  if (doubt !== undefined) warnings.push(warningIn(filename, doubt.code, `${shown} ${doubt.message}`));
+  warnings.push(...doubtsAbout(beginning, { filename, shown }));
   const { contentType } = MEDIA[isStructured ? '.json' : '.txt'];
   const facts = { kind: 'caption', ...(isStructured && { format: 'json' as const }), characters } as const;
   return { ok: true, contentType, facts, warnings };
