@@ -77,13 +77,7 @@ export interface InspectedFile extends InspectOptions {
 }
 
 /** As libvips reads the header. */
-export interface ImageDescription {
-  readonly width: number;
-  readonly height: number;
-  readonly pages: number;
-  /** 1 to 8, of EXIF. */
-  readonly orientation: number;
-}
+export type ImageDescription = Pick<ImageHeader, 'width' | 'height' | 'orientation'> & { readonly pages: number };
 
 export interface MaskTraits {
   /** After the trainer's conversion. */

@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { PushFile } from '../../../../src/client/client.js';
-import type { LinkSlot, Role } from '../../../../src/dataset/dataset.js';
+import type { LinkSlot } from '../../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-faults.js';
 import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
@@ -126,6 +126,9 @@ function useUpload(prepared: PairsToUpload, onDone: () => void) {
   };
 }
 
+/** A part of the folder, and the dataset that it becomes or is added to. */
+type NamedPart = ReturnType<typeof useNames>['parts'][number];
+
 /** The name of the new datasets, and each part with the name of its dataset, which has the part after it. */
 function useNames({ target, folder, parts }: PairsToUpload) {
   const { data: datasets } = useDatasets();
@@ -133,14 +136,16 @@ function useNames({ target, folder, parts }: PairsToUpload) {
   const taken = useMemo(() => new Set(datasets?.map((dataset) => dataset.name)), [datasets]);
   const isFree = (name: string) => pairDatasetsOf(name, parts).every((each) => !taken.has(each.name));
   const name = typed ?? target?.name ?? suggestName(folder, isFree);
-  const named = parts.map((part): NamedPart => {
+  const named = parts.map((part) => {
     if (part.dataset !== undefined) return { ...part, name: part.dataset.name, role: part.dataset.role, nameError: '' };
     try {
       const { name: own, role } = pairDatasetsOf(name, [part])[0]!;
       const error = `A dataset named "${own}" already exists. Choose another name.`;
-      return { ...part, name: own, role, nameError: taken.has(own) ? error : '' };
+      /** Why no dataset of this name can be made; `''` if one can. */
+      const nameError = taken.has(own) ? error : '';
+      return { ...part, name: own, role, nameError };
     } catch (error) {
-      return { ...part, name: part.folder, role: 'training', nameError: messageOf(error) };
+      return { ...part, name: part.folder, role: 'training' as const, nameError: messageOf(error) };
     }
   });
   return { name, parts: named, setName };
@@ -157,15 +162,6 @@ function submitTextOf(counts: { toMake: number; added: number; overwriting: numb
   const upload = `${overwriting > 0 ? 'overwrite and upload' : 'upload'} ${countOf(added + overwriting, 'file')}`;
   if (toMake === 0) return capitalized(upload);
   return `Create and link ${countOf(toMake, 'dataset')}, ${upload}`;
-}
-
-/** A part of the folder, and the dataset that it becomes or is added to. */
-interface NamedPart extends PreparedPart {
-  /** The name and the role of the dataset. */
-  readonly name: string;
-  readonly role: Role;
-  /** Why no dataset of this name can be made; `''` if one can. */
-  readonly nameError: string;
 }
 
 /** Stems that a line names. */
