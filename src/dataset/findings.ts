@@ -29,7 +29,7 @@ const MAX_SUGGESTIONS = 20;
 /**
  * In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED.
  *
- * @param options.problems those of links, which are of no file
+ * @param options.problems of links, which concern no file
  */
 export function findingsOf(
   files: readonly DatasetFile[],
