@@ -3,7 +3,7 @@ import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.j
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { doubtsAbout, readCaption } from './inspect-caption.js';
-import type { InspectedFile, Inspect, Inspection, InspectOptions, PixelDecoder, ReadClipFacts } from './inspection.js';
+import type { FileToInspect, Inspect, Inspection, InspectOptions, PixelDecoder, ReadClipFacts } from './inspection.js';
 import {
   formatCount,
   InspectionError,
@@ -36,7 +36,7 @@ export async function inspectWith(
   { path, filename }: Parameters<Inspect>[0],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const named: InspectedFile = { ...options, path, filename, shown: shownFilename(filename) };
+  const named: FileToInspect = { ...options, path, filename, shown: shownFilename(filename) };
   const file = FileBytes.open(path);
   try {
     return await inspectByKind(file, named);
@@ -49,7 +49,7 @@ export async function inspectWith(
   }
 }
 
-async function inspectByKind(file: FileBytes, named: InspectedFile): Promise<Inspection> {
+async function inspectByKind(file: FileBytes, named: FileToInspect): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
   if (kind === 'caption') return inspectCaption(file, named);
   if (file.size === 0) {
@@ -71,7 +71,7 @@ async function loaded<T>(module: Promise<T>): Promise<T> {
   }
 }
 
-function inspectCaption(file: FileBytes, { filename, shown }: InspectedFile): Inspection {
+function inspectCaption(file: FileBytes, { filename, shown }: FileToInspect): Inspection {
   const isStructured = isStructuredCaption(filename);
   if (isStructured && file.size > MAX_STRUCTURED_BYTES) {
     const limit = `more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long`;

@@ -69,7 +69,7 @@ export interface InspectOptions {
   readonly readClipFacts?: ReadClipFacts | undefined;
 }
 
-export interface InspectedFile extends InspectOptions {
+export interface FileToInspect extends InspectOptions {
   readonly path: string;
   readonly filename: string;
   /** For messages. */

@@ -8,7 +8,7 @@ import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../probl
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import { checkDimensions, formatCount, InspectionError, StructureError } from '../inspection-error.js';
-import type { ImageHeader, InspectedFile, Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
+import type { ImageHeader, FileToInspect, Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
 import { requireDeclaredLength } from '../video/inspect-video.js';
 import { oriented } from './exif.js';
 import { readJpeg } from './jpeg/jpeg.js';
@@ -75,7 +75,7 @@ function stillOf(file: FileBytes): Buffer {
 /** @throws InspectionError, StructureError, the system's errors */
 export async function inspectImage(
   file: FileBytes,
-  named: InspectedFile,
+  named: FileToInspect,
   content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown } = named;
@@ -131,7 +131,7 @@ interface Judgement {
 }
 
 /** Damage in an image that the trainer ignores never fails a dataset. @throws StructureError, InspectionError for others, or an AVIF */
-async function judge(file: FileBytes, named: InspectedFile, format: ImageFormat): Promise<Judgement> {
+async function judge(file: FileBytes, named: FileToInspect, format: ImageFormat): Promise<Judgement> {
   const isTrainedOn = mediaTypeOf(named.filename)?.trainable ?? false;
   try {
     const header = await readImageHeader(file, { path: named.path, format }, named.loadDecoder);
@@ -149,7 +149,7 @@ async function judge(file: FileBytes, named: InspectedFile, format: ImageFormat)
 }
 
 /** @returns why pixels were not decoded, if that needs too much memory */
-async function provePixels(named: InspectedFile, header: ImageHeader): Promise<string | undefined> {
+async function provePixels(named: FileToInspect, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
@@ -167,7 +167,7 @@ async function provePixels(named: InspectedFile, header: ImageHeader): Promise<s
 }
 
 /** Reading a mask proves its pixels; only a JPEG is proved before. */
-async function proveMask(named: InspectedFile, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
+async function proveMask(named: FileToInspect, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
   const isProvedBefore = header.provePixels !== undefined;
   const { source, reason } = sourceFor(named, header, { bytes: header.decoderBytes, maxBytes: MASK_BUDGET_BYTES });
   const { loadDecoder } = named;
@@ -190,7 +190,7 @@ async function proveMask(named: InspectedFile, header: ImageHeader): Promise<Omi
 
 /** What fits into the memory budget, or why nothing does, as the rest of a sentence. */
 function sourceFor(
-  { path }: InspectedFile,
+  { path }: FileToInspect,
   { firstFrame, width, height }: ImageHeader,
   { bytes, maxBytes }: { bytes: number; maxBytes: number },
 ): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
@@ -203,7 +203,7 @@ function sourceFor(
 type MaskReading = MaskTraits | { readonly unread: string };
 
 /** One warning, since saving the mask again solves all problems. */
-function maskWarnings({ filename, shown }: InspectedFile, traits: MaskReading): Warning[] {
+function maskWarnings({ filename, shown }: FileToInspect, traits: MaskReading): Warning[] {
   if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
   if (traits.isBlack) {
     const shape = traits.isTransparent ? ', and its shape is in its transparency, which trainers ignore' : '';

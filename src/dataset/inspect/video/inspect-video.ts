@@ -3,12 +3,12 @@ import { warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import { InspectionError, truncationBy } from '../inspection-error.js';
-import type { InspectedFile, Inspection } from '../inspection.js';
+import type { FileToInspect, Inspection } from '../inspection.js';
 
 /** The frames are decoded elsewhere (`service/inspection/clip`); a warning says so until then. @throws InspectionError, StructureError */
 export async function inspectVideo(
   file: FileBytes,
-  named: InspectedFile,
+  named: FileToInspect,
   content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown, readClipFacts } = named;
