@@ -1,4 +1,5 @@
 import type { DatasetCounts, DatasetFile, Role, StoredFile, Upload } from './dataset.js';
+import { groupedBy } from './grouped-by.js';
 import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
@@ -67,14 +68,7 @@ export function recount(counts: StemCounts, before: readonly CountedFile[], afte
 
 /** Case-sensitive. */
 export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: readonly F[]): Map<string, F[]> {
-  const groups = new Map<string, F[]>();
-  for (const file of files) {
-    const stem = stemOf(file.filename);
-    const group = groups.get(stem);
-    if (group === undefined) groups.set(stem, [file]);
-    else group.push(file);
-  }
-  return groups;
+  return groupedBy(files, ({ filename }) => stemOf(filename));
 }
 
 export function countsInRole<C extends Pick<StemCounts, 'uncaptioned' | 'trainable' | 'videos'>>(

@@ -26,20 +26,19 @@ type NamedFile = Pick<StoredFile, 'filename' | 'kind'> & { readonly hasAudio?: b
 /** Further orphaned captions get no suggestion, since the search is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
-/** Puts problems before findings. */
-export function withFindings({ errors, warnings }: Findings, problems: readonly Problem[]): Findings {
-  if (problems.length === 0) return { errors, warnings };
-  return {
-    errors: [...problems.filter((problem) => problem.severity === 'error'), ...errors],
-    warnings: [...problems.filter((problem) => problem.severity === 'warning'), ...warnings],
-  };
-}
-
-/** In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED. */
-export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
+/**
+ * In order of filename. Without uploads in flight, and after the grace, errors mean exactly that `statusOf` is FAILED.
+ *
+ * @param options.problems of links, which concern no file
+ */
+export function findingsOf(
+  files: readonly DatasetFile[],
+  now: Micros,
+  { role = 'training', problems = [] }: { role?: Role; problems?: readonly Problem[] } = {},
+): Findings {
   const stored: NamedFile[] = [];
   const uploads: NamedFile[] = [];
-  const ofFiles: Problem[] = [];
+  const ofFiles = [...problems];
   for (const file of files) {
     (file.upload.state === 'stored' ? stored : uploads).push(file.kind === 'video' ? withSound(file) : file);
     ofFiles.push(...uploadFindings(file, now));

@@ -69,24 +69,12 @@ export interface Warning {
 
 export type Problem = ErrorProblem | Warning;
 
-const PAIR_CODES: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>([
-  'MISSING_CONTROL',
-  'MISSING_MASK',
-  'AMBIGUOUS_CONTROL',
-  'AMBIGUOUS_MASK',
-  'CONTROL_SIZE',
-  'MASK_SIZE',
-  'LINKED_NOT_READY',
-  'EXTRA_CONTROL',
-  'EXTRA_MASK',
-  'BLACK_MASK',
-  'MASK_NOT_GRAYSCALE',
-  'CLIP_CONTROL',
-]);
+/** The codes of pairs, as `EXTRA_MASK` and `LINKED_NOT_READY`. */
+const PAIR_CODE = /CONTROL|MASK|^LINKED/;
 
 /** About controls or a mask. In a mask dataset, a problem of the same code is about a file. */
 export function isPairProblem({ code, filename }: { code: string; filename?: string | undefined }): boolean {
-  return filename === undefined && PAIR_CODES.has(code);
+  return filename === undefined && PAIR_CODE.test(code);
 }
 
 /** For what `--fix` can solve without guessing. */

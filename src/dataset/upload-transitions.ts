@@ -82,7 +82,7 @@ export function renewLease(
   holder: LeaseHolder,
   lease: { now: Micros; until: Micros },
 ): StemGroup | undefined {
-  if (!holdsLiveLease(group, holder, lease.now)) return undefined;
+  if (heldBy(group, holder, lease.now) === undefined) return undefined;
   return replacePending(group, holder.id, (upload) => ({ ...upload, leaseUntil: lease.until }));
 }
 
@@ -94,53 +94,34 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * Replaces all files of the name except uploads that are being received. Returns `undefined` also for an expired lease, since
- * cleanup may have removed the bytes.
+ * Ends the holder's pending upload. Stored bytes replace all files of the name except uploads that are being received; bytes that
+ * wait for a check replace only unused links, until it succeeds. Returns `undefined` also for an expired lease, since cleanup may
+ * have removed the bytes.
  *
  * @throws PreconditionFailed
  */
-export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
-  return complete(group, holder, { upload: stored, now: stored.finalizedAt, isReplaced: isReplacedAt(stored) });
-}
-
-/** For bytes that wait for a check. Other files of the name stay until it succeeds, except unused links. @throws as `finalize` */
-export function receive(
-  group: StemGroup,
-  holder: LeaseHolder,
-  received: ReceivedFile['upload'],
-): StemGroup | undefined {
-  const isReplaced = (other: DatasetFile) => isUnusedLink(other, received.receivedAt);
-  return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
+export function finalize(group: StemGroup, holder: LeaseHolder, upload: CompleteFile['upload']): StemGroup | undefined {
+  const held = heldBy(group, holder, completedAt(upload));
+  if (held === undefined) return undefined;
+  requireCondition(held.upload.condition, held.filename, storedFileIn(group, held.filename));
+  return replaceOthers(group, held, upload);
 }
 
 /** Adds a file without a reservation; replaces as `finalize`. @throws PreconditionFailed; ServiceError `invalid_name` */
 export function store(group: StemGroup, file: StoredFile, condition: WriteCondition | undefined): StemGroup {
-  const { filename, upload } = file;
-  requireCondition(condition, filename, storedFileIn(group, filename));
-  requireNameInStem(group, filename);
-  return replaceOthers([...group, file], file, { upload, isReplaced: isReplacedAt(upload) });
+  requireCondition(condition, file.filename, storedFileIn(group, file.filename));
+  requireNameInStem(group, file.filename);
+  return replaceOthers([...group, file], file, file.upload);
 }
 
-/** Ends the holder's pending upload, and replaces other files of its name. */
-function complete(
-  group: StemGroup,
-  holder: LeaseHolder,
-  { now, ...completed }: Completed & { now: Micros },
-): StemGroup | undefined {
-  const held = heldBy(group, holder);
-  if (held === undefined || !holdsLiveLease(group, holder, now)) return undefined;
-  requireCondition(held.upload.condition, held.filename, storedFileIn(group, held.filename));
-  return replaceOthers(group, held, completed);
+function completedAt(upload: CompleteFile['upload']): Micros {
+  return upload.state === 'stored' ? upload.finalizedAt : upload.receivedAt;
 }
 
-interface Completed {
-  readonly upload: CompleteFile['upload'];
-  /** Of the files of the same name. */
-  readonly isReplaced: (other: DatasetFile) => boolean;
-}
-
-function replaceOthers(group: StemGroup, file: DatasetFile, { upload, isReplaced }: Completed): StemGroup {
-  const isGone = (other: DatasetFile) => other.id !== file.id && other.filename === file.filename && isReplaced(other);
+/** @param upload the next one of the file */
+function replaceOthers(group: StemGroup, file: DatasetFile, upload: CompleteFile['upload']): StemGroup {
+  const isGone = (other: DatasetFile) =>
+    other.id !== file.id && other.filename === file.filename && isReplaced(other, file, upload);
   const next = upload.state === 'stored' ? withReplaced({ ...file, upload }, group.filter(isGone)) : upload;
   return withUpload(
     group.filter((other) => !isGone(other)),
@@ -149,14 +130,14 @@ function replaceOthers(group: StemGroup, file: DatasetFile, { upload, isReplaced
   );
 }
 
-/** All but uploads that are being received. */
-function isReplacedAt({ finalizedAt }: StoredFile['upload']): Completed['isReplaced'] {
-  return (other) => other.upload.state !== 'pending' || isUnusedLink(other, finalizedAt);
-}
-
-/** No bytes are being received through it. */
-function isUnusedLink(file: DatasetFile, now: Micros): boolean {
-  return isByLink(file) && file.upload.state === 'pending' && (file.upload.leaseUntil ?? 0) <= now;
+function isReplaced(other: DatasetFile, { upload: before }: DatasetFile, upload: CompleteFile['upload']): boolean {
+  const { upload: old } = other;
+  // A link is used while bytes are received through it. At the end of a check, all links were reserved after its beginning.
+  if (old.state === 'pending') {
+    return before.state !== 'received' && isByLink(other) && (old.leaseUntil ?? 0) <= completedAt(upload);
+  }
+  if (upload.state === 'received') return false;
+  return !(old.state === 'received' && before.state === 'received') || old.receivedAt <= before.receivedAt;
 }
 
 /** A received or stored file of the name stays, with a warning after a presigned upload, which no response of ours reported. */
@@ -242,13 +223,10 @@ function withRejectedReplacement<U extends CompleteFile['upload']>(
   return { ...upload, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
 }
 
-function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boolean {
-  return (heldBy(group, holder)?.upload.leaseUntil ?? 0) > now;
-}
-
-function heldBy(group: StemGroup, { id, token }: LeaseHolder): PendingFile | undefined {
+/** @param at a time at which the lease is still valid; any by default */
+function heldBy(group: StemGroup, { id, token }: LeaseHolder, at = Number.NEGATIVE_INFINITY): PendingFile | undefined {
   const pending = fileIn(group, id, 'pending');
-  return pending?.upload.leaseToken === token ? pending : undefined;
+  return pending?.upload.leaseToken === token && (pending.upload.leaseUntil ?? 0) > at ? pending : undefined;
 }
 
 function fileIn<S extends Upload['state']>(group: StemGroup, id: string, state: S) {
@@ -281,8 +259,7 @@ export function acceptReceived(group: StemGroup, id: string, stored: StoredFile[
   }
   // A presigned upload was rejected during the check.
   const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
-  const upload = { ...stored, warnings: [...stored.warnings, ...kept] };
-  return replaceOthers(group, received, { upload, isReplaced: (other) => isReplacedBy(other, received) });
+  return replaceOthers(group, received, { ...stored, warnings: [...stored.warnings, ...kept] });
 }
 
 /** A stored file of the name stays, with a warning, since the client's answer did not report the rejection. */
@@ -308,11 +285,6 @@ function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean
   const textOf = ({ contentType, facts, warnings, problem }: StoredFile['upload']) =>
     JSON.stringify([contentType, facts, warnings, problem]);
   return textOf(a) === textOf(b);
-}
-
-function isReplacedBy({ upload }: DatasetFile, by: ReceivedFile): boolean {
-  if (upload.state === 'pending') return false;
-  return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
 }
 
 function withUpload(group: StemGroup, changed: DatasetFile, upload: Upload): StemGroup {

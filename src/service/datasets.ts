@@ -17,7 +17,7 @@ import {
 } from '../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../dataset/digest.js';
 import { type FieldProblem, ServiceError } from '../dataset/errors.js';
-import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
+import { type Findings, findingsOf } from '../dataset/findings.js';
 import { byFilename, parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf, type LinkView, linkViewsOf } from '../dataset/pairs/links.js';
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
@@ -274,7 +274,7 @@ export async function datasetViewOf(
   const stored = allStored.filter(({ upload }) => upload.problem === undefined);
   // By name, so that the findings do not depend on the order of rows.
   const others = files.filter(({ upload }) => upload.state !== 'stored');
-  const own = findingsOf([...allStored, ...others], at, dataset.role);
+  const problems = isShare ? [] : links.flatMap((link) => link.problems);
   const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
   const linkDigests = links.map(({ slot, digest = '' }) => ({ slot, digest }));
   const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byFilename);
@@ -285,12 +285,7 @@ export async function datasetViewOf(
     status,
     files: stored,
     damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-    findings: isShare
-      ? own
-      : withFindings(
-          own,
-          links.flatMap(({ problems }) => problems),
-        ),
+    findings: findingsOf([...allStored, ...others], at, { role: dataset.role, problems }),
     pendingUploads,
     areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
     receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byFilename),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   acceptReceived,
-  receive,
+  finalize,
   recordRecheck,
   reject,
   rejectReceived,
@@ -75,10 +75,10 @@ describe('a file that is received and not checked completely', () => {
     const before = [stored('old', 1), pending('link', 2, 'link'), pending('other', 3), pending('new', 4)];
     const { finalizedAt: _, state: __, problem: ___, ...bytes } = storedAt(1);
     const upload = { state: 'received', ...bytes, receivedAt: 20 } as const;
-    const after = receive(before, holder('new'), upload);
+    const after = finalize(before, holder('new'), upload);
     expect(shapeOf(after)).toEqual(['old stored', 'other pending', 'new received']);
-    expect(receive(before, { id: 'new', token: 'another' }, upload)).toBeUndefined();
-    expect(receive(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
+    expect(finalize(before, { id: 'new', token: 'another' }, upload)).toBeUndefined();
+    expect(finalize(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
   });
 
   test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {

@@ -4,7 +4,6 @@ import {
   acceptReceived,
   acquireLease,
   finalize,
-  receive,
   recordRecheck,
   reject,
   rejectReceived,
@@ -173,7 +172,7 @@ function perform(model: Model, action: Step): void {
   if (action.do === 'uploadLong') {
     const file = model.newPending(action.filename, 'direct');
     model.change(action.filename, (group) => reserve(group, file));
-    model.change(action.filename, (group) => receive(group, holderOf(file), receivedUpload(model, 100)));
+    model.change(action.filename, (group) => finalize(group, holderOf(file), receivedUpload(model, 100)));
     return;
   }
   if (action.do === 'recheck') {
@@ -199,7 +198,7 @@ function perform(model: Model, action: Step): void {
     renew: (group: StemGroup) => renewLease(group, holder, lease),
     release: (group: StemGroup) => releaseLease(group, holder),
     finalize: (group: StemGroup) => finalize(group, holder, storedUpload(model, 100 + action.pick)),
-    receive: (group: StemGroup) => receive(group, holder, receivedUpload(model, 100 + action.pick)),
+    receive: (group: StemGroup) => finalize(group, holder, receivedUpload(model, 100 + action.pick)),
     reject: (group: StemGroup) => reject(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
     accept: (group: StemGroup) => acceptReceived(group, id, storedUpload(model, 100 + action.pick)),
     'reject received': (group: StemGroup) =>
@@ -250,7 +249,7 @@ test('after any history of uploads, leases, checks, removals and waiting, counts
         // A READY dataset has no errors, and a FAILED one has at least one.
         for (const role of ROLES) {
           const inRole = statusOf(countsInRole(counts, role), now, RULES);
-          const { errors } = findingsOf(files, now, role);
+          const { errors } = findingsOf(files, now, { role });
           if (inRole === 'READY') expect(errors).toEqual([]);
           if (inRole === 'FAILED') expect(errors.length).toBeGreaterThan(0);
         }

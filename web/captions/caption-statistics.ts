@@ -1,5 +1,5 @@
 import type { DatasetFile } from '../../src/client/client.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import type { Pair } from '../live/pairs.js';
 
 /** Statistics of all captions of a dataset. @param textOf returns `undefined` for a text that is not known */

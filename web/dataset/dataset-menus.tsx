@@ -15,7 +15,7 @@ import { loadedLater } from '../ui/loaded-later.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
-import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
+import { AddButton } from '../upload/add-files/add-buttons.js';
 import { DownloadMenu } from '../download/download-menu.js';
 
 const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
@@ -31,8 +31,8 @@ export function DatasetMenus({ dataset }: { dataset: DatasetWithFiles }) {
   return (
     <div className="flex shrink-0 items-center gap-1">
       <Menu label="Add">
-        <AddFilesButton datasetId={dataset.id} />
-        <AddFolderButton datasetId={dataset.id} />
+        <AddButton datasetId={dataset.id} label="Add files" />
+        <AddButton datasetId={dataset.id} label="Add a folder" isFolder />
       </Menu>
       <div className="max-md:hidden">
         <DownloadMenu dataset={dataset} />

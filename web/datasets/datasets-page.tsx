@@ -30,7 +30,7 @@ import { SelectField } from '../ui/fields.js';
 import { numberOf } from '../ui/format.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { useTitle } from '../ui/use-title.js';
-import { AddFolderButton } from '../upload/add-files/add-buttons.js';
+import { AddButton } from '../upload/add-files/add-buttons.js';
 import { TryExample } from '../upload/example/try-example.js';
 
 const ShareDialog = loadedLater(async () => (await import('../share/share-dialog.js')).ShareDialog);
@@ -47,7 +47,7 @@ export function DatasetsPage() {
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
         <GuideLink place="page">Guide</GuideLink>
-        <AddFolderButton label="Upload a folder" />
+        <AddButton isFolder label="Upload a folder" />
         <WriteButton icon={Plus} kind="primary" onClick={() => setDialog('new')}>
           New dataset
         </WriteButton>

@@ -1,5 +1,5 @@
 import type { DatasetFile, DuplicateGroup } from '../../src/client/client.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { countOf } from '../ui/format.js';
 

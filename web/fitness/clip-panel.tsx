@@ -1,7 +1,7 @@
 import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';

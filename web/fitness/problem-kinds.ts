@@ -1,6 +1,6 @@
 import type { Problem } from '../../src/client/client.js';
 import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import type { PairCategory } from '../live/pairs.js';
 
 interface Kind {

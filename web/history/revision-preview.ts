@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type RefObject, useEffect, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles, Revision, RevisionDiff } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { operationOf } from './operation.js';
 import { filesByStem } from '../live/counterparts.js';
 import { useClient } from '../session/client.js';

@@ -7,7 +7,7 @@ import {
   type PairFile,
   pairFaultOf,
 } from '../../src/dataset/pairs/pair-faults.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import type { Pair } from './pairs.js';
 
 /** A control or the mask of a training dataset. */

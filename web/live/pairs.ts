@@ -1,7 +1,7 @@
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { isStructuredCaption, isTextCaption, stemOf } from '../../src/dataset/media.js';
-import { groupedBy } from '../grouped-by.js';
 import { foldCase } from '../ui/format.js';
 
 /** The files that share a stem: media and the caption that the trainer reads for them. */

@@ -2,7 +2,7 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { tokensOf } from '../../src/dataset/caption-tokens.js';
 import { isRefusal } from '../../src/dataset/captioning/refusals.js';
 import { isSentence, tagsIn } from '../captions/tags/caption-tags.js';
-import { groupedBy } from '../grouped-by.js';
+import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';

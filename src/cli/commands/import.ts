@@ -4,14 +4,21 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
-import { groupsToSave, isHiddenPath, kohyaGroupsOf, kohyaOf, topFolderOf } from '../../dataset/import/entry-paths.js';
-import { type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
+import {
+  groupsToSave,
+  isHiddenPath,
+  type KohyaGroup,
+  kohyaGroupsOf,
+  kohyaOf,
+  lastPartOf,
+  topFolderOf,
+} from '../../dataset/import/entry-paths.js';
+import { type FoundFile, type ImportChoices, type ImportSurvey, surveyEntries } from '../../dataset/import/survey.js';
 import { extensionOf, stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { firstLines } from '../folder/report.js';
-import { type ImportPreview, previewDocument, previewLines } from '../import/preview.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
 import { type PushReport, dryRunDocument, pushOnce } from '../push/push.js';
 import {
@@ -114,6 +121,14 @@ function importNameFor(source: string, given: string | undefined): string {
   return datasetNameFor(given, kohyaOf(name)?.name ?? name);
 }
 
+/** What an import has read from a source. */
+interface ImportPreview {
+  readonly survey: ImportSurvey<SourceEntry>;
+  /** Under their names in the dataset. */
+  readonly files: readonly FoundFile<SourceEntry>[];
+  readonly groups: readonly KohyaGroup[];
+}
+
 interface ImportTask {
   readonly source: string;
   readonly name: string;
@@ -172,11 +187,11 @@ function requireChoices(
 }
 
 function requireNoPairs(entries: readonly SourceEntry[], source: string): void {
-  const paths = entries.map(({ path }) => path).filter((path) => !isHiddenPath(path));
-  const root = topFolderOf(paths);
+  const shown = entries.filter(({ path }) => !isHiddenPath(path));
+  const root = topFolderOf(shown);
   const start = root === '' ? 0 : root.length + 1;
   const folders = new Set(
-    paths.map((path) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
+    shown.map(({ path }) => path.slice(start).split('/')).flatMap(([top, ...rest]) => (rest.length > 0 ? top! : [])),
   );
   if (pairFoldersOf([...folders]) === undefined) return;
   const message = `${printable(source)} has folders of targets, controls or masks, which become linked datasets. Unpack it if it is a zip, and run: trainyard push FOLDER --pairs`;
@@ -197,6 +212,63 @@ async function saveGroups({ plan, dataset, result }: PushReport, { groups }: Imp
       printMessage(`the repeats of "${printable(name)}" were not kept: ${error.message}`);
     });
   }
+}
+
+/** The decisions that a person may want to change, before anything is written. */
+function previewLines({ survey, files, groups }: ImportPreview): string[] {
+  const { tables, captionSources, severalSources } = survey;
+  const [first, ...others] = captionSources;
+  const columns = tables.map(({ path, columns, fileColumn, captionColumn, used, severalCaptions }) => {
+    const unused = columns.filter((column) => column !== fileColumn && column !== captionColumn);
+    const rest = unused.length === 0 ? '' : `; not used: ${unused.map(printable).join(', ')}`;
+    const first =
+      severalCaptions === 0 ? '' : ` ${counted(severalCaptions, 'row')} with several captions: the first is taken.`;
+    const from = `files from "${printable(fileColumn)}", captions from "${printable(captionColumn)}"`;
+    return `${printable(path)}: ${counted(used, 'caption')}; ${from}${rest}.${first}`;
+  });
+  const several = counted(severalSources, 'file has', 'files have');
+  const choice = others.map(({ name }) => `--captions ${printable(name)}`).join(' or ');
+  const sources =
+    severalSources === 0 || first === undefined
+      ? []
+      : [
+          `${several} several captions: those of ${printable(first.name)} are taken first. To change that, add ${choice}.`,
+        ];
+  const renamed = renamedIn(files).map(({ from, to }) => `${printable(from)} becomes ${printable(to)}`);
+  const repeats = groups.map(({ name, files: members, ...group }) => {
+    const kind = group.is_reg ? ', for regularization' : '';
+    return `Group "${printable(name)}": ${counted(members.length, 'file')}, ${counted(group.repeats, 'repeat')}${kind}.`;
+  });
+  return [
+    ...columns,
+    ...sources,
+    ...firstLines(renamed, 'file that gets another name', 'files that get another name'),
+    ...repeats,
+  ];
+}
+
+/** The same for `--json`. */
+function previewDocument({ survey, files, groups }: ImportPreview, { report }: PushPlan) {
+  return {
+    tables: survey.tables.map((table) => ({
+      path: table.path,
+      columns: table.columns,
+      file_column: table.fileColumn,
+      caption_column: table.captionColumn,
+      captions: table.used,
+    })),
+    caption_sources: survey.captionSources,
+    renamed: renamedIn(files),
+    groups,
+    skipped: report.skipped,
+  };
+}
+
+/** The files whose name is not that of their entry, as `evening/1.jpg becomes evening_1.jpg`. */
+function renamedIn(files: readonly FoundFile<SourceEntry>[]): { from: string; to: string }[] {
+  return files.flatMap(({ name, path, content }) =>
+    'text' in content || lastPartOf(path).normalize('NFC') === name ? [] : [{ from: path, to: name }],
+  );
 }
 
 /** Asks on a terminal, unless nothing is to be written. @throws CommandError with 65 if the answer is no */

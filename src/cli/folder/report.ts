@@ -1,4 +1,5 @@
 import type { Role } from '../../dataset/dataset.js';
+import { groupedBy } from '../../dataset/grouped-by.js';
 import { isTextCaption, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { type Painter, problemLine } from '../terminal/print.js';
 import { counted, formatBytes } from '../terminal/text.js';
@@ -57,13 +58,7 @@ export interface Finding {
 const MAX_ALIKE = 3;
 
 function summariesOf(problems: readonly Finding[], flag: string): string[] {
-  const kinds = new Map<string, Finding[]>();
-  for (const problem of problems) {
-    const alike = kinds.get(problem.code);
-    if (alike === undefined) kinds.set(problem.code, [problem]);
-    else alike.push(problem);
-  }
-  return [...kinds.values()].flatMap((alike) => {
+  return [...groupedBy(problems, ({ code }) => code).values()].flatMap((alike) => {
     const messages = alike.map(({ message }) => message);
     if (alike.length <= MAX_ALIKE) return messages;
     const named = alike.slice(1, 1 + MAX_ALIKE).flatMap(({ filename }) => filename ?? []);

@@ -3,7 +3,6 @@ import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { Writable } from 'node:stream';
 import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
-import { lastPartOf } from '../../dataset/import/entry-paths.js';
 import { flattened } from '../../dataset/import/flatten.js';
 import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
 import { extensionOf } from '../../dataset/media.js';
@@ -132,11 +131,4 @@ export async function importContents(
     files,
     contents: { files: local.sort(byFilename), skipped: skipped.sort(byFilename), faults: [], unreadable: [] },
   };
-}
-
-/** The files whose name is not that of their entry, as `evening/1.jpg becomes evening_1.jpg`. */
-export function renamedIn(files: readonly FoundFile<SourceEntry>[]): { from: string; to: string }[] {
-  return files.flatMap(({ name, path, content }) =>
-    'text' in content || lastPartOf(path).normalize('NFC') === name ? [] : [{ from: path, to: name }],
-  );
 }

@@ -1,3 +1,4 @@
+import { groupedBy } from '../grouped-by.js';
 import { stemOf } from '../media.js';
 import { parseGroupName } from '../names.js';
 
@@ -10,9 +11,9 @@ export function isHiddenPath(path: string): boolean {
     .some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
-/** The top folder that all paths share; `''` if they share none. */
-export function topFolderOf(paths: readonly string[]): string {
-  const folders = new Set(paths.map((path) => path.slice(0, Math.max(0, path.indexOf('/')))));
+/** The top folder that all files share; `''` if they share none. */
+export function topFolderOf(files: readonly { readonly path: string }[]): string {
+  const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));
   const [folder = ''] = folders;
   return folders.size === 1 ? folder : '';
 }
@@ -58,15 +59,11 @@ export interface KohyaGroup extends KohyaFolder {
  * `reg/1_dog`, one keeps its number in the name: the one that regularizes, or the later one.
  */
 export function kohyaGroupsOf(files: readonly { readonly folder: string; readonly name: string }[]): KohyaGroup[] {
-  const byPath = new Map<string, string[]>();
-  for (const { folder, name } of files) {
+  const byPath = groupedBy(files, ({ folder }) => {
     const parts = folder.split('/');
-    const depth = parts.findLastIndex((part) => kohyaOf(part) !== undefined) + 1;
-    const path = parts.slice(0, depth).join('/');
-    const members = byPath.get(path);
-    if (members !== undefined) members.push(name);
-    else if (depth > 0) byPath.set(path, [name]);
-  }
+    return parts.slice(0, parts.findLastIndex((part) => kohyaOf(part) !== undefined) + 1).join('/');
+  });
+  byPath.delete('');
   const isReg = (path: string) =>
     parentOf(path)
       .split('/')
@@ -78,7 +75,7 @@ export function kohyaGroupsOf(files: readonly { readonly folder: string; readonl
       const { repeats, name: own } = kohyaOf(path)!;
       const name = [own, lastPartOf(path)].find((each) => !taken.has(each)) ?? path.replaceAll('/', '_');
       taken.add(name);
-      return { name, repeats, is_reg: isReg(path), files: members };
+      return { name, repeats, is_reg: isReg(path), files: members.map((file) => file.name) };
     });
 }
 

@@ -1,3 +1,4 @@
+import { groupedBy } from '../grouped-by.js';
 import { extensionOf, isStructuredCaption, mediaTypeOf, stemOf } from '../media.js';
 import { parseFilename } from '../names.js';
 import { type CaptionTable, type ColumnChoices, isTablePath, readCaptionTable } from './caption-table.js';
@@ -115,8 +116,7 @@ class Survey<E extends ImportEntry> {
   readonly #skipped: SkippedEntry[] = [];
   readonly #tableEntries: E[] = [];
   readonly #tables: ImportSurvey<E>['tables'][number][] = [];
-  /** By folder and stem; structured ones stand beside the others. */
-  readonly #captions = new Map<string, CaptionCandidate<E>[]>();
+  readonly #captions: CaptionCandidate<E>[] = [];
 
   constructor({ choices = {}, known = [], keepsUnpaired = false }: Parameters<typeof surveyEntries>[1] = {}) {
     this.#choices = choices;
@@ -136,7 +136,7 @@ class Survey<E extends ImportEntry> {
       const isRenamed = CAPTION_EXTENSIONS.includes(extension) && extension !== '.txt';
       const found = this.#foundFile(entry, isRenamed ? `${stemOf(name)}.txt` : name);
       if (found === undefined) return;
-      if (mediaTypeOf(found.name)?.kind === 'caption') this.#addCaption({ source: extension, found });
+      if (mediaTypeOf(found.name)?.kind === 'caption') this.#captions.push({ source: extension, found });
       else if (sizeBytes === 0) this.#skip('EMPTY', path, 'It is empty. Copy it again from its source.');
       else this.#media.push(found);
     }
@@ -161,7 +161,10 @@ class Survey<E extends ImportEntry> {
     const stems = new Set([...this.#media.map(({ name }) => name), ...this.#known].map(stemOf));
     const captions: FoundFile<E>[] = [];
     let severalSources = 0;
-    for (const candidates of this.#captions.values()) {
+    // Structured ones stand beside the others.
+    const keyOf = ({ found: { folder, name } }: CaptionCandidate<E>) =>
+      [folder, stemOf(name), isStructuredCaption(name)].join('\n');
+    for (const candidates of groupedBy(this.#captions, keyOf).values()) {
       const isEmpty = ({ found }: CaptionCandidate<E>) => Number(found.sizeBytes === 0);
       const [best] = candidates.toSorted((a, b) => isEmpty(a) - isEmpty(b) || rankOf(a.source) - rankOf(b.source));
       if (candidates.some(({ source }) => source !== best?.source)) severalSources++;
@@ -199,14 +202,6 @@ class Survey<E extends ImportEntry> {
     }
   }
 
-  #addCaption(candidate: CaptionCandidate<E>): void {
-    const { folder, name } = candidate.found;
-    const key = [folder, stemOf(name), isStructuredCaption(name)].join('\n');
-    const others = this.#captions.get(key);
-    if (others === undefined) this.#captions.set(key, [candidate]);
-    else others.push(candidate);
-  }
-
   #addTable(path: string, table: CaptionTable | string): void {
     if (typeof table === 'string') {
       this.#skip('NO_TABLE', path, `It ${table}`);
@@ -232,7 +227,7 @@ class Survey<E extends ImportEntry> {
       texts.set(`${folder}/${name}`, caption);
       const sizeBytes = new TextEncoder().encode(caption).length;
       const found = { folder, name, path, sizeBytes, modified, content: { text: caption } };
-      this.#addCaption({ source: path, found });
+      this.#captions.push({ source: path, found });
     }
     for (const fault of faults.slice(0, MAX_ROW_FAULTS)) this.#skip('TABLE_ROW', path, fault);
     const more = faults.length - MAX_ROW_FAULTS;
@@ -244,10 +239,8 @@ class Survey<E extends ImportEntry> {
   /** The chosen one first, and files before tables. */
   #sources(): CaptionSource[] {
     const counts = new Map<string, number>();
-    for (const candidates of this.#captions.values()) {
-      for (const { source, found } of candidates) {
-        if (!isStructuredCaption(found.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
-      }
+    for (const { source, found } of this.#captions) {
+      if (!isStructuredCaption(found.name)) counts.set(source, (counts.get(source) ?? 0) + 1);
     }
     const order = [...CAPTION_EXTENSIONS, ...this.#tables.map(({ path }) => path)];
     const rankOf = (name: string) => (name === this.#choices.captions ? -1 : order.indexOf(name));

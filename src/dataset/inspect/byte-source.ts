@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { StructureError, truncationBy } from './inspection-error.js';
+import { damaged, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
 
@@ -47,7 +47,7 @@ export class FileBytes {
   /** Valid until the next call. @throws StructureError if the file ends before */
   at(offset: number, length: number): Buffer {
     this.requireSize(offset + length);
-    if (length > MAX_READ_BYTES) throw new StructureError('is damaged: one of its headers has an impossible length');
+    if (length > MAX_READ_BYTES) throw damaged('one of its headers has an impossible length');
     if (offset < this.windowStart || offset + length > this.windowStart + this.windowLength) this.fill(offset, length);
     return this.window.subarray(offset - this.windowStart, offset - this.windowStart + length);
   }

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
-import type { WarningCode } from '../problems.js';
+import { type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
@@ -10,26 +11,19 @@ const ADVICE =
 /** Inserted by text editors, from byte 0x91 on. */
 const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing quote', 'bullet', 'dash', 'dash'];
 
-interface CaptionContent {
-  /** Code points, without a byte order mark. */
-  readonly characters: number;
-  readonly bom: boolean;
-  readonly blank: boolean;
-  /** 64 KiB. */
-  readonly beginning: string;
-}
-
 /**
  * As strict as Python with `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`).
  *
  * @throws InspectionError `CAPTION_NOT_UTF8` with the first bad byte and the likely encoding; `CAPTION_HAS_NUL`
  */
-export function readCaption(file: FileBytes): CaptionContent {
+export function readCaption(file: FileBytes) {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
   rejectUtf16(file);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  /** Code points, without a byte order mark. */
   let characters = 0;
   let blank = true;
+  /** 64 KiB. */
   let beginning: string | undefined;
   for (let offset = bom ? 3 : 0; offset < file.size; ) {
     const part = file.upTo(offset, PART_BYTES);
@@ -125,28 +119,18 @@ function describeByte(bytes: Buffer, offset: number): string {
 
 const SHOWN_CHARACTERS = 48;
 
-/** The rest of a sentence: what a caption seems to be instead. */
-interface CaptionDoubt {
-  readonly code: Extract<WarningCode, 'NOT_A_CAPTION' | 'GARBLED_CAPTION'>;
-  readonly message: string;
-}
-
-export function doubtAbout(beginning: string): CaptionDoubt | undefined {
+/** What a caption seems to be instead. */
+export function doubtsAbout(beginning: string, { filename, shown }: { filename: string; shown: string }): Warning[] {
   const kind = documentKindOf(beginning);
   if (kind !== undefined) {
-    return {
-      code: 'NOT_A_CAPTION',
-      message: `looks like ${kind}, and the trainer would train on that: “${firstWordsOf(beginning)}”. Upload the caption itself.`,
-    };
+    const message = `${shown} looks like ${kind}, and the trainer would train on that: “${firstWordsOf(beginning)}”. Upload the caption itself.`;
+    return [warningIn(filename, 'NOT_A_CAPTION', message)];
   }
   const garbled = garbledPartOf(beginning);
-  if (garbled === undefined) return undefined;
-  return {
-    code: 'GARBLED_CAPTION',
-    message:
-      `was probably UTF-8 that a program read as Windows-1252, so accents and quotes are garbled: “${firstWordsOf(garbled)}”. ` +
-      'Correct it, or save the original as UTF-8 and upload that.',
-  };
+  if (garbled === undefined) return [];
+  const cause = `${shown} was probably UTF-8 that a program read as Windows-1252, so accents and quotes are garbled`;
+  const advice = 'Correct it, or save the original as UTF-8 and upload that.';
+  return [warningIn(filename, 'GARBLED_CAPTION', `${cause}: “${firstWordsOf(garbled)}”. ${advice}`)];
 }
 
 function documentKindOf(beginning: string): string | undefined {
@@ -187,13 +171,7 @@ function isUtf8AsWindows1252(text: string): boolean {
     if (byte >= 0x80) isAscii = false;
     bytes[at] = byte;
   }
-  if (isAscii || /^[\0-\x7f]*$/.test(text.replace(BY_CHANCE, ''))) return false;
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
+  return !isAscii && !/^[\0-\x7f]*$/.test(text.replace(BY_CHANCE, '')) && isUtf8(bytes);
 }
 
 /** On one line, without control characters. */

@@ -2,8 +2,8 @@ import { jsonFaultIn } from '../json-fault.js';
 import { extensionOf, isStructuredCaption, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
-import { doubtAbout, readCaption } from './inspect-caption.js';
-import type { Inspect, Inspection, PixelDecoder } from './inspection.js';
+import { doubtsAbout, readCaption } from './inspect-caption.js';
+import type { FileToInspect, Inspect, Inspection, InspectOptions, PixelDecoder, ReadClipFacts } from './inspection.js';
 import {
   formatCount,
   InspectionError,
@@ -12,28 +12,11 @@ import {
   StructureError,
   shortReason,
 } from './inspection-error.js';
-import type { ReadClipFacts } from './video/inspect-video.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
 
 /** It is parsed as a whole. */
 const MAX_STRUCTURED_BYTES = 1_000_000;
-
-export interface InspectOptions {
-  /** Without it, files whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
-  readonly loadDecoder?: () => Promise<PixelDecoder>;
-  /** For a mask dataset: images are also read as the trainer reads masks. */
-  readonly asMask?: boolean | undefined;
-  /** Missing where ffmpeg reads the facts afterwards. */
-  readonly readClipFacts?: ReadClipFacts | undefined;
-}
-
-interface NamedFile extends InspectOptions {
-  readonly path: string;
-  readonly filename: string;
-  /** For messages. */
-  readonly shown: string;
-}
 
 /**
  * Proves in bounded memory that a file is complete and of its extension's type. Bad bytes are a result.
@@ -53,7 +36,7 @@ export async function inspectWith(
   { path, filename }: Parameters<Inspect>[0],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const named: NamedFile = { ...options, path, filename, shown: shownFilename(filename) };
+  const named: FileToInspect = { ...options, path, filename, shown: shownFilename(filename) };
   const file = FileBytes.open(path);
   try {
     return await inspectByKind(file, named);
@@ -66,7 +49,7 @@ export async function inspectWith(
   }
 }
 
-async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspection> {
+async function inspectByKind(file: FileBytes, named: FileToInspect): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
   if (kind === 'caption') return inspectCaption(file, named);
   if (file.size === 0) {
@@ -88,7 +71,7 @@ async function loaded<T>(module: Promise<T>): Promise<T> {
   }
 }
 
-function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
+function inspectCaption(file: FileBytes, { filename, shown }: FileToInspect): Inspection {
   const isStructured = isStructuredCaption(filename);
   if (isStructured && file.size > MAX_STRUCTURED_BYTES) {
     const limit = `more than ${formatCount(MAX_STRUCTURED_BYTES)} bytes, and no caption is so long`;
@@ -110,8 +93,7 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
     const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
     warnings.push(warningIn(filename, 'BLANK_CAPTION', message));
   }
-  const doubt = doubtAbout(beginning);
-  if (doubt !== undefined) warnings.push(warningIn(filename, doubt.code, `${shown} ${doubt.message}`));
+  warnings.push(...doubtsAbout(beginning, { filename, shown }));
   const { contentType } = MEDIA[isStructured ? '.json' : '.txt'];
   const facts = { kind: 'caption', ...(isStructured && { format: 'json' as const }), characters } as const;
   return { ok: true, contentType, facts, warnings };

@@ -18,6 +18,10 @@ export class StructureError extends Error {
   override readonly name = 'StructureError';
 }
 
+export function damaged(reason: string, options?: ErrorOptions): StructureError {
+  return new StructureError(`is damaged: ${reason}`, options);
+}
+
 export function truncation(reason: string): StructureError {
   return new StructureError(`is truncated: ${reason}`);
 }
@@ -75,7 +79,7 @@ export function shortReason(error: unknown): string {
 
 /** Rejects huge images before they are decoded. @throws InspectionError `IMAGE_TOO_LARGE`; StructureError if a side is zero */
 export function checkDimensions(width: number, height: number): void {
-  if (width < 1 || height < 1) throw new StructureError(`is damaged: its header gives ${width}×${height} pixels`);
+  if (width < 1 || height < 1) throw damaged(`its header gives ${width}×${height} pixels`);
   if (width * height > MAX_IMAGE_PIXELS) {
     throw new InspectionError(
       'IMAGE_TOO_LARGE',

@@ -1,4 +1,5 @@
 import type { ErrorProblem, Warning } from '../problems.js';
+import type { FileBytes } from './byte-source.js';
 
 /** Stored with the file, and returned by the API as it is. */
 export type Facts =
@@ -32,6 +33,8 @@ export type Facts =
       readonly characters: number;
     };
 
+export type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
+
 /** The first sound track of a clip. Facts that its container does not state are missing. */
 export interface Sound {
   /** As ffmpeg or mediabunny names it, such as `aac`. */
@@ -55,14 +58,26 @@ export type Inspection =
 /** Judges the bytes as the type that the extension declares. */
 export type Inspect = (file: { readonly filename: string; readonly path: string }) => Promise<Inspection>;
 
-/** As libvips reads the header. */
-export interface ImageDescription {
-  readonly width: number;
-  readonly height: number;
-  readonly pages: number;
-  /** 1 to 8, of EXIF. */
-  readonly orientation: number;
+export type ReadClipFacts = (file: FileBytes) => Promise<ClipFacts>;
+
+export interface InspectOptions {
+  /** Without it, files whose pixels only it can read get the warning `NOT_FULLY_CHECKED`. */
+  readonly loadDecoder?: (() => Promise<PixelDecoder>) | undefined;
+  /** For a mask dataset: images are also read as the trainer reads masks. */
+  readonly asMask?: boolean | undefined;
+  /** Missing where ffmpeg reads the facts afterwards. */
+  readonly readClipFacts?: ReadClipFacts | undefined;
 }
+
+export interface FileToInspect extends InspectOptions {
+  readonly path: string;
+  readonly filename: string;
+  /** For messages. */
+  readonly shown: string;
+}
+
+/** As libvips reads the header. */
+export type ImageDescription = Pick<ImageHeader, 'width' | 'height' | 'orientation'> & { readonly pages: number };
 
 export interface MaskTraits {
   /** After the trainer's conversion. */

@@ -8,7 +8,6 @@ import {
   finalize,
   type LeaseHolder,
   PreconditionFailed,
-  receive,
   reject,
   releaseLease,
   renewLease,
@@ -170,11 +169,9 @@ export class UploadLease {
   async #record(upload: CompleteFile['upload']): Promise<FinalizedFile> {
     const complete = { ...this.file, upload } as CompleteFile;
     let failure: unknown;
-    const recorded = await this.#change(
-      (group) =>
-        upload.state === 'stored' ? finalize(group, this.#holder, upload) : receive(group, this.#holder, upload),
-      { inspectedAs: this.#role },
-    ).catch((error) => {
+    const recorded = await this.#change((group) => finalize(group, this.#holder, upload), {
+      inspectedAs: this.#role,
+    }).catch((error) => {
       failure = error;
     });
     if (recorded) return { ...complete, recordedIn: recorded.recordedIn };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { finalize, receive, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
+import { finalize, reject, remove, reserve, type StemGroup } from '../../../src/dataset/upload-transitions.js';
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { onCatalogs } from '../../harness/backends.js';
@@ -51,7 +51,7 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
   [
     'removed while it was checked',
     async ({ change, file }) => {
-      await change((group) => receive(group, holderOf(file), received));
+      await change((group) => finalize(group, holderOf(file), received));
       await change((group) => remove(group, file.filename));
     },
   ],

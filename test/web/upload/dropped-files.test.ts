@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import { readCandidates, withoutCollisions } from '../../../web/upload/add-files/check-files.js';
-import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
-import { droppedPairsOf } from '../../../web/upload/add-files/pairs/dropped-pairs.js';
+import type { DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
+import { droppedPairsOf } from '../../../web/upload/add-files/dropped-folders.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
@@ -57,8 +58,8 @@ describe('dropped files', () => {
   });
 
   test('finds the folder that all files share', () => {
-    expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('wagons/b/c.jpg')])).toBe('wagons');
-    expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('b.jpg')])).toBe('');
+    expect(topFolderOf([dropped('wagons/a.jpg'), dropped('wagons/b/c.jpg')])).toBe('wagons');
+    expect(topFolderOf([dropped('wagons/a.jpg'), dropped('b.jpg')])).toBe('');
   });
 });
 

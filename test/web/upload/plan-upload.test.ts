@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import { readCandidates } from '../../../web/upload/add-files/check-files.js';
-import type { KnownFiles } from '../../../web/upload/add-files/known-files.js';
+import type { KnownFiles } from '../../../web/upload/add-files/prepare-upload.js';
 import {
   choiceOf,
   droppedFoldersOf,

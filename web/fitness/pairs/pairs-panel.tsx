@@ -8,7 +8,7 @@ import { useCanWrite } from '../../session/account.js';
 import { capitalized } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
 import { StatusBadge } from '../../ui/status-badge.js';
-import { AddFilesButton } from '../../upload/add-files/add-buttons.js';
+import { AddButton } from '../../upload/add-files/add-buttons.js';
 import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
@@ -77,7 +77,7 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
         <StatusBadge status={status} />
         {canAdd && (
           <span className="ml-auto">
-            <AddFilesButton datasetId={id} label={`Add files to ${name}`} />
+            <AddButton datasetId={id} label={`Add files to ${name}`} />
           </span>
         )}
       </div>

@@ -1,5 +1,5 @@
 import { isBelow, type Size } from '../../../src/dataset/buckets.js';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { countOf } from '../../ui/format.js';
 import { Figure } from './figure.js';
 

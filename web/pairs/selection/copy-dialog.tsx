@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import type { Dataset, DatasetFile, PushFile } from '../../../src/client/client.js';
 import { stemOf } from '../../../src/dataset/media.js';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
 import type { Pair } from '../../live/pairs.js';
 import { type Connect, newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../../session/client.js';

@@ -1,36 +1,23 @@
-import { FilePlus, FolderPlus, type LucideIcon } from 'lucide-react';
+import { FilePlus, FolderPlus } from 'lucide-react';
 import { useRef } from 'react';
 import { WriteButton } from '../../session/write-button.js';
 import { addFiles } from './add-files.js';
 import { listPickedFiles } from './dropped-files.js';
 
 interface AddButtonProps {
-  readonly datasetId: string;
-  readonly label?: string;
-}
-
-/** Opens the file chooser and adds the files to a dataset. */
-export function AddFilesButton({ datasetId, label = 'Add files' }: AddButtonProps) {
-  return <PickButton {...{ datasetId, label }} icon={FilePlus} isFolder={false} />;
-}
-
-/** Opens the folder chooser and adds its files to a dataset, or to a new dataset if there is no id. */
-export function AddFolderButton({ datasetId, label = 'Add a folder' }: Partial<AddButtonProps>) {
-  return <PickButton {...{ datasetId, label }} icon={FolderPlus} isFolder />;
-}
-
-interface PickButtonProps {
-  readonly datasetId: string | undefined;
+  /** Without it, the files become a new dataset. */
+  readonly datasetId?: string;
   readonly label: string;
-  readonly icon: LucideIcon;
-  readonly isFolder: boolean;
+  /** Whether a folder is chosen, and not files. */
+  readonly isFolder?: boolean;
 }
 
-function PickButton({ datasetId, label, icon, isFolder }: PickButtonProps) {
+/** Opens the file or folder chooser, and adds the files. */
+export function AddButton({ datasetId, label, isFolder = false }: AddButtonProps) {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <WriteButton icon={icon} onClick={() => input.current?.click()}>
+      <WriteButton icon={isFolder ? FolderPlus : FilePlus} onClick={() => input.current?.click()}>
         {label}
       </WriteButton>
       <input

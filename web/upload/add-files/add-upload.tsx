@@ -1,11 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
-import type { Dataset, TrainyardClient } from '../../../src/client/client.js';
+import type { Dataset } from '../../../src/client/client.js';
 import type { Role } from '../../../src/dataset/dataset.js';
 import { groupsToSave, kohyaGroupsOf } from '../../../src/dataset/import/entry-paths.js';
 import type { ImportChoices } from '../../../src/dataset/import/survey.js';
-import { parseDatasetName } from '../../../src/dataset/names.js';
 import { putDataset, useDatasets } from '../../live/datasets.js';
 import { datasetNameErrorOf, NameField } from '../../new-dataset/name-field.js';
 import { RoleChoice } from '../../roles/role-choice.js';
@@ -20,10 +19,10 @@ import { type ChosenFolders, datasetNameOf, type FolderChoice, MAIN, withChoice 
 import { FolderList } from './folder-list.js';
 import { CaptionChoices, NameChoices } from './name-choices.js';
 import { type ClashChoice, type ExistingChoice, planUpload } from './plan-upload.js';
+import { makeDatasets, suggestName } from './new-datasets.js';
 import { type PreparedUpload, prepareUpload } from './prepare-upload.js';
 import { Preparing, usePrepared } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
-import { suggestName } from './suggest-name.js';
 
 interface AddUploadProps {
   readonly files: Promise<readonly DroppedFile[]>;
@@ -151,7 +150,8 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
   const [, navigate] = useLocation();
   return async () => {
     const { plan, names, role } = chosen;
-    const made = await makeDatasets(client, names, role);
+    const wanted = [...names].map(([key, { name }]) => ({ key, name: name.trim() === '' ? undefined : name, role }));
+    const made = await makeDatasets(client, wanted);
     for (const each of made.values()) putDataset(queries, each);
     const additions = [...plan].filter(([, { files }]) => files.length > 0);
     for (const [index, [folder, { files, placed }]] of additions.entries()) {
@@ -169,21 +169,6 @@ function useUpload({ dataset, hidden }: PreparedUpload, chosen: AddDialogProps['
 /** Whether a folder asks for a decision, or says the repeats of its files. */
 function isListed(folders: PreparedUpload['folders']): boolean {
   return folders.length > 1 || folders.some(({ kohya }) => kohya !== undefined);
-}
-
-/** By the keys of their names. After a failure, none of the datasets is left. @throws TrainyardError, such as `name_taken` */
-async function makeDatasets(client: TrainyardClient, names: AddDialogProps['chosen']['names'], role: Role) {
-  const made = new Map<string, Dataset>();
-  try {
-    for (const [key, { name }] of names) {
-      const parsed = name.trim() === '' ? undefined : parseDatasetName(name);
-      made.set(key, await client.create(parsed, { role }));
-    }
-    return made;
-  } catch (error) {
-    for (const { id } of made.values()) await client.remove(id).catch(() => {});
-    throw error;
-  }
 }
 
 function submitLabelOf(count: number, { datasets, makesMain }: { datasets: number; makesMain: boolean }): string {

@@ -5,7 +5,6 @@ import { messageOf } from '../../ui/format.js';
 import { AddUpload } from './add-upload.js';
 import type { DroppedFile } from './dropped-files.js';
 import { PairsDialog } from './pairs/pairs-dialog.js';
-import { droppedPairsOf } from './pairs/dropped-pairs.js';
 import { preparePairUpload } from './pairs/prepare-pairs.js';
 import { Preparing, usePrepared } from './preparing.js';
 
@@ -21,10 +20,9 @@ export function Adding({ files, datasetId, onDone }: AddingProps) {
   // The promise starts with the first render, and stays the same for all.
   const [listed] = useState(() => files.then(withEntriesOfArchives));
   const [isFlat, setFlat] = useState(false);
-  const { prepared, error, retry } = usePrepared(async (signal) => {
-    const dropped = droppedPairsOf(await listed);
-    return (dropped && (await preparePairUpload(client, dropped, datasetId, signal))) ?? null;
-  });
+  const { prepared, error, retry } = usePrepared(async (signal) =>
+    preparePairUpload(client, await listed, { datasetId, signal }),
+  );
   if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
   if (isFlat || prepared === null) return <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
   return <PairsDialog prepared={prepared} onFlat={() => setFlat(true)} onDone={onDone} />;
@@ -43,7 +41,7 @@ async function withEntriesOfArchives(dropped: readonly DroppedFile[]): Promise<r
     }
     try {
       const entries = await openZip(file, file.name);
-      const root = topFolderOf(entries.flatMap((entry) => (isHiddenPath(entry.path) ? [] : entry.path)));
+      const root = topFolderOf(entries.filter((entry) => !isHiddenPath(entry.path)));
       // A folder of kohya's says the repeats.
       const start = root === '' || kohyaOf(root) !== undefined ? '' : `${root}/`;
       for (const packed of entries) {

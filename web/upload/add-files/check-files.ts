@@ -1,5 +1,5 @@
-import { type ImportEntry, type ImportSurvey, surveyEntries } from '../../../src/dataset/import/survey.js';
-import { groupedBy } from '../../grouped-by.js';
+import { type ImportEntry, surveyEntries } from '../../../src/dataset/import/survey.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { DroppedFile } from './dropped-files.js';
@@ -14,19 +14,6 @@ export interface Candidate {
   readonly modified: number;
 }
 
-export interface RejectedFile {
-  readonly path: string;
-  readonly reason: string;
-}
-
-/** What was found among dropped files. */
-export interface FoundCandidates extends Pick<ImportSurvey<never>, 'tables' | 'captionSources' | 'severalSources'> {
-  readonly candidates: readonly Candidate[];
-  readonly rejected: readonly RejectedFile[];
-  /** Number of files that an operating system made, such as `.DS_Store`. */
-  readonly hidden: number;
-}
-
 /**
  * Applies the service's own rules, so that it rejects the files that the service would reject, and no others. The files are as for
  * an empty dataset.
@@ -36,15 +23,16 @@ export interface FoundCandidates extends Pick<ImportSurvey<never>, 'tables' | 'c
 export async function readCandidates(
   dropped: readonly DroppedFile[],
   options: Parameters<typeof surveyEntries>[1] = {},
-): Promise<FoundCandidates> {
+) {
   const { files, skipped, ...survey } = await surveyEntries(dropped.map(entryOf), options);
   return {
     ...survey,
-    candidates: files.map(({ folder, name, content, modified }) => {
+    candidates: files.map(({ folder, name, content, modified }): Candidate => {
       const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
       return { folder, name, file, modified };
     }),
     rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
+    /** Number of files that an operating system made, such as `.DS_Store`. */
     hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,
   };
 }
@@ -84,28 +72,23 @@ export function withoutCollisions(candidates: readonly Candidate[]) {
     `${countOf(count, 'file')} would be named ${name}, because a dataset has no folders. Rename all but one of them.`;
   return {
     files: byName.flatMap(([first, ...others]) => (others.length === 0 ? first!.file : [])),
-    colliding: byName.flatMap((group): RejectedFile[] =>
-      group.length === 1
-        ? []
-        : group.map((each) => ({ path: pathOf(each), reason: reasonOf(each.name, group.length) })),
-    ),
+    colliding: byName.flatMap((group) => {
+      if (group.length === 1) return [];
+      return group.map((each) => ({ path: pathOf(each), reason: reasonOf(each.name, group.length) }));
+    }),
   };
 }
 
 /** A file to upload under a name that no file of the dataset has. */
 export function queuedFileOf(name: string, file: File): QueuedFile {
   const open = async () => {
-    // Fails if the file changed on disk. Without this read, the request would fail without a reason.
-    await file.slice(0, 1).arrayBuffer();
-    return file;
+    try {
+      // Fails if the file changed on disk. Without this read, the request would fail without a reason.
+      await file.slice(0, 1).arrayBuffer();
+      return file;
+    } catch {
+      throw new Error(`${name} was changed, moved or deleted after you chose it. Choose it again.`);
+    }
   };
-  return {
-    name,
-    size: file.size,
-    etag: null,
-    open: () =>
-      open().catch(() => {
-        throw new Error(`${name} was changed, moved or deleted after you chose it. Choose it again.`);
-      }),
-  };
+  return { name, size: file.size, etag: null, open };
 }

@@ -1,40 +1,27 @@
-import type { HTMLAttributes } from 'react';
-import type { DroppedFile } from './dropped-files.js';
+import type { ReactNode } from 'react';
+import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
 
-type TakeFiles = (files: Promise<readonly DroppedFile[]>) => void;
-
-const places = new WeakMap<Element, TakeFiles>();
-
-/** Marks the innermost place under the pointer, of which `DropTarget` drops the files; `undefined`: none. */
-export function markDropPlace(place: Element | undefined): void {
-  document.querySelector('[data-dragged-over]')?.removeAttribute('data-dragged-over');
-  place?.setAttribute('data-dragged-over', '');
+interface DropPlaceProps {
+  readonly onFiles: (files: Promise<readonly DroppedFile[]>) => void;
+  readonly className: string;
+  readonly children: ReactNode;
 }
 
-/** The innermost place under the pointer, which takes the files itself, so that the page does not. */
-export function dropPlaceAt({ target }: Event): { readonly place: Element; readonly take: TakeFiles } | undefined {
-  const place = target instanceof Element ? target.closest('[data-drop-place]') : null;
-  const take = place && places.get(place);
-  return take ? { place: place!, take } : undefined;
-}
-
-/** Whether the page shows such a place: a hint must not cover it. */
-export function hasDropPlaces(): boolean {
-  return document.querySelector('[data-drop-place]') !== null;
-}
-
-/** A part of the page that takes the files that are dropped onto it. */
-export function DropPlace({
-  onFiles,
-  className = '',
-  ...rest
-}: HTMLAttributes<HTMLDivElement> & { onFiles: TakeFiles }) {
+/** A part of the page that takes the files that are dropped onto it. `DropTarget` marks it, and leaves prevented drops to it. */
+export function DropPlace({ onFiles, className, children }: DropPlaceProps) {
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: each place has a button that chooses the files
     <div
-      {...rest}
       data-drop-place
-      ref={(place) => void (place && places.set(place, onFiles))}
+      onDrop={(event) => {
+        // Places may be within places, and the innermost one takes the files.
+        if (event.defaultPrevented || !event.dataTransfer.types.includes('Files')) return;
+        event.preventDefault();
+        onFiles(listDroppedFiles(event.dataTransfer));
+      }}
       className={`${className} data-dragged-over:outline-2 data-dragged-over:outline-accent`}
-    />
+    >
+      {children}
+    </div>
   );
 }

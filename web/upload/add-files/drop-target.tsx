@@ -5,7 +5,6 @@ import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { isDialogOpen } from '../../ui/keys.js';
 import { addFiles } from './add-files.js';
-import { dropPlaceAt, hasDropPlaces, markDropPlace } from './drop-place.js';
 import { listDroppedFiles } from './dropped-files.js';
 
 /** Accepts files that are dropped anywhere on the page, and shows a hint while they are dragged over it. */
@@ -25,10 +24,11 @@ export function DropTarget() {
       addEventListener(type, actForFiles, { signal: listening.signal });
     };
     const show = (event?: DragEvent) => {
-      const isOver = event !== undefined && !isDialogOpen();
-      const place = isOver ? dropPlaceAt(event)?.place : undefined;
-      markDropPlace(place);
-      setDraggedOver(isOver && place === undefined);
+      const over = isDialogOpen() ? undefined : event?.target;
+      const place = over instanceof Element ? over.closest('[data-drop-place]') : null;
+      document.querySelector('[data-dragged-over]')?.removeAttribute('data-dragged-over');
+      place?.setAttribute('data-dragged-over', '');
+      setDraggedOver(over !== undefined && place === null);
     };
     listen('dragover', (event) => {
       // Without this, the browser would leave the page and open the file.
@@ -40,19 +40,17 @@ export function DropTarget() {
       if (relatedTarget === null) show();
     });
     listen('drop', (event) => {
+      const isTaken = event.defaultPrevented;
       event.preventDefault();
       show();
-      if (isDialogOpen()) return;
-      const over = dropPlaceAt(event);
-      if (over === undefined) drop(event.dataTransfer!);
-      else over.take(listDroppedFiles(event.dataTransfer!));
+      if (!isTaken && !isDialogOpen()) drop(event.dataTransfer!);
     });
     return () => listening.abort();
   }, []);
 
   if (!isDraggedOver) return null;
   // Where files can also be dropped onto a part of the page, the hint must not cover it.
-  const cover = hasDropPlaces() ? 'bottom-0' : 'inset-y-0 bg-page/80';
+  const cover = document.querySelector('[data-drop-place]') === null ? 'inset-y-0 bg-page/80' : 'bottom-0';
   return (
     <div className={`pointer-events-none fixed inset-x-0 z-40 flex items-center justify-center p-4 ${cover}`}>
       <div className="flex flex-col items-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-panel px-10 py-8 text-center shadow-lg">

@@ -1,5 +1,4 @@
 import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
-import { topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import type { PackedEntry } from '../../../src/dataset/import/zip-archive.js';
 import type { ReplacedEntry } from '../queue/replace-entry.js';
 
@@ -59,11 +58,6 @@ export function chooseReplacement(filename: string, onChosen: (file: File) => vo
 }
 
 const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt,.json' };
-
-/** The name of the top folder that all files share; `''` if they share none. */
-export function commonFolderOf(files: readonly DroppedFile[]): string {
-  return topFolderOf(files.map(({ path }) => path));
-}
 
 async function filesIn(entry: FileSystemEntry): Promise<DroppedFile[]> {
   const path = entry.fullPath.replace(/^\//, '');

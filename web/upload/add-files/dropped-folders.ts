@@ -1,7 +1,9 @@
-import { type KohyaFolder, kohyaOf, lastPartOf } from '../../../src/dataset/import/entry-paths.js';
+import { type KohyaFolder, kohyaOf, lastPartOf, topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
-import { groupedBy } from '../../grouped-by.js';
+import { pairFoldersOf } from '../../../src/dataset/pairs/pair-folders.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import type { Candidate } from './check-files.js';
+import type { DroppedFile } from './dropped-files.js';
 
 /** A dropped folder that has files itself. */
 export interface DroppedFolder {
@@ -37,6 +39,29 @@ export function droppedFoldersOf(candidates: readonly Candidate[]): DroppedFolde
     for (const { name } of byFolder.get(path) ?? []) counts[mediaTypeOf(name)!.kind]++;
     return { path, name: path.slice(start), depth: around.length, counts, kohya: kohyaOf(path) };
   });
+}
+
+/** Finds the sub-folders of targets, controls and masks; `undefined` if there are no controls and no masks. */
+export function droppedPairsOf(files: readonly DroppedFile[]) {
+  const folder = topFolderOf(files);
+  return (folder === '' ? undefined : pairsBelow(files, folder)) ?? pairsBelow(files, '');
+}
+
+/** @param folder the folder around them; `''` if they were dropped without it */
+function pairsBelow(files: readonly DroppedFile[], folder: string) {
+  const start = folder === '' ? 0 : folder.length + 1;
+  const byFolder = groupedBy(files, ({ path }) => path.slice(start, Math.max(start, path.indexOf('/', start))));
+  const folders = [...byFolder.keys()].filter((name) => name !== '');
+  const found = pairFoldersOf(folders);
+  if (found === undefined) return undefined;
+  const names = new Set(found.folders.map((each) => each.folder));
+  return {
+    folder,
+    folders,
+    parts: found.folders.map((each) => ({ ...each, files: byFolder.get(each.folder) ?? [] })),
+    /** Files that are in none of these sub-folders. */
+    outside: [...byFolder].flatMap(([name, group]) => (names.has(name) ? [] : group)),
+  };
 }
 
 /** A choice for a folder is one for all in it, each of which can be changed after that. */

@@ -6,10 +6,10 @@ import {
   nestedGroupsOf,
 } from '../../../src/dataset/import/flatten.js';
 import { mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import type { QueuedFile } from '../queue/queued-file.js';
 import type { Candidate } from './check-files.js';
-import type { KnownFiles } from './known-files.js';
+import type { KnownFiles } from './prepare-upload.js';
 import { type ChosenFolders, destinationOf, MAIN } from './dropped-folders.js';
 
 /** What happens to files of one name that were dropped together. */

@@ -1,13 +1,15 @@
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { FoundCandidates } from './check-files.js';
+
+interface SkippedFilesProps {
+  readonly rejected: readonly { readonly path: string; readonly reason: string }[];
+  /** Number of files that an operating system made. */
+  readonly hidden: number;
+  readonly unchanged?: number;
+}
 
 /** Lists the files that will not be uploaded, with the reasons. */
-export function SkippedFiles({
-  rejected,
-  hidden,
-  unchanged = 0,
-}: Pick<FoundCandidates, 'rejected' | 'hidden'> & { unchanged?: number }) {
+export function SkippedFiles({ rejected, hidden, unchanged = 0 }: SkippedFilesProps) {
   return (
     <>
       {rejected.length > 0 && (

@@ -1,7 +1,7 @@
 import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
 import { Link } from 'wouter';
-import { groupedBy } from '../../grouped-by.js';
+import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
 import { MessageCard } from '../../ui/message-card.js';

@@ -7,7 +7,7 @@ import { useRequesting } from '../../session/dialog-form.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { queuedFileOf } from '../add-files/check-files.js';
-import { suggestName } from '../add-files/suggest-name.js';
+import { suggestName } from '../add-files/new-datasets.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 
 /** A card that makes a dataset of the example, and opens it: what a READY dataset looks like, without files of one's own. */

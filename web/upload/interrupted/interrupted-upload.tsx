@@ -9,7 +9,7 @@ import { Alert } from '../../ui/loaded.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import { AddFilesButton, AddFolderButton } from '../add-files/add-buttons.js';
+import { AddButton } from '../add-files/add-buttons.js';
 import { useUploads } from '../queue/upload-queue.js';
 import { wasInterrupted } from '../queue/unfinished-uploads.js';
 
@@ -44,8 +44,8 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
         </p>
         {canWrite && (
           <span className="flex flex-wrap gap-2">
-            <AddFolderButton datasetId={id} label="Choose the folder" />
-            <AddFilesButton datasetId={id} label="Choose files" />
+            <AddButton isFolder datasetId={id} label="Choose the folder" />
+            <AddButton datasetId={id} label="Choose files" />
             <Button disabled={isBusy} onClick={withdraw}>
               {isBusy ? 'Withdrawing …' : `Withdraw ${countOf(counts.pending, 'file')}`}
             </Button>

@@ -2,7 +2,7 @@
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import type { ImageDescription, MaskTraits } from '../inspection.js';
-import { OutOfMemory, StructureError } from '../inspection-error.js';
+import { damaged, OutOfMemory, type StructureError } from '../inspection-error.js';
 
 // The process inspects one file at a time, and decodes no image twice.
 sharp.cache(false);
@@ -115,5 +115,5 @@ export function decodingError(error: unknown): StructureError | OutOfMemory {
   if (/insufficient memory|out of memory|memory allocation(?! error: security limit)/i.test(text)) {
     return new OutOfMemory('The image needs more memory than its decoder could get.', { cause: error });
   }
-  return new StructureError("is damaged: its pixels can't be decoded", { cause: error });
+  return damaged("its pixels can't be decoded", { cause: error });
 }

@@ -20,17 +20,22 @@ export const MAX_EXIF_BYTES = 1 << 24;
 
 /**
  * The trainer applies the orientation by Pillow's `exif_transpose`, and drops the image if that raises (ai-toolkit
- * `toolkit/data_transfer_object/data_loader.py`). @throws InspectionError where it raises, as for an invalid header
+ * `toolkit/data_transfer_object/data_loader.py`). For a turned image, Pillow writes the EXIF data again.
+ *
+ * @param elsewhere the orientation of data without one
+ * @throws InspectionError where it raises, as for an invalid header
  */
-export function orientationOf(exif: Buffer): number {
+export function orientationOf(exif: Buffer, elsewhere: () => number = () => 1): number {
   const block = exifBlockOf(exif);
-  const orientation = block === undefined ? undefined : storedOrientation(block);
-  if (block !== undefined && isTurned(orientation)) requireRewritable(block);
-  return validOrientation(orientation ?? 1);
+  const stored = (block && storedOrientation(block)) ?? elsewhere();
+  const orientation = Number.isInteger(stored) && stored >= 1 && stored <= 8 ? stored : 1;
+  if (block === undefined || orientation === 1) return orientation;
+  if (isRewritable(block, { group: 'first', offset: block.firstDirectory })) return orientation;
+  throw brokenExif('a field of it has a value of the wrong type');
 }
 
 /** `undefined` without the tag; a value that is not a number counts as 1. */
-export function storedOrientation(block: ExifBlock): number | undefined {
+function storedOrientation(block: ExifBlock): number | undefined {
   const field = readExifDirectory(block, block.firstDirectory).get(ORIENTATION);
   if (field === undefined) return undefined;
   const values = decodeExifValues(block, field);
@@ -38,15 +43,6 @@ export function storedOrientation(block: ExifBlock): number | undefined {
   if (values.kind !== 'rationals') return 1;
   const [numerator = 1, denominator = 1] = values.items[0] ?? [];
   return numerator / denominator;
-}
-
-export const isTurned = (orientation: number | undefined): boolean =>
-  orientation !== undefined && validOrientation(orientation) !== 1;
-
-/** Pillow writes the EXIF data of a turned image again. @throws InspectionError where that raises */
-export function requireRewritable(block: ExifBlock): void {
-  if (!isRewritable(block, { group: 'first', offset: block.firstDirectory }))
-    throw brokenExif('a field of it has a value of the wrong type');
 }
 
 /** `undefined` for empty data. @throws InspectionError for an invalid header */
@@ -69,10 +65,6 @@ export function brokenExif(reason: string): InspectionError {
 
 const SAVE_WITHOUT_EXIF =
   'The trainer would leave the picture out. Remove the EXIF data, for example by saving the picture again, and upload it again.';
-
-export function validOrientation(value: number): number {
-  return Number.isInteger(value) && value >= 1 && value <= 8 ? value : 1;
-}
 
 /** As shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */
 export function oriented(image: { width: number; height: number; orientation: number }) {

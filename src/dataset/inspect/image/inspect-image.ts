@@ -8,7 +8,7 @@ import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../probl
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import { checkDimensions, formatCount, InspectionError, StructureError } from '../inspection-error.js';
-import type { ImageHeader, Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
+import type { ImageHeader, FileToInspect, Inspection, MaskTraits, PixelDecoder } from '../inspection.js';
 import { requireDeclaredLength } from '../video/inspect-video.js';
 import { oriented } from './exif.js';
 import { readJpeg } from './jpeg/jpeg.js';
@@ -72,18 +72,12 @@ function stillOf(file: FileBytes): Buffer {
   return still;
 }
 
-interface NamedImage {
-  readonly path: string;
-  readonly filename: string;
-  readonly shown: string;
-  /** Without it, the pixels of some formats are not decoded. */
-  readonly loadDecoder?: (() => Promise<PixelDecoder>) | undefined;
-  /** The trainer reads it as a mask. */
-  readonly asMask?: boolean | undefined;
-}
-
 /** @throws InspectionError, StructureError, the system's errors */
-export async function inspectImage(file: FileBytes, named: NamedImage, content: DetectedContent): Promise<Inspection> {
+export async function inspectImage(
+  file: FileBytes,
+  named: FileToInspect,
+  content: DetectedContent,
+): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'image') {
     const message = `is ${content.description}, not an image. Upload the image itself under this name.`;
@@ -137,7 +131,7 @@ interface Judgement {
 }
 
 /** Damage in an image that the trainer ignores never fails a dataset. @throws StructureError, InspectionError for others, or an AVIF */
-async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
+async function judge(file: FileBytes, named: FileToInspect, format: ImageFormat): Promise<Judgement> {
   const isTrainedOn = mediaTypeOf(named.filename)?.trainable ?? false;
   try {
     const header = await readImageHeader(file, { path: named.path, format }, named.loadDecoder);
@@ -155,7 +149,7 @@ async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): P
 }
 
 /** @returns why pixels were not decoded, if that needs too much memory */
-async function provePixels(named: NamedImage, header: ImageHeader): Promise<string | undefined> {
+async function provePixels(named: FileToInspect, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
@@ -173,7 +167,7 @@ async function provePixels(named: NamedImage, header: ImageHeader): Promise<stri
 }
 
 /** Reading a mask proves its pixels; only a JPEG is proved before. */
-async function proveMask(named: NamedImage, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
+async function proveMask(named: FileToInspect, header: ImageHeader): Promise<Omit<Judgement, 'header'>> {
   const isProvedBefore = header.provePixels !== undefined;
   const { source, reason } = sourceFor(named, header, { bytes: header.decoderBytes, maxBytes: MASK_BUDGET_BYTES });
   const { loadDecoder } = named;
@@ -196,7 +190,7 @@ async function proveMask(named: NamedImage, header: ImageHeader): Promise<Omit<J
 
 /** What fits into the memory budget, or why nothing does, as the rest of a sentence. */
 function sourceFor(
-  { path }: NamedImage,
+  { path }: FileToInspect,
   { firstFrame, width, height }: ImageHeader,
   { bytes, maxBytes }: { bytes: number; maxBytes: number },
 ): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
@@ -209,7 +203,7 @@ function sourceFor(
 type MaskReading = MaskTraits | { readonly unread: string };
 
 /** One warning, since saving the mask again solves all problems. */
-function maskWarnings({ filename, shown }: NamedImage, traits: MaskReading): Warning[] {
+function maskWarnings({ filename, shown }: FileToInspect, traits: MaskReading): Warning[] {
   if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
   if (traits.isBlack) {
     const shape = traits.isTransparent ? ', and its shape is in its transparency, which trainers ignore' : '';

@@ -1,16 +1,8 @@
 import { constants, crc32, inflateSync } from 'node:zlib';
 import type { FileBytes } from '../byte-source.js';
-import { checkDimensions, InspectionError, StructureError } from '../inspection-error.js';
+import { checkDimensions, damaged, InspectionError } from '../inspection-error.js';
 import type { ImageHeader } from '../inspection.js';
-import {
-  brokenExif,
-  exifBlockOf,
-  isTurned,
-  MAX_EXIF_BYTES,
-  requireRewritable,
-  storedOrientation,
-  validOrientation,
-} from './exif.js';
+import { brokenExif, MAX_EXIF_BYTES, orientationOf } from './exif.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 13;
@@ -46,16 +38,15 @@ interface Chunk {
  * @throws StructureError, InspectionError
  */
 export function readPng(file: FileBytes): ImageHeader {
-  if (!file.at(0, 8).equals(SIGNATURE)) throw new StructureError('is damaged: its PNG signature is invalid');
+  if (!file.at(0, 8).equals(SIGNATURE)) throw damaged('its PNG signature is invalid');
   const first = chunkAt(file, 8);
-  if (first.type !== 'IHDR' || first.length !== HEADER_BYTES)
-    throw new StructureError('is damaged: it does not begin with a PNG header');
+  if (first.type !== 'IHDR' || first.length !== HEADER_BYTES) throw damaged('it does not begin with a PNG header');
   const bytes = Buffer.from(file.at(first.payload, HEADER_BYTES));
   const [width, height] = [bytes.readUInt32BE(0), bytes.readUInt32BE(4)];
   const [depth = 0, colour = 0, , , interlace = 0] = bytes.subarray(8);
   checkDimensions(width, height);
   const samples = DECODED_SAMPLES[colour];
-  if (samples === undefined) throw new StructureError('is damaged: its PNG header is invalid');
+  if (samples === undefined) throw damaged('its PNG header is invalid');
   const metadata = new PngMetadata(colour);
   let hasPixels = false;
   for (let offset = 8, type = ''; type !== 'IEND'; ) {
@@ -68,7 +59,7 @@ export function readPng(file: FileBytes): ImageHeader {
     metadata.add(file, chunk);
     offset = chunk.end;
   }
-  if (!hasPixels) throw new StructureError('is damaged: it has no pixels');
+  if (!hasPixels) throw damaged('it has no pixels');
   // libvips decodes low depths to a byte per sample, and holds a whole interlaced image.
   const lineBytes = width * samples * (depth === 16 ? 2 : 1);
   const heldLines = (lines: number) => (interlace === 0 ? lines : height);
@@ -100,7 +91,7 @@ function checkChecksum(file: FileBytes, { type, payload, length }: Chunk): void 
   }
   if (crc === expected) return;
   const name = /^[A-Za-z]{4}$/.test(type) ? ` in its ${type} chunk` : '';
-  throw new StructureError(`is damaged: the bytes${name} do not match their checksum`);
+  throw damaged(`the bytes${name} do not match their checksum`);
 }
 
 /** Chunks without pixels as Pillow reads them (11.1, `PngImagePlugin.py`); it raises on many where libpng warns. */
@@ -119,7 +110,7 @@ class PngMetadata {
   /** @throws StructureError, InspectionError where Pillow rejects the chunk */
   add(file: FileBytes, chunk: Chunk): void {
     const { type, length, payload } = chunk;
-    if (!this.#isValidLength(chunk)) throw new StructureError(`is damaged: its ${type} chunk has an invalid length`);
+    if (!this.#isValidLength(chunk)) throw damaged(`its ${type} chunk has an invalid length`);
     const content = (maxBytes: number) => file.copy(payload, payload + Math.min(length, maxBytes));
     if (type === 'tEXt' || type === 'zTXt' || type === 'iTXt') {
       if (length > MAX_TEXT_BYTES) throw tooMuchText();
@@ -133,14 +124,10 @@ class PngMetadata {
   orientation(): number {
     const profile = this.#texts.get('Raw profile type exif');
     const exif = this.#exif ?? (profile && rawProfile(profile));
-    const block = exif && exifBlockOf(exif);
-    let orientation = block && storedOrientation(block);
-    if (orientation === undefined) {
+    return orientationOf(exif ?? Buffer.alloc(0), () => {
       const xmp = this.#texts.get('XML:com.adobe.xmp')?.toString() ?? '';
-      orientation = Number(/tiff:Orientation(?:="|>)([0-9])/.exec(xmp)?.[1] ?? 1);
-    }
-    if (block !== undefined && isTurned(orientation)) requireRewritable(block);
-    return validOrientation(orientation);
+      return Number(/tiff:Orientation(?:="|>)([0-9])/.exec(xmp)?.[1] ?? 1);
+    });
   }
 
   #isValidLength({ type, length }: Chunk): boolean {

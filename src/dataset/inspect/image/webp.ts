@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { checkDimensions, StructureError } from '../inspection-error.js';
+import { checkDimensions, damaged } from '../inspection-error.js';
 import type { ImageHeader } from '../inspection.js';
 import { MAX_EXIF_BYTES, orientationOf } from './exif.js';
 
@@ -23,12 +23,12 @@ export function readWebp(file: FileBytes): ImageHeader {
   let frames = 0;
   const types = new Set<string>();
   for (let start = FIRST_CHUNK; start !== end; ) {
-    if (end - start < CHUNK_HEADER_BYTES) throw new StructureError('is damaged: its last chunk is incomplete');
+    if (end - start < CHUNK_HEADER_BYTES) throw damaged('its last chunk is incomplete');
     const header = file.at(start, CHUNK_HEADER_BYTES);
     const [type, length] = [header.toString('latin1', 0, 4), header.readUInt32LE(4)];
     const payload = start + CHUNK_HEADER_BYTES;
     const next = payload + length + (length & 1);
-    if (next > end) throw new StructureError(`is damaged: the chunk at byte ${start} ends after the image`);
+    if (next > end) throw damaged(`the chunk at byte ${start} ends after the image`);
     types.add(type);
     if (type === 'ANMF') frames++;
     if (type === 'EXIF' && (flags & EXIF) !== 0)
@@ -55,7 +55,7 @@ function canvasOf(file: FileBytes): { width: number; height: number; flags: numb
     const bytes = file.at(start, 10);
     return { width: bytes.readUInt16LE(6) & 0x3fff, height: bytes.readUInt16LE(8) & 0x3fff, flags: 0 };
   }
-  if (type !== 'VP8L') throw new StructureError('is damaged: it contains no image');
+  if (type !== 'VP8L') throw damaged('it contains no image');
   // RFC 9649, section 3.4: a signature byte, then two 14-bit sides less one.
   const bits = file.at(start, 5).readUInt32LE(1);
   return { width: 1 + (bits & 0x3fff), height: 1 + ((bits >> 14) & 0x3fff), flags: 0 };

@@ -3,13 +3,12 @@ import { warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import { InspectionError, truncationBy } from '../inspection-error.js';
-import type { Inspection } from '../inspection.js';
-import type { ClipFacts } from './read-facts.js';
+import type { FileToInspect, Inspection } from '../inspection.js';
 
 /** The frames are decoded elsewhere (`service/inspection/clip`); a warning says so until then. @throws InspectionError, StructureError */
 export async function inspectVideo(
   file: FileBytes,
-  named: { filename: string; shown: string; readClipFacts?: ReadClipFacts | undefined },
+  named: FileToInspect,
   content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown, readClipFacts } = named;
@@ -32,8 +31,6 @@ export async function inspectVideo(
     ],
   };
 }
-
-export type ReadClipFacts = (file: FileBytes) => Promise<ClipFacts>;
 
 /** An hour of video with a fragment for each frame has 220,000. */
 const MAX_BOXES = 1_000_000;

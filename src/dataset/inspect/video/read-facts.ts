@@ -1,9 +1,7 @@
 import { CustomSource, Input, type InputAudioTrack, type InputVideoTrack, MATROSKA, MP4, QTFF, WEBM } from 'mediabunny';
 import type { FileBytes } from '../byte-source.js';
-import type { Facts, Sound } from '../inspection.js';
+import type { ClipFacts, Sound } from '../inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory } from '../inspection-error.js';
-
-export type ClipFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
 
 /** Ten hours of video have 20 MB of tables, which mediabunny reads at once. */
 const MAX_READ_BYTES = 64 << 20;

@@ -2,10 +2,11 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { PushFile } from '../../../../src/client/client.js';
-import type { LinkSlot, Role } from '../../../../src/dataset/dataset.js';
+import type { LinkSlot } from '../../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-faults.js';
 import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
+import { LINK_SLOTS } from '../../../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../../../live/dataset.js';
 import { putDataset, useDatasets } from '../../../live/datasets.js';
 import { slotWord } from '../../../live/slot-words.js';
@@ -18,8 +19,8 @@ import { capitalized, countOf, messageOf, numberOf, shortListOf } from '../../..
 import { Alert } from '../../../ui/loaded.js';
 import { uploadQueue } from '../../queue/upload-queue.js';
 import { SkippedFiles } from '../skipped-files.js';
-import { suggestName } from '../suggest-name.js';
-import { makePairedDatasets, type PairsToUpload, type PreparedPart } from './prepare-pairs.js';
+import { makeDatasets, suggestName } from '../new-datasets.js';
+import type { PairsToUpload, PreparedPart } from './prepare-pairs.js';
 
 interface PairsDialogProps {
   readonly prepared: PairsToUpload;
@@ -38,8 +39,8 @@ export function PairsDialog({ prepared, onFlat, onDone }: PairsDialogProps) {
   const upload = useUpload(prepared, onDone);
   const { name, parts, setName } = useNames(prepared);
   const toMake = parts.filter(({ dataset }) => dataset === undefined);
-  const added = parts.reduce((sum, { files }) => sum + files.added.length, 0);
-  const overwriting = parts.reduce((sum, { files }) => sum + files.overwriting.length, 0);
+  const added = parts.reduce((sum, part) => sum + part.added.length, 0);
+  const overwriting = parts.reduce((sum, part) => sum + part.overwriting.length, 0);
   const canUpload = fault === undefined && !isBusy && parts.every(({ nameError }) => nameError === '');
   const isNothing = added + overwriting + toMake.length === 0;
   const start = (withOverwriting: boolean) => {
@@ -72,7 +73,7 @@ export function PairsDialog({ prepared, onFlat, onDone }: PairsDialogProps) {
             <SkippedFiles rejected={rejected} hidden={hidden} />
           </>
         )}
-        <Alert>{failure}</Alert>
+        <Alert>{failure && `Nothing was uploaded. ${failure}`}</Alert>
         <DialogActions>
           <Button kind="quiet" className="mr-auto" disabled={isBusy} onClick={onFlat}>
             {target === undefined ? 'Upload as one dataset' : 'Add all to one dataset'}
@@ -102,19 +103,31 @@ function useUpload(prepared: PairsToUpload, onDone: () => void) {
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   return async (parts: readonly NamedPart[], withOverwriting: boolean) => {
-    const { target, byPart, made } = await makePairedDatasets(client, prepared.target, parts);
-    for (const dataset of made) putDataset(queries, dataset);
+    const links = prepared.target?.links ?? {};
+    const wanted = parts.flatMap((each) => (each.dataset === undefined ? [{ ...each, key: each.part }] : []));
+    const made = await makeDatasets(client, wanted, async (datasets) => {
+      if (wanted.every(({ part }) => part === 'target')) return;
+      const { id } = prepared.target ?? datasets.get('target')!;
+      // Other links of the training dataset stay as they are.
+      const idOf = (slot: LinkSlot) => datasets.get(slot)?.id ?? links[slot]?.dataset_id ?? null;
+      await client.pairs.setLinks(id, Object.fromEntries(LINK_SLOTS.map((slot) => [slot, idOf(slot)])));
+    });
+    for (const dataset of made.values()) putDataset(queries, dataset);
     // The targets come last: until then, their dataset is not FAILED for want of controls.
-    for (const { part, files } of parts.toSorted((a, b) => PAIR_PARTS.indexOf(b.part) - PAIR_PARTS.indexOf(a.part))) {
-      const dataset = byPart.get(part);
-      const toSend = withOverwriting ? [...files.added, ...files.overwriting] : files.added;
-      if (dataset !== undefined && toSend.length > 0) uploadQueue.add(dataset, toSend, { hidden: files.hidden });
+    const ordered = parts.toSorted((a, b) => PAIR_PARTS.indexOf(b.part) - PAIR_PARTS.indexOf(a.part));
+    for (const { part, dataset, added, overwriting, hidden } of ordered) {
+      const toSend = withOverwriting ? [...added, ...overwriting] : added;
+      if (toSend.length > 0) uploadQueue.add(dataset ?? made.get(part)!, toSend, { hidden });
     }
+    const target = prepared.target ?? made.get('target')!;
     refetchDatasetSoon(queries, target.id);
     onDone();
     navigate(`/datasets/${target.id}`);
   };
 }
+
+/** A part of the folder, and the dataset that it becomes or is added to. */
+type NamedPart = ReturnType<typeof useNames>['parts'][number];
 
 /** The name of the new datasets, and each part with the name of its dataset, which has the part after it. */
 function useNames({ target, folder, parts }: PairsToUpload) {
@@ -123,14 +136,16 @@ function useNames({ target, folder, parts }: PairsToUpload) {
   const taken = useMemo(() => new Set(datasets?.map((dataset) => dataset.name)), [datasets]);
   const isFree = (name: string) => pairDatasetsOf(name, parts).every((each) => !taken.has(each.name));
   const name = typed ?? target?.name ?? suggestName(folder, isFree);
-  const named = parts.map((part): NamedPart => {
+  const named = parts.map((part) => {
     if (part.dataset !== undefined) return { ...part, name: part.dataset.name, role: part.dataset.role, nameError: '' };
     try {
       const { name: own, role } = pairDatasetsOf(name, [part])[0]!;
       const error = `A dataset named "${own}" already exists. Choose another name.`;
-      return { ...part, name: own, role, nameError: taken.has(own) ? error : '' };
+      /** Why no dataset of this name can be made; `''` if one can. */
+      const nameError = taken.has(own) ? error : '';
+      return { ...part, name: own, role, nameError };
     } catch (error) {
-      return { ...part, name: part.folder, role: 'training', nameError: messageOf(error) };
+      return { ...part, name: part.folder, role: 'training' as const, nameError: messageOf(error) };
     }
   });
   return { name, parts: named, setName };
@@ -149,15 +164,6 @@ function submitTextOf(counts: { toMake: number; added: number; overwriting: numb
   return `Create and link ${countOf(toMake, 'dataset')}, ${upload}`;
 }
 
-/** A part of the folder, and the dataset that it becomes or is added to. */
-interface NamedPart extends PreparedPart {
-  /** The name and the role of the dataset. */
-  readonly name: string;
-  readonly role: Role;
-  /** Why no dataset of this name can be made; `''` if one can. */
-  readonly nameError: string;
-}
-
 /** Stems that a line names. */
 const MAX_NAMES = 10;
 
@@ -166,7 +172,7 @@ function PartList({ parts }: { parts: readonly NamedPart[] }) {
   const slots = parts.flatMap(({ part }) => (part === 'target' ? [] : part));
   return (
     <ul aria-label="Datasets of the folder" className="divide-y divide-line rounded-lg border border-line text-sm">
-      {parts.map(({ part, name, dataset, nameError, files, proof }) => (
+      {parts.map(({ part, name, dataset, nameError, proof, ...files }) => (
         <li key={part} className="flex flex-col gap-0.5 px-3 py-2">
           <p className="flex flex-wrap gap-x-3">
             <span className="font-medium break-all">{name}</span>
@@ -184,7 +190,10 @@ function PartList({ parts }: { parts: readonly NamedPart[] }) {
   );
 }
 
-function contentsTextOf({ added, overwriting, unchanged }: PreparedPart['files'], exists: boolean): string {
+function contentsTextOf(
+  { added, overwriting, unchanged }: Pick<PreparedPart, 'added' | 'overwriting' | 'unchanged'>,
+  exists: boolean,
+): string {
   if (!exists) return kindsTextOf(added);
   const parts = [
     added.length > 0 && `${numberOf(added.length)} new: ${kindsTextOf(added)}`,
@@ -207,24 +216,16 @@ function kindsTextOf(files: readonly PushFile[]): string {
 function ProofLines({ proof, slot }: { proof: PairProof; slot: LinkSlot }) {
   const noun = slot === 'mask' ? 'mask' : 'control';
   const { missing, ambiguous, extra, clip } = proof;
-  const errors = [
-    missing.length > 0 && `No ${noun} for ${countOf(missing.length, 'target')}: ${shortListOf(missing, MAX_NAMES)}.`,
-    ambiguous.length > 0 &&
-      `Several images for ${countOf(ambiguous.length, noun)}: ${shortListOf(ambiguous, MAX_NAMES)}.`,
-  ];
-  const warnings = [
-    extra.length > 0 && `No target for ${countOf(extra.length, noun)}: ${shortListOf(extra, MAX_NAMES)}.`,
-    clip.length > 0 && `A clip, and no image, for ${countOf(clip.length, 'target')}: ${shortListOf(clip, MAX_NAMES)}.`,
-  ];
   const lines = [
-    ...errors.map((line) => ({ line, isError: true })),
-    ...warnings.map((line) => ({ line, isError: false })),
-  ];
-  const shown = lines.filter(({ line }) => line !== false);
-  if (shown.length === 0) return <p className="text-good">Each target has its {noun}.</p>;
-  return shown.map(({ line, isError }) => (
-    <p key={String(line)} className={`wrap-anywhere ${isError ? 'text-bad' : 'text-warn'}`}>
-      {line}
+    { isError: true, stems: missing, text: `No ${noun} for ${countOf(missing.length, 'target')}` },
+    { isError: true, stems: ambiguous, text: `Several images for ${countOf(ambiguous.length, noun)}` },
+    { isError: false, stems: extra, text: `No target for ${countOf(extra.length, noun)}` },
+    { isError: false, stems: clip, text: `A clip, and no image, for ${countOf(clip.length, 'target')}` },
+  ].filter(({ stems }) => stems.length > 0);
+  if (lines.length === 0) return <p className="text-good">Each target has its {noun}.</p>;
+  return lines.map(({ isError, stems, text }) => (
+    <p key={text} className={`wrap-anywhere ${isError ? 'text-bad' : 'text-warn'}`}>
+      {`${text}: ${shortListOf(stems, MAX_NAMES)}.`}
     </p>
   ));
 }

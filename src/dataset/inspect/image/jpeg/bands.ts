@@ -1,5 +1,5 @@
 import type { FileBytes } from '../../byte-source.js';
-import { StructureError } from '../../inspection-error.js';
+import { damaged } from '../../inspection-error.js';
 import { bitsAt, EntropyBits, Restarts } from './entropy-bits.js';
 import { type JpegFrame, type JpegScan, layoutOf } from './frame.js';
 import { type EntryOf, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
@@ -93,7 +93,7 @@ class FirstBand {
         word = bitsAt(words, position);
         if ((entry & IS_END) !== 0) break;
         k += (entry >> ADVANCE_SHIFT) & 31;
-        if (k > last) throw new StructureError('is damaged: a block of its image data has too many coefficients');
+        if (k > last) throw damaged('a block of its image data has too many coefficients');
         if ((entry & IS_COEFFICIENT) !== 0) nonzero[(block << 1) + (k >> 5)]! |= 1 << k;
       } while (k < last);
       if (k >= first) used[block >> 5]! |= 1 << block;
@@ -225,7 +225,7 @@ class RefinedBand {
         }
         let count = ZEROS_OF_8[zeros & 255]!;
         while (left >= count) {
-          if (k > last) throw new StructureError('is damaged: a block of its image data has too many coefficients');
+          if (k > last) throw damaged('a block of its image data has too many coefficients');
           left -= count;
           position = (position + 8 - count) | 0;
           k = (k + 8) | 0;
@@ -281,6 +281,8 @@ class RefinedBand {
   }
 }
 
+const RUN_TOO_LONG = 'a run of its image data is longer than its scan';
+
 class BandScan {
   private readonly band: FirstBand | RefinedBand;
   private readonly bits: EntropyBits;
@@ -295,7 +297,7 @@ class BandScan {
   walk(strip: Strip, blocks: number): void {
     const { band, bits } = this;
     for (let block = 0; block < blocks; ) {
-      if (this.restarts.isDue && band.endOfBandRun > 0) throw runTooLong();
+      if (this.restarts.isDue && band.endOfBandRun > 0) throw damaged(RUN_TOO_LONG);
       const end = block + this.restarts.take(blocks - block);
       while (block < end) {
         if (band.endOfBandRun > 0) block = band.passRun(bits, strip, block, end);
@@ -308,13 +310,9 @@ class BandScan {
   }
 
   finish(): void {
-    if (this.band.endOfBandRun > 0) throw runTooLong();
+    if (this.band.endOfBandRun > 0) throw damaged(RUN_TOO_LONG);
     this.bits.finishScan();
   }
-}
-
-function runTooLong(): StructureError {
-  return new StructureError('is damaged: a run of its image data is longer than its scan');
 }
 
 /** Refinement scans need to know earlier coefficients; walking all scans strip by strip keeps only one strip of them. */

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../../byte-source.js';
-import { StructureError, truncation } from '../../inspection-error.js';
+import { damaged, type StructureError, truncation } from '../../inspection-error.js';
 import { MAX_CODE_BITS } from './huffman.js';
 
 /** 64 codes of 16 bits with 15 extra bits each. */
@@ -53,7 +53,7 @@ export class EntropyBits {
 
   private missingData(): StructureError {
     if (this.offset + 1 >= this.file.size) return truncation('the end of the image is missing');
-    return new StructureError('is damaged: part of its image data is missing');
+    return damaged('part of its image data is missing');
   }
 
   /** Allows fewer than 8 padding bits. @returns the code of the next marker. @throws StructureError if bytes remain */
@@ -63,16 +63,14 @@ export class EntropyBits {
       if (this.length * 8 - this.position >= 8) break;
     }
     this.requireBits();
-    if (this.length * 8 - this.position >= 8) {
-      throw new StructureError('is damaged: it has more image data than pixels');
-    }
+    if (this.length * 8 - this.position >= 8) throw damaged('it has more image data than pixels');
     return this.file.upTo(this.offset, 2)[1] ?? 0;
   }
 
   /** @throws StructureError if bytes or segments remain */
   finishScan(): void {
     const marker = this.finishSegment();
-    if (marker >= 0xd0 && marker <= 0xd7) throw new StructureError('is damaged: it has more image data than pixels');
+    if (marker >= 0xd0 && marker <= 0xd7) throw damaged('it has more image data than pixels');
   }
 
   nextSegment(): void {
@@ -99,7 +97,7 @@ export class EntropyBits {
   invalidCode(): StructureError {
     // Zeros past the end need not form a code.
     if (this.isSegmentBuffered && this.position + MAX_CODE_BITS > this.length * 8) return this.missingData();
-    return new StructureError('is damaged: its image data contains an invalid code');
+    return damaged('its image data contains an invalid code');
   }
 
   /** Unstuffs bytes up to the next marker (B.1.1.5). */
@@ -169,9 +167,7 @@ export class Restarts {
 
   private stepOver(): void {
     const marker = this.bits.finishSegment();
-    if (marker !== 0xd0 + this.next) {
-      throw new StructureError('is damaged: a restart marker of its image data is missing or out of order');
-    }
+    if (marker !== 0xd0 + this.next) throw damaged('a restart marker of its image data is missing or out of order');
     this.bits.nextSegment();
     this.next = (this.next + 1) & 7;
     this.left = this.interval;

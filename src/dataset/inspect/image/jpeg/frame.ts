@@ -1,4 +1,4 @@
-import { checkDimensions, InspectionError, StructureError } from '../../inspection-error.js';
+import { checkDimensions, damaged, InspectionError, type StructureError } from '../../inspection-error.js';
 import type { HuffmanTable, HuffmanTables } from './huffman.js';
 
 const PROGRESSIVE = 0xc2;
@@ -72,7 +72,7 @@ export function readFrame(segment: Buffer, code: number): JpegFrame {
     return { id, across: factors >> 4, down: factors & 15, quantization };
   });
   if (components.some(({ across, down }) => across < 1 || across > 4 || down < 1 || down > 4)) {
-    throw new StructureError('is damaged: its JPEG frame header has invalid sampling factors');
+    throw damaged('its JPEG frame header has invalid sampling factors');
   }
   return { width, height, isProgressive: code === PROGRESSIVE, components };
 }
@@ -99,11 +99,11 @@ export function readScan(
   const { high, low } = band;
   const isBand = first === 0 ? last === 0 : count === 1 && first <= last && last <= 63;
   if (frame.isProgressive && !(isBand && low <= MAX_LOW_BIT && (high === 0 || low === high - 1))) {
-    throw new StructureError('is damaged: a JPEG scan header names invalid coefficients');
+    throw damaged('a JPEG scan header names invalid coefficients');
   }
   const components = Array.from({ length: count }, (_, i) => {
     const component = frame.components.find(({ id }) => id === segment[1 + i * 2]);
-    if (component === undefined) throw new StructureError('is damaged: a JPEG scan header names an unknown component');
+    if (component === undefined) throw damaged('a JPEG scan header names an unknown component');
     const table = segment[2 + i * 2] ?? 0;
     const needsDc = band.first === 0 && high === 0;
     const needsAc = band.last > 0;
@@ -115,7 +115,7 @@ export function readScan(
   });
   const blocks = components.reduce((sum, { component }) => sum + component.across * component.down, 0);
   if (new Set(components.map(({ component }) => component)).size < count || (count > 1 && blocks > MAX_MCU_BLOCKS)) {
-    throw new StructureError('is damaged: a JPEG scan header names too many components');
+    throw damaged('a JPEG scan header names too many components');
   }
   return { components, ...band };
 }
@@ -135,12 +135,10 @@ export const ARITHMETIC = 'uses arithmetic coding, of which the trainer reads sm
 
 /** @param reason the rest of a sentence */
 export function undecodable(reason: string): InspectionError {
-  return new InspectionError('IMAGE_CORRUPT', `${reason}. ${SAVE_AS_ORDINARY}`);
+  return new InspectionError('IMAGE_CORRUPT', `${reason}. Save it as an ordinary JPEG and upload it again.`);
 }
 
 /** libjpeg-turbo ends at such headers (`jdmarker.c`, `JERR_BAD_LENGTH`). */
 export function invalidLength(): StructureError {
-  return new StructureError('is damaged: one of its JPEG segments has an invalid length');
+  return damaged('one of its JPEG segments has an invalid length');
 }
-
-export const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';

@@ -1,4 +1,4 @@
-import { StructureError } from '../../inspection-error.js';
+import { damaged } from '../../inspection-error.js';
 
 export const MAX_CODE_BITS = 16;
 const MAX_DC_BITS = 15;
@@ -72,7 +72,7 @@ export class HuffmanTables {
         counts.length < 16 ||
         hasInvalidSymbol
       ) {
-        throw invalidTable();
+        throw damaged('one of its Huffman tables is invalid');
       }
       (kind === 0 ? this.dc : this.ac)[id] = { counts, symbols };
       at += 17 + size;
@@ -86,7 +86,7 @@ export class HuffmanTables {
   find(kind: 'dc' | 'ac', id: number, { isProgressive }: { isProgressive: boolean }): HuffmanTable {
     const found = this[kind][id];
     if (found !== undefined) return found;
-    if (isProgressive || id > 1) throw new StructureError('is damaged: one of its Huffman tables is missing');
+    if (isProgressive || id > 1) throw damaged('one of its Huffman tables is missing');
     const standard = new HuffmanTables();
     standard.read(Buffer.from(STANDARD_TABLES, 'hex'));
     return standard.find(kind, id, { isProgressive: true });
@@ -100,10 +100,6 @@ function isPrefixCode(counts: Uint8Array): boolean {
     code = code * 2 + count;
     return code <= 2 << i;
   });
-}
-
-function invalidTable(): StructureError {
-  return new StructureError('is damaged: one of its Huffman tables is invalid');
 }
 
 /** T.81, annex K.3, as DHT segments. */

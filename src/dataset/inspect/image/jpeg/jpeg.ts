@@ -1,5 +1,5 @@
 import type { FileBytes } from '../../byte-source.js';
-import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
+import { damaged, type StructureError, truncation } from '../../inspection-error.js';
 import type { ImageHeader } from '../../inspection.js';
 import {
   decodeExifValues,
@@ -9,16 +9,7 @@ import {
   orientationOf,
   readExifDirectory,
 } from '../exif.js';
-import {
-  ARITHMETIC,
-  invalidLength,
-  type JpegFrame,
-  type JpegScan,
-  readFrame,
-  readScan,
-  SAVE_AS_ORDINARY,
-  undecodable,
-} from './frame.js';
+import { ARITHMETIC, invalidLength, type JpegFrame, type JpegScan, readFrame, readScan, undecodable } from './frame.js';
 import { HuffmanTables } from './huffman.js';
 import { walkScans } from './scan.js';
 
@@ -63,14 +54,14 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (marker.code === END_OF_IMAGE) break;
     // libjpeg-turbo skips it; Pillow, which reads the markers before the first scan, can't.
     if (marker.code === TEM && scans.length > 0) continue;
-    if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
-    if (isUnknown(marker.code)) throw new StructureError('is damaged: it contains an unknown JPEG marker');
+    if (marker.code === START_OF_IMAGE) throw damaged('a second image begins inside it');
+    if (isUnknown(marker.code)) throw damaged('it contains an unknown JPEG marker');
     const length = file.at(offset, 2).readUInt16BE(0);
     if (length < 2) throw invalidLength();
     const segment = file.at(offset, length).subarray(2);
     offset += length;
     if (isFrame(marker.code)) {
-      if (frame !== undefined) throw new StructureError('is damaged: it has two frame headers');
+      if (frame !== undefined) throw damaged('it has two frame headers');
       frame = readFrame(segment, marker.code);
     } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
     else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
@@ -81,19 +72,17 @@ export function readJpeg(file: FileBytes): ImageHeader {
     } else if (isApplicationSegment(marker.code)) {
       if (scans.length === 0) metadata.add(marker.code, segment);
     } else if (marker.code === START_OF_SCAN) {
-      if (frame === undefined) throw new StructureError('is damaged: image data precedes its frame header');
-      if (isComplete(frame, scans[0])) throw new StructureError('is damaged: it has more image data than pixels');
+      if (frame === undefined) throw damaged('image data precedes its frame header');
+      if (isComplete(frame, scans[0])) throw damaged('it has more image data than pixels');
       const scan = readScan(segment, frame, tables);
       if (scan.components.some(({ component }) => !quantization.has(component.quantization))) {
-        throw new StructureError('is damaged: one of its quantization tables is missing');
+        throw damaged('one of its quantization tables is missing');
       }
       scans.push({ ...scan, offset, restartInterval });
-      if (scans.length > MAX_SCANS) {
-        throw new InspectionError('IMAGE_CORRUPT', `has more than ${MAX_SCANS} scans. ${SAVE_AS_ORDINARY}`);
-      }
+      if (scans.length > MAX_SCANS) throw undecodable(`has more than ${MAX_SCANS} scans`);
     }
   }
-  if (frame === undefined || scans.length === 0) throw new StructureError('is damaged: it contains no image');
+  if (frame === undefined || scans.length === 0) throw damaged('it contains no image');
   const { width, height } = frame;
   const foundFrame = frame;
   const provePixels = async () => walkScans(file, foundFrame, scans);
@@ -116,7 +105,7 @@ function nextMarker(file: FileBytes, offset: number, maySkip: boolean): { code: 
       throw truncation('the end of the image is missing');
     }
     const isSkipped = code === 0x00 || (code !== undefined && code >= 0xd0 && code <= 0xd7);
-    if (!maySkip && (found !== 0 || isSkipped)) throw new StructureError('is damaged: the marker of a scan is missing');
+    if (!maySkip && (found !== 0 || isSkipped)) throw damaged('the marker of a scan is missing');
     if (found === -1) from += bytes.length;
     else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
     else if (isSkipped) from += found + 2;
@@ -129,9 +118,7 @@ function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
   for (let at = 0; at < segment.length; ) {
     const [bytes, id] = [((segment[at] ?? 0) >> 4) + 1, (segment[at] ?? 0) & 15];
     at += 1 + 64 * bytes;
-    if (bytes > 2 || id > 3 || at > segment.length) {
-      throw new StructureError('is damaged: one of its quantization tables is invalid');
-    }
+    if (bytes > 2 || id > 3 || at > segment.length) throw damaged('one of its quantization tables is invalid');
     defined.add(id);
   }
 }
@@ -227,5 +214,5 @@ function unlessUnreadable(bytes: Buffer): ExifBlock | undefined {
 }
 
 function tooShort(segment: string): StructureError {
-  return new StructureError(`is damaged: its ${segment} segment is too short`);
+  return damaged(`its ${segment} segment is too short`);
 }

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../../byte-source.js';
-import { StructureError } from '../../inspection-error.js';
+import { damaged } from '../../inspection-error.js';
 import { walkBands } from './bands.js';
 import { bitsAt, EntropyBits, Restarts } from './entropy-bits.js';
 import { type JpegComponent, type JpegFrame, type JpegScan, layoutOf } from './frame.js';
@@ -12,7 +12,7 @@ import { type EntryOf, type HuffmanTable, LINK, LOOKUP_BITS, linkedIndex, lookup
 export function walkScans(file: FileBytes, frame: JpegFrame, scans: readonly JpegScan[]): void {
   for (const component of frame.components) {
     if (!scans.some((scan) => scan.components.some((each) => each.component === component))) {
-      throw new StructureError('is damaged: one of its colour components is missing');
+      throw damaged('one of its colour components is missing');
     }
   }
   if (frame.isProgressive) checkProgression(scans);
@@ -35,7 +35,7 @@ function checkProgression(scans: readonly JpegScan[]): void {
       sentBits.set(component, sent);
       const isInOrder = first === 0 || sent[0] !== undefined;
       for (let k = first; k <= last; k++) {
-        if (!isInOrder || high !== (sent[k] ?? 0)) throw new StructureError('is damaged: its scans are not in order');
+        if (!isInOrder || high !== (sent[k] ?? 0)) throw damaged('its scans are not in order');
         sent[k] = low;
       }
     }
@@ -163,7 +163,7 @@ class Blocks {
         else word = bitsAt(words, position);
       }
       if (coefficient > 64 && coefficient < END_OF_BLOCK) {
-        throw new StructureError('is damaged: a block of its image data has too many coefficients');
+        throw damaged('a block of its image data has too many coefficients');
       }
       if (entry === 0) {
         bits.position = position;

@@ -1,4 +1,4 @@
-/** Replaces `Map.groupBy`, which Node 20 does not have: tests run the callers in Node. */
+/** Replaces `Map.groupBy`, which Node 20 does not have. */
 export function groupedBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {
