@@ -138,8 +138,7 @@ interface RowProps {
 
 function Row({ problem, datasetId, file, fix, withdrawal, faults }: RowProps) {
   const { code, filename, message } = problem;
-  const fixed = fix !== undefined && 'images' in fix ? fix.images : [];
-  const fault = fixed.flatMap((image) => faults.get(image.filename) ?? [])[0];
+  const fault = fix?.files.flatMap((fixed) => faults.get(fixed.filename) ?? [])[0];
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">

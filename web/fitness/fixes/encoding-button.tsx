@@ -16,12 +16,12 @@ interface EncodingProps {
   readonly datasetId: string;
   readonly filename: string;
   /** The stored caption; `undefined` for an upload that was rejected. */
-  readonly file: DatasetFile | undefined;
+  readonly stored: DatasetFile | undefined;
 }
 
 /** Reads the stored caption, or the original of a rejected one, which the user chooses. */
 export function EncodingButton(props: EncodingProps) {
-  const { datasetId, filename, file } = props;
+  const { datasetId, filename, stored } = props;
   const client = useClient();
   const [readings, setReadings] = useState<readonly Reading[]>();
   const { failure, run } = useRequesting();
@@ -30,24 +30,24 @@ export function EncodingButton(props: EncodingProps) {
     if (bytes.length > MAX_READ_BYTES) throw new Error('It is too long for a caption.');
     const found = readingsOf(bytes);
     const meant = found[0]?.encoding === 'utf-8' ? ungarbled(found[0].text) : undefined;
-    if (file !== undefined && meant === undefined && bytes[0] !== UTF8_MARK) {
+    if (stored !== undefined && meant === undefined && bytes[0] !== UTF8_MARK) {
       throw new Error('How it was meant is not certain. Correct it in its field.');
     }
     const repaired = meant === undefined ? [] : [{ encoding: 'UTF-8, read as Windows-1252', text: meant }];
     setReadings([...repaired, ...found]);
   };
   const start = () => {
-    if (file !== undefined) void run(async () => read(await (await client.file(datasetId, filename)).blob()));
+    if (stored !== undefined) void run(async () => read(await (await client.file(datasetId, filename)).blob()));
     else chooseFiles({ accept: '.txt,text/plain' }, ([original]) => original && void run(() => read(original)));
   };
   return (
     <>
       <Alert>{failure}</Alert>
       <WriteButton
-        aria-label={file === undefined ? `Convert … the original of ${filename}` : `Convert ${filename}`}
+        aria-label={stored === undefined ? `Convert … the original of ${filename}` : `Convert ${filename}`}
         onClick={start}
       >
-        {file === undefined ? 'Convert …' : 'Convert'}
+        {stored === undefined ? 'Convert …' : 'Convert'}
       </WriteButton>
       {readings !== undefined && (
         <EncodingDialog {...props} readings={readings} onClose={() => setReadings(undefined)} />
@@ -62,7 +62,7 @@ interface EncodingDialogProps extends EncodingProps {
 }
 
 /** Shows how a caption reads in an encoding, and saves it as UTF-8. */
-function EncodingDialog({ datasetId, filename, file, readings, onClose }: EncodingDialogProps) {
+function EncodingDialog({ datasetId, filename, stored, readings, onClose }: EncodingDialogProps) {
   const connect = useConnect();
   const [encoding, setEncoding] = useState(readings[0]?.encoding ?? '');
   const reading = readings.find((each) => each.encoding === encoding);
@@ -70,7 +70,7 @@ function EncodingDialog({ datasetId, filename, file, readings, onClose }: Encodi
     const changeId = newChangeId();
     const text = reading!.text.replace(/^\ufeff+/, '');
     const client = connect({ how: 'bulk', id: changeId });
-    const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch: file?.etag ?? null }]);
+    const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch: stored?.etag ?? null }]);
     if (saved?.saved !== true) throw new Error(saved?.problem?.message ?? `${filename} was changed meanwhile.`);
     recordChange(datasetId, { text: `${filename} saved as UTF-8.`, made: { changeId } });
     onClose();

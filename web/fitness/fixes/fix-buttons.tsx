@@ -6,7 +6,7 @@ import { WriteButton } from '../../session/write-button.js';
 import { Alert } from '../../ui/loaded.js';
 import { numberOf } from '../../ui/format.js';
 import { chooseFiles } from '../../upload/add-files/dropped-files.js';
-import { type ImageToConvert, useConvert } from './conversions.js';
+import { type FileToFix, useConvert } from './conversions.js';
 import { EncodingButton } from './encoding-button.js';
 import type { ProblemFix } from './problem-fixes.js';
 
@@ -20,18 +20,18 @@ interface FixButtonsProps {
 
 /** Solves a problem in place, or all problems of a kind at once. */
 export function FixButtons({ datasetId, fixes }: FixButtonsProps) {
-  const [first] = fixes;
-  const images = fixes.flatMap((fix) => ('images' in fix ? fix.images : []));
-  switch (first?.kind) {
+  const files = fixes.flatMap((fix) => fix.files);
+  const kind = fixes[0]?.kind;
+  switch (kind) {
     case 'delete':
-      return <DeleteButton datasetId={datasetId} files={fixes.flatMap((fix) => ('file' in fix ? fix.file! : []))} />;
+      return <DeleteButton datasetId={datasetId} files={files.flatMap(({ stored }) => stored ?? [])} />;
     case 'encoding':
-      return fixes.length === 1 && <EncodingButton datasetId={datasetId} filename={first.filename} file={first.file} />;
+      return files.length === 1 && <EncodingButton datasetId={datasetId} {...files[0]!} />;
     case 'convert':
-      return <ConvertButtons datasetId={datasetId} images={images} />;
+      return <ConvertButtons datasetId={datasetId} images={files} />;
     case 'rename':
     case 'separate':
-      return <RenameButton {...{ datasetId, images }} isShared={first.kind === 'separate'} count={fixes.length} />;
+      return <RenameButton {...{ datasetId, files }} isShared={kind === 'separate'} count={fixes.length} />;
     default:
       return null;
   }
@@ -40,7 +40,7 @@ export function FixButtons({ datasetId, fixes }: FixButtonsProps) {
 /** Says what a conversion does, and shows its progress. */
 export function ConversionNote({ datasetId, fixes }: FixButtonsProps) {
   const { isRunning, done, total } = useConvert(datasetId);
-  const needsOriginals = fixes.some((fix) => fix.kind === 'convert' && fix.images[0]?.stored === undefined);
+  const needsOriginals = fixes.some(({ kind, files }) => kind === 'convert' && files[0]?.stored === undefined);
   if (!fixes.some(({ kind }) => kind === 'convert')) return null;
   return (
     <div className="mr-auto max-w-prose">
@@ -71,28 +71,30 @@ export function DeleteButton({ datasetId, files }: { datasetId: string; files: r
   );
 }
 
-interface ImagesProps {
+interface RenameButtonProps {
   readonly datasetId: string;
-  readonly images: readonly ImageToConvert[];
+  readonly files: readonly FileToFix[];
+  readonly isShared: boolean;
+  readonly count: number;
 }
 
-function RenameButton({ datasetId, images, isShared, count }: ImagesProps & { isShared: boolean; count: number }) {
+function RenameButton({ datasetId, files, isShared, count }: RenameButtonProps) {
   const { isRunning, convert } = useConvert(datasetId);
   const all = count > 1 ? ` all ${numberOf(count)}` : '';
-  const what = images.some(({ isCopied }) => isCopied) ? 'its own caption' : 'its own name';
+  const what = files.some(({ isCopied }) => isCopied) ? 'its own caption' : 'its own name';
   return (
     <WriteButton
       disabled={isRunning}
       title={isShared ? 'The first keeps its name. The others are renamed, each with a copy of the caption' : undefined}
-      onClick={() => convert(images)}
+      onClick={() => convert(files)}
     >
-      {isShared ? `Give each ${what}${all && `,${all}`}` : all ? `Rename${all}` : `Rename to ${images[0]?.to}`}
+      {isShared ? `Give each ${what}${all && `,${all}`}` : all ? `Rename${all}` : `Rename to ${files[0]?.to}`}
     </WriteButton>
   );
 }
 
 /** Converts stored images, and the originals of rejected ones, which the user chooses. */
-function ConvertButtons({ datasetId, images }: ImagesProps) {
+function ConvertButtons({ datasetId, images }: { datasetId: string; images: readonly FileToFix[] }) {
   const { isRunning, convert } = useConvert(datasetId);
   const [failure, setFailure] = useState('');
   const stored = images.filter((image) => image.stored !== undefined);
@@ -133,7 +135,7 @@ function ConvertButtons({ datasetId, images }: ImagesProps) {
 }
 
 /** The chosen file of the same name or, if there is none, of the same stem. */
-function originalOf({ filename }: ImageToConvert, files: readonly File[]): File | undefined {
+function originalOf({ filename }: FileToFix, files: readonly File[]): File | undefined {
   const named = files.map((file) => ({ file, name: file.name.normalize('NFC') }));
   const found =
     named.find(({ name }) => name === filename) ?? named.find(({ name }) => stemOf(name) === stemOf(filename));
