@@ -10,7 +10,7 @@ import { useTitle } from '../ui/use-title.js';
 import { NewTokenDialog } from './new-token-dialog.js';
 import { RevokeDialog } from './revoke-dialog.js';
 import { TokenList, useTokens, useWhyNotManage } from './token-list.js';
-import { WebhooksPanel } from './webhooks/webhooks-panel.js';
+import { WebhooksPanel } from './webhooks-panel.js';
 
 /** What signs in, with what is said if there is none of it. */
 const KINDS = [
