@@ -171,21 +171,15 @@ type KeyHandlers = Readonly<Partial<Record<KeyName, ((event: KeyboardEvent) => u
 /** The handlers of each part of the page that is shown. */
 const bindings = new Set<() => KeyHandlers>();
 
-/** A key of the table that does something now, and can be named instead of pressed. */
-export interface Verb {
-  readonly name: KeyName;
-  readonly row: KeyRow;
-}
-
-/** What keys do at this place: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
-export function verbsNow(): Verb[] {
+/** The keys that do something here: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
+export function verbsNow(): KeyName[] {
   const viewer = viewerPlace();
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
   const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
   const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
   const isNamed = ({ place, shown, keys: [key = ''] }: KeyRow) =>
     places.includes(place) && shown === undefined && !/Space|Escape/.test(key);
-  return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name, row]) => ({ name, row }));
+  return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name]) => name);
 }
 
 /** Does what a key does, without its key. */

@@ -5,14 +5,13 @@ import { useLocation, useRoute } from 'wouter';
 import { useReadPairs } from './captions/read-pairs.js';
 import { useTerms } from './captions/terms/use-terms.js';
 import { GUIDE_PAGES } from './guide/guide-pages.js';
-import { keyText, runVerb, type Verb } from './keys.js';
+import { KEY_TABLE, type KeyName, keyText, runVerb } from './keys.js';
 import { datasetQuery } from './live/dataset.js';
 import { useDatasets } from './live/datasets.js';
 import { pairsOf } from './live/pairs.js';
 import { useClient } from './session/client.js';
 import { type Choice, type ChoiceGroup, Chooser } from './ui/chooser.js';
-import { Button } from './ui/button.js';
-import { Dialog, DialogActions } from './ui/dialog.js';
+import { Dialog } from './ui/dialog.js';
 import { countOf } from './ui/format.js';
 
 const PAGES = [
@@ -26,7 +25,7 @@ const DATASETS_AT_FIRST = 8;
 const PAGES_AT_FIRST = 3;
 
 /** The verbs, datasets, tags, files and pages that the palette offers. */
-export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onClose: () => void }) {
+export function PaletteDialog({ verbs, onClose }: { verbs: readonly KeyName[]; onClose: () => void }) {
   const [, navigate] = useLocation();
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const { data: datasets } = useDatasets();
@@ -46,8 +45,8 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onCl
     return [
       {
         title: 'Here',
-        choices: verbs.map(({ name, row }) => ({
-          ...{ key: `verb-${name}`, label: row.does, detail: keyText(row.keys[0] ?? '') },
+        choices: verbs.map((name) => ({
+          ...{ key: `verb-${name}`, label: KEY_TABLE[name].does, detail: keyText(KEY_TABLE[name].keys[0]) },
           choose: closing(() => runVerb(name)),
         })),
       },
@@ -76,15 +75,12 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly Verb[]; onCl
     ];
   }, [verbs, datasets, known, parameters?.id, navigate, onClose]);
   return (
-    <Dialog title="Go to, or do" onClose={onClose}>
+    <Dialog title="Go to, or do" onClose={onClose} close={{ children: 'Close' }}>
       <Chooser
         label="Name"
         placeholder={parameters === null ? 'A dataset or a page' : 'A verb, dataset, tag, file or page'}
         groups={groups}
       />
-      <DialogActions>
-        <Button onClick={onClose}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -5,9 +5,8 @@ import { commandLine } from '../../src/command-line.js';
 import { useDatasets } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
-import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { CheckField, TextField } from '../ui/fields.js';
 import { Choices } from '../ui/panel.js';
 import { refetchTokens } from './token-list.js';
@@ -71,16 +70,11 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
 
 function NewSecret({ secret, onClose }: { secret: string; onClose: () => void }) {
   return (
-    <Dialog title="The new token" onClose={onClose} staysOnClickOutside>
+    <Dialog title="The new token" onClose={onClose} staysOnClickOutside close={{ kind: 'primary', children: 'Done' }}>
       <p>Copy it now. It is not stored, and not shown again.</p>
       <CopyLine text={secret} what="the token" />
       <p>On the machine that uses it, run this, and paste the token when it asks:</p>
       <CopyLine text={commandLine(location.origin, ['login', location.origin])} what="the command that signs in" />
-      <DialogActions>
-        <Button kind="primary" onClick={onClose}>
-          Done
-        </Button>
-      </DialogActions>
     </Dialog>
   );
 }

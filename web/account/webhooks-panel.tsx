@@ -11,7 +11,7 @@ import { WriteButton } from '../session/write-button.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { CheckField, TextField } from '../ui/fields.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { Alert, Loaded } from '../ui/loaded.js';
@@ -179,17 +179,17 @@ function NewWebhookDialog({ onClose }: { onClose: () => void }) {
   return secret === undefined ? (
     <WebhookForm onMade={setSecret} onClose={onClose} />
   ) : (
-    <Dialog title="The secret of the new webhook" onClose={onClose} staysOnClickOutside>
+    <Dialog
+      title="The secret of the new webhook"
+      onClose={onClose}
+      staysOnClickOutside
+      close={{ kind: 'primary', children: 'Done' }}
+    >
       <p>
         Copy it now. It is not shown again. Your receiver compares the signature of each request with it, before it uses
         the body.
       </p>
       <CopyLine text={secret} what="the secret" />
-      <DialogActions>
-        <Button kind="primary" onClick={onClose}>
-          Done
-        </Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -6,8 +6,7 @@ import { datasetQuery } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
-import { Button } from '../ui/button.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { TextField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
 
@@ -37,14 +36,11 @@ export function DeleteDatasetDialog(props: DeleteDatasetDialogProps) {
   const users = data?.linked_from ?? [];
   if (!mayBeUsed || users.length === 0) return <DeleteForm {...props} />;
   return (
-    <Dialog title="This dataset is used" onClose={onClose}>
+    <Dialog title="This dataset is used" onClose={onClose} close={{ children: 'Close' }}>
       <p className="wrap-anywhere">
         {dataset.name} is the {dataset.role} of <DatasetNames datasets={users} />. Remove the link there first, under
         “Controls and mask”. Then it can be deleted.
       </p>
-      <DialogActions>
-        <Button onClick={onClose}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

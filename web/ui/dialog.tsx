@@ -1,4 +1,5 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { Button, type ButtonProps } from './button.js';
 
 interface DialogProps {
   readonly title: string;
@@ -8,11 +9,13 @@ interface DialogProps {
   readonly width?: string;
   /** A click outside does not close it: it shows what is not shown again. */
   readonly staysOnClickOutside?: boolean;
+  /** The only button at its end, which closes it. */
+  readonly close?: Pick<ButtonProps, 'kind' | 'children'>;
 }
 
 /** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
 export function Dialog(props: DialogProps) {
-  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false } = props;
+  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false, close } = props;
   const dialog = useModal();
   const id = useId();
   return (
@@ -32,6 +35,11 @@ export function Dialog(props: DialogProps) {
           {title}
         </h2>
         {children}
+        {close !== undefined && (
+          <DialogActions>
+            <Button {...close} onClick={onClose} />
+          </DialogActions>
+        )}
       </div>
     </dialog>
   );
