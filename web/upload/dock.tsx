@@ -113,7 +113,7 @@ function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
 }
 
 function progressTextOf({ state, bytes, bytesPerSecond, secondsLeft, batches }: UploadsSnapshot): string {
-  const hidden = batches.reduce((sum, batch) => sum + batch.hidden, 0);
+  const hidden = batches.reduce((sum, { options }) => sum + options.hidden, 0);
   return [
     bytes.total > 0 && state !== 'done' && `${sizeOf(bytes.uploaded + bytes.sent)} of ${sizeOf(bytes.total)}`,
     bytesPerSecond !== undefined && `${sizeOf(bytesPerSecond)}/s`,

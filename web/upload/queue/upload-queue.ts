@@ -54,7 +54,7 @@ class UploadQueue {
   #stop = new AbortController();
   readonly #speed = new Speed();
   readonly #listeners = new Set<() => void>();
-  #snapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
+  #snapshot = snapshotOf([], 'empty', undefined);
   #publishTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Sets the client of the signed-in user. Without a client, uploads are suspended. */
@@ -201,6 +201,19 @@ class UploadQueue {
     }
   }
 
+  #state(): QueueState {
+    if (this.#batches.length === 0) return 'empty';
+    const states = new Set(this.#batches.map(({ phase }) => phase.state));
+    if (states.has('cancelling')) return 'cancelling';
+    if (this.#batches.some(({ isUnfinished }) => isUnfinished)) {
+      if (this.#client === undefined) return 'signed-out';
+      if (this.#isPaused) return 'paused';
+    }
+    for (const state of ['sending', 'replacing', 'waiting', 'checking'] as const) if (states.has(state)) return state;
+    if (states.has('queued')) return 'checking';
+    return states.has('stopped') ? 'stopped' : 'done';
+  }
+
   readonly #publishSoon = (): void => {
     this.#publishTimer ??= setTimeout(() => this.#publish(), PUBLISH_EVERY_MS);
   };
@@ -211,11 +224,7 @@ class UploadQueue {
     const isSending = this.#batches.some(({ phase }) => phase.state === 'sending');
     if (isSending) this.#speed.add(this.#snapshot.bytes.uploaded + this.#snapshot.bytes.sent, performance.now());
     else this.#speed.reset();
-    this.#snapshot = snapshotOf(this.#batches, {
-      isPaused: this.#isPaused,
-      isSignedOut: this.#client === undefined,
-      bytesPerSecond: this.#speed.bytesPerSecond(),
-    });
+    this.#snapshot = snapshotOf(this.#batches, this.#state(), this.#speed.bytesPerSecond());
     recordUnfinished(this.#batches.filter(({ isUnfinished }) => isUnfinished).map(({ dataset }) => dataset.id));
     for (const listener of this.#listeners) listener();
   }
@@ -232,13 +241,7 @@ export type UploadsSnapshot = ReturnType<typeof snapshotOf>;
 /** The state of the queue as a whole. */
 type QueueState = Exclude<BatchPhase['state'], 'queued' | 'cancelled'> | 'empty' | 'paused' | 'signed-out';
 
-interface QueueFacts {
-  readonly isPaused: boolean;
-  readonly isSignedOut: boolean;
-  readonly bytesPerSecond: number | undefined;
-}
-
-function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
+function snapshotOf(batches: readonly UploadBatch[], state: QueueState, bytesPerSecond: number | undefined) {
   const inState = (...states: readonly BatchFile['state'][]) => batches.flatMap((batch) => batch.in(...states));
   const bytesOf = (uploads: readonly BatchFile[]) => sumOf(uploads, ({ file }) => file.size);
   const inFlight = batches.flatMap((batch) => batch.inFlight);
@@ -249,9 +252,8 @@ function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
     uploaded,
     sent: sumOf(inFlight, ({ sentBytes }) => sentBytes),
   };
-  const { bytesPerSecond } = facts;
   return {
-    state: queueStateOf(batches, facts),
+    state,
     batches,
     files: {
       total: sumOf(batches, ({ files }) => files.total),
@@ -266,19 +268,6 @@ function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
     conflicts: inState('kept'),
     isUnfinished: batches.some(({ isUnfinished }) => isUnfinished),
   };
-}
-
-function queueStateOf(batches: readonly UploadBatch[], { isPaused, isSignedOut }: QueueFacts): QueueState {
-  if (batches.length === 0) return 'empty';
-  const states = new Set(batches.map(({ phase }) => phase.state));
-  if (states.has('cancelling')) return 'cancelling';
-  if (batches.some(({ isUnfinished }) => isUnfinished)) {
-    if (isSignedOut) return 'signed-out';
-    if (isPaused) return 'paused';
-  }
-  for (const state of ['sending', 'replacing', 'waiting', 'checking'] as const) if (states.has(state)) return state;
-  if (states.has('queued')) return 'checking';
-  return states.has('stopped') ? 'stopped' : 'done';
 }
 
 function sumOf<T>(items: readonly T[], amountOf: (item: T) => number): number {
