@@ -4,7 +4,7 @@ import { BUCKET_STEPS, bucketsOf, isBelow, RESOLUTIONS } from '../../src/dataset
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { Choices, Panel } from '../ui/panel.js';
-import { FlaggedImages } from './flagged-images.js';
+import { type FilesProps, FlaggedImages } from './flagged-images.js';
 import { BucketBars } from './plots/bucket-bars.js';
 import { binsOf, Histogram } from './plots/histogram.js';
 import { SizeScatter } from './plots/size-scatter.js';
@@ -35,13 +35,8 @@ const MEDIA = [
 
 type Measured = DatasetFile & { readonly width: number; readonly height: number };
 
-interface ResolutionPanelProps {
-  readonly datasetId: string;
-  readonly files: readonly DatasetFile[];
-}
-
 /** The sizes in which the trainer will train on these files. */
-export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files }: ResolutionPanelProps) {
+export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files }: FilesProps) {
   const [resolution, setResolution] = useState<(typeof RESOLUTIONS)[number]>(1024);
   const [step, setStep] = useState<(typeof BUCKET_STEPS)[number]>(16);
   const [isBelowShown, setBelowShown] = useState(false);
