@@ -1,5 +1,5 @@
 import { Film, ImageIcon, Play } from 'lucide-react';
-import { type ReactNode, useCallback, useState } from 'react';
+import { useCallback, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
@@ -17,6 +17,7 @@ interface ThumbnailProps {
 export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);
+  const [isHovered, setHovered] = useState(false);
   const isClip = file.kind === 'video';
   const Icon = isClip ? Film : ImageIcon;
   // A clip has one if it has a placeholder: the service may have no ffmpeg.
@@ -29,17 +30,6 @@ export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
     <Icon size={20} aria-hidden />
   );
   if (!isClip) return picture;
-  return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} picture={picture} />;
-}
-
-interface ClipThumbnailProps {
-  readonly url: string | undefined;
-  readonly seconds: number | undefined;
-  readonly picture: ReactNode;
-}
-
-function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
-  const [isHovered, setHovered] = useState(false);
   return (
     <span
       onPointerEnter={() => setHovered(true)}
@@ -48,8 +38,8 @@ function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
     >
       {picture}
       {/* Only then: browsers have few decoders. */}
-      {isHovered && url !== undefined && <Clip url={url} isPlaying />}
-      {!isHovered && <ClipLength seconds={seconds} />}
+      {isHovered && links !== undefined && <Clip url={links.file(file)} isPlaying />}
+      {!isHovered && <ClipLength seconds={file.duration_seconds} />}
     </span>
   );
 }

@@ -155,33 +155,21 @@ export function MissingList({ dataset, link, files, word }: LinkedFiles) {
         return (
           <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={PAIR_ROW}>
             {row}
-            <ChooseFile
-              label={`Choose a file as the ${word} of ${stem}`}
-              isSending={sending.has(stem)}
-              onFile={(file) => place(stem, [{ path: file.name, file }])}
-            />
+            <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
+              <span className="text-muted">{sending.has(stem) ? 'Uploading …' : 'Drop the file here, or'}</span>
+              <WriteButton
+                icon={Upload}
+                aria-label={`Choose a file as the ${word} of ${stem}`}
+                disabled={sending.has(stem)}
+                onClick={() => chooseFiles({}, ([file]) => file && place(stem, [{ path: file.name, file }]))}
+              >
+                Choose a file
+              </WriteButton>
+            </div>
           </DropPlace>
         );
       }}
     </StemList>
-  );
-}
-
-interface ChooseFileProps {
-  readonly label: string;
-  readonly isSending: boolean;
-  readonly onFile: (file: File) => void;
-}
-
-function ChooseFile({ label, isSending, onFile }: ChooseFileProps) {
-  const choose = () => chooseFiles({}, ([file]) => file && onFile(file));
-  return (
-    <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
-      <span className="text-muted">{isSending ? 'Uploading …' : 'Drop the file here, or'}</span>
-      <WriteButton icon={Upload} aria-label={label} disabled={isSending} onClick={choose}>
-        Choose a file
-      </WriteButton>
-    </div>
   );
 }
 
