@@ -1,5 +1,4 @@
 import { useEffect, useEffectEvent } from 'react';
-import { isDialogOpen, isTyping } from './ui/keys.js';
 
 /** Where a key works, as the sheet of keys says it. */
 export const KEY_PLACES = {
@@ -251,4 +250,17 @@ export function rememberSequences(): void {
   addEventListener('keydown', (event) => {
     prefix = { chord: chordOf(event), at: event.timeStamp };
   });
+}
+
+/** Whether a key press on this element types text. */
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches('textarea, select, input:not([type=checkbox])'))
+  );
+}
+
+/** Whether a modal dialog is open. */
+export function isDialogOpen(): boolean {
+  return document.querySelector('dialog[open]') !== null;
 }

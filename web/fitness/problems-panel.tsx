@@ -143,7 +143,7 @@ function Row({ problem, dataset: { id: datasetId }, files, fix, withdrawal, faul
             Show the file
           </Link>
           {fix !== undefined && <FixButtons datasetId={datasetId} fixes={[fix]} />}
-          {withdrawal !== undefined && code !== 'NAME_COLLISION' && code !== 'MISSING_CAPTION' && (
+          {withdrawal !== undefined && code !== 'NAME_COLLISION' && (
             <ReplaceButton datasetId={datasetId} filename={filename} etag={file?.etag} />
           )}
           {withdrawal !== undefined && file === undefined && (
@@ -155,9 +155,7 @@ function Row({ problem, dataset: { id: datasetId }, files, fix, withdrawal, faul
               Dismiss
             </WriteButton>
           )}
-          {withdrawal !== undefined && file !== undefined && code !== 'MISSING_CAPTION' && (
-            <DeleteButton datasetId={datasetId} files={[file]} />
-          )}
+          {withdrawal !== undefined && file !== undefined && <DeleteButton datasetId={datasetId} files={[file]} />}
         </div>
       )}
     </div>
