@@ -1,8 +1,11 @@
 import { useSyncExternalStore } from 'react';
-import { Store } from './store.js';
 
-/** What was chosen since the page was loaded, by the key under which the browser keeps it. */
-const chosen = new Store<string>();
+const listeners = new Set<() => void>();
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
 
 /** A choice that this browser keeps, and all parts of the page share. `initial` is used until the user has chosen. */
 export function useStored<T extends string>(
@@ -10,10 +13,10 @@ export function useStored<T extends string>(
   choices: readonly T[],
   initial: T,
 ): readonly [T, (choice: T) => void] {
-  const stored = chosen.useValue(key) ?? localStorage.getItem(key);
+  const stored = useSyncExternalStore(subscribe, () => localStorage.getItem(key));
   const choose = (next: T) => {
     localStorage.setItem(key, next);
-    chosen.set(next, key);
+    for (const listener of listeners) listener();
   };
   return [choices.find((each) => each === stored) ?? initial, choose];
 }
