@@ -1,12 +1,11 @@
 import { KEY_PLACES, KEY_TABLE, type KeyRow, keyText } from './keys.js';
-import { Button } from './ui/button.js';
-import { Dialog, DialogActions } from './ui/dialog.js';
+import { Dialog } from './ui/dialog.js';
 
 /** All keys of the page, by the place in which they work. */
 export function KeySheet({ onClose }: { onClose: () => void }) {
   const rows: readonly KeyRow[] = Object.values(KEY_TABLE);
   return (
-    <Dialog title="Keys" width="max-w-4xl" onClose={onClose}>
+    <Dialog title="Keys" width="max-w-4xl" onClose={onClose} close={{ kind: 'primary', children: 'Close' }}>
       <div className="gap-x-8 sm:columns-2">
         {Object.entries(KEY_PLACES).map(([place, title]) => (
           <section key={place} aria-label={title} className="mb-4 break-inside-avoid">
@@ -33,11 +32,6 @@ export function KeySheet({ onClose }: { onClose: () => void }) {
           </section>
         ))}
       </div>
-      <DialogActions>
-        <Button kind="primary" onClick={onClose}>
-          Close
-        </Button>
-      </DialogActions>
     </Dialog>
   );
 }

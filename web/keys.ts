@@ -1,5 +1,4 @@
 import { useEffect, useEffectEvent } from 'react';
-import { isDialogOpen, isTyping } from './ui/keys.js';
 
 /** Where a key works, as the sheet of keys says it. */
 export const KEY_PLACES = {
@@ -171,7 +170,7 @@ type KeyHandlers = Readonly<Partial<Record<KeyName, ((event: KeyboardEvent) => u
 /** The handlers of each part of the page that is shown. */
 const bindings = new Set<() => KeyHandlers>();
 
-/** The keys of the table that do something at this place now, and can be named instead of pressed: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
+/** The keys that do something here: in a viewer its own alone. Moves, digits, Space and Escape are left out: their keys are their names. */
 export function verbsNow(): KeyName[] {
   const viewer = viewerPlace();
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
@@ -179,7 +178,7 @@ export function verbsNow(): KeyName[] {
   const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
   const isNamed = ({ place, shown, keys: [key = ''] }: KeyRow) =>
     places.includes(place) && shown === undefined && !/Space|Escape/.test(key);
-  return ROWS.flatMap(([name, row]) => (bound.has(name) && isNamed(row) ? name : []));
+  return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name]) => name);
 }
 
 /** Does what a key does, without its key. */
@@ -251,4 +250,17 @@ export function rememberSequences(): void {
   addEventListener('keydown', (event) => {
     prefix = { chord: chordOf(event), at: event.timeStamp };
   });
+}
+
+/** Whether a key press on this element types text. */
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches('textarea, select, input:not([type=checkbox])'))
+  );
+}
+
+/** Whether a modal dialog is open. */
+export function isDialogOpen(): boolean {
+  return document.querySelector('dialog[open]') !== null;
 }

@@ -11,8 +11,7 @@ import { useDatasets } from './live/datasets.js';
 import { pairsOf } from './live/pairs.js';
 import { useClient } from './session/client.js';
 import { type Choice, type ChoiceGroup, Chooser } from './ui/chooser.js';
-import { Button } from './ui/button.js';
-import { Dialog, DialogActions } from './ui/dialog.js';
+import { Dialog } from './ui/dialog.js';
 import { countOf } from './ui/format.js';
 
 const PAGES = [
@@ -76,15 +75,12 @@ export function PaletteDialog({ verbs, onClose }: { verbs: readonly KeyName[]; o
     ];
   }, [verbs, datasets, known, parameters?.id, navigate, onClose]);
   return (
-    <Dialog title="Go to, or do" onClose={onClose}>
+    <Dialog title="Go to, or do" onClose={onClose} close={{ children: 'Close' }}>
       <Chooser
         label="Name"
         placeholder={parameters === null ? 'A dataset or a page' : 'A verb, dataset, tag, file or page'}
         groups={groups}
       />
-      <DialogActions>
-        <Button onClick={onClose}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -21,7 +21,7 @@ import { DropTarget } from './upload/add-files/drop-target.js';
 import { loadedLater } from './ui/loaded-later.js';
 import { SkipLink } from './ui/page-body.js';
 import { useTitle } from './ui/use-title.js';
-import { Dock } from './upload/dock/dock.js';
+import { Dock } from './upload/dock.js';
 
 const AccountPage = loadedLater(async () => (await import('./account/account-page.js')).AccountPage);
 

@@ -3,22 +3,12 @@ import { foldCase } from '../ui/format.js';
 
 /** Sort orders of the list, with their labels. The first is the default. */
 export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
-export type Sort = keyof typeof SORTS;
+type Sort = keyof typeof SORTS;
 
 export const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
 /** The datasets to show, and their order. */
-export interface DatasetListFilter {
-  readonly search: string;
-  readonly status: Status | undefined;
-  readonly sort: Sort;
-}
-
-export interface FilteredDatasets {
-  readonly shown: readonly Dataset[];
-  /** Number of datasets that match the search, by status. */
-  readonly counts: Readonly<Record<Status, number>>;
-}
+export type DatasetListFilter = ReturnType<typeof parseDatasetFilter>;
 
 const COLLATOR = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
@@ -29,11 +19,8 @@ const ORDERS: Record<Sort, (a: Dataset, b: Dataset) => number> = {
   size: (a, b) => b.size_bytes - a.size_bytes,
 };
 
-/** A dataset matches a search if its name contains every word of it. */
-export function filterDatasets(
-  datasets: readonly Dataset[],
-  { search, status, sort }: DatasetListFilter,
-): FilteredDatasets {
+/** The datasets to show, and the number of those that match the search, by status: their names contain every word of it. */
+export function filterDatasets(datasets: readonly Dataset[], { search, status, sort }: DatasetListFilter) {
   const words = foldCase(search).split(' ').filter(Boolean);
   const found = datasets.filter(({ name }) => {
     const folded = foldCase(name);
@@ -42,17 +29,11 @@ export function filterDatasets(
   const counts = { DRAFT: 0, UPLOADING: 0, READY: 0, FAILED: 0 };
   for (const dataset of found) counts[dataset.status]++;
   const shown = status === undefined ? found : found.filter((dataset) => dataset.status === status);
-  return { shown: shown.toSorted(ORDERS[sort]), counts };
-}
-
-/** A dataset of the list, with the controls and the mask that are listed under it. */
-export interface ListedDataset {
-  readonly dataset: Dataset;
-  readonly linked: readonly Dataset[];
+  return { shown: foldLinked(shown.toSorted(ORDERS[sort])), counts };
 }
 
 /** Puts controls and masks under the training datasets that use them, where those are shown. */
-export function foldLinked(datasets: readonly Dataset[]): ListedDataset[] {
+function foldLinked(datasets: readonly Dataset[]) {
   const byId = new Map(datasets.map((dataset) => [dataset.id, dataset]));
   const folded = new Set(datasets.flatMap(({ linked_ids = [] }) => linked_ids));
   return datasets
@@ -61,7 +42,7 @@ export function foldLinked(datasets: readonly Dataset[]): ListedDataset[] {
 }
 
 /** Parses the filter from the URL's query. Unknown values are ignored. */
-export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
+export function parseDatasetFilter(query: URLSearchParams) {
   return {
     search: query.get('search') ?? '',
     status: STATUSES.find((status) => status === query.get('status')),

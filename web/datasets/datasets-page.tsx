@@ -7,10 +7,7 @@ import { DATASET_CARD_HEIGHT_REM, DatasetCard, type DatasetVerb, HEIGHT_WITH_LIN
 import {
   type DatasetListFilter,
   filterDatasets,
-  type FilteredDatasets,
-  foldLinked,
   formatDatasetFilter,
-  type ListedDataset,
   parseDatasetFilter,
   SORTS,
   STATUSES,
@@ -80,6 +77,8 @@ function VerbDialog({ verb, dataset, onClose }: { verb: DatasetVerb; dataset: Da
   }
 }
 
+type Filtered = ReturnType<typeof filterDatasets>;
+
 interface FilteredGridProps {
   readonly datasets: readonly Dataset[];
   readonly onVerb: (verb: DatasetVerb, dataset: Dataset) => void;
@@ -90,10 +89,7 @@ function FilteredGrid({ datasets, onVerb }: FilteredGridProps) {
   const filter = useMemo(() => parseDatasetFilter(query), [query]);
   // The search field updates first, the cards after it.
   const deferred = useDeferredValue(filter);
-  const { shown, counts } = useMemo(() => {
-    const { shown, counts } = filterDatasets(datasets, deferred);
-    return { shown: foldLinked(shown), counts };
-  }, [datasets, deferred]);
+  const { shown, counts } = useMemo(() => filterDatasets(datasets, deferred), [datasets, deferred]);
   return (
     <>
       <DatasetFilterBar
@@ -117,13 +113,7 @@ const GAP_REM = 1;
 const MIN_WIDTH_REM = 19;
 
 /** A grid of dataset cards that renders only the rows near the visible ones. */
-function DatasetGrid({
-  datasets,
-  onVerb,
-}: {
-  datasets: readonly ListedDataset[];
-  onVerb: (verb: DatasetVerb, dataset: Dataset) => void;
-}) {
+function DatasetGrid({ datasets, onVerb }: { datasets: Filtered['shown']; onVerb: FilteredGridProps['onVerb'] }) {
   const list = useRef<HTMLUListElement>(null);
   const { cells, height, isScrolling } = useCardGrid(list, {
     count: datasets.length,
@@ -157,7 +147,7 @@ const STATUS_LABELS = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', 
 
 interface DatasetFilterBarProps {
   readonly filter: DatasetListFilter;
-  readonly counts: FilteredDatasets['counts'];
+  readonly counts: Filtered['counts'];
   readonly onChange: (filter: DatasetListFilter) => void;
 }
 

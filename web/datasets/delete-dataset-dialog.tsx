@@ -6,8 +6,7 @@ import { datasetQuery } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
-import { Button } from '../ui/button.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { TextField } from '../ui/fields.js';
 import { countOf, sizeOf } from '../ui/format.js';
 
@@ -19,19 +18,15 @@ interface DeleteDatasetDialogProps {
 
 /** Deletes a dataset after the user has typed its name. One that training datasets use can't be deleted. */
 export function DeleteDatasetDialog(props: DeleteDatasetDialogProps) {
-  return props.dataset.role === 'training' ? <DeleteForm {...props} /> : <DeleteUnlessUsed {...props} />;
-}
-
-function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
   const { dataset, onClose } = props;
+  const mayBeUsed = dataset.role !== 'training';
   // Read again, because what is known of a dataset that is not shown may be old. The service checks the deletion, too.
-  const { data, isFetching } = useQuery({
+  const { data, isFetchedAfterMount } = useQuery({
     ...datasetQuery(useClient(), useQueryClient(), dataset.id),
+    enabled: mayBeUsed,
     refetchOnMount: 'always',
   });
-  const [hasBeenRead, setHasBeenRead] = useState(false);
-  if (!isFetching && !hasBeenRead) setHasBeenRead(true);
-  if (!hasBeenRead) {
+  if (mayBeUsed && !isFetchedAfterMount) {
     return (
       <Dialog title="Delete this dataset?" onClose={onClose}>
         <p aria-live="polite">Loading …</p>
@@ -39,16 +34,13 @@ function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
     );
   }
   const users = data?.linked_from ?? [];
-  if (users.length === 0) return <DeleteForm {...props} />;
+  if (!mayBeUsed || users.length === 0) return <DeleteForm {...props} />;
   return (
-    <Dialog title="This dataset is used" onClose={onClose}>
+    <Dialog title="This dataset is used" onClose={onClose} close={{ children: 'Close' }}>
       <p className="wrap-anywhere">
         {dataset.name} is the {dataset.role} of <DatasetNames datasets={users} />. Remove the link there first, under
         “Controls and mask”. Then it can be deleted.
       </p>
-      <DialogActions>
-        <Button onClick={onClose}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -5,6 +5,7 @@ import { groupedBy } from '../../src/dataset/grouped-by.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';
+import type { FilesProps } from './flagged-images.js';
 import { binsOf, Histogram } from './plots/histogram.js';
 
 /** Usual values of `num_frames` in a job; video models take 4n + 1 frames. */
@@ -12,13 +13,8 @@ const NUM_FRAMES = [33, 49, 81, 121] as const;
 
 const BINS = 24;
 
-interface ClipPanelProps {
-  readonly datasetId: string;
-  readonly files: readonly DatasetFile[];
-}
-
 /** The lengths of the clips, and the clips with fewer frames than a job needs. */
-export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanelProps) {
+export const ClipPanel = memo(function ClipPanel({ datasetId, files }: FilesProps) {
   const [numFrames, setNumFrames] = useState<(typeof NUM_FRAMES)[number]>(81);
   const clips = useMemo(() => files.filter(({ kind }) => kind === 'video'), [files]);
   const seconds = useMemo(() => clips.flatMap((clip) => clip.duration_seconds ?? []), [clips]);
@@ -35,10 +31,8 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
         clip and repeats frames of a short one. {frameRatesOf(clips)} <SoundOf datasetId={datasetId} clips={clips} />
       </p>
       <div className="grid gap-6 lg:grid-cols-2">
-        {seconds.length > 0 && <LengthHistogram title="Length in seconds" unit="s" values={seconds} />}
-        {frames.length > 0 && (
-          <LengthHistogram title="Length in frames" unit="frames" values={frames} minimum={numFrames} />
-        )}
+        {seconds.length > 0 && <LengthHistogram unit="seconds" values={seconds} />}
+        {frames.length > 0 && <LengthHistogram unit="frames" values={frames} minimum={numFrames} />}
       </div>
       {frames.length < clips.length && (
         <p className="text-sm text-muted">
@@ -90,22 +84,22 @@ function SoundOf({ datasetId, clips }: { datasetId: string; clips: readonly Data
 }
 
 interface LengthHistogramProps {
-  readonly title: string;
-  readonly unit: string;
+  readonly unit: 'seconds' | 'frames';
   readonly values: readonly number[];
   readonly minimum?: number;
 }
 
-function LengthHistogram({ title, unit, values, minimum }: LengthHistogramProps) {
+function LengthHistogram({ unit, values, minimum }: LengthHistogramProps) {
+  const title = `Length in ${unit}`;
   const sorted = values.toSorted((a, b) => a - b);
   const [shortest = 0, median = 0, longest = 0] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
   const end = Math.max(longest, minimum ?? 0);
   const bins = binsOf(values, { from: 0, to: end * 1.02, bins: BINS });
-  const format = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
+  const format = (value: number) => (unit === 'seconds' ? value.toFixed(1) : numberOf(Math.round(value)));
   return (
     <Histogram
       title={title}
-      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(longest)} ${unit}, median ${format(median)}.`}
+      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(longest)} ${unit === 'seconds' ? 's' : unit}, median ${format(median)}.`}
       bins={bins}
       ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: end * part, label: format(end * part) }))}
       {...(minimum !== undefined && { thresholds: [minimum], isHighlighted: ({ to }) => to <= minimum })}

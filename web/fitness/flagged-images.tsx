@@ -8,16 +8,17 @@ import { numberOf } from '../ui/format.js';
 const SHOWN_AT_FIRST = 24;
 const SHOWN_PER_CLICK = 96;
 
-export interface FlaggedFile {
-  readonly file: DatasetFile;
-  /** The text below the filename, such as `12 %` or `640 × 480`. */
-  readonly detail: string;
+/** The files that a panel judges. */
+export interface FilesProps {
+  readonly datasetId: string;
+  readonly files: readonly DatasetFile[];
 }
 
 interface FlaggedImagesProps {
   readonly datasetId: string;
   readonly label: string;
-  readonly flagged: readonly FlaggedFile[];
+  /** With the text below the filename, such as `12 %` or `640 × 480`. */
+  readonly flagged: readonly { readonly file: DatasetFile; readonly detail: string }[];
 }
 
 /** Thumbnails of images to check, each a link to its file. Shows the first few; a button shows more. */

@@ -149,14 +149,10 @@ interface MeasureFindingProps {
 const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measure }: MeasureFindingProps) {
   const { name, title, limits, end, decimals, plot, ticks } = measure;
   const [values, setValues] = useState<number[]>(limits.map(({ initial }) => initial));
-  const bins = useMemo(
-    () =>
-      binsOf(
-        analyzed.map(({ analysis }) => analysis[name]),
-        { from: 0, to: plot.to, bins: 50 },
-      ),
-    [analyzed, name, plot],
-  );
+  const bins = useMemo(() => {
+    const measured = analyzed.map(({ analysis }) => analysis[name]);
+    return binsOf(measured, { from: 0, to: plot.to, bins: 50 });
+  }, [analyzed, name, plot]);
   const found = useMemo(
     () =>
       limits.map(({ side }, at) => {
@@ -189,7 +185,7 @@ const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measu
             {limits.map((limit, at) => (
               <Slider
                 key={limit.label}
-                {...limit}
+                limit={limit}
                 value={values[at]!}
                 onChange={(value) => setValues(values.with(at, value))}
               />
@@ -209,15 +205,12 @@ const MeasureFinding = memo(function MeasureFinding({ datasetId, analyzed, measu
 });
 
 interface SliderProps {
-  readonly label: string;
-  readonly side: 'below' | 'above';
-  readonly min: number;
-  readonly max: number;
+  readonly limit: (typeof MEASURES)[number]['limits'][number];
   readonly value: number;
   readonly onChange: (value: number) => void;
 }
 
-function Slider({ label, side, min, max, value, onChange }: SliderProps) {
+function Slider({ limit: { label, side, min, max }, value, onChange }: SliderProps) {
   const text = `${side} ${value} %`;
   return (
     <Labelled label={<span className="inline-block min-w-20">{label}</span>} isBeside>

@@ -86,12 +86,9 @@ export interface ProblemGroup extends Kind {
 
 /** Groups problems by kind, the most frequent kind first. */
 export function groupProblems(problems: readonly Problem[]): ProblemGroup[] {
+  // A service newer than this page may send other codes.
+  const kinds: Readonly<Record<string, Kind | undefined>> = KINDS;
   return [...groupedBy(problems, ({ code }) => code)]
-    .map(([code, group]) => ({ ...kindOf(code), code, problems: group }))
+    .map(([code, group]) => ({ ...(kinds[code] ?? { title: code }), code, problems: group }))
     .sort((a, b) => b.problems.length - a.problems.length);
-}
-
-/** A service newer than this page may send other codes. */
-function kindOf(code: string): Kind {
-  return code in KINDS ? KINDS[code as keyof typeof KINDS] : { title: code };
 }

@@ -78,6 +78,7 @@ function Group({ group, dataset, files, areErrors, fixes }: GroupProps) {
   const filter = group.filter ?? (areErrors && uploads.length > 0 ? 'rejected' : undefined);
   const canFix = areErrors && canWrite;
   const ofGroup = group.problems.flatMap((problem) => fixes.get(problem) ?? []);
+  const row = { dataset, files, faults, withdrawal: canFix ? withdrawal : undefined };
   return (
     <FindingGroup title={group.title} count={group.problems.length} areErrors={areErrors}>
       {canFix && (group.advice !== undefined || uploads.length > 1) && (
@@ -98,16 +99,7 @@ function Group({ group, dataset, files, areErrors, fixes }: GroupProps) {
       )}
       <Alert className="px-3 py-2">{withdrawal.failure}</Alert>
       <LongList label={group.title} items={group.problems}>
-        {(problem) => (
-          <Row
-            problem={problem}
-            datasetId={dataset.id}
-            file={files.get(problem.filename ?? '')}
-            fix={canWrite ? fixes.get(problem) : undefined}
-            withdrawal={canFix ? withdrawal : undefined}
-            faults={faults}
-          />
-        )}
+        {(problem) => <Row {...row} problem={problem} fix={canWrite ? fixes.get(problem) : undefined} />}
       </LongList>
       {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && <FixLine dataset={dataset} />}
       {((filter !== undefined && group.problems.length > 1) || group.search !== undefined) && (
@@ -124,11 +116,8 @@ function Group({ group, dataset, files, areErrors, fixes }: GroupProps) {
   );
 }
 
-interface RowProps {
+interface RowProps extends Pick<GroupProps, 'dataset' | 'files'> {
   readonly problem: Problem;
-  readonly datasetId: string;
-  /** `undefined` if the problem is about an upload, or about the whole dataset. */
-  readonly file: DatasetFile | undefined;
   readonly fix: ProblemFix | undefined;
   /** `undefined` where nothing can be fixed. */
   readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
@@ -136,10 +125,11 @@ interface RowProps {
   readonly faults: ReadonlyMap<string, string>;
 }
 
-function Row({ problem, datasetId, file, fix, withdrawal, faults }: RowProps) {
+function Row({ problem, dataset: { id: datasetId }, files, fix, withdrawal, faults }: RowProps) {
   const { code, filename, message } = problem;
-  const fixed = fix !== undefined && 'images' in fix ? fix.images : [];
-  const fault = fixed.flatMap((image) => faults.get(image.filename) ?? [])[0];
+  // None if the problem is about an upload, or about the whole dataset.
+  const file = files.get(filename ?? '');
+  const fault = fix?.files.flatMap((fixed) => faults.get(fixed.filename) ?? [])[0];
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
@@ -153,7 +143,7 @@ function Row({ problem, datasetId, file, fix, withdrawal, faults }: RowProps) {
             Show the file
           </Link>
           {fix !== undefined && <FixButtons datasetId={datasetId} fixes={[fix]} />}
-          {withdrawal !== undefined && code !== 'NAME_COLLISION' && code !== 'MISSING_CAPTION' && (
+          {withdrawal !== undefined && code !== 'NAME_COLLISION' && (
             <ReplaceButton datasetId={datasetId} filename={filename} etag={file?.etag} />
           )}
           {withdrawal !== undefined && file === undefined && (
@@ -165,9 +155,7 @@ function Row({ problem, datasetId, file, fix, withdrawal, faults }: RowProps) {
               Dismiss
             </WriteButton>
           )}
-          {withdrawal !== undefined && file !== undefined && code !== 'MISSING_CAPTION' && (
-            <DeleteButton datasetId={datasetId} files={[file]} />
-          )}
+          {withdrawal !== undefined && file !== undefined && <DeleteButton datasetId={datasetId} files={[file]} />}
         </div>
       )}
     </div>

@@ -39,16 +39,9 @@ export function counterpartsOf(linked: readonly LinkedDataset[], { stem, media }
     const files = all?.get(stem) ?? NONE;
     const fault = all && faultOf(media, files, slot);
     const [taken = files[0]] = files.length < 2 ? files : ofTaken(files);
+    const file = fault === 'missing' ? undefined : taken;
     const filenames = files.map(({ filename }) => filename);
-    return {
-      slot,
-      id,
-      name,
-      isKnown: all !== undefined,
-      file: fault === 'missing' ? undefined : taken,
-      fault,
-      filenames,
-    };
+    return { slot, id, name, isKnown: all !== undefined, file, fault, filenames };
   });
 }
 

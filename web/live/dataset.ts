@@ -41,8 +41,14 @@ export function datasetQuery(client: TrainyardClient, queries: QueryClient, id: 
       const changes: DatasetChange[] = [];
       changesDuringFetch.set(id, changes);
       try {
-        const fetched = await client.status(id, { signal });
-        const { dataset, isCurrent } = afterAll(fetched, changes);
+        let [dataset, isCurrent] = [await client.status(id, { signal }), true];
+        for (const change of changes) {
+          const next = datasetAfter(dataset, change);
+          if (next !== undefined) dataset = next;
+          // The first event of a stream names no files. A fetch that began before the stream was opened has missed nothing if
+          // the last activity is the same.
+          else if (dataset.updated_at !== change.updated_at || dataset.status !== change.status) isCurrent = false;
+        }
         // A request at this moment would share the answer that has just arrived.
         if (!isCurrent) setTimeout(() => refetchDatasetSoon(queries, id));
         return dataset;
@@ -62,19 +68,6 @@ export function isGone(error: unknown): boolean {
 
 function isWaiting({ status, counts, interrupted }: DatasetWithFiles): boolean {
   return status === 'UPLOADING' && counts.pending > 0 && interrupted !== true;
-}
-
-/** Applies changes to a dataset as it was fetched. `isCurrent` is false if one of them requires another fetch. */
-function afterAll(fetched: DatasetWithFiles, changes: readonly DatasetChange[]) {
-  let [dataset, isCurrent] = [fetched, true];
-  for (const change of changes) {
-    const next = datasetAfter(dataset, change);
-    if (next !== undefined) dataset = next;
-    // The first event of a stream names no files. A fetch that began before the stream was opened has missed nothing if the
-    // last activity is the same.
-    else if (dataset.updated_at !== change.updated_at || dataset.status !== change.status) isCurrent = false;
-  }
-  return { dataset, isCurrent };
 }
 
 /** The digest of a READY dataset. Events do not have it, so it is read when it is shown. */

@@ -6,15 +6,8 @@ import { useClient } from '../session/client.js';
 import { filesByStem, type LinkedDataset } from './counterparts.js';
 import { datasetQuery, refetchDatasetSoon } from './dataset.js';
 
-interface LinkedDatasets {
-  readonly linked: readonly LinkedDataset[];
-  /** Why a linked dataset could not be read. */
-  readonly error: Error | null;
-  readonly retry: () => void;
-}
-
 /** The controls and the mask of a dataset, kept up to date by `Live`; none for most datasets. */
-export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>): LinkedDatasets {
+export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>) {
   const client = useClient();
   const queries = useQueryClient();
   const linked = LINK_SLOTS.flatMap((slot) => (links?.[slot] === undefined ? [] : [{ slot, ...links[slot] }]));
@@ -22,7 +15,7 @@ export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>): L
   const results = useQueries({ queries: linked.map(({ dataset_id }) => datasetQuery(client, queries, dataset_id)) });
   const known = results.map(({ data }) => data?.files);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for `linked`, and the files for `known`
-  const datasets = useMemo(
+  const datasets = useMemo<readonly LinkedDataset[]>(
     () =>
       linked.map(({ slot, dataset_id, name }, index) => {
         const files = known[index];
@@ -32,6 +25,7 @@ export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>): L
   );
   return {
     linked: datasets,
+    /** Why a linked dataset could not be read. */
     error: results.find(({ error, data }) => error !== null && data === undefined)?.error ?? null,
     retry: () => {
       for (const { dataset_id } of linked) refetchDatasetSoon(queries, dataset_id);

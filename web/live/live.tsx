@@ -19,37 +19,34 @@ export function Live() {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const id = parameters?.id;
   useEffect(() => {
-    let following: AbortController | undefined;
+    let following = new AbortController();
+    const stream = (signal: AbortSignal) =>
+      id === undefined ? followAll(client, queries, signal) : followDataset(client, queries, { id, signal });
     const followWhileVisible = () => {
-      following?.abort();
-      following = undefined;
-      if (document.visibilityState === 'hidden') return;
+      following.abort();
       following = new AbortController();
-      const { signal } = following;
-      void follow(
-        id === undefined
-          ? () => followAll(client, queries, signal)
-          : () => followDataset(client, queries, { id, signal }),
-        queries,
-        signal,
-      );
+      if (document.visibilityState !== 'hidden') void follow(stream, queries, following.signal);
     };
     followWhileVisible();
     document.addEventListener('visibilitychange', followWhileVisible);
     return () => {
       document.removeEventListener('visibilitychange', followWhileVisible);
-      following?.abort();
+      following.abort();
     };
   }, [client, queries, id]);
   return null;
 }
 
 /** Opens a stream again whenever it has ended, unless its dataset is gone. */
-async function follow(stream: () => Promise<void>, queries: QueryClient, signal: AbortSignal): Promise<void> {
+async function follow(
+  stream: (signal: AbortSignal) => Promise<void>,
+  queries: QueryClient,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     let isOver = false;
     try {
-      await stream();
+      await stream(signal);
     } catch (error) {
       // The refetch below fails with the same error, and the page shows it.
       isOver = isGone(error);

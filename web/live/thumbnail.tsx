@@ -1,5 +1,5 @@
 import { FileText, Film, ImageIcon, Play } from 'lucide-react';
-import { type ReactNode, useCallback, useState } from 'react';
+import { useCallback, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { clockOf } from '../ui/format.js';
 import { useLinks } from './dataset.js';
@@ -20,6 +20,7 @@ interface ThumbnailProps {
 export function Thumbnail({ datasetId, file: current, revision, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [missing, setMissing] = useState<string>();
+  const [isHovered, setHovered] = useState(false);
   if (current === undefined) return <FileText size={20} aria-hidden />;
   const file = { ...current, ...(revision !== undefined && { revision }) };
   const isMissing = missing === file.sha256;
@@ -35,17 +36,6 @@ export function Thumbnail({ datasetId, file: current, revision, className = '' }
     <Icon size={20} aria-hidden />
   );
   if (!isClip) return picture;
-  return <ClipThumbnail url={links?.file(file)} seconds={file.duration_seconds} picture={picture} />;
-}
-
-interface ClipThumbnailProps {
-  readonly url: string | undefined;
-  readonly seconds: number | undefined;
-  readonly picture: ReactNode;
-}
-
-function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
-  const [isHovered, setHovered] = useState(false);
   return (
     <span
       onPointerEnter={() => setHovered(true)}
@@ -54,8 +44,8 @@ function ClipThumbnail({ url, seconds, picture }: ClipThumbnailProps) {
     >
       {picture}
       {/* Only then: browsers have few decoders. */}
-      {isHovered && url !== undefined && <Clip url={url} isPlaying />}
-      {!isHovered && <ClipLength seconds={seconds} />}
+      {isHovered && links !== undefined && <Clip url={links.file(file)} isPlaying />}
+      {!isHovered && <ClipLength seconds={file.duration_seconds} />}
     </span>
   );
 }

@@ -8,7 +8,7 @@ import { dateOf, momentOf } from '../ui/ago.js';
 import { Alert } from '../ui/loaded.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { LoopbackNote } from '../session/loopback-note.js';
 import { Choices } from '../ui/panel.js';
 
@@ -44,7 +44,12 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
     });
 
   return (
-    <Dialog title={`Share ${name}`} onClose={onClose} staysOnClickOutside={made !== undefined}>
+    <Dialog
+      title={`Share ${name}`}
+      onClose={onClose}
+      staysOnClickOutside={made !== undefined}
+      close={{ children: 'Done' }}
+    >
       <p className="text-sm">
         Who has the link sees the current images, clips and captions of this dataset and can download them, without an
         account. It shows no other dataset and no earlier revision, and changes nothing.
@@ -87,9 +92,6 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
           ))}
         </ul>
       )}
-      <DialogActions>
-        <Button onClick={onClose}>Done</Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -4,8 +4,10 @@ import { useLayoutEffect, useState } from 'react';
 /** Rows that are rendered above and below the viewport. */
 const OVERSCAN_ROWS = 2;
 
-interface CardGridOptions extends CardSizes {
+interface CardGridOptions {
   readonly count: number;
+  readonly gapRem: number;
+  readonly leastWidthRem: number;
   /** The fixed height of a card, so that rows can be laid out without being rendered. */
   readonly heightRem: number;
   /** The index of a card that stays rendered when it scrolls out of view. */
@@ -13,11 +15,9 @@ interface CardGridOptions extends CardSizes {
 }
 
 /** Lays out cards in rows that scroll with the page. Returns only the cards in and near the viewport. */
-export function useCardGrid(
-  list: { readonly current: HTMLElement | null },
-  { count, heightRem, alwaysRendered, gapRem, leastWidthRem }: CardGridOptions,
-) {
-  const layout = useGridLayout(list, { gapRem, leastWidthRem });
+export function useCardGrid(list: { readonly current: HTMLElement | null }, options: CardGridOptions) {
+  const { count, heightRem, alwaysRendered, gapRem } = options;
+  const layout = useGridLayout(list, options);
   const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
   const rowPixels = (heightRem + gapRem) * rem;
   const fixedRow = alwaysRendered === undefined ? undefined : Math.floor(alwaysRendered / columns);
@@ -53,25 +53,15 @@ export function useCardGrid(
   return { isLaidOut, columns, rem, top, cells, height: virtual.getTotalSize(), isScrolling: virtual.isScrolling };
 }
 
-interface GridLayout {
-  readonly columns: number;
-  /** Pixels per rem, which depends on the text size of the browser. */
-  readonly rem: number;
-  /** The distance from the top of the page, in pixels. */
-  readonly top: number;
-}
-
-interface CardSizes {
-  readonly gapRem: number;
-  readonly leastWidthRem: number;
-}
-
-/** Measures how many columns of cards fit, and where the grid begins. `undefined` before the first measurement. */
+/**
+ * Measures how many columns of cards fit, the pixels per rem, which depend on the text size of the browser, and the distance of
+ * the grid from the top of the page in pixels. `undefined` before the first measurement.
+ */
 function useGridLayout(
   grid: { readonly current: HTMLElement | null },
-  { gapRem, leastWidthRem }: CardSizes,
-): GridLayout | undefined {
-  const [layout, setLayout] = useState<GridLayout>();
+  { gapRem, leastWidthRem }: Pick<CardGridOptions, 'gapRem' | 'leastWidthRem'>,
+) {
+  const [layout, setLayout] = useState<{ columns: number; rem: number; top: number }>();
   useLayoutEffect(() => {
     const element = grid.current;
     if (element === null) return;

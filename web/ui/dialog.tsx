@@ -1,4 +1,5 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { Button, type ButtonProps } from './button.js';
 
 interface DialogProps {
   readonly title: string;
@@ -10,11 +11,13 @@ interface DialogProps {
   readonly staysOnClickOutside?: boolean;
   /** The keys that work in it. */
   readonly keyPlace?: 'decisions';
+  /** The only button at its end, which closes it. */
+  readonly close?: Pick<ButtonProps, 'kind' | 'children'>;
 }
 
 /** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
 export function Dialog(props: DialogProps) {
-  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false, keyPlace } = props;
+  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false, keyPlace, close } = props;
   const dialog = useModal();
   const id = useId();
   return (
@@ -35,6 +38,11 @@ export function Dialog(props: DialogProps) {
           {title}
         </h2>
         {children}
+        {close !== undefined && (
+          <DialogActions>
+            <Button {...close} onClick={onClose} />
+          </DialogActions>
+        )}
       </div>
     </dialog>
   );

@@ -35,10 +35,6 @@ interface TextFieldProps
   readonly onChange: (value: string) => void;
 }
 
-function describedBy(id: string, { help, error }: { help: ReactNode; error: string | undefined }): string | undefined {
-  return [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
-}
-
 /** A line of text. */
 export function TextField(props: TextFieldProps) {
   const { label, isBeside = false, help, error, onChange, className = '', ...rest } = props;
@@ -51,7 +47,7 @@ export function TextField(props: TextFieldProps) {
             {...rest}
             id={id}
             aria-invalid={error !== undefined && error !== ''}
-            aria-describedby={describedBy(id, { help, error })}
+            aria-describedby={[help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ') || undefined}
             onChange={({ target }) => onChange(target.value)}
             className={`${FIELD} ${isBeside ? 'w-auto! grow' : ''} ${className}`}
           />

@@ -22,7 +22,12 @@ export class Store<T> {
 
   /** The value in a component, which is rendered again when it changes. */
   useValue(key = ''): T | undefined {
-    return useSyncExternalStore(this.#subscribe, () => this.get(key));
+    return this.useSelected((value) => value, key);
+  }
+
+  /** What a component needs of the value; it is rendered again when that changes alone. */
+  useSelected<S>(select: (value: T | undefined) => S, key = ''): S {
+    return useSyncExternalStore(this.#subscribe, () => select(this.get(key)));
   }
 
   readonly #subscribe = (listener: () => void): (() => void) => {

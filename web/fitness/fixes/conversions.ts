@@ -8,8 +8,8 @@ import { countOf, messageOf } from '../../ui/format.js';
 import { Store, warnBeforeLeaving } from '../../ui/store.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
 
-/** An image that the trainer does not read or, with `to`, a file that gets another name. */
-export interface ImageToConvert {
+/** A file of a problem: an image that the trainer does not read or, with `to`, one that gets another name. */
+export interface FileToFix {
   readonly filename: string;
   /** The stored file; `undefined` for an upload that was rejected, of which the service has no bytes. */
   readonly stored: DatasetFile | undefined;
@@ -21,7 +21,7 @@ export interface ImageToConvert {
   readonly isCopied?: boolean;
 }
 
-export interface Conversion {
+interface Conversion {
   readonly isRunning: boolean;
   readonly done: number;
   readonly total: number;
@@ -39,7 +39,7 @@ warnBeforeLeaving(() => conversions.values().some(({ isRunning }) => isRunning))
 export function useConvert(datasetId: string) {
   const connect = useConnect();
   const { refetch } = useDataset(datasetId);
-  const convert = (images: readonly ImageToConvert[]) => void convertImages(images, { connect, datasetId, refetch });
+  const convert = (images: readonly FileToFix[]) => void convertImages(images, { connect, datasetId, refetch });
   return { ...(conversions.useValue(datasetId) ?? IDLE), convert };
 }
 
@@ -54,7 +54,7 @@ interface ConversionOptions {
  * Converts images sequentially in this browser. Each result is uploaded under the stem of its image, unless another file has
  * the name. Then the old image is removed, if it was not changed meanwhile.
  */
-async function convertImages(images: readonly ImageToConvert[], options: ConversionOptions): Promise<void> {
+async function convertImages(images: readonly FileToFix[], options: ConversionOptions): Promise<void> {
   const { connect, datasetId, refetch } = options;
   const before = conversions.get(datasetId) ?? IDLE;
   if (before.isRunning || images.length === 0) return;
@@ -94,7 +94,7 @@ async function convertImages(images: readonly ImageToConvert[], options: Convers
 async function convertOne(
   client: TrainyardClient,
   { datasetId, names }: { readonly datasetId: string; readonly names: TakenNames },
-  { filename, stored, original, to, isCopied = false }: ImageToConvert,
+  { filename, stored, original, to, isCopied = false }: FileToFix,
 ): Promise<void> {
   const source = original ?? (await (await client.file(datasetId, filename)).blob());
   const { bytes, format } = to === undefined ? await convertedImage(source) : { bytes: source, format: undefined };
@@ -116,7 +116,7 @@ async function convertOne(
   throw new Error(`${filename} was changed meanwhile, and stays beside ${name}. Delete one of them.`);
 }
 
-function faultOf({ filename, original }: ImageToConvert, error: unknown): string {
+function faultOf({ filename, original }: FileToFix, error: unknown): string {
   if (!(error instanceof UnconvertibleImage)) return messageOf(error);
   const advice = error.canCommand ? ` ${FIX_ADVICE}` : '';
   return `${original?.name ?? filename} ${error.message}.${advice}`;

@@ -12,11 +12,6 @@ const TRAILER = 0x3b;
 /** Rows that are compared at once: a copy of all pixels of a large image would need as much memory as the image. */
 const ROWS_AT_ONCE = 256;
 
-export interface ConvertedImage {
-  readonly bytes: Blob;
-  readonly format: ImageFormat;
-}
-
 /** Why an image is not converted, as the rest of a sentence that begins with its name. */
 export class UnconvertibleImage extends Error {
   override readonly name = 'UnconvertibleImage';
@@ -34,7 +29,7 @@ export class UnconvertibleImage extends Error {
  *
  * @throws UnconvertibleImage if the result would lose pixels or need a guess, as in `check --fix`
  */
-export async function convertedImage(original: Blob): Promise<ConvertedImage> {
+export async function convertedImage(original: Blob): Promise<{ bytes: Blob; format: ImageFormat }> {
   const header = new Uint8Array(await original.slice(0, HEADER_BYTES).arrayBuffer());
   const format = imageFormatOf(header);
   if (format === undefined) throw new UnconvertibleImage('is not an image by its content', { canCommand: false });

@@ -2,15 +2,15 @@ import type { DatasetFile, Problem } from '../../../src/client/client.js';
 import { nameForFormat } from '../../../src/dataset/fix/media-names.js';
 import { extensionOf, type ImageFormat, stemOf, type VideoFormat } from '../../../src/dataset/media.js';
 import { CONVERT_ADVICE } from '../../../src/dataset/problems.js';
-import type { ImageToConvert } from './conversions.js';
+import type { FileToFix } from './conversions.js';
 
 /** What solves a problem in place. */
-export type ProblemFix =
+export interface ProblemFix {
   /** `separate`: a stem and captions of its own for each picture that shares them with another. */
-  | { readonly kind: 'convert' | 'rename' | 'separate'; readonly images: readonly ImageToConvert[] }
-  | { readonly kind: 'delete'; readonly file: DatasetFile }
-  /** Without `file`: of an upload that was rejected. */
-  | { readonly kind: 'encoding'; readonly filename: string; readonly file: DatasetFile | undefined };
+  readonly kind: 'convert' | 'rename' | 'separate' | 'delete' | 'encoding';
+  /** What it changes; one file, unless files are separated. */
+  readonly files: readonly FileToFix[];
+}
 
 /**
  * What solves each problem; most problems have nothing.
@@ -36,36 +36,36 @@ function fixOf(
   { code, filename = '', message }: Problem,
   { files, isCertain }: { readonly files: ReadonlyMap<string, DatasetFile>; readonly isCertain: boolean },
 ): ProblemFix | undefined {
+  if (filename === '') return undefined;
   const stored = files.get(filename);
+  const itself = { filename, stored };
   switch (code) {
     case 'NOT_AN_IMAGE':
     case 'NOT_TRAINED_ON':
-      return filename !== '' && isCertain && message.includes(CONVERT_ADVICE)
-        ? { kind: 'convert', images: [{ filename, stored }] }
-        : undefined;
+      return isCertain && message.includes(CONVERT_ADVICE) ? { kind: 'convert', files: [itself] } : undefined;
     case 'CONTENT_DIFFERS': {
       if (stored?.format === undefined) return undefined;
       // The stem stays, and with it the caption.
       const to = nameForFormat(filename, stored.format as ImageFormat | VideoFormat);
-      return { kind: 'rename', images: [{ filename, stored, to }] };
+      return { kind: 'rename', files: [{ ...itself, to }] };
     }
     case 'SHARED_STEM': {
-      const images = stored === undefined ? [] : separated(stemOf(filename), files);
-      return images.length === 0 ? undefined : { kind: 'separate', images };
+      const separate = stored === undefined ? [] : separated(stemOf(filename), files);
+      return separate.length === 0 ? undefined : { kind: 'separate', files: separate };
     }
     case 'ORPHAN_CAPTION':
-      return stored && { kind: 'delete', file: stored };
+      return stored && { kind: 'delete', files: [itself] };
     case 'CAPTION_NOT_UTF8':
     case 'CAPTION_HAS_NUL':
     case 'CAPTION_BOM':
     case 'GARBLED_CAPTION':
-      return filename === '' ? undefined : { kind: 'encoding', filename, file: stored };
+      return { kind: 'encoding', files: [itself] };
     default:
       return undefined;
   }
 }
 
-function separated(stem: string, files: ReadonlyMap<string, DatasetFile>): ImageToConvert[] {
+function separated(stem: string, files: ReadonlyMap<string, DatasetFile>): FileToFix[] {
   const own = [...files.values()].filter(({ filename }) => stemOf(filename) === stem);
   const captions = own.filter(({ kind }) => kind === 'caption');
   const taken = new Set([...files.keys()].map((name) => stemOf(name).toLowerCase()));

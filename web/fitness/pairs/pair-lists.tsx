@@ -1,10 +1,21 @@
-import type { ReactNode } from 'react';
+import { Upload } from 'lucide-react';
+import { type ReactNode, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile, DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
+import { stemOf } from '../../../src/dataset/media.js';
 import { filesByStem } from '../../live/counterparts.js';
-import { numberOf } from '../../ui/format.js';
+import { Thumbnail } from '../../live/thumbnail.js';
+import { useCanWrite } from '../../session/account.js';
+import { WriteButton } from '../../session/write-button.js';
+import { foldCase, messageOf, numberOf } from '../../ui/format.js';
+import { Alert } from '../../ui/loaded.js';
 import { LongList } from '../../ui/long-list.js';
+import { addFiles } from '../../upload/add-files/add-files.js';
+import { DropPlace } from '../../upload/add-files/drop-place.js';
+import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
+import { useUploads } from '../../upload/queue/upload-queue.js';
+import { counterpartNameOf } from './counterpart-file.js';
 
 /** A link of a training dataset, with the files of the linked dataset. */
 export interface LinkedFiles {
@@ -16,7 +27,7 @@ export interface LinkedFiles {
   readonly word: string;
 }
 
-export const PAIR_ROW = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
+const PAIR_ROW = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
 
 interface StemListProps {
   readonly label: string;
@@ -26,7 +37,7 @@ interface StemListProps {
   readonly children: (stem: string) => ReactNode;
 }
 
-export function StemList({ label, stems, count, children }: StemListProps) {
+function StemList({ label, stems, count, children }: StemListProps) {
   return (
     <>
       <LongList label={label} items={stems} height="max-h-[36rem]">
@@ -101,4 +112,99 @@ function FileLink({ datasetId, filename }: { datasetId: string; filename: string
       {filename}
     </Link>
   );
+}
+
+/** The targets that lack a control or mask, each with a place for the file that is missing. */
+export function MissingList({ dataset, link, files, word }: LinkedFiles) {
+  const canWrite = useCanWrite();
+  const sending = useSendingStems(link.dataset_id);
+  const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
+  const { slot, missing } = link;
+  const targets = filesByStem(dataset.files);
+  const near = useMemo(() => nearFilesOf(missing.stems, files), [missing.stems, files]);
+
+  const place = (stem: string, files: readonly DroppedFile[]) => {
+    const [only, ...others] = files;
+    try {
+      if (only?.file === undefined) throw new Error('Your browser could not read the file. Choose it again.');
+      if (others.length > 0) throw new Error(`Choose one file, the ${word} of ${stem}.`);
+      const isClip = targets.get(stem)?.[0]?.kind === 'video';
+      const name = counterpartNameOf(only.file.name, { stem, slot, isClip });
+      const file = new File([only.file], name, { type: only.file.type });
+      addFiles(Promise.resolve([{ path: name, file }]), link.dataset_id);
+      setFaults((known) => new Map([...known].filter(([key]) => key !== stem)));
+    } catch (error) {
+      setFaults((known) => new Map(known).set(stem, messageOf(error)));
+    }
+  };
+
+  return (
+    <StemList label={`Targets without a ${word}`} {...missing}>
+      {(stem) => {
+        const row = (
+          <>
+            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)?.[0]} />
+            <div className="min-w-0 grow basis-40 wrap-anywhere">
+              <p>{stem}</p>
+              {near.has(stem) && <p className="text-muted">{near.get(stem)}</p>}
+              <Alert>{faults.get(stem)}</Alert>
+            </div>
+          </>
+        );
+        if (!canWrite) return <div className={PAIR_ROW}>{row}</div>;
+        return (
+          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={PAIR_ROW}>
+            {row}
+            <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
+              <span className="text-muted">{sending.has(stem) ? 'Uploading …' : 'Drop the file here, or'}</span>
+              <WriteButton
+                icon={Upload}
+                aria-label={`Choose a file as the ${word} of ${stem}`}
+                disabled={sending.has(stem)}
+                onClick={() => chooseFiles({}, ([file]) => file && place(stem, [{ path: file.name, file }]))}
+              >
+                Choose a file
+              </WriteButton>
+            </div>
+          </DropPlace>
+        );
+      }}
+    </StemList>
+  );
+}
+
+function Target({ datasetId, stem, file }: { datasetId: string; stem: string; file: DatasetFile | undefined }) {
+  if (file === undefined) return null;
+  return (
+    <Link
+      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+      aria-label={`Show the target ${stem}`}
+      title={`Show ${file.filename}`}
+      className="flex size-12 shrink-0 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
+    >
+      <Thumbnail datasetId={datasetId} file={file} />
+    </Link>
+  );
+}
+
+/** The stems of the files that this page is sending to a dataset. */
+function useSendingStems(datasetId: string): ReadonlySet<string> {
+  const { batches } = useUploads();
+  return new Set(
+    batches.flatMap(({ dataset, unsentNames }) => (dataset.id === datasetId ? unsentNames.map(stemOf) : [])),
+  );
+}
+
+/** What may be meant by a missing control: a file of that stem that the trainer does not read, or one in other letters. */
+function nearFilesOf(stems: readonly string[], files: readonly DatasetFile[]): Map<string, string> {
+  const media = files.filter(({ kind }) => kind !== 'caption');
+  const byStem = new Map(media.map(({ filename }) => [stemOf(filename), filename]));
+  const byFolded = new Map(media.map(({ filename }) => [foldCase(stemOf(filename)), filename]));
+  const texts = new Map<string, string>();
+  for (const stem of stems) {
+    const [same, similar] = [byStem.get(stem), byFolded.get(foldCase(stem))];
+    if (same !== undefined) texts.set(stem, `The trainer does not take ${same}.`);
+    else if (similar !== undefined) texts.set(stem, `There is ${similar}: the names must be equal in every letter.`);
+  }
+  return texts;
 }

@@ -1,4 +1,3 @@
-import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
 import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
@@ -12,8 +11,7 @@ import { AddButton } from '../../upload/add-files/add-buttons.js';
 import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
-import { MissingList } from './missing-list.js';
-import { FileProblems, FilesOfStems, type LinkedFiles } from './pair-lists.js';
+import { FileProblems, FilesOfStems, type LinkedFiles, MissingList } from './pair-lists.js';
 
 /** The controls and the mask of a training dataset, or the training datasets that use a control or mask dataset. */
 export function PairsPanel({ dataset }: { dataset: DatasetWithFiles }) {
@@ -64,7 +62,10 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
   const { data: linked } = useDataset(link.dataset_id);
   const { slot, dataset_id: id, name, status, missing } = link;
   const canAdd = canWrite && missing.count > 0;
-  const findings = findingsOf({ ...props, files: linked?.files ?? [] }, canWrite);
+  const findings = [
+    ...findingsOf({ ...props, files: linked?.files ?? [] }, canWrite),
+    ...(slot === 'mask' ? maskFindingsOf(id, linked?.warnings ?? []) : []),
+  ];
   const content = (
     <>
       <div className="flex flex-wrap items-center gap-3">
@@ -82,14 +83,13 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
         )}
       </div>
       <StatusText noun={nounOf(slot)} link={link} />
-      {findings.map(({ of: { count }, title, areErrors, advice, list }) =>
-        count === 0 ? null : (
-          <FindingGroup key={title} {...{ title, count, areErrors, advice }}>
+      {findings.map(({ list, ...finding }) =>
+        finding.count === 0 ? null : (
+          <FindingGroup key={finding.title} {...finding}>
             {list}
           </FindingGroup>
         ),
       )}
-      {slot === 'mask' && <MaskWarnings datasetId={id} warnings={linked?.warnings ?? []} />}
     </>
   );
   const layout = 'flex flex-col gap-2 rounded-lg';
@@ -105,22 +105,14 @@ function nounOf(slot: LinkedFiles['link']['slot']): 'mask' | 'control' {
   return slot === 'mask' ? 'mask' : 'control';
 }
 
-interface PairFinding {
-  readonly of: PairLink['missing'];
-  readonly title: string;
-  readonly areErrors: boolean;
-  readonly advice: string;
-  readonly list: ReactNode;
-}
-
-function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFinding[] {
+function findingsOf(linked: LinkedFiles, canWrite: boolean) {
   const { dataset, link, word } = linked;
   const { slot, name, missing, ambiguous, misfit, stretched, extra } = link;
   const noun = nounOf(slot);
   const ofMasks = slot === 'mask';
   return [
     {
-      of: missing,
+      count: missing.count,
       title: `Missing ${noun}s`,
       areErrors: true,
       advice: canWrite
@@ -129,14 +121,14 @@ function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFindin
       list: <MissingList {...linked} />,
     },
     {
-      of: ambiguous,
+      count: ambiguous.count,
       title: `Several ${noun}s of one name`,
       areErrors: true,
       advice: 'The trainer takes one of them and ignores the others. Delete or rename all but one.',
       list: <FilesOfStems {...linked} of={ambiguous} label={`Several files for one ${word}`} />,
     },
     {
-      of: misfit,
+      count: misfit.count,
       title: "Sizes that don't fit",
       areErrors: true,
       advice: ofMasks
@@ -145,18 +137,16 @@ function findingsOf(linked: LinkedFiles, canWrite: boolean): readonly PairFindin
       list: <FilesOfStems {...linked} withTargets of={misfit} label={`Sizes of the ${word} that don't fit`} />,
     },
     {
-      of: stretched,
+      count: stretched.count,
       title: 'Other aspect ratios',
-      areErrors: false,
       advice: ofMasks
         ? 'The trainer stretches each mask over its target, so that another region counts.'
         : 'Some models stretch each control to its target, others do not.',
       list: <FilesOfStems {...linked} withTargets of={stretched} label={`Other aspect ratios of the ${word}`} />,
     },
     {
-      of: extra,
+      count: extra.count,
       title: `${capitalized(noun)}s without a target`,
-      areErrors: false,
       advice: `The trainer ignores them. Add the targets to ${dataset.name}, or delete them from ${name}.`,
       list: <FilesOfStems {...linked} of={extra} label={`Files for the ${word} without a target`} />,
     },
@@ -192,14 +182,9 @@ const MASK_WARNINGS = [
 ] as const;
 
 /** Masks that are black, or not grayscale: they decide what is trained, so that the training dataset shows them as well. */
-function MaskWarnings({ datasetId, warnings }: { datasetId: string; warnings: readonly Problem[] }) {
+function maskFindingsOf(datasetId: string, warnings: readonly Problem[]) {
   return MASK_WARNINGS.map(({ code, title }) => {
     const problems = warnings.filter((warning) => warning.code === code);
-    if (problems.length === 0) return null;
-    return (
-      <FindingGroup key={code} title={title} count={problems.length}>
-        <FileProblems datasetId={datasetId} label={title} problems={problems} />
-      </FindingGroup>
-    );
+    return { title, count: problems.length, list: <FileProblems {...{ datasetId, problems }} label={title} /> };
   });
 }

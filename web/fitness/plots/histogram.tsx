@@ -11,14 +11,9 @@ interface Bin {
   readonly count: number;
 }
 
-interface BinRange {
-  readonly from: number;
-  readonly to: number;
-  readonly bins: number;
-}
-
 /** Counts values in bins of equal width. Values beyond the range count in the first or the last bin. */
-export function binsOf(values: Iterable<number>, { from, to, bins }: BinRange): Bin[] {
+export function binsOf(values: readonly number[], range: { from: number; to: number; bins: number }): Bin[] {
+  const { from, to, bins } = range;
   const counts = new Array<number>(bins).fill(0);
   const step = (to - from) / bins;
   for (const value of values) {

@@ -1,9 +1,9 @@
 import { FolderDown } from 'lucide-react';
 import { useEffect, useEffectEvent, useState } from 'react';
 import { useRoute } from 'wouter';
+import { isDialogOpen } from '../../keys.js';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
-import { isDialogOpen } from '../../ui/keys.js';
 import { addFiles } from './add-files.js';
 import { listDroppedFiles } from './dropped-files.js';
 

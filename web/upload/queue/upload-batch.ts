@@ -45,6 +45,7 @@ export interface BatchFile {
 }
 
 export interface BatchOptions {
+  /** Number of hidden system files that were skipped. */
   readonly hidden: number;
   /** What is saved once the files are sent. */
   readonly groups?: readonly ImportedGroup[];
@@ -57,30 +58,21 @@ export class UploadBatch {
   /** Unique on this page. */
   readonly key = ++lastKey;
   readonly dataset: { readonly id: string; readonly name: string };
-  /** Number of hidden system files that were skipped. */
-  readonly hidden: number;
   readonly uploads: readonly BatchFile[];
   readonly byName: ReadonlyMap<string, BatchFile>;
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   #groups: readonly ImportedGroup[];
   #wasReserving = false;
-  readonly #onChange: () => void;
-  readonly #onUploaded: (file: QueuedFile) => void;
+  readonly options: BatchOptions;
 
-  constructor(
-    dataset: { readonly id: string; readonly name: string },
-    files: readonly QueuedFile[],
-    { hidden, groups = [], onChange, onUploaded }: BatchOptions,
-  ) {
-    this.#groups = groups;
+  constructor(dataset: UploadBatch['dataset'], files: readonly QueuedFile[], options: BatchOptions) {
+    this.options = options;
+    this.#groups = options.groups ?? [];
     this.dataset = { id: dataset.id, name: dataset.name };
-    this.hidden = hidden;
     const rest = { state: 'unsent', brokenConnections: 0, mayBePending: false, reason: '', remedy: 'retry' } as const;
     this.uploads = files.map((file) => ({ batch: this, file, etag: file.etag, ...rest }));
     this.byName = new Map(this.uploads.map((upload) => [upload.file.name, upload]));
-    this.#onChange = onChange;
-    this.#onUploaded = onUploaded;
   }
 
   in(...states: readonly BatchFile['state'][]): BatchFile[] {
@@ -134,9 +126,9 @@ export class UploadBatch {
       if (failed?.why === 'rejected') this.#fail(upload, { reason: failed.reason, etag: file.etag, remedy: 'listed' });
       else {
         Object.assign(upload, failed === undefined ? { state: 'uploaded' } : { state: 'kept', reason: failed.reason });
-        this.#onUploaded(file);
+        this.options.onUploaded(file);
       }
-      this.#onChange();
+      this.options.onChange();
     }
     // A file may have been sent again meanwhile.
     this.enter({ state: this.in('unsent').length > 0 ? 'queued' : 'done' });
@@ -217,7 +209,7 @@ export class UploadBatch {
     } else if (upload.file.replaces !== undefined) upload.state = 'replacing';
     else {
       upload.state = 'uploaded';
-      this.#onUploaded(upload.file);
+      this.options.onUploaded(upload.file);
     }
   }
 
@@ -241,7 +233,7 @@ export class UploadBatch {
         // Otherwise they are to be sent again.
         if (this.phase.state === 'cancelling' && upload.state === 'unsent') upload.state = 'forgotten';
       }
-      this.#onChange();
+      this.options.onChange();
     }
   }
 
@@ -249,7 +241,7 @@ export class UploadBatch {
   enter(phase: BatchPhase): void {
     if (this.phase.state === 'cancelling' && phase.state !== 'cancelled') return;
     this.phase = phase;
-    this.#onChange();
+    this.options.onChange();
   }
 }
 

@@ -1,9 +1,9 @@
-import { useEffect, useSyncExternalStore } from 'react';
+import { useEffect } from 'react';
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useConnect } from '../../session/client.js';
 import { checkSession, isUnauthorized } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
-import { warnBeforeLeaving } from '../../ui/store.js';
+import { Store, warnBeforeLeaving } from '../../ui/store.js';
 import type { QueuedFile } from './queued-file.js';
 import { recordUnfinished } from './unfinished-uploads.js';
 import { type BatchOptions, type BatchPhase, type BatchFile, UploadBatch } from './upload-batch.js';
@@ -15,28 +15,21 @@ const WINDOW_MS = 8000;
 /** Samples over a shorter time give no result. */
 const MIN_MS = 1000;
 
-/** Measures the upload speed over the last seconds. */
-class Speed {
-  #samples: { bytes: number; at: number }[] = [];
+/** How many bytes were sent in total, at moments of the last seconds. */
+type Samples = readonly { readonly bytes: number; readonly at: number }[];
 
-  /** @param bytes sent so far, in total; a lower number than before means that a file was restarted */
-  add(bytes: number, at: number): void {
-    const last = this.#samples.at(-1);
-    if (last !== undefined && bytes < last.bytes) this.#samples = [];
-    this.#samples.push({ bytes, at });
-    while (this.#samples.length > 2 && at - this.#samples[1]!.at >= WINDOW_MS) this.#samples.shift();
-  }
+/** Fewer bytes than before mean that a file was restarted. */
+function withSample(samples: Samples, sample: Samples[number]): Samples {
+  if (sample.bytes < (samples.at(-1)?.bytes ?? 0)) return [sample];
+  const first = samples.findLastIndex(({ at }) => sample.at - at >= WINDOW_MS);
+  return [...samples.slice(Math.max(0, first)), sample];
+}
 
-  reset(): void {
-    this.#samples = [];
-  }
-
-  /** `undefined` while the samples span less than a second. */
-  bytesPerSecond(): number | undefined {
-    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (first === undefined || last === undefined || last.at - first.at < MIN_MS) return undefined;
-    return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000;
-  }
+/** `undefined` while the samples span less than a second. */
+function bytesPerSecondIn(samples: Samples): number | undefined {
+  const [first, last] = [samples[0], samples.at(-1)];
+  if (first === undefined || last === undefined || last.at - first.at < MIN_MS) return undefined;
+  return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000;
 }
 
 /** Between two snapshots while files are sent. */
@@ -52,9 +45,7 @@ class UploadQueue {
   #isPaused = false;
   readonly #isRunning = { sending: false, replacing: false };
   #stop = new AbortController();
-  readonly #speed = new Speed();
-  readonly #listeners = new Set<() => void>();
-  #snapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
+  #samples: Samples = [];
   #publishTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Sets the client of the signed-in user. Without a client, uploads are suspended. */
@@ -130,17 +121,10 @@ class UploadQueue {
     this.#publish();
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
-
-  readonly snapshot = (): UploadsSnapshot => this.#snapshot;
-
   #interrupt(): void {
     this.#stop.abort(new DOMException('Interrupted.', 'AbortError'));
     this.#stop = new AbortController();
-    this.#speed.reset();
+    this.#samples = [];
   }
 
   #start(): void {
@@ -201,6 +185,19 @@ class UploadQueue {
     }
   }
 
+  #state(): QueueState {
+    if (this.#batches.length === 0) return 'empty';
+    const states = new Set(this.#batches.map(({ phase }) => phase.state));
+    if (states.has('cancelling')) return 'cancelling';
+    if (this.#batches.some(({ isUnfinished }) => isUnfinished)) {
+      if (this.#client === undefined) return 'signed-out';
+      if (this.#isPaused) return 'paused';
+    }
+    for (const state of ['sending', 'replacing', 'waiting', 'checking'] as const) if (states.has(state)) return state;
+    if (states.has('queued')) return 'checking';
+    return states.has('stopped') ? 'stopped' : 'done';
+  }
+
   readonly #publishSoon = (): void => {
     this.#publishTimer ??= setTimeout(() => this.#publish(), PUBLISH_EVERY_MS);
   };
@@ -209,22 +206,21 @@ class UploadQueue {
     clearTimeout(this.#publishTimer);
     this.#publishTimer = undefined;
     const isSending = this.#batches.some(({ phase }) => phase.state === 'sending');
-    if (isSending) this.#speed.add(this.#snapshot.bytes.uploaded + this.#snapshot.bytes.sent, performance.now());
-    else this.#speed.reset();
-    this.#snapshot = snapshotOf(this.#batches, {
-      isPaused: this.#isPaused,
-      isSignedOut: this.#client === undefined,
-      bytesPerSecond: this.#speed.bytesPerSecond(),
-    });
+    const { uploaded, sent } = (snapshots.get() ?? NO_UPLOADS).bytes;
+    this.#samples = isSending ? withSample(this.#samples, { bytes: uploaded + sent, at: performance.now() }) : [];
+    snapshots.set(snapshotOf(this.#batches, this.#state(), bytesPerSecondIn(this.#samples)));
     recordUnfinished(this.#batches.filter(({ isUnfinished }) => isUnfinished).map(({ dataset }) => dataset.id));
-    for (const listener of this.#listeners) listener();
   }
 }
 
 /** The only upload queue of this page. */
 export const uploadQueue = new UploadQueue();
 
-warnBeforeLeaving(() => uploadQueue.snapshot().isUnfinished);
+const snapshots = new Store<UploadsSnapshot>();
+
+const NO_UPLOADS = snapshotOf([], 'empty', undefined);
+
+warnBeforeLeaving(() => snapshots.get()?.isUnfinished === true);
 
 /** All uploads at one moment, for display. */
 export type UploadsSnapshot = ReturnType<typeof snapshotOf>;
@@ -232,13 +228,7 @@ export type UploadsSnapshot = ReturnType<typeof snapshotOf>;
 /** The state of the queue as a whole. */
 type QueueState = Exclude<BatchPhase['state'], 'queued' | 'cancelled'> | 'empty' | 'paused' | 'signed-out';
 
-interface QueueFacts {
-  readonly isPaused: boolean;
-  readonly isSignedOut: boolean;
-  readonly bytesPerSecond: number | undefined;
-}
-
-function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
+function snapshotOf(batches: readonly UploadBatch[], state: QueueState, bytesPerSecond: number | undefined) {
   const inState = (...states: readonly BatchFile['state'][]) => batches.flatMap((batch) => batch.in(...states));
   const bytesOf = (uploads: readonly BatchFile[]) => sumOf(uploads, ({ file }) => file.size);
   const inFlight = batches.flatMap((batch) => batch.inFlight);
@@ -249,9 +239,8 @@ function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
     uploaded,
     sent: sumOf(inFlight, ({ sentBytes }) => sentBytes),
   };
-  const { bytesPerSecond } = facts;
   return {
-    state: queueStateOf(batches, facts),
+    state,
     batches,
     files: {
       total: sumOf(batches, ({ files }) => files.total),
@@ -268,32 +257,18 @@ function snapshotOf(batches: readonly UploadBatch[], facts: QueueFacts) {
   };
 }
 
-function queueStateOf(batches: readonly UploadBatch[], { isPaused, isSignedOut }: QueueFacts): QueueState {
-  if (batches.length === 0) return 'empty';
-  const states = new Set(batches.map(({ phase }) => phase.state));
-  if (states.has('cancelling')) return 'cancelling';
-  if (batches.some(({ isUnfinished }) => isUnfinished)) {
-    if (isSignedOut) return 'signed-out';
-    if (isPaused) return 'paused';
-  }
-  for (const state of ['sending', 'replacing', 'waiting', 'checking'] as const) if (states.has(state)) return state;
-  if (states.has('queued')) return 'checking';
-  return states.has('stopped') ? 'stopped' : 'done';
-}
-
 function sumOf<T>(items: readonly T[], amountOf: (item: T) => number): number {
   return items.reduce((sum, item) => sum + amountOf(item), 0);
 }
 
 export function useUploads(): UploadsSnapshot {
-  return useSyncExternalStore(uploadQueue.subscribe, uploadQueue.snapshot);
+  return snapshots.useValue() ?? NO_UPLOADS;
 }
 
 /** Whether this page has files still to send to a dataset. */
 export function useIsSendingTo(datasetId: string): boolean {
-  return useSyncExternalStore(uploadQueue.subscribe, () =>
-    uploadQueue.snapshot().batches.some(({ isUnfinished, dataset }) => dataset.id === datasetId && isUnfinished),
-  );
+  const isOf = ({ isUnfinished, dataset }: UploadBatch) => dataset.id === datasetId && isUnfinished;
+  return snapshots.useSelected((uploads) => uploads?.batches.some(isOf) === true);
 }
 
 /** Gives the queue the client of the signed-in user while the calling component is mounted. */

@@ -1,26 +1,55 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Plus } from 'lucide-react';
 import { useState } from 'react';
-import type { Webhook, WebhookEvent } from '../../../src/client/client.js';
-import { RelativeTime } from '../../datasets/relative-time.js';
-import { useAccount } from '../../session/account.js';
-import { useClient } from '../../session/client.js';
-import { FormDialog, useRequesting } from '../../session/dialog-form.js';
-import { WriteButton } from '../../session/write-button.js';
-import { Button } from '../../ui/button.js';
-import { CopyLine } from '../../ui/copy.js';
-import { Dialog, DialogActions } from '../../ui/dialog.js';
-import { CheckField, TextField } from '../../ui/fields.js';
-import { Alert, Loaded } from '../../ui/loaded.js';
-import { Panel } from '../../ui/panel.js';
-import { DeliveryList, EVENT_WORDS, eventWord, refetchWebhooks, useWebhooks } from './deliveries.js';
+import type { Webhook, WebhookDelivery, WebhookEvent } from '../../src/client/client.js';
+import { RelativeTime } from '../datasets/relative-time.js';
+import { useDatasets } from '../live/datasets.js';
+import { useAccount } from '../session/account.js';
+import { useClient } from '../session/client.js';
+import { FormDialog, useRequesting } from '../session/dialog-form.js';
+import { WriteButton } from '../session/write-button.js';
+import { dateOf, momentOf } from '../ui/ago.js';
+import { Button } from '../ui/button.js';
+import { CopyLine } from '../ui/copy.js';
+import { Dialog } from '../ui/dialog.js';
+import { CheckField, TextField } from '../ui/fields.js';
+import { countOf, numberOf } from '../ui/format.js';
+import { Alert, Loaded } from '../ui/loaded.js';
+import { Panel } from '../ui/panel.js';
+
+/** The events that a webhook can receive. */
+const EVENT_WORDS: Record<WebhookEvent, string> = {
+  'dataset.ready': 'READY',
+  'dataset.failed': 'FAILED',
+  'dataset.deleted': 'deleted',
+  'captions.finished': 'captions finished',
+};
+
+/** What the page calls an event; a service newer than this page may send others. */
+function eventWord(event: string): string {
+  return EVENT_WORDS[event as WebhookEvent] ?? event;
+}
+
+const KEY = ['webhooks'];
+
+/** Between two reads of the deliveries: at least while an attempt is due, and at most. */
+const SOON_MS = 1000;
+const LATER_MS = 30_000;
 
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
 export function WebhooksPanel() {
   const account = useAccount();
+  const client = useClient();
   // Webhooks report on all datasets, so the service does not list them to a token that is bound to some.
   const isBound = Boolean(account?.token.datasets);
-  const webhooks = useWebhooks({ enabled: account !== undefined && !isBound });
+  const webhooks = useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => client.webhooks.list({ signal }),
+    refetchOnMount: 'always',
+    // A receiver's answer of 410 disables its webhook.
+    refetchInterval: LATER_MS,
+    enabled: account !== undefined && !isBound,
+  });
   const [isMaking, setMaking] = useState(false);
   return (
     <Panel
@@ -74,6 +103,7 @@ function WebhookItem({ webhook }: { webhook: Webhook }) {
   const queries = useQueryClient();
   const { failure, isBusy, run } = useRequesting();
   const [isDeleting, setDeleting] = useState(false);
+  const deliveries = useDeliveries(id);
   const act = (work: () => Promise<unknown>) =>
     void run(async () => {
       await work();
@@ -110,11 +140,15 @@ function WebhookItem({ webhook }: { webhook: Webhook }) {
         </WriteButton>
       </div>
       <Alert>{failure}</Alert>
-      <DeliveryList
-        webhook={webhook}
-        isBusy={isBusy}
-        onResend={(deliveryId) => act(() => webhooks.resend(id, deliveryId))}
-      />
+      <Loaded of={deliveries}>
+        {(all) => (
+          <Deliveries
+            {...{ webhook, isBusy }}
+            deliveries={all}
+            onResend={(deliveryId) => act(() => webhooks.resend(id, deliveryId))}
+          />
+        )}
+      </Loaded>
       {isDeleting && (
         <FormDialog
           title="Delete this webhook?"
@@ -145,17 +179,17 @@ function NewWebhookDialog({ onClose }: { onClose: () => void }) {
   return secret === undefined ? (
     <WebhookForm onMade={setSecret} onClose={onClose} />
   ) : (
-    <Dialog title="The secret of the new webhook" onClose={onClose} staysOnClickOutside>
+    <Dialog
+      title="The secret of the new webhook"
+      onClose={onClose}
+      staysOnClickOutside
+      close={{ kind: 'primary', children: 'Done' }}
+    >
       <p>
         Copy it now. It is not shown again. Your receiver compares the signature of each request with it, before it uses
         the body.
       </p>
       <CopyLine text={secret} what="the secret" />
-      <DialogActions>
-        <Button kind="primary" onClick={onClose}>
-          Done
-        </Button>
-      </DialogActions>
     </Dialog>
   );
 }
@@ -207,4 +241,101 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       </fieldset>
     </FormDialog>
   );
+}
+
+/** Deliveries that are shown before a click on the button that shows all. */
+const SHOWN_AT_FIRST = 3;
+
+interface DeliveriesProps {
+  readonly webhook: Webhook;
+  readonly deliveries: readonly WebhookDelivery[];
+  readonly isBusy: boolean;
+  readonly onResend: (id: string) => void;
+}
+
+/** The last deliveries of a webhook, each with its state and time. */
+function Deliveries({ webhook: { url, enabled }, deliveries, isBusy, onResend }: DeliveriesProps) {
+  const { data: datasets = [] } = useDatasets();
+  const [areAllShown, setAllShown] = useState(false);
+  if (deliveries.length === 0) return <p className="text-sm text-muted">Nothing was sent yet.</p>;
+  const names = new Map(datasets.map((dataset) => [dataset.id, dataset.name]));
+  const hidden = areAllShown ? 0 : deliveries.length - SHOWN_AT_FIRST;
+  return (
+    <div className="flex flex-col items-start gap-1">
+      <ul aria-label={`Last deliveries to ${url}`} className="flex w-full flex-col gap-1 text-sm">
+        {deliveries.slice(0, deliveries.length - Math.max(0, hidden)).map((delivery) => (
+          <li key={delivery.id} className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <span className="font-medium wrap-anywhere">{titleOf(delivery, names)}</span>
+            <State delivery={delivery} isEnabled={enabled} />
+            {delivery.attempts > 0 && (
+              <WriteButton
+                kind="quiet"
+                aria-label={`Send again: ${titleOf(delivery, names)} to ${url}`}
+                disabled={isBusy || !enabled}
+                onClick={() => onResend(delivery.id)}
+                className="text-accent"
+              >
+                Send again
+              </WriteButton>
+            )}
+          </li>
+        ))}
+      </ul>
+      {hidden > 0 && (
+        <Button
+          kind="quiet"
+          aria-label={`Show ${numberOf(hidden)} more deliveries to ${url}`}
+          onClick={() => setAllShown(true)}
+        >
+          Show {numberOf(hidden)} more
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** `READY: railway`; a deleted dataset has no name any more. */
+function titleOf({ event, dataset_id }: WebhookDelivery, names: ReadonlyMap<string, string>): string {
+  if (event === 'webhook.test') return 'test';
+  const name = dataset_id === null ? undefined : names.get(dataset_id);
+  return `${eventWord(event)}: ${name ?? `dataset ${(dataset_id ?? '').slice(0, 8)}`}`;
+}
+
+const STATE_COLOURS = { delivered: 'text-good', waiting: 'text-busy', failed: 'text-bad' } as const;
+
+function State({ delivery, isEnabled }: { delivery: WebhookDelivery; isEnabled: boolean }) {
+  const { state, created_at, attempts, attempted_at, next_attempt_at, answer, error } = delivery;
+  return (
+    <span className="min-w-0 grow basis-40 text-muted wrap-anywhere">
+      <span className={STATE_COLOURS[state]}>{state}</span>
+      {state === 'delivered' && answer !== null && ` with ${answer}`} <RelativeTime time={attempted_at ?? created_at} />
+      {attempts > 1 && ` after ${countOf(attempts, 'attempt')}`}
+      {state !== 'delivered' && error !== null && `: ${error}`}
+      {state === 'waiting' && !isEnabled && ' · sent when the webhook is enabled'}
+      {state === 'waiting' && isEnabled && attempts > 0 && next_attempt_at !== null && (
+        <> · next attempt {momentOf(dateOf(next_attempt_at))}</>
+      )}
+    </span>
+  );
+}
+
+/** The last deliveries of a webhook, newest first, read again when the next attempt is due. */
+function useDeliveries(id: string) {
+  const client = useClient();
+  return useQuery({
+    queryKey: [...KEY, id],
+    queryFn: ({ signal }) => client.webhooks.deliveries(id, { signal }),
+    refetchOnMount: 'always',
+    refetchInterval: ({ state: { data = [] } }) => untilNextAttempt(data),
+  });
+}
+
+/** With their deliveries. */
+function refetchWebhooks(queries: QueryClient): Promise<void> {
+  return queries.invalidateQueries({ queryKey: KEY });
+}
+
+function untilNextAttempt(deliveries: readonly WebhookDelivery[]): number {
+  const times = deliveries.flatMap(({ next_attempt_at: at }) => (at === null ? [] : dateOf(at).getTime() - Date.now()));
+  return Math.max(SOON_MS, Math.min(LATER_MS, ...times));
 }
