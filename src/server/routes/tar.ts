@@ -17,8 +17,7 @@ import {
   mountArchiveTar,
 } from '../../service/mount/mount-archive.js';
 import type { WantedState } from '../../service/mount/mount-source.js';
-import { onceClosed } from '../bodies.js';
-import { disconnectSignal } from '../connections.js';
+import { disconnectSignal, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
