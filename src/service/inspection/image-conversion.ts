@@ -1,7 +1,6 @@
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from './limited-process.js';
-import type { InspectionPool } from './inspection-pool.js';
-import { ProcessEnded } from './inspection-process.js';
+import { type InspectionPool, ProcessEnded } from './inspection-pool.js';
 
 /** Why a file can't be examined or converted: the rest of a sentence that begins with its name. */
 export class NotConverted extends Error {
@@ -9,15 +8,13 @@ export class NotConverted extends Error {
 }
 
 /** Identifies the content of a local file. @throws NotConverted if its limits are exceeded; the signal's reason */
-export async function examineInProcess(
+export function examineInProcess(
   pool: InspectionPool,
   { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes });
-  const answer = await explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
-  if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
-  return answer.examined;
+  return explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
 }
 
 /** Converts a local image into a PNG at `target`. @throws NotConverted; the signal's reason */
