@@ -37,7 +37,7 @@ import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf, ProcessEnded } from './service/inspection/inspection-pool.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
-import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
+import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './storage/limits.js';
@@ -71,7 +71,7 @@ const INSTALLATION_JOBS: readonly JobKind[] = [
   'prune-tokens',
 ];
 
-const SAVE_USES_PAUSE_MS = 60_000;
+const SAVE_LAST_USES_MS = 60_000;
 
 /** Some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
@@ -110,10 +110,9 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   jobRunner.start();
   setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
   await services.mountRoot?.start();
-  const savingLastUses = new Loop(() => accounts.saveLastUses(), {
-    pauseMs: SAVE_USES_PAUSE_MS,
-    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
-  });
+  const savingLastUses = setInterval(() => {
+    accounts.saveLastUses().catch((err) => logger.warn({ err }, 'the last uses of tokens could not be saved'));
+  }, SAVE_LAST_USES_MS);
 
   /** Gives requests in flight and background work `stopSeconds`, then closes everything. */
   const stop = async () => {
@@ -127,7 +126,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     await http.app.close();
     clearTimeout(timer);
     clearTimeout(abortTimer);
-    await savingLastUses.stop();
+    clearInterval(savingLastUses);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await inspection.pool.close();
