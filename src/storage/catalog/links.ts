@@ -34,11 +34,27 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
+/** Remembered stems and problems of all datasets, a few hundred bytes each. */
+const MAX_REMEMBERED = 100_000;
+
+/** A link without problems takes a kilobyte or two. */
+const SIZE_OF_LINK = 10;
+
+interface LinksOptions extends ChangeOptions {
+  /** Limits concurrent reads of all files of a dataset. */
+  readonly readMany: <T>(accountId: string, read: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * The links between datasets. Derives from all files of linked datasets whether their pairs are complete, and remembers it until a
+ * change.
+ */
 export class Links {
   readonly #db: Database;
-  readonly #options: ChangeOptions;
+  readonly #options: LinksOptions;
+  readonly #remembered = new StateCache<readonly LinkPairs[]>(MAX_REMEMBERED);
 
-  constructor(db: Database, options: ChangeOptions) {
+  constructor(db: Database, options: LinksOptions) {
     this.#db = db;
     this.#options = options;
   }
@@ -82,6 +98,57 @@ export class Links {
     });
     for (const datasetId of changed ?? []) changes.announce({ datasetId });
     return changed !== undefined;
+  }
+
+  async withLinks(rows: readonly DatasetRow[]): Promise<Dataset[]> {
+    const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
+    const links: LinkRow[] = [];
+    for (const chunk of rowChunksOf(ids)) {
+      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
+    }
+    const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
+    for (const link of links) byTarget.get(link.target_id)?.push(link);
+    const datasets: Dataset[] = [];
+    for (const row of rows) datasets.push(await this.#judged({ row, links: byTarget.get(row.id) ?? [] }));
+    return datasets;
+  }
+
+  async #judged(rows: Rows): Promise<Dataset> {
+    const { id, account_id: accountId } = rows.row;
+    const remembered = this.#recall(rows);
+    if (remembered !== undefined) return datasetOf(rows, remembered);
+    return this.#options.readMany(accountId, async () => {
+      // Another request may have read it meanwhile.
+      const earlier = this.#recall(rows);
+      if (earlier !== undefined) return datasetOf(rows, earlier);
+      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
+      // It may be deleted meanwhile.
+      return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
+    });
+  }
+
+  /** All from one snapshot, so that the counts agree with the files. */
+  async contents(key: Key): Promise<DatasetContents | undefined> {
+    const isKnown = this.#remembered.has(key.id);
+    let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
+    if (found !== undefined && isKnown && this.#recall(found) === undefined) {
+      found = await readFiles(this.#db, key, { withLinkedFiles: true });
+    }
+    if (found === undefined) return undefined;
+    const pairs = this.#recall(found) ?? this.#judge(found);
+    return { dataset: datasetOf(found, pairs), files: found.files, pairs };
+  }
+
+  #recall({ row, links }: Rows): readonly LinkPairs[] | undefined {
+    return links.length === 0 ? [] : this.#remembered.get(row.id, stateOf({ row, links }));
+  }
+
+  #judge(found: FoundFiles): readonly LinkPairs[] {
+    const media = found.files.filter(isSound).filter(isPairFile);
+    const target = { name: found.row.name, groups: stemGroupsOf(media) };
+    const pairs = linksIn(found).map((link) => linkPairsOf(target, link, found.linkedFiles.get(link.slot) ?? []));
+    this.#remembered.set(found.row.id, stateOf(found), { value: pairs, size: sizeOf(pairs) });
+    return pairs;
   }
 }
 
@@ -138,12 +205,6 @@ function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolea
   return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
 }
 
-/** Remembered stems and problems of all datasets, a few hundred bytes each. */
-const MAX_REMEMBERED = 100_000;
-
-/** A link without problems takes a kilobyte or two. */
-const SIZE_OF_LINK = 10;
-
 /** A dataset and its files from one snapshot. */
 export interface DatasetContents {
   readonly dataset: Dataset;
@@ -166,71 +227,6 @@ interface FoundFiles extends Rows {
 }
 
 type Key = Pick<Dataset, 'accountId' | 'id'>;
-
-type ReadMany = <T>(accountId: string, read: () => Promise<T>) => Promise<T>;
-
-/** Reads datasets with their links. Derives from all their files whether the pairs are complete, and remembers it until a change. */
-export class LinkedDatasets {
-  readonly #db: Database;
-  readonly #readMany: ReadMany;
-  readonly #remembered = new StateCache<readonly LinkPairs[]>(MAX_REMEMBERED);
-
-  constructor(db: Database, readMany: ReadMany) {
-    this.#db = db;
-    this.#readMany = readMany;
-  }
-
-  async withLinks(rows: readonly DatasetRow[]): Promise<Dataset[]> {
-    const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
-    const links: LinkRow[] = [];
-    for (const chunk of rowChunksOf(ids)) {
-      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
-    }
-    const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
-    for (const link of links) byTarget.get(link.target_id)?.push(link);
-    const datasets: Dataset[] = [];
-    for (const row of rows) datasets.push(await this.#judged({ row, links: byTarget.get(row.id) ?? [] }));
-    return datasets;
-  }
-
-  async #judged(rows: Rows): Promise<Dataset> {
-    const { id, account_id: accountId } = rows.row;
-    const remembered = this.#recall(rows);
-    if (remembered !== undefined) return datasetOf(rows, remembered);
-    return this.#readMany(accountId, async () => {
-      // Another request may have read it meanwhile.
-      const earlier = this.#recall(rows);
-      if (earlier !== undefined) return datasetOf(rows, earlier);
-      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
-      // It may be deleted meanwhile.
-      return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
-    });
-  }
-
-  /** All from one snapshot, so that the counts agree with the files. */
-  async contents(key: Key): Promise<DatasetContents | undefined> {
-    const isKnown = this.#remembered.has(key.id);
-    let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
-    if (found !== undefined && isKnown && this.#recall(found) === undefined) {
-      found = await readFiles(this.#db, key, { withLinkedFiles: true });
-    }
-    if (found === undefined) return undefined;
-    const pairs = this.#recall(found) ?? this.#judge(found);
-    return { dataset: datasetOf(found, pairs), files: found.files, pairs };
-  }
-
-  #recall({ row, links }: Rows): readonly LinkPairs[] | undefined {
-    return links.length === 0 ? [] : this.#remembered.get(row.id, stateOf({ row, links }));
-  }
-
-  #judge(found: FoundFiles): readonly LinkPairs[] {
-    const media = found.files.filter(isSound).filter(isPairFile);
-    const target = { name: found.row.name, groups: stemGroupsOf(media) };
-    const pairs = linksIn(found).map((link) => linkPairsOf(target, link, found.linkedFiles.get(link.slot) ?? []));
-    this.#remembered.set(found.row.id, stateOf(found), { value: pairs, size: sizeOf(pairs) });
-    return pairs;
-  }
-}
 
 /** Changes with the names and files of all linked datasets. */
 function stateOf({ row, links }: Rows): string {
