@@ -185,3 +185,40 @@ export class Quota {
     this.#held += count;
   }
 }
+
+/** A key is forgotten when its allowance is whole again, or for a newer one. */
+const MAX_KEYS = 10_000;
+
+/** Limits the rate of events for each key (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). */
+export class RateLimiter {
+  readonly #intervalMs: number;
+  readonly #toleranceMs: number;
+  /** When the allowance of each key is whole again. */
+  readonly #wholeAt = new Map<string, number>();
+
+  /** @param burst how many events may come at once */
+  constructor({ perSecond, burst }: { perSecond: number; burst: number }) {
+    this.#intervalMs = 1000 / perSecond;
+    this.#toleranceMs = (burst - 1) * this.#intervalMs;
+  }
+
+  /** Counts an event that is at most `maxDelayMs` too early. @returns the milliseconds until the rate allows it */
+  take(key: string, maxDelayMs = 0): number {
+    const now = performance.now();
+    const wholeAt = Math.max(this.#wholeAt.get(key) ?? 0, now);
+    const delayMs = Math.max(0, wholeAt - now - this.#toleranceMs);
+    if (delayMs > maxDelayMs) return delayMs;
+    this.#forgetSome(now);
+    this.#wholeAt.set(key, wholeAt + this.#intervalMs);
+    return delayMs;
+  }
+
+  #forgetSome(now: number): void {
+    if (this.#wholeAt.size < MAX_KEYS) return;
+    for (const [key, wholeAt] of this.#wholeAt) if (wholeAt <= now) this.#wholeAt.delete(key);
+    for (const key of this.#wholeAt.keys()) {
+      if (this.#wholeAt.size < MAX_KEYS) return;
+      this.#wholeAt.delete(key);
+    }
+  }
+}
