@@ -75,16 +75,12 @@ export function endStalledResponses({ server }: FastifyInstance): void {
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/** The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. */
-interface Drain {
-  /** Fires when draining begins; the reason is ServiceError `shutting_down`. */
-  readonly stopping: AbortSignal;
-  /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */
-  readonly drain: (maxMs: number) => Promise<void>;
-}
-
-/** For an app that does not listen yet. */
-export function registerDrain(app: FastifyInstance): Drain {
+/**
+ * The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. For an app that does
+ * not listen yet.
+ */
+export function registerDrain(app: FastifyInstance) {
+  /** Its reason is ServiceError `shutting_down`. */
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
     stopping.signal.throwIfAborted();
@@ -108,7 +104,8 @@ export function registerDrain(app: FastifyInstance): Drain {
       if (!app.server.listening) app.server.closeIdleConnections();
     });
   });
-  const drain = async (maxMs: number) => {
+  /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */
+  const drain = async (maxMs: number): Promise<void> => {
     stopping.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
     const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {

@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely';
-import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -191,17 +191,7 @@ async function readForChange(
 }
 
 /** The result of a transition. */
-interface ChangedFiles {
-  readonly before: readonly DatasetFile[];
-  readonly after: readonly DatasetFile[];
-  /** By id, before the change. */
-  readonly known: ReadonlyMap<string, DatasetFile>;
-  readonly removed: readonly DatasetFile[];
-  readonly written: readonly DatasetFile[];
-  /** The counts of the dataset after the change. */
-  readonly counts: StemCounts;
-  readonly added: { readonly files: number; readonly bytes: number };
-}
+type ChangedFiles = NonNullable<ReturnType<typeof applyTransition>>;
 
 /** @returns `undefined` if the transition cancels the change */
 function applyTransition(transition: Transition, { row, stems, before: groups }: FilesForChange) {
@@ -217,7 +207,8 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
     after.push(...next);
     counts = recount(counts, old, next);
   }
-  const known = new Map(before.map((file) => [file.id, file]));
+  /** By id, before the change. */
+  const known: ReadonlyMap<string, DatasetFile> = new Map(before.map((file) => [file.id, file]));
   const remaining = new Set(after.map(({ id }) => id));
   const [usedBefore, usedAfter] = [usageOf(before), usageOf(after)];
   return {
