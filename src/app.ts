@@ -90,10 +90,6 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const jobRunner = makeJobRunner(parts);
   measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
-  storage.catalog.changes.onAnyChange(
-    () => jobs.wake(),
-    () => jobs.wake(),
-  );
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
@@ -108,6 +104,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 
   await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
+  storage.catalog.changes.onAnyChange(jobs.wake, jobs.wake);
   setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
   await services.mountRoot?.start();
   const savingLastUses = setInterval(() => {
@@ -207,7 +204,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
   metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
-    inspect: (file, options) => pool.inspect(file, options),
+    inspect: pool.inspect.bind(pool),
     ...(decodeClip && { decodeClip }),
     newId: () => randomUUID().replaceAll('-', ''),
   };

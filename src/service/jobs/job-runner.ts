@@ -74,7 +74,7 @@ export class JobRunner {
   /** Call it once. */
   start(): void {
     this.#searching = this.#search();
-    this.#options.jobs.onWake(() => this.#wake(WAKE_DELAY_MS));
+    this.#options.jobs.wake = () => this.#wake(WAKE_DELAY_MS);
   }
 
   /** Aborts jobs in flight, which the next process continues. */
