@@ -102,13 +102,10 @@ export function requireToken(scope: FastifyInstance, options: AuthOptions): void
   });
 }
 
-interface Credential {
-  readonly secret: string;
-  readonly isSession: boolean;
-}
+type Credential = NonNullable<ReturnType<typeof credentialOf>>;
 
 /** The token, or else the session of the page. */
-function credentialOf(request: FastifyRequest, sessionCookie: string): Credential | undefined {
+function credentialOf(request: FastifyRequest, sessionCookie: string) {
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined) return { secret: token, isSession: false };
   const secret = isFromPage(request) ? cookieOf(request, sessionCookie) : undefined;

@@ -164,18 +164,10 @@ export async function changeFiles(
   return dataset;
 }
 
-/** The files to change, and the locked row of their dataset. */
-interface FilesForChange {
-  readonly row: DatasetRow;
-  readonly stems: ReadonlySet<string>;
-  readonly before: ReadonlyMap<string, StemGroup>;
-}
+type FilesForChange = NonNullable<Awaited<ReturnType<typeof readForChange>>>;
 
-/** @returns `undefined` if the change is cancelled */
-async function readForChange(
-  { datasetId, restore, isWholeDataset, ...change }: FileChange,
-  send: Transaction['send'],
-): Promise<FilesForChange | undefined> {
+/** @returns the files to change, and the locked row of their dataset; `undefined` if the change is cancelled */
+async function readForChange({ datasetId, restore, isWholeDataset, ...change }: FileChange, send: Transaction['send']) {
   const lock = lockDataset(datasetId);
   if (restore !== undefined) await send([lock]);
   const filenames = restore === undefined ? change.filenames : await restore.read(send);

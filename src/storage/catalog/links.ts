@@ -157,18 +157,13 @@ export function linkingTo(linkedId: string) {
     from link join dataset on dataset.id = link.dataset_id where link.linked_id = ${linkedId}`;
 }
 
-interface LockedLinks {
-  readonly row: DatasetRow;
-  readonly links: readonly { readonly slot: string; readonly linked_id: string }[];
-  /** The linked datasets and the `otherIds`, by id. */
-  readonly linked: ReadonlyMap<string, DatasetRow>;
-}
+type LockedLinks = NonNullable<Awaited<ReturnType<typeof lockLinks>>>;
 
 /** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
   send: Transaction['send'],
   { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
-): Promise<LockedLinks | undefined> {
+) {
   const all = query.selectFrom('dataset').selectAll().orderBy('id').forNoKeyUpdate();
   const [[row], links] = await send([
     all.where('id', '=', id),
@@ -177,7 +172,9 @@ export async function lockLinks(
   if (row === undefined || row.account_id !== accountId) return undefined;
   const ids = [...new Set([...links.map(({ linked_id }) => linked_id), ...otherIds])];
   const [linked] = ids.length === 0 ? [[]] : await send([all.where('id', 'in', ids)]);
-  return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
+  /** The linked datasets and the `otherIds`. */
+  const byId = new Map(linked.map((each) => [each.id, each]));
+  return { row, links, linked: byId };
 }
 
 /** Writes whether other datasets link to these. */
