@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Storage } from './open-storage.js';
@@ -47,7 +47,7 @@ import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
-import { BlobsNotDeleted } from './storage/blobs/blobs.js';
+import { BlobsNotDeleted, newId } from './storage/blobs/blobs.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
@@ -206,7 +206,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
     inspect: pool.inspect.bind(pool),
     ...(decodeClip && { decodeClip }),
-    newId: () => randomUUID().replaceAll('-', ''),
+    newId,
   };
   // Interrupted uploads can be sent again at once. Other instances may hold live leases in a Postgres catalog.
   await releaseLeases(core, { isLiveToo: storage.isCatalogLocal }).catch((err) => {
