@@ -531,12 +531,6 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
   `;
 }
 
-/** Uploads whose links expired before their bytes arrived, and that still count. */
-export function expiredReservations(now: Micros) {
-  return sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
-    where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
-}
-
 export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {
   const more = added === 1 ? 'one more' : `${added} more`;
   const advice = 'Delete files or withdraw uploads that are no longer needed, or upload the others to another dataset.';

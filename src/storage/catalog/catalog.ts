@@ -32,14 +32,7 @@ import {
   type Transaction,
 } from '../database/database.js';
 import { FairQueue } from '../limits.js';
-import {
-  type AccountLimits,
-  addUsage,
-  expiredReservations,
-  NO_LIMITS,
-  quotaErrorOf,
-  usageOfDataset,
-} from './accounts.js';
+import { type AccountLimits, addUsage, NO_LIMITS, quotaErrorOf, usageOfDataset } from './accounts.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -234,7 +227,9 @@ export class Catalog {
   /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
-    for (const { dataset_id: id, filename } of (await this.#db.read([expiredReservations(now)]))[0]) {
+    const expired = sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
+      where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
+    for (const { dataset_id: id, filename } of (await this.#db.read([expired]))[0]) {
       const ofDataset = names.get(id) ?? [];
       names.set(id, ofDataset);
       ofDataset.push(filename);

@@ -9,6 +9,7 @@ import { requireRoleOfSlot, requireTraining, slotText } from '../../dataset/pair
 import { type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { ChangeOptions } from './file-changes.js';
 import {
+  type DatasetKeyOfAccount,
   datasetRecordOf,
   type DatasetRow,
   fileOf,
@@ -71,7 +72,7 @@ export class Links {
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
   async replace(
-    key: Pick<Dataset, 'accountId' | 'id'>,
+    key: DatasetKeyOfAccount,
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
     const { transact } = this.#db;
@@ -128,7 +129,7 @@ export class Links {
   }
 
   /** All from one snapshot, so that the counts agree with the files. */
-  async contents(key: Key): Promise<DatasetContents | undefined> {
+  async contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
     const isKnown = this.#remembered.has(key.id);
     let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
     if (found !== undefined && isKnown && this.#recall(found) === undefined) {
@@ -162,7 +163,7 @@ type LockedLinks = NonNullable<Awaited<ReturnType<typeof lockLinks>>>;
 /** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
   send: Transaction['send'],
-  { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
+  { accountId, id, otherIds = [] }: DatasetKeyOfAccount & { otherIds?: readonly string[] },
 ) {
   const all = query.selectFrom('dataset').selectAll().orderBy('id').forNoKeyUpdate();
   const [[row], links] = await send([
@@ -223,8 +224,6 @@ interface FoundFiles extends Rows {
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 }
 
-type Key = Pick<Dataset, 'accountId' | 'id'>;
-
 /** Changes with the names and files of all linked datasets. */
 function stateOf({ row, links }: Rows): string {
   return JSON.stringify([row.version, links.map(({ slot, id, version }) => [slot, id, version])]);
@@ -255,7 +254,7 @@ function isSound(file: DatasetFile): file is StoredFile {
 /** `undefined` if the account has no such dataset. @param options.isForPairs reads sound media only, as a status does after a change */
 async function readFiles(
   db: Database,
-  key: Key,
+  key: DatasetKeyOfAccount,
   { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;
