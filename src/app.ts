@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Storage } from './open-storage.js';
@@ -34,10 +34,9 @@ import { HistoryService } from './service/history.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
-import { InspectionPool, jobSlotsOf } from './service/inspection/inspection-pool.js';
-import { ProcessEnded } from './service/inspection/inspection-process.js';
+import { InspectionPool, jobSlotsOf, ProcessEnded } from './service/inspection/inspection-pool.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
-import { type JobHandler, JobRunner, Loop } from './service/jobs/job-runner.js';
+import { type JobHandler, JobRunner } from './service/jobs/job-runner.js';
 import { MountRoot } from './service/jobs/mount-job.js';
 import { finalizeUploadJob, findUploadsJob } from './service/jobs/presigned-jobs.js';
 import { Quota } from './storage/limits.js';
@@ -47,7 +46,7 @@ import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
 import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
-import { BlobsNotDeleted } from './storage/blobs/blobs.js';
+import { BlobsNotDeleted, newId } from './storage/blobs/blobs.js';
 import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
@@ -71,7 +70,7 @@ const INSTALLATION_JOBS: readonly JobKind[] = [
   'prune-tokens',
 ];
 
-const SAVE_USES_PAUSE_MS = 60_000;
+const SAVE_LAST_USES_MS = 60_000;
 
 /** Some images are read and hashed while others are decoded. */
 const THUMBNAILS_PER_PROCESS = 2;
@@ -90,8 +89,6 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   const jobRunner = makeJobRunner(parts);
   measure(parts, jobRunner);
   const { accounts, jobs, now } = storage;
-  const wake = () => jobs.wake();
-  storage.catalog.changes.onAnyChange(wake, wake);
   const { trustedProxies, idleSeconds, limits, publicUrl } = config;
   const http = createServer({ logger, metrics, trustedProxies, idleSeconds, limits, version: packageVersion() });
   await http.addRoutes({
@@ -106,12 +103,12 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 
   await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
+  storage.catalog.changes.onAnyChange(jobs.wake, jobs.wake);
   setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
   await services.mountRoot?.start();
-  const savingLastUses = new Loop(() => accounts.saveLastUses(), {
-    pauseMs: SAVE_USES_PAUSE_MS,
-    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
-  });
+  const savingLastUses = setInterval(() => {
+    accounts.saveLastUses().catch((err) => logger.warn({ err }, 'the last uses of tokens could not be saved'));
+  }, SAVE_LAST_USES_MS);
 
   /** Gives requests in flight and background work `stopSeconds`, then closes everything. */
   const stop = async () => {
@@ -125,7 +122,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     await http.app.close();
     clearTimeout(timer);
     clearTimeout(abortTimer);
-    await savingLastUses.stop();
+    clearInterval(savingLastUses);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await inspection.pool.close();
@@ -206,9 +203,9 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
   metrics.limit('maxFileBytes', maxLinkBytes);
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
-    inspect: (file, options) => pool.inspect(file, options),
+    inspect: pool.inspect.bind(pool),
     ...(decodeClip && { decodeClip }),
-    newId: () => randomUUID().replaceAll('-', ''),
+    newId,
   };
   // Interrupted uploads can be sent again at once. Other instances may hold live leases in a Postgres catalog.
   await releaseLeases(core, { isLiveToo: storage.isCatalogLocal }).catch((err) => {

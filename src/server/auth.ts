@@ -1,13 +1,14 @@
 import { createHmac } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PAGE_HEADER } from '../api/limits.js';
 import { ServiceError } from '../dataset/errors.js';
-import { onceClosed } from './bodies.js';
-import { type FailedLogins, RequestRate } from './limits.js';
+import { onceClosed } from './connections.js';
 import { isRead, rowOf } from './register-routes.js';
 import { timeOf } from './wire.js';
 import { datasetNotFound, type DatasetScope } from '../service/datasets.js';
-import { Quota } from '../storage/limits.js';
+import { Quota, RateLimiter } from '../storage/limits.js';
 import type { ReadLinkParts, ReadLinks } from '../service/signed-links.js';
 import { type Accounts, type Grant, isExpired } from '../storage/catalog/accounts.js';
 
@@ -101,13 +102,10 @@ export function requireToken(scope: FastifyInstance, options: AuthOptions): void
   });
 }
 
-interface Credential {
-  readonly secret: string;
-  readonly isSession: boolean;
-}
+type Credential = NonNullable<ReturnType<typeof credentialOf>>;
 
 /** The token, or else the session of the page. */
-function credentialOf(request: FastifyRequest, sessionCookie: string): Credential | undefined {
+function credentialOf(request: FastifyRequest, sessionCookie: string) {
   const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined) return { secret: token, isSession: false };
   const secret = isFromPage(request) ? cookieOf(request, sessionCookie) : undefined;
@@ -229,3 +227,83 @@ export function browserNameOf({ headers }: FastifyRequest): string | null {
 /** Most browsers also name those that follow here. */
 const BROWSERS = { Edge: /Edg\//, Opera: /OPR\//, Firefox: /Firefox\//, Chrome: /Chrome\//, Safari: /Safari\// };
 const SYSTEMS = { Android: /Android/, iOS: /iPhone|iPad/, Windows: /Windows/, macOS: /Mac OS X/, Linux: /Linux/ };
+
+/** Clients send many requests at once and then none. */
+const BURST_SECONDS = 10;
+
+const MAX_POLL_DELAY_MS = 5000;
+
+/** An account has many clients, which poll once a second or less. */
+const MIN_POLLS_PER_SECOND = 50;
+
+/** Polls of a status have their own rate, and are delayed instead of rejected. */
+export class RequestRate {
+  readonly #perSecond: number;
+  readonly #requests: RateLimiter;
+  readonly #polls: RateLimiter;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#requests = new RateLimiter({ perSecond, burst: perSecond * BURST_SECONDS });
+    const pollsPerSecond = Math.max(perSecond, MIN_POLLS_PER_SECOND);
+    this.#polls = new RateLimiter({ perSecond: pollsPerSecond, burst: pollsPerSecond * BURST_SECONDS });
+  }
+
+  /** @throws ServiceError `too_many_requests` */
+  async admit(accountId: string, { isPoll }: { isPoll: boolean }): Promise<void> {
+    if (isPoll) {
+      const delayMs = this.#polls.take(accountId, MAX_POLL_DELAY_MS);
+      if (delayMs > 0) await wait(Math.min(delayMs, MAX_POLL_DELAY_MS));
+      return;
+    }
+    const delayMs = this.#requests.take(accountId);
+    if (delayMs === 0) return;
+    const retryAfterSeconds = Math.ceil(delayMs / 1000);
+    const message = `The account sends more than ${this.#perSecond} requests a second. Try again in ${retryAfterSeconds} s.`;
+    throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
+  }
+}
+
+/** For wrong tokens and codes from one address, without a delay. */
+const FAILURE_RATE = { perSecond: 10, burst: 50 };
+const MAX_DELAY_MS = 2000;
+
+/** Each holds a connection. */
+const MAX_DELAYED = 200;
+
+/** Limits wrong tokens and all codes by address. Valid tokens are never slowed, since clients behind a proxy share an address. */
+export class FailedLogins {
+  readonly #failures = new RateLimiter(FAILURE_RATE);
+  readonly #codes = new RateLimiter(FAILURE_RATE);
+  #delayed = 0;
+
+  /** @throws ServiceError `too_many_requests` */
+  admitCode(address: string): void {
+    const delayMs = this.#codes.take(networkOf(address));
+    if (delayMs === 0) return;
+    const message = 'Too many codes that sign in come from this address. Try again, or sign in with a token.';
+    throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
+  }
+
+  /** Waits before a wrong token is answered. @throws ServiceError `too_many_requests` */
+  async delay(address: string): Promise<void> {
+    const delayMs = this.#failures.take(networkOf(address), MAX_DELAY_MS);
+    if (delayMs === 0) return;
+    if (this.#delayed >= MAX_DELAYED) {
+      const message = 'Too many requests have a wrong token. Check the token, then try again.';
+      throw new ServiceError('too_many_requests', message, { retryAfterSeconds: MAX_DELAY_MS / 1000 });
+    }
+    this.#delayed++;
+    await wait(Math.min(delayMs, MAX_DELAY_MS)).finally(() => this.#delayed--);
+  }
+}
+
+/** One host usually has all IPv6 addresses with the same first 64 bits. */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const tailGroups = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - tailGroups.length)).fill('0');
+  return [...groups, ...zeros, ...tailGroups].slice(0, 4).join(':');
+}

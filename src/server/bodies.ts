@@ -1,11 +1,20 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_DIRECT_BYTES, SMALL_BODY_BYTES } from '../api/limits.js';
 import { ServiceError } from '../dataset/errors.js';
-import { rowOf } from './register-routes.js';
 import type { Quota } from '../storage/limits.js';
+import { connectionClosed, onceClosed } from './connections.js';
+import { type ErrorResponse, NOSNIFF } from './errors.js';
+import { rowOf } from './register-routes.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Releases the memory of a large body. */
+    releaseBody: (() => void) | undefined;
+  }
+}
 
 /** 1 MiB is far more than multipart framing needs. */
 export const MAX_DIRECT_BODY_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;
@@ -16,24 +25,11 @@ const MAX_PARTS = 16;
 /** Within one idle timeout. */
 const IDLE_CHECKS = 8;
 
-const MAX_LISTENERS = 40;
-
 interface UploadTimeouts {
   /** Until the response starts. */
   readonly totalSeconds?: number;
   /** Without a new byte. */
   readonly idleSeconds?: number;
-}
-
-export function connectionClosed(): ServiceError {
-  return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
-}
-
-/** Calls `work` at once if the response has closed, as while its request waited. */
-export function onceClosed(response: ServerResponse, work: () => void): void {
-  if (response.destroyed) work();
-  // Node warns of more than ten listeners, and some are its own and Fastify's.
-  else response.setMaxListeners(MAX_LISTENERS).once('close', work);
 }
 
 /** The stream can be destroyed without closing the connection, over which the error response has to be sent. */
@@ -188,22 +184,11 @@ export function contentLengthOf({ headers }: FastifyRequest): number | undefined
   return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
 }
 
-export function hasUnreadBody({ raw }: FastifyRequest): boolean {
-  return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
-}
-
 /** For the headers of a request, and for a body, which gets more for its size. */
 export const REQUEST_SECONDS = 30;
 
 /** For a body, after `REQUEST_SECONDS`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
-
-const releases = new WeakMap<FastifyRequest, () => void>();
-
-export function releaseBody(request: FastifyRequest): void {
-  releases.get(request)?.();
-  releases.delete(request);
-}
 
 /** Checked before parsing: a byte of a body can become a hundred bytes of memory. */
 const MAX_DEPTH = 32;
@@ -219,7 +204,7 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
 /**
- * Call `releaseBody` when the request is answered.
+ * Call `releaseBody` of the request when it is answered.
  *
  * @throws ServiceError `too_large`, `request_too_slow`, `upload_cut_short`, or the error of `memory`
  */
@@ -251,8 +236,8 @@ export async function readBody(
       if (needed > bodyLimit) throw tooLarge();
       if (needed > body.length) {
         const larger = Buffer.allocUnsafe(Math.min(bodyLimit, Math.max(SMALL_BODY_BYTES, 2 * needed)));
-        releaseBody(request);
-        if (larger.length > SMALL_BODY_BYTES) releases.set(request, memory.hold(request.accountId, larger.length));
+        request.releaseBody?.();
+        if (larger.length > SMALL_BODY_BYTES) request.releaseBody = memory.hold(request.accountId, larger.length);
         body.copy(larger, 0, 0, bytes);
         body = larger;
       }
@@ -260,7 +245,7 @@ export async function readBody(
     }
     return body.subarray(0, bytes);
   } catch (error) {
-    releaseBody(request);
+    request.releaseBody?.();
     throw error;
   } finally {
     clearTimeout(timer);
@@ -311,4 +296,55 @@ function checkStructure(body: Buffer, maxValues: number): void {
       );
     }
   }
+}
+
+const MAX_DISCARD_MS = 20_000;
+
+/** Such a client has read the answer, or will never do so. */
+const MAX_PAUSE_MS = 5000;
+
+/** Longer bodies are left unread: the client waits and may read, while closing at once would lose the answer. */
+const SHORT_BYTES = 8 * 1024 * 1024;
+
+/** Clients such as Python's httpx read a response only after they have sent the whole body, so the rest is discarded. */
+export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
+  const { raw } = request;
+  const payload = JSON.stringify(response.body);
+  reply.hijack();
+  reply.raw.writeHead(response.status, {
+    ...response.headers,
+    ...NOSNIFF,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(payload),
+    connection: 'close',
+  });
+  reply.raw.write(payload);
+  const maxBytes = bytesToDiscard(request);
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    clearTimeout(timer);
+    clearTimeout(pauseTimer);
+    reply.raw.end();
+    raw.socket.destroySoon();
+  };
+  const timer = setTimeout(end, MAX_DISCARD_MS);
+  const pauseTimer = setTimeout(end, MAX_PAUSE_MS);
+  let discardedBytes = 0;
+  raw.unpipe();
+  raw.on('data', (chunk: Buffer) => {
+    discardedBytes += chunk.length;
+    pauseTimer.refresh();
+    if (discardedBytes > maxBytes) raw.pause();
+  });
+  raw.once('end', end);
+  raw.once('close', end);
+  raw.resume();
+}
+
+/** The rest of the body, unless it is longer than a direct upload's. */
+function bytesToDiscard(request: FastifyRequest): number {
+  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
+  return bytes <= MAX_DIRECT_BODY_BYTES ? Math.max(bytes, SHORT_BYTES) : SHORT_BYTES;
 }

@@ -4,8 +4,26 @@ import { setImmediate as pollConnections, setTimeout as wait } from 'node:timers
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WireErrorCode } from '../api/error-codes.js';
 import { ServiceError } from '../dataset/errors.js';
-import { MAX_DIRECT_BODY_BYTES, connectionClosed, contentLengthOf, onceClosed } from './bodies.js';
+import { openFileLimit } from '../open-file-limit.js';
+import { Quota } from '../storage/limits.js';
 import { type ErrorResponse, NOSNIFF, errorResponse } from './errors.js';
+
+const MAX_LISTENERS = 40;
+
+export function connectionClosed(): ServiceError {
+  return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
+}
+
+/** Calls `work` at once if the response has closed, as while its request waited. */
+export function onceClosed(response: ServerResponse, work: () => void): void {
+  if (response.destroyed) work();
+  // Node warns of more than ten listeners, and some are its own and Fastify's.
+  else response.setMaxListeners(MAX_LISTENERS).once('close', work);
+}
+
+export function hasUnreadBody({ raw }: FastifyRequest): boolean {
+  return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
+}
 
 /** RFC 9112, section 9.3.2. Node hands over all requests at once, and tells only the first of them about a disconnect. */
 export function handleSequentially(app: FastifyInstance): void {
@@ -57,16 +75,12 @@ export function endStalledResponses({ server }: FastifyInstance): void {
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/** The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. */
-interface Drain {
-  /** Fires when draining begins; the reason is ServiceError `shutting_down`. */
-  readonly stopping: AbortSignal;
-  /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */
-  readonly drain: (maxMs: number) => Promise<void>;
-}
-
-/** For an app that does not listen yet. */
-export function registerDrain(app: FastifyInstance): Drain {
+/**
+ * The first step of a graceful shutdown, before `stop` of `app.ts` closes the server and everything behind it. For an app that does
+ * not listen yet.
+ */
+export function registerDrain(app: FastifyInstance) {
+  /** Its reason is ServiceError `shutting_down`. */
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
     stopping.signal.throwIfAborted();
@@ -90,7 +104,8 @@ export function registerDrain(app: FastifyInstance): Drain {
       if (!app.server.listening) app.server.closeIdleConnections();
     });
   });
-  const drain = async (maxMs: number) => {
+  /** Answers 503, which load balancers retry elsewhere, until no connection has come for 300 ms; at most for `maxMs` or 3 s. */
+  const drain = async (maxMs: number): Promise<void> => {
     stopping.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
     const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {
@@ -189,53 +204,72 @@ function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse
   socket.once('close', () => clearTimeout(timer));
 }
 
-const MAX_DISCARD_MS = 20_000;
+/** Fewer if the system allows fewer open files (`ulimit -n`). */
+const MAX_CONNECTIONS = 10_000;
 
-/** Such a client has read the answer, or will never do so. */
-const MAX_PAUSE_MS = 5000;
+/** Their requests are answered with 503. Node closes further ones at once. */
+const MAX_REJECTED = 100;
 
-/** Longer bodies are left unread: the client waits and may read, while closing at once would lose the answer. */
-const SHORT_BYTES = 8 * 1024 * 1024;
+/** For the 256 folders of the store, the catalog, and pipes to inspection processes. */
+const OTHER_FILES = 320;
 
-/** Clients such as Python's httpx read a response only after they have sent the whole body, so the rest is discarded. */
-export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
-  const { raw } = request;
-  const payload = JSON.stringify(response.body);
-  reply.hijack();
-  reply.raw.writeHead(response.status, {
-    ...response.headers,
-    ...NOSNIFF,
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(payload),
-    connection: 'close',
+/** Monitoring must not take a busy server for a dead one. */
+const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** For a server that does not listen yet. */
+export function limitConnections(app: FastifyInstance): { max: number; open: () => number } {
+  const max = Math.min(MAX_CONNECTIONS, Math.max(1, openFileLimit() - OTHER_FILES));
+  const rejected = new WeakSet<Socket>();
+  let open = 0;
+  app.server.maxConnections = max + MAX_REJECTED;
+  app.server.on('connection', (socket: Socket) => {
+    open++;
+    socket.once('close', () => open--);
+    if (open > max) rejected.add(socket);
   });
-  reply.raw.write(payload);
-  const maxBytes = bytesToDiscard(request);
-  let ended = false;
-  const end = () => {
-    if (ended) return;
-    ended = true;
-    clearTimeout(timer);
-    clearTimeout(pauseTimer);
-    reply.raw.end();
-    raw.socket.destroySoon();
-  };
-  const timer = setTimeout(end, MAX_DISCARD_MS);
-  const pauseTimer = setTimeout(end, MAX_PAUSE_MS);
-  let discardedBytes = 0;
-  raw.unpipe();
-  raw.on('data', (chunk: Buffer) => {
-    discardedBytes += chunk.length;
-    pauseTimer.refresh();
-    if (discardedBytes > maxBytes) raw.pause();
+  app.addHook('onRequest', async ({ raw, routeOptions }) => {
+    if (!rejected.has(raw.socket) || ALWAYS_ANSWERED.has(routeOptions.url ?? '')) return;
+    const message = `The server has ${max} connections, its limit. Try again soon.`;
+    throw new ServiceError('overloaded', message, { retryAfterSeconds: 1 });
   });
-  raw.once('end', end);
-  raw.once('close', end);
-  raw.resume();
+  app.addHook('onSend', async ({ raw }, reply) => {
+    if (rejected.has(raw.socket)) reply.header('connection', 'close');
+  });
+  return { max, open: () => open };
 }
 
-/** The rest of the body, unless it is longer than a direct upload's. */
-function bytesToDiscard(request: FastifyRequest): number {
-  const bytes = contentLengthOf(request) ?? MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
-  return bytes <= MAX_DIRECT_BODY_BYTES ? Math.max(bytes, SHORT_BYTES) : SHORT_BYTES;
+/** The kernel takes smaller answers. */
+const LARGE_BYTES = 64 * 1024;
+
+/** An answer about ten thousand files has some megabytes. */
+const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/** Replaces what was counted of the response's unread bytes. */
+export type HoldUnsent = (response: ServerResponse, unsent: { accountId: string; bytes: number }) => void;
+
+/** Limits the memory of answers that wait for their clients. `hold` throws as a Quota does. */
+export function limitUnsentAnswers(app: FastifyInstance): { quota: Quota; hold: HoldUnsent } {
+  const quota = new Quota({
+    ofAccount: MAX_BYTES_OF_ACCOUNT,
+    ofAll: MAX_BYTES,
+    what: 'bytes of answers that clients have not read yet',
+  });
+  const releases = new WeakMap<ServerResponse, () => void>();
+  const hold: HoldUnsent = (response, { accountId, bytes }) => {
+    if (response.destroyed) return;
+    const release = releases.get(response);
+    if (release === undefined) onceClosed(response, () => releases.get(response)?.());
+    release?.();
+    releases.set(response, bytes === 0 ? () => {} : quota.hold(accountId, bytes));
+  };
+  app.addHook('onSend', async ({ accountId = '' }, { raw }, payload) => {
+    if (typeof payload !== 'string' && !Buffer.isBuffer(payload)) return payload;
+    const bytes = Buffer.byteLength(payload);
+    if (bytes < LARGE_BYTES) return payload;
+    hold(raw, { accountId, bytes });
+    // Node would keep both a text and its bytes.
+    return typeof payload === 'string' ? Buffer.from(payload) : payload;
+  });
+  return { quota, hold };
 }

@@ -12,20 +12,21 @@ import type { AuditLog } from '../service/audit-log.js';
 import type { Limits } from '../storage/catalog/accounts.js';
 import { Quota } from '../storage/limits.js';
 import { recordRequests } from './audit.js';
-import { type AuthOptions, requireToken } from './auth.js';
-import { REQUEST_SECONDS, hasUnreadBody, parseJsonBody, readBody, releaseBody } from './bodies.js';
+import { type AuthOptions, FailedLogins, requireToken } from './auth.js';
+import { REQUEST_SECONDS, parseJsonBody, readBody, rejectEarly } from './bodies.js';
 import {
   answerParseError,
   endStalledResponses,
   handleSequentially,
+  hasUnreadBody,
+  limitConnections,
+  limitUnsentAnswers,
   malformedRequestOf,
   onceAnswered,
   registerDrain,
   registerMalformedRequests,
-  rejectEarly,
 } from './connections.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { FailedLogins, limitConnections, limitUnsentAnswers } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { type Handlers, registerRoutes, rowOf } from './register-routes.js';
 import { missingPage, registerWeb } from './web.js';
@@ -85,6 +86,7 @@ export function createServer(options: ServerOptions) {
   let answerMissing = sendMissing;
   app.setNotFoundHandler((request, reply) => answerMissing(request, reply));
   app.decorateRequest('failure', undefined);
+  app.decorateRequest('releaseBody', undefined);
   const bodyMemory = readBodies(app);
   handleSequentially(app);
   app.addHook('onRequest', async (request, reply) => {
@@ -191,7 +193,7 @@ function readBodies(app: FastifyInstance): Quota {
 
 function countRequests(app: FastifyInstance, metrics: Metrics): void {
   onceAnswered(app, (request, reply) => {
-    releaseBody(request);
+    request.releaseBody?.();
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
     const status = reply.statusCode;

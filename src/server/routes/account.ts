@@ -14,10 +14,9 @@ import {
   type TokenRights,
   type TokenSummary,
 } from '../../storage/catalog/accounts.js';
-import type { FailedLogins } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { invalidField, timeOf, timeOrNull } from '../wire.js';
-import { browserNameOf, isFromPage, setSessionCookie } from '../auth.js';
+import { browserNameOf, type FailedLogins, isFromPage, setSessionCookie } from '../auth.js';
 import { baseUrlOf } from './uploads.js';
 
 interface AccountServices {

@@ -12,9 +12,8 @@ import {
 import { type Accounts, isExpired } from '../../storage/catalog/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal } from '../connections.js';
+import { disconnectSignal, type HoldUnsent } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
-import type { HoldUnsent } from '../limits.js';
 import type { Handlers } from '../register-routes.js';
 import { changeToWire, listedToWire } from '../wire.js';
 import { captionRunToWire } from './captioning.js';

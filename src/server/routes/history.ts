@@ -7,8 +7,7 @@ import type { Downloads } from '../../service/download/downloads.js';
 import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
 import type { Accounts } from '../../storage/catalog/accounts.js';
 import type { Quota } from '../../storage/limits.js';
-import { onceClosed } from '../bodies.js';
-import type { HoldUnsent } from '../limits.js';
+import { type HoldUnsent, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, fileToWire, timeOf } from '../wire.js';
 

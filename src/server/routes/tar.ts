@@ -16,8 +16,7 @@ import {
   type MountArchive,
   mountArchiveTar,
 } from '../../service/mount/mount-archive.js';
-import { onceClosed } from '../bodies.js';
-import { disconnectSignal } from '../connections.js';
+import { disconnectSignal, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { manifestLinksToWire, timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';

@@ -1,19 +1,16 @@
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { CONVERSION_LIMITS, exceededText, limitsOf, type ProcessLimits } from './limited-process.js';
-import type { InspectionPool } from './inspection-pool.js';
-import { ProcessEnded } from './inspection-process.js';
+import { type InspectionPool, ProcessEnded } from './inspection-pool.js';
 
 /** Identifies the content of a local file. @throws NotFixable, also if limits are exceeded; the signal's reason */
-export async function examineInProcess(
+export function examineInProcess(
   pool: InspectionPool,
   { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
   signal: AbortSignal,
 ): Promise<ExaminedContent> {
   const limits = limitsOf({ kind: 'image', sizeBytes });
-  const answer = await explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
-  if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
-  return answer.examined;
+  return explained(limits, () => pool.run({ task: 'examine', path }, { accountId: '', signal, limits }));
 }
 
 /** Converts a local image into a PNG at `target`. @throws NotFixable; the signal's reason */

@@ -5,7 +5,7 @@ import { examineContent, type RequireConvertible } from '../../dataset/fix/exami
 import { inspectWith, readClipFacts } from '../../dataset/inspect/inspect.js';
 import type { PixelDecoder } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
-import type { InspectionJob, ProcessMessage } from './inspection-process.js';
+import type { InspectionJob, ProcessMessage, Results } from './inspection-pool.js';
 
 /** To the server. Reads and writes block: the process does one thing at a time. */
 const SOCKET = 3;
@@ -40,23 +40,23 @@ function send(message: ProcessMessage): void {
   for (let sent = 0; sent < line.length; ) sent += writeSync(SOCKET, line, sent);
 }
 
-async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
+async function resultOf(job: InspectionJob, decoder: ImageDecoder): Promise<Results[keyof Results]> {
   switch (job.task) {
     case 'thumbnail': {
       const { webp, ...appearance } = await decoder.makeThumbnail(job);
-      return { thumbnail: { webp: webp.toString('base64'), ...appearance } };
+      return { webp: webp.toString('base64'), ...appearance };
     }
     case 'picture':
-      return { picture: (await decoder.makePicture(job)).toString('base64') };
+      return (await decoder.makePicture(job)).toString('base64');
     case 'examine':
-      return { examined: await examineContent(job.path, decoder.requireConvertible) };
+      return examineContent(job.path, decoder.requireConvertible);
     case 'convert':
       await decoder.convertImage(job);
-      return { converted: true } as const;
+      return true;
     case 'inspect': {
       const { path, filename, asMask } = job;
       const options = { ...decoder, asMask, ...(job.readsClipFacts && { readClipFacts }) };
-      return { inspection: await inspectWith({ path, filename }, options) };
+      return inspectWith({ path, filename }, options);
     }
   }
 }
@@ -64,7 +64,7 @@ async function resultOf(job: InspectionJob, decoder: ImageDecoder) {
 async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<ProcessMessage> {
   try {
     const result = await resultOf(job, decoder);
-    return { ...result, residentBytes: process.memoryUsage.rss() };
+    return { result, residentBytes: process.memoryUsage.rss() };
   } catch (error) {
     if (isOutOfMemory(error)) return { outOfMemory: true };
     const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -1,6 +1,10 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { withAnySignal } from '../../abort-signals.js';
+import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
 import { inspectWith, shownFilename } from '../../dataset/inspect/inspect.js';
 import type { MadeThumbnail, ThumbnailSource } from '../../dataset/inspect/image/thumbnail.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
@@ -8,16 +12,20 @@ import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/limits.js';
+import { programFile } from '../../version.js';
 import type { InspectorOptions } from '../dependencies.js';
 import {
   CpuBudgetSpent,
   exceededText,
+  KERNEL_LIMITS,
+  type LimitName,
   limitsOf,
   type ProcessLimits,
   RECYCLE_CPU_SECONDS,
+  spawnLimited,
   THUMBNAIL_LIMITS,
+  watchProcess,
 } from './limited-process.js';
-import { type Answer, type InspectionJob, InspectionProcess, ProcessEnded } from './inspection-process.js';
 
 /** Passing a small caption to a process takes ten times as long as inspecting it here. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
@@ -102,12 +110,10 @@ export class InspectionPool {
     const { maxCpuSeconds, ...others } = (this.#options.limitsOf ?? limitsOf)({ kind, sizeBytes });
     const limits = { ...others, maxCpuSeconds: Math.min(maxCpuSeconds, maxSeconds) };
     const asMask = role === 'mask';
-    const job: InspectionJob = { task: 'inspect', path: file.path, filename, asMask, readsClipFacts };
+    const job = { task: 'inspect', path: file.path, filename, asMask, readsClipFacts } as const;
     const isBudget = maxSeconds < maxCpuSeconds;
     try {
-      const answer = await this.run(job, { accountId, isBackground, signal, limits, isBudget });
-      if (!('inspection' in answer)) throw new Error('An inspection process has answered without an inspection.');
-      return answer.inspection;
+      return await this.run(job, { accountId, isBackground, signal, limits, isBudget });
     } catch (error) {
       if (!(error instanceof ProcessEnded)) throw error;
       const reason = exceededText(error.reason, limits);
@@ -119,20 +125,16 @@ export class InspectionPool {
 
   /** Makes a WebP with a longest side of `maxPixels`. Rejects if the image can't be decoded in a few seconds. */
   async thumbnail(image: ThumbnailSource, options: Omit<SlotRequest, 'needsMuchMemory'>): Promise<MadeThumbnail> {
-    const answer = await this.run({ task: 'thumbnail', ...image }, { ...options, limits: THUMBNAIL_LIMITS });
-    if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
-    return { ...answer.thumbnail, webp: Buffer.from(answer.thumbnail.webp, 'base64') };
+    const made = await this.run({ task: 'thumbnail', ...image }, { ...options, limits: THUMBNAIL_LIMITS });
+    return { ...made, webp: Buffer.from(made.webp, 'base64') };
   }
 
   /** Makes an upright JPEG in Base64 without metadata, with a longest side of `maxPixels`, for which no client waits. Rejects as `thumbnail`. */
-  async picture(
+  picture(
     image: { readonly path: string; readonly maxPixels: number },
     options: Pick<SlotRequest, 'accountId' | 'signal'>,
   ): Promise<string> {
-    const request = { ...options, isBackground: true, limits: THUMBNAIL_LIMITS };
-    const answer = await this.run({ task: 'picture', ...image }, request);
-    if (!('picture' in answer)) throw new Error('An inspection process has answered without a picture.');
-    return answer.picture;
+    return this.run({ task: 'picture', ...image }, { ...options, isBackground: true, limits: THUMBNAIL_LIMITS });
   }
 
   /**
@@ -190,10 +192,11 @@ export class InspectionPool {
   }
 
   /** @throws ProcessEnded, CpuBudgetSpent, and as `inspect` */
-  run(job: InspectionJob, options: RunOptions): Promise<Answer> {
+  run<T extends Task>(job: InspectionJob & { readonly task: T }, options: RunOptions): Promise<Results[T]> {
     return this.#schedule(options, async (signal) => {
       const idle = [...this.#idle.keys()].at(-1);
-      const runIn = async (process: InspectionProcess) => this.#runIn(process, job, { ...options, signal });
+      const runIn = async (process: InspectionProcess) =>
+        (await this.#runIn(process, job, { ...options, signal })) as Results[T];
       if (idle === undefined) return runIn(await this.#start());
       this.#stopIdling(idle);
       try {
@@ -207,7 +210,7 @@ export class InspectionPool {
     });
   }
 
-  async #runIn(process: InspectionProcess, job: InspectionJob, { isBudget, ...options }: RunOptions): Promise<Answer> {
+  async #runIn(process: InspectionProcess, job: InspectionJob, { isBudget, ...options }: RunOptions) {
     let answer: Answer;
     try {
       options.signal.throwIfAborted();
@@ -221,7 +224,8 @@ export class InspectionPool {
     }
     this.#release(process, answer.residentBytes);
     if ('error' in answer) throw Object.assign(new Error(answer.error.message), answer.error);
-    return answer;
+    if (answer.result === undefined) throw new Error('An inspection process has answered without a result.');
+    return answer.result;
   }
 
   async #start(): Promise<InspectionProcess> {
@@ -274,4 +278,189 @@ function abortAfter(ms: number, stop: AbortController): void {
 
 function shuttingDown(): ServiceError {
   return new ServiceError('shutting_down', 'The server is shutting down. Send the file again.');
+}
+
+const MAX_START_MS = 30_000;
+
+/** Longer messages come only from a process that no longer runs its program. */
+const MAX_MESSAGE_CHARACTERS = 16 << 20;
+
+/** The end of standard error says why V8 or the C++ runtime ended the process. */
+const KEPT_ERROR_CHARACTERS = 4000;
+
+const PROGRAM = programFile('service/inspection/inspect-in-process');
+
+/** The process does one thing at a time. */
+const V8_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=4', '--v8-pool-size=1', '--single-threaded-gc'];
+
+/** One arena keeps glibc from holding freed memory for each thread; one thread of libuv decodes. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '1' };
+
+/** A line of JSON. */
+export type InspectionJob =
+  | {
+      readonly task: 'inspect';
+      readonly path: string;
+      readonly filename: string;
+      readonly asMask: boolean;
+      /** False if a decoder reads the facts of a clip afterwards. */
+      readonly readsClipFacts: boolean;
+    }
+  | ({ readonly task: 'thumbnail' } & ThumbnailSource)
+  | { readonly task: 'picture'; readonly path: string; readonly maxPixels: number }
+  | { readonly task: 'examine'; readonly path: string }
+  | { readonly task: 'convert'; readonly path: string; readonly target: string };
+
+/** What a process makes, by task. */
+export interface Results {
+  readonly inspect: Inspection;
+  /** The WebP in Base64. */
+  readonly thumbnail: Appearance & { readonly webp: string };
+  /** A JPEG in Base64. */
+  readonly picture: string;
+  readonly examine: ExaminedContent;
+  readonly convert: true;
+}
+
+type Task = keyof Results;
+
+type Answer = (
+  | { readonly result: Results[Task] }
+  /** Not the fault of the file, or a file that has no thumbnail. */
+  | { readonly error: { readonly name: string; readonly message: string; readonly code?: string } }
+) & { readonly residentBytes: number };
+
+/** A line of JSON. A process has one request at most. */
+export type ProcessMessage =
+  /** Sent once, when the code is loaded. */
+  | { readonly ready: true }
+  /** The file needs more memory than its decoder could get. */
+  | { readonly outOfMemory: true }
+  | Answer;
+
+/** The process ended before it answered, for a limit or by itself. */
+export class ProcessEnded extends Error {
+  override readonly name = 'ProcessEnded';
+  readonly reason: LimitName | 'crash';
+
+  constructor(reason: LimitName | 'crash', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+class InspectionProcess {
+  readonly ended: Promise<ProcessEnded>;
+  jobsDone = 0;
+  /** The processor time of its jobs, as observed. */
+  cpuSeconds = 0;
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  #listener: { onMessage: (message: ProcessMessage) => void; onEnd: (error: ProcessEnded) => void } | undefined;
+  #killedFor: LimitName | undefined;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#socket = child.stdio[3] as Socket;
+    let errorText = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      errorText = (errorText + text).slice(-KEPT_ERROR_CHARACTERS);
+    });
+    child.on('error', () => {});
+    // The process may end while it is sent something. `close` follows.
+    this.#socket.on('error', () => {});
+    let line = '';
+    this.#socket.setEncoding('utf8').on('data', (text: string) => {
+      line += text;
+      if (line.length > MAX_MESSAGE_CHARACTERS) return this.kill();
+      if (!line.endsWith('\n')) return;
+      const received = line;
+      line = '';
+      this.#receive(received);
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        const error = endOf({ code, signal, errorText, killedFor: this.#killedFor });
+        this.#listener?.onEnd(error);
+        resolve(error);
+      });
+    });
+  }
+
+  /** Starts a process that is ready for a job. @throws Error if it can't be started, or ends before */
+  static async start(program = PROGRAM): Promise<InspectionProcess> {
+    const child = spawnLimited([process.execPath, ...V8_FLAGS, program], {
+      limits: KERNEL_LIMITS,
+      env: ENVIRONMENT,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    });
+    // After a failed spawn some pipes don't exist.
+    if (child.pid === undefined) throw await new Promise<Error>((resolve) => child.once('error', resolve));
+    const started = new InspectionProcess(child);
+    const timer = setTimeout(() => started.kill(), MAX_START_MS);
+    try {
+      await new Promise<ProcessMessage>((onMessage, onEnd) => {
+        started.#listener = { onMessage, onEnd };
+      });
+    } finally {
+      clearTimeout(timer);
+      started.#listener = undefined;
+    }
+    return started;
+  }
+
+  /** Does a job, or kills the process. @throws ProcessEnded; the signal's reason */
+  async run(job: InspectionJob, { limits, signal }: { limits: ProcessLimits; signal: AbortSignal }): Promise<Answer> {
+    let onAbort = () => {};
+    const watch = watchProcess(this.#child, limits, (limit) => this.kill(limit));
+    try {
+      const answer = await new Promise<Answer>((resolve, reject) => {
+        onAbort = () => reject(signal.reason);
+        const onMessage = (message: ProcessMessage) => {
+          if ('outOfMemory' in message) reject(new ProcessEnded('memory', 'a decoder got no more memory'));
+          else if (!('ready' in message)) resolve(message);
+        };
+        this.#listener = { onMessage, onEnd: reject };
+        signal.addEventListener('abort', onAbort, { once: true });
+        this.#socket.write(`${JSON.stringify(job)}\n`);
+        if (signal.aborted) onAbort();
+      });
+      this.jobsDone++;
+      return answer;
+    } catch (error) {
+      this.kill();
+      throw error;
+    } finally {
+      this.#listener = undefined;
+      this.cpuSeconds += watch.stop();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  kill(limit?: LimitName): void {
+    this.#killedFor ??= limit;
+    this.#child.kill('SIGKILL');
+  }
+
+  #receive(line: string): void {
+    try {
+      this.#listener?.onMessage(JSON.parse(line));
+    } catch {
+      this.kill();
+    }
+  }
+}
+
+function endOf(end: {
+  code: number | null;
+  signal: string | null;
+  errorText: string;
+  killedFor: LimitName | undefined;
+}): ProcessEnded {
+  const how = end.signal === null ? `exited with ${end.code}` : `ended by ${end.signal}`;
+  const text = end.errorText.trim();
+  const message = `inspection process ${how}${text === '' ? '' : `: ${text}`}`;
+  // Node 24 reports a buffer with "Failed to allocate memory", and every version a string.
+  const isOutOfMemory = /out of memory|bad_alloc|allocation failed|failed to allocate/i.test(text);
+  return new ProcessEnded(end.killedFor ?? (isOutOfMemory ? 'memory' : 'crash'), message);
 }

@@ -60,30 +60,60 @@ export class JobRunner {
   readonly #stopping = new AbortController();
   /** The account whose job was claimed last, by kind. */
   readonly #lastOwner = new Map<JobKind, string>();
-  #loop: Loop | undefined;
+  #searching: Promise<void> | undefined;
+  /** The next search, on the clock of `performance`. */
+  #searchAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Present between two searches. */
+  #endPause: (() => void) | undefined;
 
   constructor(options: JobRunnerOptions) {
     this.#options = options;
   }
 
+  /** Call it once. */
   start(): void {
-    const { jobs, isAlone, now, onError } = this.#options;
-    let isReleased = !isAlone;
-    const work = async () => {
-      if (!isReleased) await jobs.releaseAll(now());
-      isReleased = true;
-      return this.#startDue();
-    };
-    const report = (error: unknown) => onError(error, undefined);
-    this.#loop = new Loop(work, { pauseMs: MAX_PAUSE_MS, onError: report });
-    jobs.onWake(() => this.#loop?.wake(WAKE_DELAY_MS));
+    this.#searching = this.#search();
+    this.#options.jobs.wake = () => this.#wake(WAKE_DELAY_MS);
   }
 
   /** Aborts jobs in flight, which the next process continues. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    await this.#loop?.stop();
+    this.#wake();
+    await this.#searching;
     await Promise.all([...this.#running].map(({ ended }) => ended));
+  }
+
+  /** Starts due jobs until the runner stops, one search at a time. */
+  async #search(): Promise<void> {
+    const { jobs, isAlone, now, onError } = this.#options;
+    let isReleased = !isAlone;
+    while (!this.#stopping.signal.aborted) {
+      // Before the search, so that a call of `#wake` during the search causes another one.
+      this.#searchAt = Number.POSITIVE_INFINITY;
+      let pauseMs = MAX_PAUSE_MS;
+      try {
+        if (!isReleased) await jobs.releaseAll(now());
+        isReleased = true;
+        pauseMs = Math.min(Math.max(await this.#startDue(), 1), MAX_PAUSE_MS);
+      } catch (error) {
+        onError(error, undefined);
+      }
+      await new Promise<void>((resolve) => {
+        this.#endPause = resolve;
+        this.#wake(pauseMs);
+      });
+      this.#endPause = undefined;
+    }
+  }
+
+  /** Searches after a delay at the latest, once no search is in flight. */
+  #wake(delayMs = 0): void {
+    this.#searchAt = Math.min(this.#searchAt, performance.now() + delayMs);
+    if (this.#endPause === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#endPause, Math.max(0, this.#searchAt - performance.now()));
   }
 
   /** @returns milliseconds until the next job is due */
@@ -155,7 +185,7 @@ export class JobRunner {
       ended: this.#run(handler, job).finally(() => {
         this.#running.delete(running);
         // A long queue does not wait between two jobs.
-        this.#loop?.wake();
+        this.#wake();
       }),
     };
     this.#running.add(running);
@@ -182,58 +212,5 @@ export class JobRunner {
     onError(error, job);
     const pause = Math.min(FIRST_RETRY * 2 ** job.failures, longestRetry);
     await jobs.fail(job, { dueAt: now() + pause, error: error instanceof Error ? error.message : String(error) });
-  }
-}
-
-interface LoopOptions {
-  /** The longest time between two runs. */
-  readonly pauseMs: number;
-  readonly onError: (error: unknown) => void;
-}
-
-/** Runs work again and again, one run at a time. */
-export class Loop {
-  readonly #stopping = new AbortController();
-  readonly #running: Promise<void>;
-  /** The next run, on the clock of `performance`. */
-  #dueAt = 0;
-  #timer: NodeJS.Timeout | undefined;
-  /** Present while the loop sleeps. */
-  #endSleep: (() => void) | undefined;
-
-  /**
-   * Runs `work` at once, and then `pauseMs` after each end, or earlier if `work` returns a shorter pause or the loop is woken.
-   * Errors are reported.
-   */
-  constructor(work: (signal: AbortSignal) => Promise<unknown>, options: LoopOptions) {
-    this.#running = this.#run(work, options);
-  }
-
-  /** Runs the work after a delay at the latest, once no run is in flight. */
-  wake(delayMs = 0): void {
-    this.#dueAt = Math.min(this.#dueAt, performance.now() + delayMs);
-    if (this.#endSleep === undefined) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#endSleep, Math.max(0, this.#dueAt - performance.now()));
-  }
-
-  stop(): Promise<void> {
-    this.#stopping.abort();
-    this.wake();
-    return this.#running;
-  }
-
-  async #run(work: (signal: AbortSignal) => Promise<unknown>, { pauseMs, onError }: LoopOptions): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      // Before the work, so that a call during the work causes another run.
-      this.#dueAt = Number.POSITIVE_INFINITY;
-      const next = await work(signal).catch(onError);
-      await new Promise<void>((resolve) => {
-        this.#endSleep = resolve;
-        this.wake(typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs);
-      });
-      this.#endSleep = undefined;
-    }
   }
 }

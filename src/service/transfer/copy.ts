@@ -61,13 +61,7 @@ export interface TransferOptions {
   readonly onWarning?: (message: string) => void;
 }
 
-export interface Copied extends BlobCopy {
-  readonly files: number;
-  readonly bytes: number;
-  /** Files of an earlier backup that the catalog no longer names. */
-  readonly removedFiles: number;
-  readonly shared: Shared;
-}
+export type Copied = Awaited<ReturnType<typeof copy>>;
 
 /** What source and target share is not copied; at most one of both. */
 interface Shared {
@@ -92,7 +86,7 @@ type Closing = <T extends { close(): Promise<void> }>(resource: T) => T;
  *
  * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
-export async function copy(from: Installation, to: Installation, options: TransferOptions): Promise<Copied> {
+export async function copy(from: Installation, to: Installation, options: TransferOptions) {
   const { isBackup } = options;
   const shared = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
   if (shared.catalog && shared.store) {
@@ -340,13 +334,6 @@ export interface CopyProgress {
   readonly doneBytes: number;
 }
 
-export interface BlobCopy {
-  /** Without files that the target had already. */
-  readonly copiedFiles: number;
-  readonly copiedBytes: number;
-  readonly lost: readonly LostBlob[];
-}
-
 interface BlobStores {
   readonly from: Pick<BlobReader, 'read'>;
   readonly to: BlobStore;
@@ -354,7 +341,7 @@ interface BlobStores {
 
 /**
  * Copies the blobs that the target lacks. Each gets its name after its size and SHA-256 were checked, so that an interrupted
- * copy can continue. Lost blobs are collected, not thrown.
+ * copy can continue. Lost blobs are collected, not thrown, and blobs that the target had already are not counted.
  *
  * @throws ServiceError of either store; the signal's reason
  */
@@ -366,7 +353,7 @@ export async function copyBlobs(
     signal: AbortSignal;
     onProgress?: ((progress: CopyProgress) => void) | undefined;
   },
-): Promise<BlobCopy> {
+): Promise<{ copiedFiles: number; copiedBytes: number; lost: readonly LostBlob[] }> {
   const { extent, signal, onProgress } = options;
   // Every copy adds a listener.
   setMaxListeners(0, signal);

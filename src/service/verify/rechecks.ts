@@ -1,17 +1,10 @@
 import { MAX_LISTED } from '../../api/limits.js';
-import type { ErrorProblem } from '../../dataset/problems.js';
-import { damagedFiles, type Recheck, recheckOf, startRecheck } from '../../storage/catalog/verification.js';
+import { damagedFiles, recheckOf, startRecheck } from '../../storage/catalog/verification.js';
 import type { Database } from '../../storage/database/database.js';
 import { type DatasetKey, findRecord } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-export interface RecheckProgress {
-  readonly datasetId: string;
-  /** `undefined` if the dataset was never rechecked. */
-  readonly recheck: Recheck | undefined;
-  /** By filename, at most `MAX_LISTED`. */
-  readonly problems: readonly ErrorProblem[];
-}
+export type RecheckProgress = Awaited<ReturnType<typeof recheckProgress>>;
 
 interface RecheckServices extends Pick<ServiceDependencies, 'catalog' | 'jobs' | 'now'> {
   readonly database: Database;
@@ -27,11 +20,11 @@ export async function recheckDataset(services: RecheckServices, key: DatasetKey)
   return recheckProgress(services, key);
 }
 
-/** @throws ServiceError `dataset_not_found` */
+/** With the first problems by filename. @throws ServiceError `dataset_not_found` */
 export async function recheckProgress(
   { catalog, database }: Pick<RecheckServices, 'catalog' | 'database'>,
   key: DatasetKey,
-): Promise<RecheckProgress> {
+) {
   // Read first, so that the dataset has what a finished recheck has found.
   const recheck = await recheckOf(database, key.id);
   const dataset = await findRecord(catalog, key);

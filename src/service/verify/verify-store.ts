@@ -8,7 +8,6 @@ import {
   blobsToVerify,
   datasetsOfBlobs,
   enqueueVerification,
-  type FileWithProblem,
   filesWithProblems,
 } from '../../storage/catalog/verification.js';
 import { Trash } from '../../storage/catalog/file-changes.js';
@@ -62,16 +61,7 @@ export interface VerifyStoreOptions {
 /** `gone` if the service removed it meanwhile. */
 export type Repair = { readonly deed: 'removed' | 'gone' } | { readonly deed: 'left'; readonly reason: string };
 
-export interface VerifiedStore {
-  /** Blobs of stored and past files. */
-  readonly files: number;
-  readonly bytes: number;
-  readonly objects: number;
-  /** Files of FAILED datasets, whose bytes are gone or changed. */
-  readonly lost: readonly (FileWithProblem & { readonly isMissing: boolean })[];
-  /** Without `repairs`, no stray has a `repair`. */
-  readonly strays: readonly (StrayObject & { readonly repair?: Repair })[];
-}
+export type VerifiedStore = Awaited<ReturnType<typeof verifyStore>>;
 
 /**
  * Verifies an installation, also beside running services: lists the store for unnamed objects, and reads all files as jobs that
@@ -79,7 +69,7 @@ export interface VerifiedStore {
  *
  * @throws TransferError `not_found`, or `lost` if catalog and store don't belong together; ServiceError; BackendUnusable
  */
-export async function verifyStore(installation: Installation, options: VerifyStoreOptions): Promise<VerifiedStore> {
+export async function verifyStore(installation: Installation, options: VerifyStoreOptions) {
   const { databaseUrl, blobs, dataFolder: folder } = installation;
   const isRemote = databaseUrl !== undefined && blobs.kind !== 'disk';
   requireExisting({ ...installation, dataFolder: isRemote ? undefined : requireFolder(folder) });
@@ -97,7 +87,7 @@ export async function verifyStore(installation: Installation, options: VerifySto
   }
 }
 
-async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOptions): Promise<VerifiedStore> {
+async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOptions) {
   const { signal, onProgress } = options;
   const { files, bytes } = await storedTotals(store.database);
   const found: StrayObject[] = [];
@@ -111,7 +101,7 @@ async function verify(store: OpenCatalog & StrayContext, options: VerifyStoreOpt
     onProgress({ objects, files: 0, totalFiles: files });
   }
   if (explained === 0) requireFew({ files, orphaned: orphanedIn(found) });
-  const strays: VerifiedStore['strays'][number][] = [];
+  const strays: (StrayObject & { readonly repair?: Repair })[] = [];
   for (const stray of found) {
     signal.throwIfAborted();
     strays.push(options.repairs ? { ...stray, repair: await removeStray(stray, store, options.blobGrace) } : stray);

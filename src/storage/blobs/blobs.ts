@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
@@ -212,6 +212,11 @@ export interface StoredObject {
 
 /** `temporary` is in flight to the store; `foreign` has no name that trainyard gives. */
 export type ObjectKind = 'blob' | 'thumbnail' | 'temporary' | 'foreign';
+
+/** Makes an id that no client can guess. It begins with the name of the folder in which a disk keeps the blob. */
+export function newId(): string {
+  return randomUUID().replaceAll('-', '');
+}
 
 /** The file of a blob or a thumbnail with this name; `undefined` for other names. */
 export function parseBlobName(name: string): Pick<StoredObject, 'kind' | 'fileId'> | undefined {

@@ -57,23 +57,8 @@ export interface NewSession {
   readonly expiresAt: Micros;
 }
 
-export interface TokenSummary {
-  readonly id: string;
-  readonly kind: TokenKind;
-  readonly parentId: string | null;
-  readonly account: string;
-  /** Its first characters. */
-  readonly hint: string;
-  readonly name: string | null;
-  readonly createdAt: Micros;
-  readonly revokedAt: Micros | null;
-  readonly expiresAt: Micros | null;
-  /** Up to a minute late. */
-  readonly lastUsedAt: Micros | null;
-  readonly isReadOnly: boolean;
-  /** `null` for all datasets; a deleted one has no name. */
-  readonly datasets: readonly { readonly id: string; readonly name: string | null }[] | null;
-}
+/** Without the secret. */
+export type TokenSummary = ReturnType<typeof summaryOf>;
 
 /** `withoutTokens` hides secrets with these prefixes in the log and in messages. */
 const PREFIXES: Record<TokenKind, string> = { token: 'ty_', share: 'ty_', session: 'tys_', code: 'tyc_' };
@@ -424,11 +409,12 @@ function revocation({
 function summaryOf(
   row: Selectable<Schema['token']> & { readonly account_name: string },
   names: ReadonlyMap<string, string>,
-): TokenSummary {
+) {
   return {
     ...{ id: row.id, kind: row.kind as TokenKind, parentId: row.parent_id, account: row.account_name, hint: row.hint },
     ...{ name: row.name, createdAt: row.created_at, revokedAt: row.revoked_at, expiresAt: row.expires_at },
     ...{ lastUsedAt: row.last_used_at, isReadOnly: row.is_read_only === 1 },
+    /** `null` for all datasets; a deleted one has no name. */
     datasets: datasetIdsIn(row.dataset_ids)?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
   };
 }
@@ -543,12 +529,6 @@ export function historyBytesOf(condition: RawBuilder<unknown>) {
       where ${condition} and not exists (select 1 from file where file.id = past_file.id)
     ) as past
   `;
-}
-
-/** Uploads whose links expired before their bytes arrived, and that still count. */
-export function expiredReservations(now: Micros) {
-  return sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
-    where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
 }
 
 export function datasetFull({ files, added, max }: { files: number; added: number; max: number }): ServiceError {

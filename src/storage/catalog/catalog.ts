@@ -32,14 +32,7 @@ import {
   type Transaction,
 } from '../database/database.js';
 import { FairQueue } from '../limits.js';
-import {
-  type AccountLimits,
-  addUsage,
-  expiredReservations,
-  NO_LIMITS,
-  quotaErrorOf,
-  usageOfDataset,
-} from './accounts.js';
+import { type AccountLimits, addUsage, NO_LIMITS, quotaErrorOf, usageOfDataset } from './accounts.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -54,15 +47,7 @@ import {
 } from './file-changes.js';
 import { Groups } from './groups.js';
 import { Revisions } from './history/revisions.js';
-import {
-  type DatasetContents,
-  LinkedDatasets,
-  type LinkingDataset,
-  linkingTo,
-  Links,
-  lockLinks,
-  markLinkedTo,
-} from './links.js';
+import { type DatasetContents, type LinkingDataset, linkingTo, Links, lockLinks, markLinkedTo } from './links.js';
 import { PerceptualHashes } from './perceptual-hashes.js';
 import { endRecheck, startRecheck } from './verification.js';
 import {
@@ -130,7 +115,6 @@ export class Catalog {
   readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
-  readonly #linkedDatasets: LinkedDatasets;
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, options: CatalogOptions) {
@@ -142,8 +126,8 @@ export class Catalog {
     this.changes = options.changeFeed ?? new ChangeFeed();
     const { changes } = this;
     this.#changeOptions = { blobGrace, captionGrace, limits, changes };
-    this.#linkedDatasets = new LinkedDatasets(db, (accountId, read) => this.readMany(accountId, read));
-    this.links = new Links(db, this.#changeOptions);
+    const readMany: Catalog['readMany'] = (accountId, read) => this.readMany(accountId, read);
+    this.links = new Links(db, { ...this.#changeOptions, readMany });
     this.groups = new Groups(db, changes);
     this.hashes = new PerceptualHashes(db, changes);
   }
@@ -173,12 +157,12 @@ export class Catalog {
 
   /** A dataset with its links. After a change, one with links takes a read of all its files and theirs. */
   async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
-    return (await this.#linkedDatasets.withLinks(await this.#db.run(this.#rowOf(key))))[0];
+    return (await this.links.withLinks(await this.#db.run(this.#rowOf(key))))[0];
   }
 
   /** The datasets that match a filter, newest first, with their links. */
   async datasets(filter: DatasetFilter): Promise<Dataset[]> {
-    return this.#linkedDatasets.withLinks(await this.#db.run(datasetsBy(filter)));
+    return this.links.withLinks(await this.#db.run(datasetsBy(filter)));
   }
 
   /** A dataset without what its links decide, for callers that need no status. */
@@ -196,7 +180,7 @@ export class Catalog {
   }
 
   contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
-    return this.readMany(key.accountId, () => this.#linkedDatasets.contents(key));
+    return this.readMany(key.accountId, () => this.links.contents(key));
   }
 
   /** Limits reads of all files of a dataset, which take megabytes. @throws ServiceError `unavailable` after 10 seconds; as `read` */
@@ -243,7 +227,9 @@ export class Catalog {
   /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
     const names = new Map<string, string[]>();
-    for (const { dataset_id: id, filename } of (await this.#db.read([expiredReservations(now)]))[0]) {
+    const expired = sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
+      where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
+    for (const { dataset_id: id, filename } of (await this.#db.read([expired]))[0]) {
       const ofDataset = names.get(id) ?? [];
       names.set(id, ofDataset);
       ofDataset.push(filename);

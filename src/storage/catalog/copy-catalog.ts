@@ -16,21 +16,7 @@ const ROWS_PER_PAGE = 2000;
 const HAS_BLOB = sql`state in ('received', 'stored')`;
 
 /** The blob of a received, stored or past file. */
-export interface ReferencedBlob {
-  readonly fileId: string;
-  readonly key: string;
-  readonly filename: string;
-  readonly datasetId: string;
-  readonly datasetName: string;
-  readonly sizeBytes: number;
-  /** Lower-case hexadecimal. */
-  readonly sha256: string;
-  readonly version: string | null;
-  /** Whether the catalog knows already that the bytes are lost. */
-  readonly isKnownLost: boolean;
-  /** Whether the file waits for its check, which also finds lost bytes. */
-  readonly isReceived: boolean;
-}
+export type ReferencedBlob = ReturnType<typeof blobOf>;
 
 /** The store lacks a blob: it is lost, or the catalog has changed since the copy. */
 export class BlobMissing extends Error {}
@@ -50,13 +36,16 @@ export async function* referencedBlobs(run: Database['run']): AsyncGenerator<Ref
 
 type BlobRow = Pick<Schema['file'], 'id' | 'filename' | 'state' | 'size_bytes' | 'sha256' | 'blob_version' | 'problem'>;
 
-function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: string }): ReferencedBlob {
+function blobOf(row: BlobRow, dataset: { readonly id: string; readonly name: string }) {
   const { id, filename, size_bytes: sizeBytes, sha256, blob_version: version, problem } = row;
   if (sizeBytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
   const key = blobKeyOf({ id, datasetId: dataset.id });
   const names = { fileId: id, key, filename, datasetId: dataset.id, datasetName: dataset.name };
+  /** Whether the catalog knows already that the bytes are lost. */
   const isKnownLost = problem !== null && (JSON.parse(problem) as ErrorProblem).code === 'BYTES_LOST';
-  return { ...names, sizeBytes, sha256, version, isKnownLost, isReceived: row.state === 'received' };
+  // Its check also finds lost bytes.
+  const isReceived = row.state === 'received';
+  return { ...names, sizeBytes, sha256, version, isKnownLost, isReceived };
 }
 
 /** The count and size of all blobs, which may take long to read. */

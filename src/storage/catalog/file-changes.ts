@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely';
-import { countsInRole, recount, type StemCounts, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -164,18 +164,10 @@ export async function changeFiles(
   return dataset;
 }
 
-/** The files to change, and the locked row of their dataset. */
-interface FilesForChange {
-  readonly row: DatasetRow;
-  readonly stems: ReadonlySet<string>;
-  readonly before: ReadonlyMap<string, StemGroup>;
-}
+type FilesForChange = NonNullable<Awaited<ReturnType<typeof readForChange>>>;
 
-/** @returns `undefined` if the change is cancelled */
-async function readForChange(
-  { datasetId, restore, isWholeDataset, ...change }: FileChange,
-  send: Transaction['send'],
-): Promise<FilesForChange | undefined> {
+/** @returns the files to change, and the locked row of their dataset; `undefined` if the change is cancelled */
+async function readForChange({ datasetId, restore, isWholeDataset, ...change }: FileChange, send: Transaction['send']) {
   const lock = lockDataset(datasetId);
   if (restore !== undefined) await send([lock]);
   const filenames = restore === undefined ? change.filenames : await restore.read(send);
@@ -191,17 +183,7 @@ async function readForChange(
 }
 
 /** The result of a transition. */
-interface ChangedFiles {
-  readonly before: readonly DatasetFile[];
-  readonly after: readonly DatasetFile[];
-  /** By id, before the change. */
-  readonly known: ReadonlyMap<string, DatasetFile>;
-  readonly removed: readonly DatasetFile[];
-  readonly written: readonly DatasetFile[];
-  /** The counts of the dataset after the change. */
-  readonly counts: StemCounts;
-  readonly added: { readonly files: number; readonly bytes: number };
-}
+type ChangedFiles = NonNullable<ReturnType<typeof applyTransition>>;
 
 /** @returns `undefined` if the transition cancels the change */
 function applyTransition(transition: Transition, { row, stems, before: groups }: FilesForChange) {
@@ -217,7 +199,8 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
     after.push(...next);
     counts = recount(counts, old, next);
   }
-  const known = new Map(before.map((file) => [file.id, file]));
+  /** By id, before the change. */
+  const known: ReadonlyMap<string, DatasetFile> = new Map(before.map((file) => [file.id, file]));
   const remaining = new Set(after.map(({ id }) => id));
   const [usedBefore, usedAfter] = [usageOf(before), usageOf(after)];
   return {

@@ -106,20 +106,11 @@ export type JobCounts = Awaited<ReturnType<Jobs['counts']>>[number];
  */
 export class Jobs {
   readonly #db: Database;
-  #onWake: () => void = () => {};
+  /** To be called after a transaction that has enqueued jobs. Set by the runner of this process. */
+  wake = () => {};
 
   constructor(db: Database) {
     this.#db = db;
-  }
-
-  /** Sets the one listener: the runner of this process. */
-  onWake(listener: () => void): void {
-    this.#onWake = listener;
-  }
-
-  /** To be called after a transaction that has enqueued jobs. */
-  wake(): void {
-    this.#onWake();
   }
 
   async add(jobs: readonly NewJob[]): Promise<void> {

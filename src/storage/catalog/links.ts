@@ -9,6 +9,7 @@ import { requireRoleOfSlot, requireTraining, slotText } from '../../dataset/pair
 import { type Database, query, type Statement, type Transaction } from '../database/database.js';
 import type { ChangeOptions } from './file-changes.js';
 import {
+  type DatasetKeyOfAccount,
   datasetRecordOf,
   type DatasetRow,
   fileOf,
@@ -34,11 +35,27 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
+/** Remembered stems and problems of all datasets, a few hundred bytes each. */
+const MAX_REMEMBERED = 100_000;
+
+/** A link without problems takes a kilobyte or two. */
+const SIZE_OF_LINK = 10;
+
+interface LinksOptions extends ChangeOptions {
+  /** Limits concurrent reads of all files of a dataset. */
+  readonly readMany: <T>(accountId: string, read: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * The links between datasets. Derives from all files of linked datasets whether their pairs are complete, and remembers it until a
+ * change.
+ */
 export class Links {
   readonly #db: Database;
-  readonly #options: ChangeOptions;
+  readonly #options: LinksOptions;
+  readonly #remembered = new StateCache<readonly LinkPairs[]>(MAX_REMEMBERED);
 
-  constructor(db: Database, options: ChangeOptions) {
+  constructor(db: Database, options: LinksOptions) {
     this.#db = db;
     this.#options = options;
   }
@@ -55,7 +72,7 @@ export class Links {
 
   /** Replaces all links. @returns false if there is no such dataset @throws ServiceError `wrong_role`, `dataset_not_found` */
   async replace(
-    key: Pick<Dataset, 'accountId' | 'id'>,
+    key: DatasetKeyOfAccount,
     { links, now }: { links: readonly NewLink[]; now: Micros },
   ): Promise<boolean> {
     const { transact } = this.#db;
@@ -83,6 +100,57 @@ export class Links {
     for (const datasetId of changed ?? []) changes.announce({ datasetId });
     return changed !== undefined;
   }
+
+  async withLinks(rows: readonly DatasetRow[]): Promise<Dataset[]> {
+    const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
+    const links: LinkRow[] = [];
+    for (const chunk of rowChunksOf(ids)) {
+      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
+    }
+    const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
+    for (const link of links) byTarget.get(link.target_id)?.push(link);
+    const datasets: Dataset[] = [];
+    for (const row of rows) datasets.push(await this.#judged({ row, links: byTarget.get(row.id) ?? [] }));
+    return datasets;
+  }
+
+  async #judged(rows: Rows): Promise<Dataset> {
+    const { id, account_id: accountId } = rows.row;
+    const remembered = this.#recall(rows);
+    if (remembered !== undefined) return datasetOf(rows, remembered);
+    return this.#options.readMany(accountId, async () => {
+      // Another request may have read it meanwhile.
+      const earlier = this.#recall(rows);
+      if (earlier !== undefined) return datasetOf(rows, earlier);
+      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
+      // It may be deleted meanwhile.
+      return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
+    });
+  }
+
+  /** All from one snapshot, so that the counts agree with the files. */
+  async contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
+    const isKnown = this.#remembered.has(key.id);
+    let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
+    if (found !== undefined && isKnown && this.#recall(found) === undefined) {
+      found = await readFiles(this.#db, key, { withLinkedFiles: true });
+    }
+    if (found === undefined) return undefined;
+    const pairs = this.#recall(found) ?? this.#judge(found);
+    return { dataset: datasetOf(found, pairs), files: found.files, pairs };
+  }
+
+  #recall({ row, links }: Rows): readonly LinkPairs[] | undefined {
+    return links.length === 0 ? [] : this.#remembered.get(row.id, stateOf({ row, links }));
+  }
+
+  #judge(found: FoundFiles): readonly LinkPairs[] {
+    const media = found.files.filter(isSound).filter(isPairFile);
+    const target = { name: found.row.name, groups: stemGroupsOf(media) };
+    const pairs = linksIn(found).map((link) => linkPairsOf(target, link, found.linkedFiles.get(link.slot) ?? []));
+    this.#remembered.set(found.row.id, stateOf(found), { value: pairs, size: sizeOf(pairs) });
+    return pairs;
+  }
 }
 
 export function linkingTo(linkedId: string) {
@@ -90,18 +158,13 @@ export function linkingTo(linkedId: string) {
     from link join dataset on dataset.id = link.dataset_id where link.linked_id = ${linkedId}`;
 }
 
-interface LockedLinks {
-  readonly row: DatasetRow;
-  readonly links: readonly { readonly slot: string; readonly linked_id: string }[];
-  /** The linked datasets and the `otherIds`, by id. */
-  readonly linked: ReadonlyMap<string, DatasetRow>;
-}
+type LockedLinks = NonNullable<Awaited<ReturnType<typeof lockLinks>>>;
 
 /** Locks a dataset, then the linked ones and the `otherIds`, in the order of ids. `undefined` without such a dataset. */
 export async function lockLinks(
   send: Transaction['send'],
-  { accountId, id, otherIds = [] }: Pick<Dataset, 'accountId' | 'id'> & { otherIds?: readonly string[] },
-): Promise<LockedLinks | undefined> {
+  { accountId, id, otherIds = [] }: DatasetKeyOfAccount & { otherIds?: readonly string[] },
+) {
   const all = query.selectFrom('dataset').selectAll().orderBy('id').forNoKeyUpdate();
   const [[row], links] = await send([
     all.where('id', '=', id),
@@ -110,7 +173,9 @@ export async function lockLinks(
   if (row === undefined || row.account_id !== accountId) return undefined;
   const ids = [...new Set([...links.map(({ linked_id }) => linked_id), ...otherIds])];
   const [linked] = ids.length === 0 ? [[]] : await send([all.where('id', 'in', ids)]);
-  return { row, links, linked: new Map(linked.map((each) => [each.id, each])) };
+  /** The linked datasets and the `otherIds`. */
+  const byId = new Map(linked.map((each) => [each.id, each]));
+  return { row, links, linked: byId };
 }
 
 /** Writes whether other datasets link to these. */
@@ -138,12 +203,6 @@ function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolea
   return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
 }
 
-/** Remembered stems and problems of all datasets, a few hundred bytes each. */
-const MAX_REMEMBERED = 100_000;
-
-/** A link without problems takes a kilobyte or two. */
-const SIZE_OF_LINK = 10;
-
 /** A dataset and its files from one snapshot. */
 export interface DatasetContents {
   readonly dataset: Dataset;
@@ -163,73 +222,6 @@ interface FoundFiles extends Rows {
   readonly files: readonly DatasetFile[];
   /** Sound stored files; none if they were not read. */
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
-}
-
-type Key = Pick<Dataset, 'accountId' | 'id'>;
-
-type ReadMany = <T>(accountId: string, read: () => Promise<T>) => Promise<T>;
-
-/** Reads datasets with their links. Derives from all their files whether the pairs are complete, and remembers it until a change. */
-export class LinkedDatasets {
-  readonly #db: Database;
-  readonly #readMany: ReadMany;
-  readonly #remembered = new StateCache<readonly LinkPairs[]>(MAX_REMEMBERED);
-
-  constructor(db: Database, readMany: ReadMany) {
-    this.#db = db;
-    this.#readMany = readMany;
-  }
-
-  async withLinks(rows: readonly DatasetRow[]): Promise<Dataset[]> {
-    const ids = rows.filter(({ linked }) => linked === LINKED.from).map(({ id }) => id);
-    const links: LinkRow[] = [];
-    for (const chunk of rowChunksOf(ids)) {
-      links.push(...(await this.#db.read([linksOf(sql.join(chunk))]))[0]);
-    }
-    const byTarget = new Map(ids.map((id): [string, LinkRow[]] => [id, []]));
-    for (const link of links) byTarget.get(link.target_id)?.push(link);
-    const datasets: Dataset[] = [];
-    for (const row of rows) datasets.push(await this.#judged({ row, links: byTarget.get(row.id) ?? [] }));
-    return datasets;
-  }
-
-  async #judged(rows: Rows): Promise<Dataset> {
-    const { id, account_id: accountId } = rows.row;
-    const remembered = this.#recall(rows);
-    if (remembered !== undefined) return datasetOf(rows, remembered);
-    return this.#readMany(accountId, async () => {
-      // Another request may have read it meanwhile.
-      const earlier = this.#recall(rows);
-      if (earlier !== undefined) return datasetOf(rows, earlier);
-      const found = await readFiles(this.#db, { accountId, id }, { withLinkedFiles: true, isForPairs: true });
-      // It may be deleted meanwhile.
-      return found === undefined ? unlinkedDatasetOf(rows.row) : datasetOf(found, this.#judge(found));
-    });
-  }
-
-  /** All from one snapshot, so that the counts agree with the files. */
-  async contents(key: Key): Promise<DatasetContents | undefined> {
-    const isKnown = this.#remembered.has(key.id);
-    let found = await readFiles(this.#db, key, { withLinkedFiles: !isKnown });
-    if (found !== undefined && isKnown && this.#recall(found) === undefined) {
-      found = await readFiles(this.#db, key, { withLinkedFiles: true });
-    }
-    if (found === undefined) return undefined;
-    const pairs = this.#recall(found) ?? this.#judge(found);
-    return { dataset: datasetOf(found, pairs), files: found.files, pairs };
-  }
-
-  #recall({ row, links }: Rows): readonly LinkPairs[] | undefined {
-    return links.length === 0 ? [] : this.#remembered.get(row.id, stateOf({ row, links }));
-  }
-
-  #judge(found: FoundFiles): readonly LinkPairs[] {
-    const media = found.files.filter(isSound).filter(isPairFile);
-    const target = { name: found.row.name, groups: stemGroupsOf(media) };
-    const pairs = linksIn(found).map((link) => linkPairsOf(target, link, found.linkedFiles.get(link.slot) ?? []));
-    this.#remembered.set(found.row.id, stateOf(found), { value: pairs, size: sizeOf(pairs) });
-    return pairs;
-  }
 }
 
 /** Changes with the names and files of all linked datasets. */
@@ -262,7 +254,7 @@ function isSound(file: DatasetFile): file is StoredFile {
 /** `undefined` if the account has no such dataset. @param options.isForPairs reads sound media only, as a status does after a change */
 async function readFiles(
   db: Database,
-  key: Key,
+  key: DatasetKeyOfAccount,
   { withLinkedFiles, isForPairs = false }: { withLinkedFiles: boolean; isForPairs?: boolean },
 ): Promise<FoundFiles | undefined> {
   const isOwn = sql`id = ${key.id} and account_id = ${key.accountId}`;

@@ -79,10 +79,10 @@ async function openOnPostgres(
   { localClock, onWarning, ...catalogOptions }: Omit<CatalogConfig, 'databaseUrl' | 'dataFolder'> & OpenOptions,
 ): Promise<OpenCatalog> {
   // Imported here, so that a process without Postgres does not load this code.
-  const { DatabaseClock, databaseNameOf, openPostgres } = await import('../database/postgres.js');
+  const { databaseNameOf, openDatabaseClock, openPostgres } = await import('../database/postgres.js');
   const { Notifications } = await import('../database/notifications.js');
   const db = await openPostgres(url);
-  const clock = await DatabaseClock.open(db, localClock).catch(async (error) => {
+  const clock = await openDatabaseClock(db, localClock).catch(async (error) => {
     await db.close();
     throw error;
   });

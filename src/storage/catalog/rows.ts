@@ -94,37 +94,26 @@ export function jsonReader(): ReadJson {
 }
 
 export function fileOf(row: FileRow): DatasetFile {
-  return readFile(row, readJson);
+  return fileWith(row, uploadOf(row, readJson));
 }
 
 export function filesOf(rows: readonly FileRow[]): DatasetFile[] {
   const read = jsonReader();
-  return rows.map((row) => readFile(row, read));
-}
-
-function readFile(row: FileRow, read: ReadJson): DatasetFile {
-  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
-  const upload = uploadOf(row, read);
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, ...groupIn(row), upload };
-}
-
-function storedFileOf(row: StoredRow, read: ReadJson = readJson): StoredFile {
-  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
-  const upload = storedUploadOf(row, read);
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, ...groupIn(row), upload };
-}
-
-function groupIn({ group_name: group }: Pick<FileRow, 'group_name'>): { group?: string } {
-  return group === null ? {} : { group };
+  return rows.map((row) => fileWith(row, uploadOf(row, read)));
 }
 
 export function storedFilesOf(rows: readonly StoredRow[]): StoredFile[] {
   const read = jsonReader();
-  return rows.map((row) => storedFileOf(row, read));
+  return rows.map((row) => fileWith(row, storedUploadOf(row, read)));
 }
 
 export function pastFileOf(row: PastFileRow): VersionedFile {
-  return { ...storedFileOf(row), removedIn: row.removed_in };
+  return { ...fileWith(row, storedUploadOf(row, readJson)), removedIn: row.removed_in };
+}
+
+function fileWith<U extends Upload>(row: StoredRow, upload: U): DatasetFile<U> {
+  const { id, dataset_id: datasetId, filename, created_at: createdAt, group_name: group } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, ...(group !== null && { group }), upload };
 }
 
 function uploadOf(row: FileRow, read: ReadJson): Upload {
@@ -168,7 +157,7 @@ function givenOf({ condition, author }: FileRow) {
   };
 }
 
-function bytesOf(row: Omit<StoredRow, 'added_in' | 'thumbhash' | 'group_name' | 'origin'>, read: ReadJson) {
+function bytesOf(row: StoredRow, read: ReadJson) {
   return {
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),

@@ -9,19 +9,11 @@ import { fileOf, type FileRow, inSnapshot, type PastFileRow, pastFileOf, rowChun
 /** Each file has a job with the key `<id of the dataset>/<id of the file>`. */
 export const RECHECK_JOB = 'inspect-again' satisfies JobKind;
 
-/** The last recheck of a dataset: its stored files are compared with their SHA-256 and inspected again. */
-export interface Recheck {
-  readonly datasetId: string;
-  readonly startedAt: Micros;
-  /** Stored files at the start. */
-  readonly total: number;
-  readonly remaining: number;
-  /** `null` while it runs. */
-  readonly finishedAt: Micros | null;
-}
-
-/** The progress of the last recheck is the count of its jobs. */
-export async function recheckOf({ read }: Database, datasetId: string): Promise<Recheck | undefined> {
+/**
+ * The last recheck of a dataset, which compares its stored files with their SHA-256 and inspects them again. Its progress is the
+ * count of its jobs.
+ */
+export async function recheckOf({ read }: Database, datasetId: string) {
   const recheck = sql<Pick<Schema['recheck'], 'started_at' | 'total' | 'checked_at'> & { remaining: number }>`
     select recheck.started_at, recheck.total, recheck.checked_at,
       (select count(*) from job where ${isJobOfDataset}) as remaining
@@ -30,8 +22,9 @@ export async function recheckOf({ read }: Database, datasetId: string): Promise<
   if (row === undefined) return undefined;
   const { started_at: startedAt, total } = row;
   const remaining = Number(row.remaining);
+  /** `null` while it runs. */
   const finishedAt = remaining > 0 ? null : (row.checked_at ?? startedAt);
-  return { datasetId, startedAt, total, remaining, finishedAt };
+  return { startedAt, total, remaining, finishedAt };
 }
 
 /** Records when a file was checked, before its job ends. */

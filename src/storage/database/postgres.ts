@@ -294,46 +294,26 @@ const MEASUREMENTS = 3;
  * Estimates the time of the database: local time plus an offset. A measurement assumes that the database read its clock
  * halfway through the round trip.
  */
-export class DatabaseClock {
-  readonly now: () => Micros;
-  /** May be earlier than the estimate before. */
-  readonly estimate: () => Micros;
-  readonly #db: Database;
-  readonly #local: () => Micros;
-  readonly #timer: NodeJS.Timeout;
-  #offset: Micros = 0;
-
-  private constructor(db: Database, local: () => Micros) {
-    this.#db = db;
-    this.#local = local;
-    this.estimate = () => local() + this.#offset;
-    this.now = microsClock(this.estimate, local);
-    // While the database does not answer, the last offset stays in use.
-    this.#timer = setInterval(() => this.#measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
-  }
-
-  static async open(db: Database, local: () => Micros = monotonicTime): Promise<DatabaseClock> {
-    const clock = new DatabaseClock(db, local);
-    await clock.#measure();
-    return clock;
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
+export async function openDatabaseClock({ run }: Database, local: () => Micros = monotonicTime) {
+  let offset: Micros = 0;
   /** Takes the offset of the fastest round trip, which is the most exact. */
-  async #measure(): Promise<void> {
+  const measure = async () => {
     let fastest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < MEASUREMENTS; i++) {
-      const sentAt = this.#local();
-      const [time] = await this.#db.run(
+      const sentAt = local();
+      const [time] = await run(
         sql<{ micros: Micros }>`select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros`,
       );
-      const receivedAt = this.#local();
+      const receivedAt = local();
       if (receivedAt - sentAt >= fastest) continue;
       fastest = receivedAt - sentAt;
-      this.#offset = Math.round(time!.micros - (sentAt + receivedAt) / 2);
+      offset = Math.round(time!.micros - (sentAt + receivedAt) / 2);
     }
-  }
+  };
+  await measure();
+  // While the database does not answer, the last offset stays in use.
+  const timer = setInterval(() => measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
+  /** May be earlier than the estimate before. */
+  const estimate = () => local() + offset;
+  return { estimate, now: microsClock(estimate, local), close: () => clearInterval(timer) };
 }

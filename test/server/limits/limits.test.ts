@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
-import { RequestRate } from '../../../src/server/limits.js';
+import { RequestRate } from '../../../src/server/auth.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';

@@ -96,9 +96,9 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
     };
     // Each has a table of jobs of its own, since a table wakes one runner. That of the instance wakes them all.
     const tables: Jobs[] = [];
-    jobs.onWake(() => {
+    jobs.wake = () => {
       for (const own of tables) own.wake();
-    });
+    };
     const runnerOf = (handlers: readonly JobHandler[], isAlone: boolean) => {
       const own = new Jobs(metadata.database);
       tables.push(own);

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
-import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy.js';
+import { type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
@@ -42,7 +42,7 @@ function copy(
   from: BlobStore,
   to: BlobStore,
   { signal = new AbortController().signal, onProgress }: CopyOptions = {},
-): Promise<BlobCopy> {
+) {
   const bytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const extent = { files: blobs.length, bytes };
   return copyBlobs(Readable.from([blobs]), { from, to }, { extent, signal, onProgress });
