@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8425,
-  server: 3751,
-  client: 1756,
+  cli: 8293,
+  server: 3645,
+  client: 1730,
   api: 1980,
-  service: 9335,
-  storage: 8412,
-  dataset: 8479,
-  '.': 1033,
+  service: 9055,
+  storage: 8285,
+  dataset: 8322,
+  '.': 1029,
 };
 
 /** Lines of a function, without those of the functions in it. */
