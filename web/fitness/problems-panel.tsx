@@ -129,7 +129,8 @@ function Row({ problem, dataset: { id: datasetId }, files, fix, withdrawal, faul
   const { code, filename, message } = problem;
   // None if the problem is about an upload, or about the whole dataset.
   const file = files.get(filename ?? '');
-  const fault = fix?.files.flatMap((fixed) => faults.get(fixed.filename) ?? [])[0];
+  const changes = fix?.kind === 'delete' || fix?.kind === 'encoding' ? [] : (fix?.files ?? []);
+  const fault = changes.flatMap((changed) => faults.get(changed.filename) ?? [])[0];
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">

@@ -1,6 +1,6 @@
 import { QueryClient, useQuery } from '@tanstack/react-query';
 import { type MouseEvent, useEffect } from 'react';
-import { LoadFailure } from '../ui/loaded.js';
+import { Button } from '../ui/button.js';
 import './guide.css';
 import { readGuidePage } from './guide-pages.js';
 
@@ -29,7 +29,13 @@ export function GuideText({ place, onPlace }: GuideTextProps) {
     event.preventDefault();
     onPlace(href.startsWith('#') ? name + href : href.slice('/guide/'.length));
   };
-  if (error !== null) return <LoadFailure error={error} what="The page could not be loaded." onRetry={refetch} />;
+  if (error !== null) {
+    return (
+      <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+        The page could not be loaded. <Button onClick={() => void refetch()}>Try again</Button>
+      </div>
+    );
+  }
   if (html === undefined) return <p aria-live="polite">Loading …</p>;
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the links in it are clicked by keyboard too

@@ -1,6 +1,9 @@
 import { type ReactNode, useId, useState } from 'react';
 import { numberOf } from '../../ui/format.js';
 
+/** The table shows no more rows than this. */
+const MAX_ROWS = 300;
+
 interface FigureTable {
   readonly head: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];
@@ -77,7 +80,7 @@ function Table({ title, head, rows }: FigureTable & { title: string }) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
+          {rows.slice(0, MAX_ROWS).map((row) => (
             <tr key={row.join(' ')} className="border-t border-line">
               {row.map((cell, column) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: columns do not change
@@ -89,6 +92,11 @@ function Table({ title, head, rows }: FigureTable & { title: string }) {
           ))}
         </tbody>
       </table>
+      {rows.length > MAX_ROWS && (
+        <p className="border-t border-line px-3 py-1.5 text-sm text-muted">
+          and {numberOf(rows.length - MAX_ROWS)} more rows
+        </p>
+      )}
     </section>
   );
 }
