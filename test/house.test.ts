@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3645,
   client: 1730,
   api: 1980,
-  service: 9055,
+  service: 9072,
   storage: 8285,
   dataset: 8322,
   '.': 1029,

@@ -20,10 +20,11 @@ interface ThumbnailProps {
 export function Thumbnail({ datasetId, file: current, revision, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [missing, setMissing] = useState<string>();
-  const [isHovered, setHovered] = useState(false);
+  const [hovered, setHovered] = useState<string>();
   if (current === undefined) return <FileText size={20} aria-hidden />;
   const file = { ...current, ...(revision !== undefined && { revision }) };
   const isMissing = missing === file.sha256;
+  const isHovered = hovered === file.sha256;
   const isClip = file.kind === 'video';
   const Icon = isClip ? Film : ImageIcon;
   // A clip has one if it has a placeholder: the service may have no ffmpeg.
@@ -38,8 +39,8 @@ export function Thumbnail({ datasetId, file: current, revision, className = '' }
   if (!isClip) return picture;
   return (
     <span
-      onPointerEnter={() => setHovered(true)}
-      onPointerLeave={() => setHovered(false)}
+      onPointerEnter={() => setHovered(file.sha256)}
+      onPointerLeave={() => setHovered(undefined)}
       className="relative flex size-full items-center justify-center"
     >
       {picture}

@@ -127,6 +127,9 @@ test('a revision is mounted with the last controls of its time; without any, it 
   await api.upload(control, '2.PNG', await media.png({ seed: 97 }));
   expect((await mount()).code).toBe(0);
   expect(await controls()).not.toBe(of);
+  const latest = String((await api.manifest(target)).body.revision);
+  const again = await mount('--revision', latest, '--data', server.dataFolder, '--json');
+  expect(again.json().mounts[0]).toMatchObject({ outcome: 'unchanged', linked: [{ as: 'control_1' }, { as: 'mask' }] });
   expect((await mount('--revision', String(revision))).code).toBe(0);
   expect([await controls(), await digestOfFolder(join(root, names[0]))]).toEqual([of, images]);
 

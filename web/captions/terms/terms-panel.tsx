@@ -332,7 +332,8 @@ function Verbs(props: TagVerbs & { readonly tag: string; readonly pin: string | 
         (verb) =>
           verb && (
             <button
-              key={verb[0]}
+              // Its words may change while it has the focus.
+              key={verb[1]}
               type="button"
               title={verb[1]}
               onClick={() => verb[2](tag)}
