@@ -106,8 +106,10 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   storage.catalog.changes.onAnyChange(jobs.wake, jobs.wake);
   setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
   await services.mountRoot?.start();
+  let saved = Promise.resolve();
   const savingLastUses = setInterval(() => {
-    accounts.saveLastUses().catch((err) => logger.warn({ err }, 'the last uses of tokens could not be saved'));
+    const warn = (err: unknown) => logger.warn({ err }, 'the last uses of tokens could not be saved');
+    saved = saved.then(() => accounts.saveLastUses()).catch(warn);
   }, SAVE_LAST_USES_MS);
 
   /** Gives requests in flight and background work `stopSeconds`, then closes everything. */
@@ -123,6 +125,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
     clearTimeout(timer);
     clearTimeout(abortTimer);
     clearInterval(savingLastUses);
+    await saved;
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await inspection.pool.close();

@@ -30,10 +30,10 @@ const BUDGETS: Record<string, number> = {
   server: 3645,
   client: 1730,
   api: 1980,
-  service: 9072,
-  storage: 8285,
+  service: 9073,
+  storage: 8291,
   dataset: 8322,
-  '.': 1029,
+  '.': 1032,
 };
 
 /** Lines of a function, without those of the functions in it. */

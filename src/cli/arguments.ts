@@ -14,7 +14,7 @@ export function oneOfWords<Word extends string>(what: string, words: readonly Wo
     if (word !== undefined) return word;
     const lowerCase = words.map((each) => each.toLowerCase());
     const near = nearestName(text.toLowerCase(), lowerCase, 3);
-    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    const hint = near === undefined ? '' : ` Did you mean ${words[lowerCase.indexOf(near)]}?`;
     throw new InvalidArgumentError(`The ${what} are ${words.join(', ')}.${hint}`);
   };
 }

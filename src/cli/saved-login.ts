@@ -53,7 +53,7 @@ export function ownPath(name: string): string | undefined {
 export async function replaceOwnFile(name: string, text: string): Promise<string> {
   const path = ownPath(name);
   if (path === undefined) {
-    throw new CommandError(EXIT.configError, 'this user has no home folder to save it in. Set HOME or XDG_CONFIG_HOME');
+    throw new CommandError(EXIT.configError, 'this user has no home folder. Set HOME or XDG_CONFIG_HOME');
   }
   await makeFolders(dirname(path), { mode: 0o700 });
   const temporary = `${path}.${randomUUID()}`;

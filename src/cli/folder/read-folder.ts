@@ -87,14 +87,14 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /** The folders, and those of files, each once. @throws CommandError with 66 */
 export async function foldersOfPaths(paths: readonly string[]): Promise<string[]> {
-  const folders = paths.map(async (path) => resolve((await isFolder(path)) ? path : dirname(path)));
+  const folders = paths.map(async (path) => ((await isFolder(path)) ? path : dirname(path)));
   return [...new Set(await Promise.all(folders))];
 }
 
 /** The folder of all files, or `undefined` if they are in several. */
 export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
-  const folders = await foldersOfPaths(paths);
-  return folders.length === 1 ? folders[0] : undefined;
+  const folders = new Set((await foldersOfPaths(paths)).map((folder) => resolve(folder)));
+  return folders.size === 1 ? [...folders][0] : undefined;
 }
 
 /** @returns a function that throws a CommandError with 66 */

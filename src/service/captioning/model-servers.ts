@@ -144,8 +144,9 @@ export class ModelServer {
       const { statusCode: status = 0, headers: got } = response;
       return { status, retryAfter: Number(got['retry-after']), text: Buffer.concat(chunks).toString() };
     };
-    return withinTime({ ms: seconds * 1000, signal }, exchange, (message, isLate) => {
-      return { outcome: isLate ? 'timeout' : 'unreachable', message } as const;
+    return withinTime({ ms: seconds * 1000, signal }, exchange, (words, isLate) => {
+      if (isLate) return { outcome: 'timeout', message: `No answer within ${seconds} s.` } as const;
+      return { outcome: 'unreachable', message: words } as const;
     });
   }
 

@@ -179,7 +179,8 @@ export class CaptionRuns {
       const meetsAll = outcome !== null && !OUTCOMES_OF_ONE_FILE.includes(outcome);
       const reason = meetsAll && streak >= MAX_FAILURES_IN_A_ROW ? outcomeWords(outcome, change.message ?? null) : null;
       const left = sql`select id from caption_proposal where run_id = ${run_id} and state = 'waiting' limit 1`;
-      const [, , others] = await send([answered, replaceEarlier(run, sql`id = ${id}`), left]);
+      const replaced = kept.state === 'proposed' ? [replaceEarlier(run, sql`id = ${id} and state = 'proposed'`)] : [];
+      const [, others] = await send([answered, left, ...replaced]);
       await commit([
         sql`update caption_run set streak = ${streak}, streak_of = ${outcome}, busy_until = null
           where id = ${run_id}`,
@@ -254,14 +255,19 @@ export class CaptionRuns {
     { at, reason, event }: { at: Micros; reason: string | null; event: (ended: CaptionRunView) => NewEvent },
   ): Promise<void> {
     await this.#withRun(key, true, async (run, { send, commit }) => {
+      // Another process has finished it, and it may have been resumed since.
+      if (run.state !== 'ending') return;
       const why = reason ?? run.reason;
       const waiting = sql`select 1 from caption_proposal where run_id = ${run.id} and state = 'waiting'`;
       const isStopped = why === null ? sql`exists (${waiting})` : sql`1 = 1`;
       await send([
-        ...[...changes].map(([id, change]) => updateOf(id, change)),
+        ...[...changes].flatMap(([id, change]) => {
+          const replaced = change.state === 'proposed' ? [replaceEarlier(run, sql`id = ${id}`)] : [];
+          return [...replaced, updateOf(id, change)];
+        }),
+        ...(reason === null ? [] : [replaceEarlier(run, sql`run_id = ${run.id} and state = 'ready'`)]),
         sql`update caption_proposal set state = ${reason === null ? 'applied' : 'proposed'}
           where run_id = ${run.id} and state = 'ready'`,
-        replaceEarlier(run, sql`run_id = ${run.id}`),
         sql`update caption_run set state = case when ${isStopped} then 'stopped' else 'done' end,
           ended_at = ${at}, busy_until = null, reason = ${why} where id = ${run.id}`,
       ]);
@@ -339,9 +345,9 @@ function updateOf(id: string, change: ProposalChange) {
   return query.updateTable('caption_proposal').set(change).where('id', '=', id);
 }
 
-/** A file has one open proposal: those of a run replace earlier ones. @param newer selects them */
+/** A file has one open proposal: new ones of a run replace those of others. @param newer selects them */
 function replaceEarlier({ id, dataset_id }: RunKey, newer: RawBuilder<unknown>): Statement {
-  const captions = sql`select caption from caption_proposal where state = 'proposed' and ${newer}`;
+  const captions = sql`select caption from caption_proposal where ${newer}`;
   return sql`update caption_proposal set state = 'replaced'
     where dataset_id = ${dataset_id} and caption in (${captions}) and run_id <> ${id} and state = 'proposed'`;
 }
