@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import type { Api } from '../harness/api.js';
+import { metricsOf } from '../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg } from './contents.js';
 import { directBytes, RawClient } from './raw-client.js';
@@ -56,6 +57,10 @@ afterEach(() => discardServer(server));
 
 /** Only if its process is stopped can a test hold a decoder in the middle of a file. @returns the status of the upload */
 async function stalledUpload(): Promise<{ answer: Promise<number | undefined> }> {
+  // A stopped process must not have a job, which is counted too.
+  await eventually(
+    async () => !/^trainyard_jobs\{kind="hash-images",.*\} [1-9]/m.test(await metricsOf(server)) || undefined,
+  );
   for (const one of inspectionProcesses(server)) process.kill(one, 'SIGSTOP');
   const answer = api.upload(id, 'second.jpg', picture('second')).then(
     ({ status }) => status,
@@ -67,8 +72,7 @@ async function stalledUpload(): Promise<{ answer: Promise<number | undefined> }>
 
 async function beingInspected(): Promise<void> {
   await eventually(async () => {
-    const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    return /^trainyard_inspections\S* 1$/m.test(metrics) ? true : undefined;
+    return /^trainyard_inspections\S* 1$/m.test(await metricsOf(server)) ? true : undefined;
   });
 }
 

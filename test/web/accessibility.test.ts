@@ -275,7 +275,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
     await expect.poll(() => smallTargets(page)).toEqual([]);
     expect(await hiddenActions(page)).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
+    const width = () => page.evaluate(() => document.documentElement.scrollWidth);
+    await expect.poll(width).toBeLessThanOrEqual(PHONE.width);
     expect(browserErrors).toEqual([]);
   };
   test.each(alternating(PARTS))('are none with $name, $theme, which fits a phone', { tags: ['long'] }, check);
