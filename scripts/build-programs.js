@@ -25,7 +25,8 @@ rmSync(join(dist, 'chunks'), { recursive: true, force: true });
 const chunks = await bundleProgram('cli/main', {
   groups: [
     // All commands together: the list of them needs all, and one file is read sooner than eighty.
-    { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts)/, priority: 2 },
+    // What reads a data folder is loaded when it is needed.
+    { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts|mount[\\/]local-source\.ts)/, priority: 2 },
     // The server has the contract, too, and a command must not load the server for it.
     { name: 'contract', test: /[\\/]src[\\/]client[\\/]contract\.ts$/, priority: 1.5 },
     // SQLite opens in its thread while the server is loaded.

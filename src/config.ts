@@ -2,13 +2,16 @@ import { type CaptionEndpoint, captionEndpointOf } from './caption-endpoints.js'
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import { ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import { SETTINGS, type Setting } from './settings.js';
-import { MAX_ACCOUNT_DATASETS, MAX_ACCOUNT_FILES } from './storage/catalog/accounts.js';
 import { dataFolderPaths } from './storage/data-folder.js';
 
 const SECONDS_PER_DAY = 86_400;
 
 /** For upload links. */
 const MAX_LINK_BYTES = 100 * 1024 ** 3;
+
+/** An account of a person has fewer. Its bytes are a setting. */
+const MAX_ACCOUNT_DATASETS = 100_000;
+const MAX_ACCOUNT_FILES = 10_000_000;
 
 /** To one process, on average over ten seconds. */
 const ACCOUNT_REQUESTS_PER_SECOND = 2000;

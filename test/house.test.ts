@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8293,
+  cli: 8292,
   server: 3645,
   client: 1730,
   api: 1980,
-  service: 9073,
-  storage: 8291,
+  service: 9072,
+  storage: 8286,
   dataset: 8322,
-  '.': 1032,
+  '.': 1035,
 };
 
 /** Lines of a function, without those of the functions in it. */

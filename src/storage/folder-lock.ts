@@ -2,7 +2,7 @@ import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { BackendUnusable, databaseFaultOf, readOnlyFolderIn } from './backend-unusable.js';
 
 /** Another process holds the lock of the folder. */
-export class FolderInUse extends Error {}
+export class FolderInUse extends BackendUnusable {}
 
 /**
  * Locks a folder for one process with an exclusive transaction on a SQLite database, which the kernel ends if it crashes.
@@ -19,9 +19,8 @@ export function lockFolder(path: string): { release: () => void } {
     const readOnly = readOnlyFolderIn(error, path);
     if (readOnly !== undefined) throw new BackendUnusable(readOnly, { cause: error, isTemporary: false });
     if (databaseFaultOf(error) !== 'busy') throw error;
-    throw new FolderInUse(`Another process is serving the same data (${path} is locked). Stop it first.`, {
-      cause: error,
-    });
+    const message = `Another process is serving the same data (${path} is locked). Stop it first.`;
+    throw new FolderInUse(message, { cause: error, isTemporary: true });
   }
   const locked = db;
   return { release: () => locked.close() };

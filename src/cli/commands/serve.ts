@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { openApp } from '../../app.js';
 import { type Remote, saveFirstLogin } from '../saved-login.js';
 import { serviceUrls } from '../../server/listening-urls.js';
@@ -16,7 +16,6 @@ import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
 import { PACKAGE_FOLDER } from '../../version.js';
 import { withoutTokens } from '../../service/audit-log.js';
 import { SETTINGS } from '../../settings.js';
-import { FolderInUse } from '../../storage/folder-lock.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
 
@@ -61,13 +60,12 @@ async function serve({ json, log, ...options }: ServeOptions): Promise<void> {
     const message = `can't start: this process may open only ${openFiles} files, and needs ${MIN_OPEN_FILES}. Raise the limit (ulimit -n 4096, or LimitNOFILE= of the systemd unit).`;
     throw new CommandError(EXIT.configError, message);
   }
-  const logger = openLog(config.logLevel, log ?? (process.stderr.isTTY ? 'text' : 'json'));
+  const logger = await openLog(config.logLevel, log ?? (process.stderr.isTTY ? 'text' : 'json'));
   // Imported late, so that other commands start without loading this code. SQLite opens in its thread while the rest is loaded.
   const { openStorage } = await import('../../open-storage.js');
   const opening = openStorage(config, logger);
   const starting = import('../../app.js').then(async ({ openApp }) => openApp(config, logger, await opening));
   const [app] = await Promise.all([starting, opening]).catch((error) => {
-    if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
     const isOfFolder = hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
     const reason = reasonNotToListen(error, config) ?? (isOfFolder ? error.message : undefined);
     if (reason !== undefined) throw new CommandError(EXIT.configError, `can't start: ${reason}`, { cause: error });
@@ -185,7 +183,8 @@ const WARNING = 40;
 const ERROR = 50;
 
 /** The log on standard error, without tokens. */
-function openLog(level: string, form: LogForm): Logger {
+async function openLog(level: string, form: LogForm): Promise<Logger> {
+  const { pino } = await import('pino');
   const output = pino.destination({ fd: 2, sync: true });
   const textOf = form === 'json' ? (line: string) => line : logText;
   return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });

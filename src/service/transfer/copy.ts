@@ -25,6 +25,7 @@ import { datasetsOfBlobs, fileWithBlob } from '../../storage/catalog/verificatio
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
+import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import { syncFolder } from '../../storage/folders.js';
 import { openBlobReader, openBlobs } from '../../storage/open-blobs.js';
 import { isUnreadable } from '../check.js';
@@ -35,7 +36,6 @@ import {
   isSameCatalog,
   isSameFolder,
   isSameStore,
-  lockDataFolder,
   type LostBlob,
   openDatabase,
   requireExisting,
@@ -434,5 +434,17 @@ async function* bytesOf(from: BlobStores['from'], key: string, signal: AbortSign
     yield* source;
   } catch (error) {
     throw isUnreadable(error) || error instanceof BlobChanged ? new BlobLost('damaged') : error;
+  }
+}
+
+/** Locks a data folder against other processes until it is closed. @throws TransferError `in_use` */
+function lockDataFolder(folder: string): { close: () => Promise<void> } {
+  try {
+    const lock = lockFolder(dataFolderPaths(folder).lock);
+    return { close: async () => lock.release() };
+  } catch (error) {
+    if (!(error instanceof FolderInUse)) throw error;
+    const message = `${folder} is in use by another process, such as a server. Stop that process first.`;
+    throw new TransferError('in_use', message, { cause: error });
   }
 }

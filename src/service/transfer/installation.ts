@@ -4,7 +4,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 import { dataFolderPaths, missingData } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
-import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import type { BlobsLocation } from '../../storage/open-blobs.js';
 
 /** A file whose bytes are missing or damaged. */
@@ -50,18 +49,6 @@ export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation
     ...(blobs.kind === 'disk' ? (['blobs'] as const) : []),
   ]);
   if (message !== undefined) throw new TransferError('not_found', message);
-}
-
-/** Locks a data folder against other processes until it is closed. @throws TransferError `in_use` */
-export function lockDataFolder(folder: string): { close: () => Promise<void> } {
-  try {
-    const lock = lockFolder(dataFolderPaths(folder).lock);
-    return { close: async () => lock.release() };
-  } catch (error) {
-    if (!(error instanceof FolderInUse)) throw error;
-    const message = `${folder} is in use by another process, such as a server. Stop that process first.`;
-    throw new TransferError('in_use', message, { cause: error });
-  }
 }
 
 /** @throws TransferError `in_use` if a server is connected to the database; BackendUnusable */

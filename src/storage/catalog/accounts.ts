@@ -449,10 +449,6 @@ export const NO_LIMITS: AccountLimits = {
   datasetFiles: UNLIMITED,
 };
 
-/** Limits that no person reaches. The limit of bytes is a setting. */
-export const MAX_ACCOUNT_DATASETS = 100_000;
-export const MAX_ACCOUNT_FILES = 10_000_000;
-
 /**
  * Adds to the totals of an account. A total that grows beyond its limit becomes null, which the column rejects, so that the
  * transaction fails. Run it after the lock of a dataset: transactions lock in one order.
