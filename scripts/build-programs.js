@@ -29,6 +29,8 @@ const chunks = await bundleProgram('cli/main', {
     { name: 'commands', test: /[\\/]src[\\/]cli[\\/](?!main\.ts|mount[\\/]local-source\.ts)/, priority: 2 },
     // The server has the contract, too, and a command must not load the server for it.
     { name: 'contract', test: /[\\/]src[\\/]client[\\/]contract\.ts$/, priority: 1.5 },
+    // The log is needed first, and must not wait for the server.
+    { name: 'log', test: /[\\/]node_modules[\\/]pino[\\/]/, priority: 1.4 },
     // SQLite opens in its thread while the server is loaded.
     { name: 'storage', test: /[\\/]src[\\/]open-storage\.ts$/, priority: 1.2 },
     { name: 'server', test: /[\\/]src[\\/]app\.ts$/, priority: 1 },
