@@ -43,6 +43,14 @@ describe('a direct upload', () => {
     expect((await api.status(id)).body.counts).toMatchObject({ captions: 1, pending: 0, rejected: 0 });
   });
 
+  test('is the only one that succeeds of several with the ETag of one version', async () => {
+    await upload('old');
+    const texts = Array.from({ length: 8 }, (_, i) => `new ${i}`);
+    const answers = await Promise.all(texts.map((text) => upload(text, { 'if-match': etagOf('old') })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(412)]);
+    expect(await textNow()).toBe(texts[answers.findIndex(({ status }) => status === 200)]);
+  });
+
   test('with If-None-Match: * adds a file and never replaces one', async () => {
     expect((await upload('first', { 'if-none-match': '*' })).status).toBe(200);
     expect(await upload('second', { 'if-none-match': '*' })).toMatchObject(conflict('first'));
