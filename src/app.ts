@@ -103,7 +103,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
 
   await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
-  storage.catalog.changes.onAnyChange(jobs.wake, jobs.wake);
+  const wake = () => jobs.wake();
+  storage.catalog.changes.onAnyChange(wake, wake);
   setTimeout(() => void inspection.ffmpeg(), FFMPEG_DELAY_MS).unref();
   await services.mountRoot?.start();
   let saved = Promise.resolve();

@@ -30,10 +30,10 @@ const BUDGETS: Record<string, number> = {
   server: 3645,
   client: 1730,
   api: 1980,
-  service: 9072,
+  service: 9065,
   storage: 8286,
   dataset: 8322,
-  '.': 1035,
+  '.': 1036,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -79,30 +79,40 @@ export class HistoryService {
   }
 
   /**
-   * The manifest of the latest state, of a revision, or of the newest READY state with a digest.
+   * The manifest of the latest state, of a revision, or of the newest READY state with a digest. The latest state is read as one
+   * snapshot with its linked datasets, also by the number of its revision.
    *
    * @param options.scope for the latest state
    * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
    */
   async manifest(
     key: DatasetKey,
-    { revision: number, digest }: WantedState,
+    { revision, digest }: WantedState,
     { scope = WHOLE_ACCOUNT, signal }: { scope?: DatasetScope; signal: AbortSignal },
   ): Promise<StoredManifest> {
-    if (number !== undefined) {
+    if (revision !== undefined) {
       const dataset = await findDataset(this.#catalog, key);
-      const own = await this.#ownAt(dataset, number);
-      if (own.digest === undefined) return own;
-      for await (const state of this.#statesTogether(dataset, signal)) {
-        if (state.number === number) return withLinks(own, state);
-      }
-      return own;
+      if (revision !== dataset.revision) return this.#at(dataset, revision, signal);
     }
     const contents = await this.#catalog.contents(key);
     if (contents === undefined) throw datasetNotFound(key.id);
     const latest = manifestOf(await datasetViewOf(contents, scope, this.#dependencies));
+    // While the latest revision is changed, or waits for an upload, its files are as they were recorded.
+    if (revision !== undefined && (revision !== latest.revision || latest.status !== 'READY')) {
+      return this.#at(contents.dataset, revision, signal);
+    }
     if (digest === undefined || digest === latest.digest) return latest;
     return this.#withDigest(contents.dataset, digest, signal);
+  }
+
+  /** A revision with the READY states of linked datasets of its time. @throws as `manifest` */
+  async #at(dataset: Dataset, number: number, signal: AbortSignal): Promise<StoredManifest> {
+    const own = await this.#ownAt(dataset, number);
+    if (own.digest === undefined) return own;
+    for await (const state of this.#statesTogether(dataset, signal)) {
+      if (state.number === number) return withLinks(own, state);
+    }
+    return own;
   }
 
   /** A revision without the states of linked datasets. @throws ServiceError `dataset_not_found`, `revision_not_found` */

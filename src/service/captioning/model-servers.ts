@@ -74,7 +74,7 @@ function isModelName(name: unknown): name is string {
   return typeof name === 'string' && /^\P{C}{1,500}$/u.test(name);
 }
 
-/** A model server. Its questions are asked in turns of its queue, fairly by account. */
+/** A model server, and the queue that limits its requests in flight, fairly by account. */
 export class ModelServer {
   readonly endpoint: CaptionEndpoint;
   readonly queue: FairQueue;

@@ -18,7 +18,7 @@ export function catalogSource(installation: Installation, key: DatasetKey): Moun
   const history = new HistoryService(installation);
   const source = {
     name,
-    manifest: (wanted: WantedState, signal: AbortSignal) => manifestIn(history, key, { wanted, signal }),
+    manifest: (wanted: WantedState, signal: AbortSignal) => history.manifest(key, wanted, { signal }),
     linked: ({ id }: ManifestLink) => catalogSource(installation, { ...key, id }),
   };
   const pathOf = blobs.pathOf?.bind(blobs);
@@ -43,23 +43,6 @@ export function catalogSource(installation: Installation, key: DatasetKey): Moun
     },
     readTogether: async function* () {},
   };
-}
-
-/**
- * The latest revision is read as one snapshot with its linked datasets, also by its number: while it is changed, or waits for an
- * upload, its files are as they were recorded.
- *
- * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
- */
-async function manifestIn(
-  history: HistoryService,
-  key: DatasetKey,
-  { wanted: { revision, digest }, signal }: { wanted: WantedState; signal: AbortSignal },
-) {
-  if (revision === undefined) return history.manifest(key, { digest }, { signal });
-  const latest = await history.manifest(key, {}, { signal });
-  if (revision !== latest.revision || latest.status !== 'READY') return history.manifest(key, { revision }, { signal });
-  return digest === undefined || digest === latest.digest ? latest : history.manifest(key, { digest }, { signal });
 }
 
 /** The stored file of a file in a manifest of a `catalogSource`. */
