@@ -5,7 +5,10 @@ import {
   recordRecheck,
   reject,
   rejectReceived,
+  remove,
+  renewLease,
   type StemGroup,
+  withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
 import { countsOf } from '../harness/counts-of.js';
 import {
@@ -72,13 +75,17 @@ describe('a file that is received and not checked completely', () => {
   });
 
   test('is made of a pending upload and leaves older files, but no unused link', () => {
-    const before = [stored('old', 1), pending('link', 2, 'link'), pending('other', 3), pending('new', 4)];
+    const used = pending('used', 2, 'presigned');
+    const before = [stored('old', 1), pending('link', 2, 'link'), used, pending('other', 3), pending('new', 4)];
     const { finalizedAt: _, state: __, problem: ___, ...bytes } = storedAt(1);
     const upload = { state: 'received', ...bytes, receivedAt: 20 } as const;
     const after = finalize(before, holder('new'), upload);
-    expect(shapeOf(after)).toEqual(['old stored', 'other pending', 'new received']);
+    expect(shapeOf(after)).toEqual(['old stored', 'used pending', 'other pending', 'new received']);
     expect(finalize(before, { id: 'new', token: 'another' }, upload)).toBeUndefined();
     expect(finalize(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
+    expect(renewLease(before, holder('new'), { now: 900, until: 999 })).toBeUndefined();
+    const stays = ['used pending', 'other pending', 'new stored'];
+    expect(shapeOf(finalize(before, holder('new'), storedAt(20)))).toEqual(stays);
   });
 
   test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {
@@ -105,12 +112,32 @@ describe('a file that is received and not checked completely', () => {
     expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
   });
 
+  test('is rejected at the end of its check if another file was stored that it was not to replace', () => {
+    const conditional = received('new', 20);
+    const only = [{ ...conditional, upload: { ...conditional.upload, condition: { ifNoneMatch: '*' } } }] as const;
+    const late = acceptReceived([stored('other', 25), ...only], 'new', storedAt(30))!;
+    expect(shapeOf(late)).toEqual(['other stored']);
+    expect(findingsOf(late, 31).warnings[0]?.message).toContain('was changed by another upload');
+    expect(shapeOf(acceptReceived(only, 'new', storedAt(30)))).toEqual(['new stored']);
+  });
+
+  test('is removed with the file and its links, but no upload in flight, nor one that a condition did not see', () => {
+    const links = [pending('link', 21, 'link'), pending('bucket', 22, 'presigned')];
+    const all = [stored('old', 1), ...group, ...links, pending('direct', 23)];
+    expect(shapeOf(remove(all, CLIP))).toEqual(['direct pending']);
+    const unseen = ['new received', 'bucket pending', 'direct pending'];
+    expect(shapeOf(remove(all, CLIP, { ifMatch: '*' }))).toEqual(unseen);
+    expect(shapeOf(withdrawUploads(all, CLIP))).toEqual(['old stored', 'direct pending']);
+  });
+
   test('the order of upload decides, not the order in which the checks end', () => {
     const both = [received('first', 10), received('second', 20)];
     const secondFirst = acceptReceived(both, 'second', storedAt(30))!;
     expect(shapeOf(secondFirst)).toEqual(['second stored']);
     const firstFirst = acceptReceived(both, 'first', storedAt(30))!;
     expect(shapeOf(firstFirst)).toEqual(['first stored', 'second received']);
+    const reserved = acceptReceived([...both, pending('link', 25, 'link')], 'second', storedAt(30));
+    expect(shapeOf(reserved)).toEqual(['second stored', 'link pending']);
     expect(shapeOf(acceptReceived(firstFirst, 'second', storedAt(40)))).toEqual(['second stored']);
     const secondRejected = rejectReceived(both, 'second', rejectedAt(30))!;
     const accepted = acceptReceived(secondRejected, 'first', storedAt(40))!;

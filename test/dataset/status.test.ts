@@ -16,6 +16,7 @@ import {
 } from '../../src/dataset/upload-transitions.js';
 import { countsInRole, recount, type StemCounts } from '../../src/dataset/counts.js';
 import { countsOf, pendingUntilOf } from '../harness/counts-of.js';
+import { imageNamed } from '../harness/stored-image.js';
 import {
   type DatasetCounts,
   type DatasetFile,
@@ -100,16 +101,9 @@ class Model {
 
 const holderOf = ({ id }: DatasetFile) => ({ id, token: HOLDER });
 
-const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => ({
-  state: 'stored',
-  sizeBytes,
-  sha256: 'a'.repeat(64),
-  contentType: 'image/jpeg',
-  facts: { kind: 'caption', characters: 1 },
-  warnings: [],
-  blobVersion: null,
-  finalizedAt: model.now,
-});
+function storedUpload({ now }: Model, sizeBytes: number): StoredFile['upload'] {
+  return { ...imageNamed('a').upload, sizeBytes, finalizedAt: now };
+}
 
 const receivedUpload = (model: Model, sizeBytes: number): ReceivedFile['upload'] => {
   const { finalizedAt, problem: _, ...bytes } = storedUpload(model, sizeBytes);

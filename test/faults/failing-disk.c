@@ -1,6 +1,6 @@
 /*
  * Preloaded into a server, makes the disk below the folder $FAILING_DISK fail with EIO: writes while the file
- * "$FAILING_DISK-write" exists, and so with "-read", "-sync", and "-sync-folder".
+ * "$FAILING_DISK-write" exists, and so with "-read", "-sync", and "-sync-folder"; with a text in it, only for paths with this text.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,20 +15,22 @@
 
 static int fails(int fd, const char *operation) {
   const char *folder = getenv("FAILING_DISK");
-  char text[PATH_MAX], path[PATH_MAX];
+  char text[PATH_MAX], path[PATH_MAX], part[PATH_MAX];
   int before = errno;
   if (folder == NULL) return 0;
   snprintf(text, sizeof text, "%s-%s", folder, operation);
-  int isOn = access(text, F_OK) == 0;
+  FILE *limit = fopen(text, "r");
   errno = before;
-  if (!isOn) return 0;
+  if (limit == NULL) return 0;
+  if (fgets(part, sizeof part, limit) == NULL) part[0] = 0;
+  fclose(limit);
   snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(text, path, sizeof path - 1);
   errno = before;
   if (length < 0) return 0;
   path[length] = 0;
   size_t prefix = strlen(folder);
-  if (strncmp(path, folder, prefix) != 0 || path[prefix] != '/') return 0;
+  if (strncmp(path, folder, prefix) != 0 || path[prefix] != '/' || strstr(path, part) == NULL) return 0;
   errno = EIO;
   return 1;
 }

@@ -50,14 +50,17 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
 
   afterAll(() => discardServer(server));
 
-  const failing = (operation: string) => writeFile(`${server.dataFolder}-${operation}`, '');
+  /** @param part of the paths that are concerned; by default, all are */
+  const failing = (operation: string, part = '') => writeFile(`${server.dataFolder}-${operation}`, part);
   const mend = (operation: string) => rm(`${server.dataFolder}-${operation}`, { force: true });
 
-  /** The statuses of requests of each kind that changes something. */
+  /** The statuses of requests of each kind that changes something, uploads first. */
   async function writes(): Promise<number[]> {
+    const captions = [{ filename: 'kept.txt', text: 'another caption' }];
     return [
       (await api.upload(id, 'new.jpg', contentOf('new.jpg', 'new'))).status,
       (await api.upload(id, 'kept.txt', 'another caption')).status,
+      (await api.json('PUT', `/${id}/captions`, { captions })).status,
       (await put(link, 'a caption')).status,
       (await api.request('DELETE', `/${id}/files/kept.txt`)).status,
       (await api.create()).status,
@@ -66,7 +69,7 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
 
   test.each(['write', 'sync'])('during a %s acknowledges nothing, and serves again by itself', async (operation) => {
     await failing(operation);
-    expect(await writes()).toEqual([503, 503, 503, 503, 503]);
+    expect(await writes()).toEqual([503, 503, 503, 503, 503, 503]);
     if (operation === 'write') expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
     expect((await api.status(id)).body.files).toMatchObject([{ filename: 'kept.txt', size_bytes: 9 }]);
     await mend(operation);
@@ -76,6 +79,12 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
     expect((await api.upload(id, 'new.jpg', contentOf('new.jpg', 'new'))).status).toBe(200);
     expect(await api.filenames(id)).toEqual(['kept.txt', 'linked.txt', 'new.jpg']);
     await eventually(async () => ((await api.status(id)).body.counts.pending === 0 ? true : undefined));
+  });
+
+  test.each(['staging/', 'catalog.sqlite-wal'])('that does not sync %s acknowledges no upload', async (part) => {
+    await failing('sync', part);
+    expect((await writes()).slice(0, 4)).toEqual([503, 503, 503, 503]);
+    await mend('sync');
   });
 
   test('after the bytes of a link have their name costs one attempt only', async () => {

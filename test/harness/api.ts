@@ -80,8 +80,9 @@ export class Api {
   links(
     id: string,
     filenameToByteSize: Record<string, number>,
+    ifMatch?: Record<string, unknown>,
   ): Promise<Answer<{ uploads: Record<string, UploadLink> }>> {
-    return this.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize });
+    return this.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize, ifMatch });
   }
 
   /** One link. */

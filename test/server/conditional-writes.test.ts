@@ -74,11 +74,7 @@ test('a file is deleted only if it has the ETag of the request; otherwise the da
 });
 
 describe('links with a condition', () => {
-  const reserve = (ifMatch: unknown) =>
-    api.json<{ uploads: Record<string, { upload_url: string }> }>('POST', `/${id}/get-upload-endpoint`, {
-      filenameToByteSize: { 'a.txt': 3 },
-      ifMatch,
-    });
+  const reserve = (ifMatch: Record<string, unknown>) => api.links(id, { 'a.txt': 3 }, ifMatch);
 
   test('replace the file if it still has the ETag when the upload is complete, and end with nothing pending otherwise', async () => {
     await upload('old');

@@ -43,6 +43,9 @@ test('a PUT to a link needs no content type and its exact size, works once, and 
     const rejected = await put(url, bytes);
     expect([rejected.status, rejected.body.error_message]).toEqual([status, expect.stringContaining('5 bytes')]);
   }
+  for (const part of ['size=', 'expires=', 'signature=']) {
+    expect((await put(url.replace(part, `${part}1`), 'hello')).body.error_code).toBe(403001);
+  }
   for (const method of ['POST', 'GET', 'DELETE']) {
     const response = await fetch(url, { method });
     expect([response.status, await response.json()]).toMatchObject([404, { error_code: 404003 }]);
@@ -58,6 +61,8 @@ test('a withdrawal removes a pending or a rejected upload and ends its link, and
   await api.upload(id, 'dog.jpg', image);
   await api.upload(id, 'dog.txt', 'a dog');
   const { digest } = (await api.manifest(id)).body;
+  await api.upload(id, 'caf\u00e9.txt', 'a cup');
+  expect((await api.request('DELETE', `/${id}/files/cafe\u0301.txt`)).status).toBe(200);
   const url = await api.link(id, 'caf\u00e9.txt', 5);
   await api.link(id, 'dog.txt', 7);
   await api.upload(id, 'bad.png', media.damaged.html());

@@ -1,11 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { microsClock } from '../../src/clock.js';
-import { MICROS_PER_SECOND, type PendingFile } from '../../src/dataset/dataset.js';
+import { MICROS_PER_SECOND } from '../../src/dataset/dataset.js';
 import { reserve } from '../../src/dataset/upload-transitions.js';
 import { type AccountEvent, AccountWatches, watchAccount, watchDataset } from '../../src/service/watch.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { ChangeFeed } from '../../src/storage/database/database.js';
 import { onCatalogs } from '../harness/backends.js';
+import { at, linkNamed } from '../harness/stored-image.js';
 
 const clock = microsClock();
 const OPEN = { type: 'open' };
@@ -35,12 +36,8 @@ onCatalogs((open) => {
       /** Reserves an upload that expires after this time. */
       add: (datasetId: string, filename: string, seconds = 60) => {
         const now = clock();
-        const lease = { leaseUntil: null, leaseToken: null };
-        const expiresAt = now + seconds * MICROS_PER_SECOND;
-        const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt, ...lease } as const;
-        const file: PendingFile = { id: newId(), datasetId, filename, kind: 'caption', createdAt: now, upload };
-        const change = { datasetId, filenames: [filename], now, isActivity: true };
-        return catalog.change(change, (group) => reserve(group, file));
+        const file = linkNamed(datasetId, filename, now + seconds * MICROS_PER_SECOND);
+        return catalog.change(at(datasetId, filename, now), (group) => reserve(group, file));
       },
       advance: (seconds: number) => {
         ahead += seconds * MICROS_PER_SECOND;

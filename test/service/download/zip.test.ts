@@ -7,29 +7,14 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { zipOf } from '../../../src/service/download/zip.js';
+import { imageNamed } from '../../harness/stored-image.js';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 
 function fileOf(filename: string, sizeBytes: number): StoredFile {
-  const finalizedAt = Date.UTC(2031, 1, 3, 4, 5, 6) * 1000;
-  return {
-    id: filename,
-    datasetId: 'dataset',
-    filename,
-    kind: 'caption',
-    createdAt: 1,
-    upload: {
-      state: 'stored',
-      sizeBytes,
-      sha256: '',
-      contentType: 'text/plain',
-      facts: { kind: 'caption', characters: 1 },
-      warnings: [],
-      blobVersion: null,
-      finalizedAt,
-    },
-  };
+  const { upload, ...file } = imageNamed(filename);
+  return { ...file, filename, upload: { ...upload, sizeBytes, finalizedAt: Date.UTC(2031, 1, 3, 4, 5, 6) * 1000 } };
 }
 
 /** Writes an archive to a sparse file, and checks its size against the stated one. */

@@ -95,6 +95,16 @@ describe.skipIf(leftOut !== undefined)(
       expect((await api.status(id)).body).toMatchObject({ status: 'READY', files: ready.files });
     });
 
+    test('bytes that were to replace a file that is gone are not stored, and the dataset says so', async () => {
+      const id = await api.newDataset();
+      const etag = `"${(await api.upload(id, 'a.txt', 'old')).body.sha256}"`;
+      const { body } = await api.links(id, { 'a.txt': 3 }, { 'a.txt': etag });
+      // This client does not know of the link.
+      await api.request('DELETE', `/${id}/files/a.txt`, { headers: { 'if-match': etag } });
+      expect((await putTo(body.uploads['a.txt']!.upload_url, 'new')).status).toBe(200);
+      expect(await finalized(id)).toMatchObject({ files: [], error: { problems: [{ code: 'FILE_CHANGED' }] } });
+    });
+
     test('the command line pushes and waits', async () => {
       const folder = await folderWith(await pairsOf(3), 'pushed');
       const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };

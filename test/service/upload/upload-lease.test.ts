@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
@@ -15,12 +17,13 @@ import { openPlace, SECOND } from '../check/check-service.js';
 
 const LEASE = 60 * SECOND;
 const BYTES = 'a caption';
+const NEW = { ifNoneMatch: '*' } as const;
 
 /** A service whose clock can be advanced, and whose inspections can be paused. */
 async function openService(databaseUrl?: string) {
   const { blobs, key, time, newInstance } = await openPlace({ databaseUrl });
   let beforeInspect = async () => {};
-  const { dependencies, uploads } = newInstance({
+  const { dependencies } = newInstance({
     leaseDuration: LEASE,
     inspect: async (file) => {
       await beforeInspect();
@@ -28,7 +31,9 @@ async function openService(databaseUrl?: string) {
       return inspect(file);
     },
   });
-  const reserved = await uploads.reserve(key, new Map([['a.txt', BYTES.length]]), { author: laptop });
+  const [uploads, other] = [1, 2].map(() => new Uploads(dependencies, new Quota({ ofAccount: 1, what: 'uploads' })));
+  const conditions = new Map([['a.txt', NEW]]);
+  const reserved = await uploads!.reserve(key, new Map([['a.txt', BYTES.length]]), { author: laptop, conditions });
   const file = reserved.get('a.txt');
   if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
@@ -36,7 +41,6 @@ async function openService(databaseUrl?: string) {
     ...dependencies,
     dependencies,
     time,
-    uploads,
     key,
     file,
     /** Starts an upload and pauses it before its bytes are inspected, until `resume` is called. */
@@ -60,8 +64,10 @@ async function openService(databaseUrl?: string) {
         },
       };
     },
-    put: (text = BYTES) => uploads.receiveLink(link, text.length, incomingBody(text)),
-    direct: (name: string) => uploads.receiveDirect(key, name, { ...incomingBody(BYTES), author: laptop }),
+    put: (text = BYTES, at = uploads!) => at.receiveLink(link, text.length, incomingBody(text)),
+    direct: (name: string, at = uploads!) => at.receiveDirect(key, name, { ...incomingBody(BYTES), author: laptop }),
+    /** Another instance, which does not know what this one is receiving. */
+    other: other!,
     textOf: async () => {
       const bytes = await blobs.read(blobKeyOf(file));
       return bytes && (await buffer(bytes)).toString();
@@ -83,12 +89,9 @@ describe('an upload that stalls past its lease', () => {
   test('does not damage the upload that took over', async () => {
     const service = await openService();
     const stalled = await service.stall(() => service.put('from one.'));
-    // Another instance, which does not know that this one is receiving the upload.
-    const other = new Uploads(service.dependencies, new Quota({ ofAccount: 10, what: 'uploads' }));
     service.time.ahead = LEASE + SECOND;
     await releaseLeases(service.dependencies);
-    const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };
-    await other.receiveLink(link as SignedUpload, BYTES.length, incomingBody('from two.'));
+    await service.put('from two.', service.other);
     expect(await stalled.resume()).toBe('upload_finalized');
     expect(await service.textOf()).toBe('from two.');
     expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
@@ -127,6 +130,34 @@ describe('an upload that stalls past its lease', () => {
     expect(await stalled.resume()).toBe(code);
     expect(await service.blobs.read(blobKeyOf(pending!))).toBeUndefined();
   });
+});
+
+test('an upload that can not be inspected leaves no bytes behind', async () => {
+  const { folder, newInstance } = await openPlace();
+  const { upload } = newInstance({ inspect: () => Promise.reject(new Error('no process')) });
+  await expect(upload('a.txt', BYTES)).rejects.toThrow('no process');
+  expect(await readdir(join(folder, 'blobs', 'staging'))).toEqual([]);
+});
+
+test('an upload that finds another file in the place that was to be free stores nothing, and ends its link', async () => {
+  const service = await openService();
+  const stalled = await service.stall(() => service.put());
+  await service.direct('a.txt', service.other);
+  expect(await stalled.resume()).toBe('precondition_failed');
+  expect([await service.catalog.file(service.file.id), await service.textOf()]).toEqual([undefined, undefined]);
+  // It is known before the bytes are.
+  const body = new Readable({ read: () => expect.unreachable() });
+  const unsent = { ...incomingBody(''), body, author: laptop, condition: NEW };
+  expect(await codeOf(service.other.receiveDirect(service.key, 'a.txt', unsent))).toBe('precondition_failed');
+});
+
+test('an upload beyond the limit of its account leaves its link as it was, and each counts until it has ended', async () => {
+  const service = await openService();
+  const stalled = await service.stall(() => service.direct('b.txt'));
+  const beyond = [service.put(), service.direct('c.txt')].map(codeOf);
+  expect(await Promise.all(beyond)).toEqual(['too_many_requests', 'too_many_requests']);
+  const ended = [await stalled.resume(), await codeOf(service.put()), await codeOf(service.direct('c.txt'))];
+  expect(ended).toEqual(['stored', 'stored', 'stored']);
 });
 
 describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last response from the database is lost', () => {

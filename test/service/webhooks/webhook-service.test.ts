@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { remove, reserve, store } from '../../../src/dataset/upload-transitions.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
@@ -14,7 +13,7 @@ import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
 import { eventually } from '../../harness/server.js';
-import { imageNamed } from '../../harness/stored-image.js';
+import { imageNamed, linkNamed } from '../../harness/stored-image.js';
 
 const SECOND = 1_000_000;
 const MINUTE = 60 * SECOND;
@@ -75,14 +74,8 @@ onCatalogs((open) => {
       change(datasetId, name, (group) => store(group, { ...imageNamed(name), id, datasetId }, undefined));
     /** Reserves an upload that expires after two hours: the dataset is FAILED then. */
     const reserveLink = (datasetId: string, name: string) => {
-      const upload = { state: 'pending', via: 'link', expectedBytes: 1, leaseUntil: null, leaseToken: null } as const;
-      const file = {
-        ...imageNamed(name),
-        id: newFileId(),
-        datasetId,
-        upload: { ...upload, expiresAt: now() + 2 * HOUR },
-      };
-      return change(datasetId, name, (group) => reserve(group, file as PendingFile));
+      const file = linkNamed(datasetId, `${name}.jpg`, now() + 2 * HOUR);
+      return change(datasetId, name, (group) => reserve(group, file));
     };
     const takeBack = (datasetId: string, name: string) =>
       change(datasetId, name, (group) => remove(group, `${name}.jpg`));

@@ -1,39 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
+import type { DatasetFile } from '../../../src/dataset/dataset.js';
 import { finalize, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
 import { NO_LIMITS } from '../../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { at, imageNamed, pendingNamed } from '../../harness/stored-image.js';
 
 let ids = 0;
 const newId = () => `usage-${++ids}`;
 
-function pending(datasetId: string, filename: string, expectedBytes: number | null): PendingFile {
-  const via = expectedBytes === null ? 'direct' : 'link';
-  const lease = { leaseUntil: 900, leaseToken: 'me' };
-  const kind = filename.endsWith('.txt') ? 'caption' : 'image';
-  const upload = { state: 'pending', via, expectedBytes, expiresAt: 900, ...lease } as const;
-  return { id: newId(), datasetId, filename, kind, createdAt: 1, upload };
-}
+const pending = (datasetId: string, filename: string, expectedBytes: number | null) =>
+  pendingNamed(datasetId, filename, { via: expectedBytes === null ? 'direct' : 'link', expectedBytes });
 
-const stored = (sizeBytes: number): StoredFile['upload'] => ({
-  state: 'stored',
-  sizeBytes,
-  sha256: 'ab'.repeat(32),
-  contentType: 'image/jpeg',
-  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
-  warnings: [],
-  blobVersion: null,
-  finalizedAt: 100,
-});
-
-const change = (datasetId: string, filename: string) => ({
-  datasetId,
-  filenames: [filename],
-  now: 50,
-  isActivity: true,
-});
+const stored = (sizeBytes: number) => ({ ...imageNamed('a').upload, sizeBytes, finalizedAt: 100 });
 
 /** Reserves, and then finalizes, an upload of a known or unknown size. */
 async function upload(catalog: Catalog, key: { accountId: string; id: string }, filename: string, sizeBytes: number) {
@@ -41,9 +21,9 @@ async function upload(catalog: Catalog, key: { accountId: string; id: string }, 
   await catalog.reserveDirect({ accountId: key.accountId, file });
   const holder = { id: file.id, token: 'me' };
   await catalog
-    .change(change(key.id, filename), (group) => finalize(group, holder, stored(sizeBytes)))
+    .change(at(key.id, filename), (group) => finalize(group, holder, stored(sizeBytes)))
     .catch(async (error) => {
-      await catalog.change(change(key.id, filename), (group) => releaseLease(group, holder));
+      await catalog.change(at(key.id, filename), (group) => releaseLease(group, holder));
       throw error;
     });
 }
@@ -80,8 +60,8 @@ onEach(catalogs, (open) => {
         const file = pending(datasetId, filename, 30);
         return { ...file, upload: { ...file.upload, ...until, leaseToken: until.leaseUntil === null ? null : 'me' } };
       };
-      const add = (file: PendingFile, now: number) =>
-        catalog.change({ ...change(file.datasetId, file.filename), now }, (group) => reserve(group, file));
+      const add = (file: ReturnType<typeof pending>, now: number) =>
+        catalog.change({ ...at(file.datasetId, file.filename), now }, (group) => reserve(group, file));
       await add(link(one!.id, 'a.jpg', { expiresAt: 900, leaseUntil: null }), 50);
       await add(link(other!.id, 'a.jpg', { expiresAt: 900, leaseUntil: null }), 50);
       await add(link(other!.id, 'a.txt', { expiresAt: 900, leaseUntil: 2000 }), 50);
@@ -146,15 +126,15 @@ onEach(catalogs, (open) => {
       // At both limits, every file can still be replaced by one that is not larger.
       await upload(catalog, key, 'a.txt', 60);
       await expect(upload(catalog, key, 'a.txt', 61)).rejects.toMatchObject(full);
-      await catalog.change(change(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 50)));
+      await catalog.change(at(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 50)));
       await expect(
-        catalog.change(change(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 61))),
+        catalog.change(at(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 61))),
       ).rejects.toMatchObject(full);
       const files: DatasetFile[] = await catalog.files(key.id);
       expect(files.filter(({ upload }) => upload.state === 'stored')).toHaveLength(2);
       expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 2, bytes: 100 });
       // A restore counts too.
-      await catalog.change(change(key.id, 'a.txt'), (group) => remove(group, 'a.txt'));
+      await catalog.change(at(key.id, 'a.txt'), (group) => remove(group, 'a.txt'));
       await upload(catalog, key, 'c.txt', 1);
       const restore = { datasetId: key.id, number: 1, author: { ...laptop, how: 'restore' }, now: 60 } as const;
       await upload(catalog, key, 'b.txt', 99);

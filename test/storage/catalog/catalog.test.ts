@@ -9,31 +9,17 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { at, imageNamed, pendingNamed } from '../../harness/stored-image.js';
 
 let ids = 0;
 const newId = () => `id-${++ids}`;
-
-function pending(datasetId: string, filename: string): PendingFile {
-  const upload = { state: 'pending', via: 'direct', expectedBytes: null, expiresAt: 900 } as const;
-  return {
-    id: newId(),
-    datasetId,
-    filename,
-    kind: mediaTypeOf(filename)!.kind,
-    createdAt: 1,
-    upload: { ...upload, leaseUntil: 900, leaseToken: 'me' },
-  };
-}
 
 /** The holder of the lease on an upload. */
 const leased = ({ id }: PendingFile) => ({ id, token: 'me' });
 
 const stored = (sizeBytes: number): StoredFile['upload'] => ({
-  state: 'stored',
+  ...imageNamed('a').upload,
   sizeBytes,
-  sha256: 'ab'.repeat(32),
-  contentType: 'image/jpeg',
-  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
   warnings: [{ severity: 'warning', code: 'CONTENT_DIFFERS', filename: 'x', message: 'differs' }],
   blobVersion: '"etag"',
   finalizedAt: 100,
@@ -44,16 +30,9 @@ const received = (sizeBytes: number, receivedAt: number): ReceivedFile['upload']
   return { ...bytes, state: 'received', receivedAt };
 };
 
-const at = (datasetId: string, filename: string, now = 50) => ({
-  datasetId,
-  filenames: [filename],
-  now,
-  isActivity: true,
-});
-
 /** Reserves and finalizes an upload. */
 async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
-  const file = pending(datasetId, filename);
+  const file = pendingNamed(datasetId, filename);
   await catalog.change(at(datasetId, filename), (group) => reserve(group, file));
   await catalog.change(at(datasetId, filename), (group) => finalize(group, leased(file), stored(sizeBytes)));
   return blobKeyOf(file);
@@ -72,8 +51,8 @@ onEach(catalogs, (open) => {
     const names = [...'aAézeè猫🚂_'].map((stem) => `${stem}.jpg`);
     names.push('a.txt', 'a 1.jpg', 'z.mp4', `"'.txt`);
     for (const name of names) await upload(catalog, datasetId, name);
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pending(datasetId, 'b.jpg')));
-    const rejected = pending(datasetId, 'c.jpg');
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pendingNamed(datasetId, 'b.jpg')));
+    const rejected = pendingNamed(datasetId, 'c.jpg');
     const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
     await catalog.change(at(datasetId, 'c.jpg'), (group) => [
       ...group,
@@ -99,19 +78,19 @@ onEach(catalogs, (open) => {
 
   test('reads a file as it was written, in every state', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
-    const open = pending(datasetId, 'a.jpg');
-    const good: DatasetFile = { ...pending(datasetId, 'b "1" é.jpg'), upload: { ...stored(2 ** 40), addedIn: 1 } };
+    const open = pendingNamed(datasetId, 'a.jpg');
+    const good: DatasetFile = { ...pendingNamed(datasetId, 'b "1" é.jpg'), upload: { ...stored(2 ** 40), addedIn: 1 } };
     const bad: DatasetFile = {
-      ...pending(datasetId, 'c.jpg'),
+      ...pendingNamed(datasetId, 'c.jpg'),
       upload: {
         state: 'rejected',
         problem: { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' },
         finalizedAt: 5,
       },
     };
-    const unchecked: DatasetFile = { ...pending(datasetId, 'd.mp4'), upload: received(7, 3) };
+    const unchecked: DatasetFile = { ...pendingNamed(datasetId, 'd.mp4'), upload: received(7, 3) };
     const { problem } = bad.upload as { problem: ErrorProblem };
-    const damaged: DatasetFile = { ...pending(datasetId, 'f.jpg'), upload: { ...stored(5), problem, addedIn: 1 } };
+    const damaged: DatasetFile = { ...pendingNamed(datasetId, 'f.jpg'), upload: { ...stored(5), problem, addedIn: 1 } };
     const all = [open, good, bad, unchecked, damaged];
     for (const file of all) {
       await catalog.change(at(datasetId, file.filename), (group) => [...group, file]);
@@ -129,12 +108,12 @@ onEach(catalogs, (open) => {
   test('a stem has one name for each extension, however a further one is added', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const reserveLink = (filename: string) => {
-      const file = pending(datasetId, filename);
+      const file = pendingNamed(datasetId, filename);
       const link = { ...file, upload: { ...file.upload, via: 'link', expectedBytes: 1 } } as const;
       return catalog.change(at(datasetId, filename), (group) => reserve(group, link));
     };
     const reserveDirect = (filename: string) =>
-      catalog.reserveDirect({ accountId, file: pending(datasetId, filename) });
+      catalog.reserveDirect({ accountId, file: pendingNamed(datasetId, filename) });
     for (const extension of Object.keys(MEDIA)) await reserveLink(`a${extension}`);
     const error = { code: 'invalid_name', message: expect.stringMatching(/ 21 names .*a\.TXT/) };
     for (const add of [reserveLink, reserveDirect]) {
@@ -184,7 +163,7 @@ onEach(catalogs, (open) => {
       const lease = { now, until: now + 1_000_000_000, token: newId() };
       return jobs.claim({ kind, accountId }, lease);
     };
-    const file = { ...pending(datasetId, 'a.mp4'), upload: received(1, 30) };
+    const file = { ...pendingNamed(datasetId, 'a.mp4'), upload: received(1, 30) };
     await catalog.change(at(datasetId, 'a.mp4'), () => undefined);
     expect(await claim('check-file', 100)).toBeUndefined();
     await catalog.change(at(datasetId, 'a.mp4'), () => [file]);

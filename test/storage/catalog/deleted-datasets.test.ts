@@ -5,6 +5,7 @@ import { type Database, query } from '../../../src/storage/database/database.js'
 import { remove } from '../../../src/dataset/upload-transitions.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
+import { imageNamed } from '../../harness/stored-image.js';
 
 /** The grace of `catalogs`. */
 const GRACE = 1000;
@@ -17,13 +18,9 @@ const LONG_AFTER = END + 48 * 3600 * 1_000_000;
 const FILES = 1130;
 const REMOVED = 30;
 
-const bytes = {
-  ...{ sizeBytes: 10, sha256: 'ab'.repeat(32), contentType: 'text/plain', warnings: [], blobVersion: null },
-  facts: { kind: 'caption', characters: 10 },
-} as const;
-const stored = { state: 'stored', ...bytes, finalizedAt: 50 } as const;
+const stored = { ...imageNamed('a').upload, sizeBytes: 10, finalizedAt: 50 };
 const lease = { leaseUntil: null, leaseToken: null } as const;
-const received = { state: 'received', ...bytes, receivedAt: 50 } as const;
+const received = { ...stored, state: 'received', receivedAt: 50 } as const;
 const pending = { state: 'pending', via: 'presigned', expectedBytes: 5, expiresAt: 900, ...lease } as const;
 const problem = { severity: 'error', code: 'FILE_EMPTY', message: '' } as const;
 const rejected = { state: 'rejected', problem, finalizedAt: 50 } as const;

@@ -3,16 +3,13 @@ import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import { MAX_GROUPS } from '../../../src/dataset/groups.js';
 import { onCatalogs } from '../../harness/backends.js';
+import { imageNamed } from '../../harness/stored-image.js';
 
 let ids = 0;
 
 function image(datasetId: string, filename: string, sha256 = 'ab'.repeat(32)): StoredFile {
-  const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
-  const upload = { state: 'stored', sizeBytes: 10, sha256, contentType: 'image/jpeg', facts } as const;
-  return {
-    ...{ id: `file-${++ids}`, datasetId, filename, kind: 'image', createdAt: 1 },
-    upload: { ...upload, warnings: [], blobVersion: null, finalizedAt: 5 },
-  };
+  const { upload, ...file } = imageNamed('a');
+  return { ...file, id: `file-${++ids}`, datasetId, filename, upload: { ...upload, sha256 } };
 }
 
 onCatalogs((open) => {

@@ -1,20 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { LinkSlot, Role, StoredFile } from '../../../src/dataset/dataset.js';
+import type { LinkSlot, Role } from '../../../src/dataset/dataset.js';
 import { store } from '../../../src/dataset/upload-transitions.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { query } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
+import { imageNamed } from '../../harness/stored-image.js';
 
 let ids = 0;
-
-function image(datasetId: string, filename: string): StoredFile {
-  const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
-  const upload = { state: 'stored', sizeBytes: 10, sha256: 'ab'.repeat(32), contentType: 'image/jpeg', facts } as const;
-  return {
-    ...{ id: `file-${++ids}`, datasetId, filename, kind: 'image', createdAt: 1 },
-    upload: { ...upload, warnings: [], blobVersion: null, finalizedAt: 5 },
-  };
-}
 
 onEach(catalogs, (open) => {
   const openAccount = async () => {
@@ -30,7 +22,7 @@ onEach(catalogs, (open) => {
   };
   const upload = (catalog: Catalog, datasetId: string, filename: string) =>
     catalog.change({ datasetId, filenames: [filename], now: 5, isActivity: true }, (group) =>
-      store(group, image(datasetId, filename), undefined),
+      store(group, { ...imageNamed('a'), id: `file-${++ids}`, datasetId, filename }, undefined),
     );
   /** The names of what a dataset links to, by slot. */
   const linksIn = ({ links }: Awaited<ReturnType<Catalog['dataset']>> & object) =>

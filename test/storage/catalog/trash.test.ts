@@ -3,27 +3,19 @@ import { finalize, reject, remove, reserve, type StemGroup } from '../../../src/
 import type { DatasetFile, PendingFile } from '../../../src/dataset/dataset.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { onCatalogs } from '../../harness/backends.js';
+import { imageNamed, pendingNamed } from '../../harness/stored-image.js';
 
 /** The grace of `catalogs`. */
 const GRACE = 1000;
 const NOW = 50;
 const HOLDER = 'me';
 
-let ids = 0;
-
 /** An upload through a presigned link, whose lease is held. */
-function linked(datasetId: string): PendingFile {
-  const lease = { leaseUntil: NOW + 900, leaseToken: HOLDER };
-  const upload = { state: 'pending', via: 'presigned', expectedBytes: 1, expiresAt: 5_000_000, ...lease } as const;
-  return { id: `linked-${++ids}`, datasetId, filename: 'a.mp4', kind: 'video', createdAt: 1, upload };
-}
+const linked = (datasetId: string) =>
+  pendingNamed(datasetId, 'a.mp4', { via: 'presigned', expectedBytes: 1, expiresAt: 5_000_000 });
 
-const bytes = {
-  ...{ sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'video/mp4', warnings: [], blobVersion: 'etag' },
-  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
-} as const;
-const stored = { state: 'stored', ...bytes, finalizedAt: NOW } as const;
-const received = { state: 'received', ...bytes, receivedAt: NOW } as const;
+const stored = { ...imageNamed('a').upload, finalizedAt: NOW };
+const received = { ...stored, state: 'received', receivedAt: NOW } as const;
 const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
 
 type Change = (transition: (group: StemGroup) => StemGroup | undefined) => Promise<unknown>;
@@ -43,7 +35,7 @@ const ENDS: [string, (context: Context) => Promise<unknown>][] = [
     'stored and replaced',
     async ({ change, file }) => {
       await change((group) => finalize(group, holderOf(file), stored));
-      const other: PendingFile = { ...file, id: `direct-${ids}`, upload: { ...file.upload, via: 'direct' } };
+      const other: PendingFile = { ...file, id: 'direct', upload: { ...file.upload, via: 'direct' } };
       await change((group) => reserve(group, other));
       await change((group) => finalize(group, holderOf(other), { ...stored, sha256: 'cd'.repeat(32) }));
     },

@@ -154,12 +154,18 @@ onEach(databases, (unopened) => {
     ]);
   });
 
-  test('an older catalog names the version that opens it, and stays as it is', async () => {
+  test.each([
+    [
+      'an older catalog',
+      `${BEFORE}; delete from kysely_migration where name > '0023'`,
+      /older than the last version before 0\.1\.0\. Open it with that version first \(commit d5cf4be\)/,
+    ],
+    ['an upgrade that fails', `${SECOND}; create table caption_run (id text)`, /caption_run"? already exists/],
+  ])('%s is rejected with the reason, and the catalog stays as it is', async (_, statements, message) => {
     const earlier = await unopened();
-    await earlier.run(`${BEFORE}; delete from kysely_migration where name > '0023'`);
+    await earlier.run(statements);
     const schema = await earlier.run(earlier.schema);
-    const reason = /older than the last version before 0\.1\.0\. Open it with that version first \(commit d5cf4be\)/;
-    await expect(earlier.open()).rejects.toMatchObject({ isTemporary: false, message: expect.stringMatching(reason) });
+    await expect(earlier.open()).rejects.toMatchObject({ isTemporary: false, message: expect.stringMatching(message) });
     expect(await earlier.run(earlier.schema)).toEqual(schema);
   });
 

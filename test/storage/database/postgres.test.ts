@@ -11,6 +11,7 @@ import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { linkNamed } from '../../harness/stored-image.js';
 
 async function open(url: string): Promise<OpenCatalog> {
   const opened = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 });
@@ -27,12 +28,6 @@ async function newDataset({ catalog, accounts, now }: OpenCatalog) {
   return { accountId, id, token };
 }
 
-function pendingFile(datasetId: string, filename: string, expiresAt: number): PendingFile {
-  const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt } as const;
-  const file = { id: `file-${++ids}`, datasetId, filename, kind: 'caption', createdAt: 1 } as const;
-  return { ...file, upload: { ...upload, leaseUntil: null, leaseToken: null } };
-}
-
 function reserveFile({ catalog }: OpenCatalog, file: PendingFile) {
   const change = { datasetId: file.datasetId, filenames: [file.filename], now: 5, isActivity: true };
   return catalog.change(change, (group) => reserve(group, file));
@@ -44,7 +39,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const [one, two] = [await open(url), await open(url)];
     const { accountId, id } = await newDataset(one);
     // The second reservation of a name replaces the first.
-    const files = Array.from({ length: 60 }, (_, i) => pendingFile(id, `${i % 30}.txt`, 1000 + i));
+    const files = Array.from({ length: 60 }, (_, i) => linkNamed(id, `${i % 30}.txt`, 1000 + i));
     await Promise.all(files.map((file, i) => reserveFile(i % 2 ? one : two, file)));
     expect((await one.catalog.dataset({ accountId, id }))?.counts.pending).toBe(30);
     expect(await two.catalog.files(id)).toHaveLength(30);
@@ -57,11 +52,19 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(losers).toEqual(Array(9).fill('name_taken'));
   });
 
+  test('a transaction is durable once it is answered, unless it need not be', async () => {
+    const database = await openPostgres(await databaseForTest());
+    onTestFinished(() => database.close());
+    const setting = sql<{ level: string }>`select current_setting('synchronous_commit') as level`;
+    const levelOf = (isDurable: boolean) => database.transact({ isDurable }, ({ commit }) => commit([setting]));
+    expect([await levelOf(true), await levelOf(false)]).toEqual([[[{ level: 'on' }]], [[{ level: 'off' }]]]);
+  });
+
   test('a transaction that fails because of a deadlock is retried', async () => {
     const url = await databaseForTest();
     const opened = await open(url);
     const dataset = await newDataset(opened);
-    await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000));
+    await reserveFile(opened, linkNamed(dataset.id, 'a.txt', 1000));
     // The first two writes to the dataset fail as the victims of a deadlock.
     await onDatabase(
       url,
@@ -72,7 +75,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
        end $$`,
       'create trigger fail_twice before update on dataset for each row execute function fail_twice()',
     );
-    expect(await reserveFile(opened, pendingFile(dataset.id, 'b.txt', 1000))).toMatchObject({
+    expect(await reserveFile(opened, linkNamed(dataset.id, 'b.txt', 1000))).toMatchObject({
       counts: { pending: 2 },
     });
   });
@@ -91,7 +94,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     );
     // An instance begins to listen some time after its start.
     await eventually(async () => {
-      await reserveFile(remote, pendingFile(dataset.id, 'a.txt', 1000));
+      await reserveFile(remote, linkNamed(dataset.id, 'a.txt', 1000));
       return calls > 0 || undefined;
     });
 
@@ -99,7 +102,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     proxy.breakAll();
     await eventually(() => gaps > 0 || undefined);
     calls = 0;
-    await reserveFile(remote, pendingFile(dataset.id, 'b.txt', 1000));
+    await reserveFile(remote, linkNamed(dataset.id, 'b.txt', 1000));
     await eventually(() => calls === 1 || undefined);
   });
 });
@@ -117,7 +120,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
     const dataset = await newDataset(opened);
     const lookups = Array.from({ length: 20 }, () => codeOf(opened.catalog.dataset(dataset)));
     const changes = Array.from({ length: 20 }, (_, i) =>
-      codeOf(reserveFile(opened, pendingFile(dataset.id, `${i}.txt`, 1000))),
+      codeOf(reserveFile(opened, linkNamed(dataset.id, `${i}.txt`, 1000))),
     );
     proxy.breakAll();
     for (const code of await Promise.all([...lookups, ...changes])) expect(['done', 'unavailable']).toContain(code);
@@ -142,7 +145,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
          end $$`,
         'create or replace trigger refuse before update on dataset for each row execute function refuse()',
       );
-      const error = await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
+      const error = await reserveFile(opened, linkNamed(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
       expect([state, databaseError(error)?.code]).toEqual([state, code]);
     }
     expect((await opened.catalog.files(dataset.id)).length).toBe(0);

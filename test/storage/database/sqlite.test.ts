@@ -65,6 +65,22 @@ test('transactions that wait share commits, first in, first out', async () => {
   expect(commitsIn(path) - before).toBe(2);
 });
 
+test('a transaction locks out other processes before it reads, and a durable one shares no commit with one that is not', async () => {
+  const { path, database, holdLock } = await setUp();
+  await add(database, 'first');
+  const before = commitsIn(path);
+  const { durable } = await database.transact({ isDurable: false }, async ({ send, commit }) => {
+    await send([query.selectFrom('setting').selectAll()]);
+    // No process may write between its read and its write.
+    expect(holdLock).toThrow('locked');
+    await send([insert('not durable')]);
+    const durable = add(database, 'durable');
+    return commit([]).then(() => ({ durable }));
+  });
+  await durable;
+  expect(commitsIn(path) - before).toBe(2);
+});
+
 test('a transaction whose statement or work fails is rolled back alone', async () => {
   const { path, database, holdLock, releaseLock } = await setUp();
   await add(database, '001');

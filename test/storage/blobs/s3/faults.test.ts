@@ -1,8 +1,9 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { BlobChanged } from '../../../../src/storage/blobs/blobs.js';
 import type { Timeouts } from '../../../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
@@ -99,7 +100,7 @@ onS3(() => {
   });
 
   test('a read that breaks off is resumed, and one that is given up leaves no connection open', async () => {
-    const { link, blobs } = await openAfar();
+    const { link, blobs, bucket } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
     link.cutAfter(7 * MIB);
     expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
@@ -107,16 +108,24 @@ onS3(() => {
     link.cutAfter(5 * MIB);
     const part = await buffer((await blobs.read('d/a', { range }))!);
     expect(part.equals(bytes.subarray(range.start, range.end))).toBe(true);
+    // With the rest of other bytes, it would be no file that was ever stored.
+    link.cutAfter(7 * MIB);
+    const replaced = (await blobs.read('d/a'))!;
+    await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/a'), Body: Buffer.alloc(bytes.length) }));
+    await expect(buffer(replaced).then(({ length }) => length)).rejects.toBeInstanceOf(BlobChanged);
     const before = link.connections();
     for (let i = 0; i < 10; i++) (await blobs.read('d/a'))!.destroy();
     await eventually(() => link.connections() <= before || undefined);
   });
 
-  test('a PUT whose answer is lost is recognised as ours when it is retried', async () => {
+  test('a PUT whose answer is lost is recognised as ours when it is retried, and other bytes than were inspected are rejected', async () => {
     const { link, blobs, bucket } = await openAfar();
     const staged = await blobs.stage(Readable.from([bytes.subarray(0, 1000)]), { key: 'd/a', limit, signal });
     link.loseNextAnswer();
     const { version } = await staged.commit();
+    const damaged = await blobs.stage(Readable.from([Buffer.from('as sent')]), { key: 'd/b', limit, signal });
+    if ('path' in damaged.content) await writeFile(damaged.content.path, 'changed');
+    await expect(damaged.commit()).rejects.toMatchObject({ code: 'unavailable' });
     const { ETag } = await bucket.client.send(new GetObjectCommand(bucket.target('d/a')));
     expect(ETag).toBe(`"${version}"`);
   });

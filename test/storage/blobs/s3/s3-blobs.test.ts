@@ -125,13 +125,16 @@ onS3(() => {
   });
 
   test('a read of a version fails once the object was replaced', async () => {
-    const { blobs, bucket } = await openS3();
-    const version = await storeIn(blobs)('d/a');
+    const { blobs, bucket, proxy, store } = await openBehindProxy();
+    const version = await store('d/a');
     const other = Buffer.from('other bytes of it..');
     await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/a'), Body: other }));
     await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     await expect(blobs.fetch('d/a', { limit, version, signal })).rejects.toBeInstanceOf(BlobChanged);
     expect(await buffer((await blobs.read('d/a'))!)).toEqual(other);
+    // A proxy that ignores ranges returns more than the receiver was announced.
+    proxy.rule(() => ({ alter: ({ headers }) => ({ headers, body: other }) }));
+    await expect(buffer((await blobs.read('d/a', { range: { start: 0, end: 5 } }))!)).rejects.toThrow('too many bytes');
   });
 
   test('a file larger than half of the spool is rejected before it is read', async () => {

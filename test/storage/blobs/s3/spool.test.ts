@@ -55,3 +55,15 @@ test('a body that fails while it waits for space rejects only its own upload', a
   await first.discard();
   await expect(waiting).rejects.toMatchObject({ code: 'upload_cut_short' });
 });
+
+test('a file takes no more space than it has bytes, and the files of an account at most half of the spool', async () => {
+  const spool = await openSpool(200);
+  const receive = (bytes: number, { announced = bytes, account = 'a' } = {}) =>
+    spool.receive(Readable.from([bytesOf(bytes)]), options(announced, account));
+  await receive(10, { announced: 100 });
+  const last = await receive(90);
+  const waiting = receive(90);
+  await receive(100, { account: 'b' });
+  await last.discard();
+  await waiting;
+});

@@ -11,6 +11,7 @@ import { pastFileOf } from '../../../../src/storage/catalog/rows.js';
 import { type Database, query } from '../../../../src/storage/database/database.js';
 import { laptop } from '../../../harness/author.js';
 import { onCatalogs } from '../../../harness/backends.js';
+import { imageNamed } from '../../../harness/stored-image.js';
 
 const NAMES = ['a.jpg', 'a.txt', 'b.txt', 'c.txt'];
 const GRACE = 1000;
@@ -21,9 +22,8 @@ let ids = 0;
 const newId = () => `history-${String(++ids).padStart(6, '0')}`;
 
 function stored(datasetId: string, filename: string, content: number, sizeBytes = content + 1): StoredFile {
-  const facts = { kind: 'image', format: 'jpeg', width: 10, height: 20 } as const;
-  const bytes = { sizeBytes, sha256: `${content}`.padStart(64, '0'), contentType: 'image/jpeg', facts, warnings: [] };
-  const upload = { state: 'stored', ...bytes, blobVersion: 'etag', finalizedAt: 5 } as const;
+  const sha256 = `${content}`.padStart(64, '0');
+  const upload = { ...imageNamed(filename).upload, sizeBytes, sha256, blobVersion: 'etag', finalizedAt: 5 };
   const kind = filename.endsWith('.txt') ? 'caption' : 'image';
   return { id: newId(), datasetId, filename, kind, createdAt: 1, upload };
 }
