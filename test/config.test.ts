@@ -79,13 +79,9 @@ describe('the configuration', () => {
   });
 });
 
-const endpointsOf = (flags: Record<string, string>, environment = {}) =>
-  loadConfig(flags, environment).captionEndpoints;
+const endpointsOf = (flags: Record<string, string>, env = {}) => loadConfig(flags, env).captionEndpoints;
 
-async function fileOf(content: unknown): Promise<string> {
-  const text = typeof content === 'string' ? content : JSON.stringify(content);
-  return join(await folderWith({ 'endpoints.json': text }), 'endpoints.json');
-}
+const fileOf = async (text: string) => join(await folderWith({ 'endpoints.json': text }), 'endpoints.json');
 
 test('a caption endpoint needs a name and a URL alone', () => {
   const given =
@@ -101,10 +97,11 @@ test('a caption endpoint needs a name and a URL alone', () => {
 
 test('a file of caption endpoints has more, and keys from the environment or another file', async () => {
   const keyFile = join(await folderWith({ key: 'sk-file\n' }), 'key');
-  const captionEndpoints = await fileOf([
+  const given = [
     { name: 'a', url: 'http://a.example', keyEnv: 'KEY_OF_A', concurrency: 8, body: { think: false } },
     { name: 'b', url: 'http://b.example:11434/v1', keyFile, video: 'url' },
-  ]);
+  ];
+  const captionEndpoints = await fileOf(JSON.stringify(given));
   expect(endpointsOf({ captionEndpoints, captionEndpoint: 'c=http://c.example' }, { KEY_OF_A: 'sk-a' })).toMatchObject([
     { name: 'c', key: undefined },
     { name: 'a', key: 'sk-a', concurrency: 8, body: { think: false } },
@@ -122,5 +119,6 @@ test.each<[unknown, RegExp]>([
   [[{ name: 'a', url: 'http://a', keyEnv: 'NONE' }], /has the keyEnv NONE, and that variable is not set/],
   [[1, 2].map(() => ({ name: 'a', url: 'http://a' })), /the caption endpoint a has a name that another has/],
 ])('the file of caption endpoints %j is rejected', async (content, fault) => {
-  expect(errorsOf({ captionEndpoints: await fileOf(content) })).toEqual([expect.stringMatching(fault)]);
+  const captionEndpoints = await fileOf(typeof content === 'string' ? content : JSON.stringify(content));
+  expect(errorsOf({ captionEndpoints })).toEqual([expect.stringMatching(fault)]);
 });
