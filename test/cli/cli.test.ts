@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, symlink } from 'node:fs/promises';
+import { readdir, readFile, symlink } from 'node:fs/promises';
 import { type networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { isLoopback } from '../../src/command-line.js';
 import { serviceUrls } from '../../src/server/listening-urls.js';
+import { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { COMMAND, discardServer, startServer, type TestServer } from '../harness/server.js';
@@ -98,8 +99,11 @@ describe('the block that the first start prints', () => {
     const settings = await folderWith({});
     const env = { XDG_CONFIG_HOME: settings, npm_lifecycle_event: 'start' };
     expect(await pushed({ cwd: ROOT, env })).toBe(`cd ${resolve(ROOT)} && npx trainyard push examples/railway\n`);
+    const saved = () => readFile(join(settings, 'trainyard/config.json'), 'utf8');
+    const first = await saved();
     // That login is kept: another service has another address.
     expect(await pushed({ cwd: ROOT, env })).toMatch(/^export TRAINYARD_URL=.*\nexport TRAINYARD_TOKEN=ty_.*\ncd /);
+    expect(await saved()).toBe(first);
   });
 
   test('has the token where no login can be saved, and works in any folder', async () => {
@@ -111,8 +115,7 @@ describe('the block that the first start prints', () => {
 });
 
 describe('token', () => {
-  const statusWith = async (token: string) =>
-    (await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } })).status;
+  const statusWith = async (token: string) => (await new Api(server.url, token).list()).status;
   const token = (...args: string[]) => trainyard(['token', ...args, '--data', server.dataFolder]);
 
   test('create prints a token that is valid at once, list shows it without its secret, revoke ends it', async () => {
@@ -126,9 +129,7 @@ describe('token', () => {
     expect(listed.stdout).toContain('active');
     expect(listed.stdout).not.toContain(secret.slice(0, 12));
     expect(created.stderr).toContain(id);
-    const headers = { authorization: `Bearer ${secret}` };
-    const answer = await fetch(`${server.url}/prod/v1/trainers/datasets/tokens`, { method: 'POST', headers });
-    const made = ((await answer.json()) as { secret: string }).secret;
+    const made = (await new Api(server.url, secret).json<{ secret: string }>('POST', '/tokens', {})).body.secret;
     const ending = `Revoked token ${id}. 1 token, session or share of it ended too.\n`;
     expect((await token('revoke', id, '--with-made')).stdout).toBe(ending);
     expect([await statusWith(secret), await statusWith(made)]).toEqual([401, 401]);

@@ -6,6 +6,7 @@ import { type CaptionRun, type DatasetChange, TrainyardClient } from '../../src/
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { captionOf, type DialectServer, type Mode, startDialectServer } from '../harness/dialect-server.js';
+import { folderWith } from '../harness/folder.js';
 import { startReceiver } from '../harness/receiver.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../harness/server.js';
 
@@ -110,14 +111,9 @@ describe('endpoints', () => {
   test('are listed with what their servers say, and without their URLs and keys', async () => {
     models.vllm.mode = 'rejects the key';
     const endpoints = await client.captioning.endpoints();
-    expect(endpoints.map(({ name, model, reachable, vision }) => [name, model, reachable, vision])).toEqual([
-      ['llama', 'test-vl', true, true],
-      ['lm', 'test-vl', true, null],
-      ['vllm', 'test-vl', true, null],
-      ['ollama', 'test-vl', true, true],
-      ['hasty', 'test-vl', true, null],
-      ['whole', 'test-vl', true, null],
-    ]);
+    const seeing = endpoints.map(({ name, vision }) => `${name} ${vision}`).join();
+    expect(seeing).toBe('llama true,lm null,vllm null,ollama true,hasty null,whole null');
+    for (const endpoint of endpoints) expect(endpoint).toMatchObject({ model: 'test-vl', reachable: true });
     expect(JSON.stringify(endpoints)).not.toMatch(/127\.0\.0\.1|secret/);
 
     // llama.cpp as a router of several models says of each whether it sees.
@@ -140,6 +136,8 @@ describe('endpoints', () => {
       expect(authorization).toBe(name === 'vllm' ? `Bearer ${KEY}` : undefined);
       expect(body).toMatchObject({ model: 'test-vl', stream: false });
     }
+    models.vllm.caption = () => 'x'.repeat(10_000_000);
+    expect(await client.captioning.test('vllm')).toMatchObject({ ok: false, outcome: 'server_error' });
   });
 
   test('answer a test with the words of their server, but not with the key, which no redirect gets either', async () => {
@@ -238,6 +236,8 @@ describe('a run', () => {
     await client.history.undo(id, (await client.history.revisions(id)).revisions[0]!.number);
     await captioned(id, { endpoint: 'vllm', seed: 2 });
     expect(models.vllm.asked).toHaveLength(6);
+    await captioned(id, { endpoint: 'vllm', files: 'all', prompt: 'Another one' });
+    expect(models.vllm.asked).toHaveLength(9);
   });
 
   test('writes the .txt beside a structured caption, which stays as it is, in the bytes of the model', async () => {
@@ -251,14 +251,20 @@ describe('a run', () => {
 
   test('never overwrites a caption that a person writes before the answer', async () => {
     const id = await datasetOf({ a: null, b: null });
-    models.llama.mode = async (_, index): Promise<Mode> => {
-      if (index === 0) await save(id, 'a.txt', 'first');
+    models.llama.mode = 'is cut off';
+    await captioned(id);
+    models.llama.caption = () => 'the same';
+    models.llama.mode = async (): Promise<Mode> => {
+      await save(id, 'a.txt', 'first');
+      // As an attempt that stored it, and lost the answer.
+      await save(id, 'b.txt', 'the same');
       return 'writes a caption';
     };
-    expect(await captioned(id)).toMatchObject({ state: 'done', counts: { applied: 1, proposed: 1 } });
+    const run = await captioned(id, { seed: 2 });
+    expect(run).toMatchObject({ state: 'done', counts: { applied: 1, proposed: 1 } });
     expect((await textsOf(id))['a.txt']).toBe('first');
-    const { proposals } = await client.captioning.proposals(id);
-    expect(proposals).toMatchObject([{ filename: 'a.png', caption: 'a.txt', outdated: false }]);
+    const ofA = (await client.captioning.proposals(id)).proposals.filter(({ filename }) => filename === 'a.png');
+    expect(ofA).toMatchObject([{ run: run.id, caption: 'a.txt', outdated: false }]);
   });
 
   test('stops after three failures of the model server in a row, and asks again when it is resumed', async () => {
@@ -268,10 +274,16 @@ describe('a run', () => {
     expect(stopped).toMatchObject({ state: 'stopped', reason: expect.stringContaining('CUDA out of memory') });
     expect(stopped.counts).toMatchObject({ failed: 3, waiting: 2, applied: 0 });
     expect(new Set(stopped.problems?.map(({ outcome }) => outcome))).toEqual(new Set(['server_error']));
+    // In all more than three fail, but never three in a row.
+    models.llama.mode = (_, index) => (index === 5 ? 'writes a caption' : 'fails');
+    await client.captioning.resume(id, stopped.id);
+    const ended = await endOf(id, stopped.id);
+    expect(ended).toMatchObject({ state: 'done', reason: null, counts: { applied: 1, failed: 4 } });
+    await client.bulk.removeFiles(id, [ended.problems![0]!.filename]);
     models.llama.mode = 'writes a caption';
     await client.captioning.resume(id, stopped.id);
-    expect(await endOf(id, stopped.id)).toMatchObject({ state: 'done', reason: null, counts: { applied: 5 } });
-    expect(models.llama.asked).toHaveLength(8);
+    expect(await endOf(id, stopped.id)).toMatchObject({ state: 'done', counts: { applied: 4, gone: 1 } });
+    expect(models.llama.asked).toHaveLength(11);
   });
 
   test('goes on with the other files after failures that are of one picture', async () => {
@@ -289,16 +301,19 @@ describe('a run', () => {
   });
 
   test('waits while the server is busy, as long as Retry-After says', async () => {
-    const id = await datasetOf({ a: null });
-    models.lm.mode = (_, index) => (index === 0 ? 'is busy' : 'writes a caption');
+    const id = await datasetOf({ a: null, b: null });
+    const askedAt: number[] = [];
+    models.lm.mode = () => (askedAt.push(Date.now()) === 1 ? 'is busy' : 'writes a caption');
     const { run } = await client.captioning.start(id, { endpoint: 'lm' });
     const busy = await eventually(async () => {
       const now = await client.captioning.run(id, run!.id);
       return now.busy_until === null ? undefined : now;
     });
-    expect(busy).toMatchObject({ state: 'running', counts: { failed: 0, waiting: 1 } });
-    expect(await endOf(id, run!.id)).toMatchObject({ state: 'done', busy_until: null, counts: { applied: 1 } });
-    expect(models.lm.asked).toHaveLength(2);
+    expect(busy).toMatchObject({ state: 'running', counts: { failed: 0, waiting: 2 } });
+    expect(Date.parse(`${busy.busy_until}Z`) - Date.now()).toBeLessThan(2000);
+    expect(await endOf(id, run!.id)).toMatchObject({ state: 'done', busy_until: null, counts: { applied: 2 } });
+    expect(askedAt).toHaveLength(3);
+    expect(askedAt[1]! - askedAt[0]!).toBeGreaterThan(900);
   });
 
   test('says that a server is silent for too long, or gone', async () => {
@@ -325,13 +340,17 @@ describe('a run', () => {
     const stopped = await endOf(id, run!.id);
     expect(stopped).toMatchObject({ state: 'stopped', reason: null, counts: { applied: 2, waiting: 2 } });
     expect(Object.keys(await textsOf(id))).toHaveLength(2);
-    models.llama.mode = 'writes a caption';
+    // The third was asked before the stop, and its answer kept, as one that was cut off.
+    const [third] = models.llama.asked[2]!.pictures;
+    models.llama.mode = ({ pictures: [shown] }) => (shown?.equals(third!) ? 'is cut off' : 'writes a caption');
+    held.answer('is cut off');
+    // Has its turn after the third.
+    await client.captioning.test('llama');
+    expect((await client.captioning.run(id, run!.id)).counts).toMatchObject({ waiting: 2 });
     await client.captioning.resume(id, run!.id);
-    held.answer('writes a caption');
-    expect(await endOf(id, run!.id)).toMatchObject({ state: 'done', counts: { applied: 4 } });
-    // The third was asked before the stop, and its answer kept.
-    expect(new Set(models.llama.asked.map(({ pictures: [picture] }) => picture?.toString('base64'))).size).toBe(4);
-    expect(models.llama.asked.length).toBeLessThanOrEqual(5);
+    expect(await endOf(id, run!.id)).toMatchObject({ state: 'done', counts: { applied: 3, proposed: 1 } });
+    expect(new Set(models.llama.asked.map(({ pictures: [picture] }) => picture?.toString('base64'))).size).toBe(5);
+    expect(models.llama.asked.length).toBeLessThanOrEqual(6);
   });
 
   test('continues after the server was killed, and asks again only what was not answered; beyond a limit it proposes', async () => {
@@ -340,17 +359,24 @@ describe('a run', () => {
     const killed = await startServer(brief, { env });
     const before = new TrainyardClient({ baseUrl: killed.url, token: (await killed.api()).token });
     const id = await datasetOf({ a: null, b: null, c: null, d: null }, await killed.api());
+    const removed = await datasetOf({ e: null }, await killed.api());
+    models.vllm.mode = 'hang';
+    const other = await before.captioning.start(removed, { endpoint: 'vllm' });
     models.llama.mode = (_, index) => (index < 2 ? 'writes a caption' : 'hang');
     const { run } = await before.captioning.start(id, { endpoint: 'llama' });
     await eventually(() => (models.llama.asked.length === 3 ? true : undefined));
     await eventually(async () => ((await before.captioning.run(id, run!.id)).counts.ready === 2 ? true : undefined));
     await killed.stop('SIGKILL');
     models.llama.mode = 'writes a caption';
-    const next = await startServer({ ...brief, 'max-dataset-files': 8 }, { env, dataFolder: killed.dataFolder });
+    const none = join(await folderWith({ none: '[]' }), 'none');
+    const fewer = { ...brief, 'caption-endpoints': none, 'max-dataset-files': 8 };
+    const next = await startServer(fewer, { env, dataFolder: killed.dataFolder });
     onTestFinished(() => discardServer(next));
     const after = new TrainyardClient({ baseUrl: next.url, token: (await next.api()).token });
     expect(await endOf(id, run!.id, after)).toMatchObject({ state: 'done', counts: { applied: 4 } });
     expect(models.llama.asked).toHaveLength(5);
+    const reason = expect.stringContaining('removed the endpoint vllm');
+    expect(await endOf(removed, other.run!.id, after)).toMatchObject({ state: 'stopped', reason });
 
     const full = await datasetOf({ a: null, b: null, c: 'c1', d: 'd1', e: 'e1' }, await next.api());
     const limited = await captioned(full, {}, after);
@@ -393,6 +419,15 @@ describe('a run', () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(metrics).toMatch(/trainyard_caption_requests_total{outcome="written"} [1-9]/);
     expect(metrics).toMatch(/trainyard_captions_in_flight 0/);
+  });
+
+  test('is one of at most ten of its account that are not done', async () => {
+    const id = await datasetOf({ a: null });
+    models.vllm.mode = 'hang';
+    const start = () => client.captioning.start(id, { endpoint: 'vllm' });
+    for (let more = 0; more < 10; more++) await start();
+    await expect(start()).rejects.toMatchObject({ status: 507 });
+    for (const { id: run } of await client.captioning.runs(id)) await client.captioning.stop(id, run);
   });
 
   test('needs a training dataset, one kind of prompt, and a token that may write', async () => {
@@ -465,7 +500,10 @@ describe('proposals', () => {
     const rest = await client.captioning.proposals(id, { limit: 2, after: page.next_after! });
     expect(rest).toMatchObject({ proposals: [{ run: first.id, filename: 'c.png' }], next_after: null, total: 3 });
     expect((await client.captioning.run(id, first.id)).counts).toMatchObject({ proposed: 1, decided: 2 });
-    expect((await client.captioning.runs(id)).map((run) => run.id)).toEqual([second.id, first.id]);
+    // Of the runs before the last 20, those with open proposals are kept.
+    for (let more = 0; more < 20; more++) await captioned(id, { files: 'all', filenames: ['b.png'], seed: 2 });
+    const kept = (await client.captioning.runs(id)).map((run) => run.id);
+    expect([kept.length, kept.slice(-2)]).toEqual([22, [second.id, first.id]]);
 
     await client.bulk.removeFiles(id, ['a.png', 'a.txt']);
     expect((await client.captioning.proposals(id)).total).toBe(2);
@@ -481,18 +519,32 @@ test('prompts are saved for the account, beside the built-in ones', async () => 
   await client.captioning.savePreset('Mine', 'Only {name}');
   await client.captioning.savePreset('Mine', 'Only about {name}');
   const presets = await client.captioning.presets();
-  expect(presets.map(({ name, builtin }) => [name, builtin])).toEqual([
-    ['tags', true],
-    ['sentence', true],
-    ['paragraph', true],
-    ['clip', true],
-    ['Mine', false],
-  ]);
+  const builtin = ['tags', 'sentence', 'paragraph', 'clip'];
+  expect(presets.map((preset) => (preset.builtin ? preset.name : [preset.name]))).toEqual([...builtin, ['Mine']]);
   const id = await datasetOf({ a: null });
   await captioned(id, { preset: 'Mine' });
   expect(models.llama.asked[0]?.prompt).toBe('Only about a');
   await expect(client.captioning.savePreset('tags', 'x')).rejects.toMatchObject({ status: 422 });
+  await Promise.all(Array.from({ length: 99 }, (_, i) => client.captioning.savePreset(`p${i}`, 'x')));
+  await expect(client.captioning.savePreset('one more', 'x')).rejects.toMatchObject({ status: 507 });
   await client.captioning.removePreset('Mine');
-  expect(await client.captioning.presets()).toHaveLength(4);
-  await expect(clientWith((await server.api('eve')).token).captioning.runs(id)).rejects.toMatchObject({ status: 404 });
+  expect(await client.captioning.presets()).toHaveLength(4 + 99);
+  expect(await clientWith((await server.api('eve')).token).captioning.presets()).toHaveLength(4);
+});
+
+test('another account sees no run, proposal or answer of an account', async () => {
+  const eve = await server.api('eve');
+  const other = clientWith(eve.token);
+  const id = await datasetOf({ a: 'a1' });
+  // The same picture.
+  shade--;
+  const theirs = await datasetOf({ a: 'a1' }, eve);
+  const run = await captioned(id, { files: 'all' });
+  const [{ id: proposal } = { id: '' }] = (await client.captioning.proposals(id)).proposals;
+  for (const dataset of [id, theirs])
+    await expect(other.captioning.stop(dataset, run.id)).rejects.toMatchObject({ status: 404 });
+  const decided = await other.captioning.decide(theirs, { accept: [{ id: proposal }], dismiss: [proposal] });
+  expect(decided).toMatchObject({ accepted: [{ outcome: 'not_open' }], dismissed: [] });
+  await captioned(theirs, { files: 'all' }, other);
+  expect(models.llama.asked).toHaveLength(2);
 });

@@ -50,6 +50,8 @@ test.each([
   await client.hangUp();
 });
 
+const AS_JSON = { headers: { 'content-type': 'application/json' } };
+
 /** Controls of a terminal, of lines and of the direction of text. */
 const UNPRINTABLE = 'x\u001b[2J\n\u009b\u202e\u2028\u061c';
 
@@ -57,36 +59,25 @@ const UNPRINTABLE = 'x\u001b[2J\n\u009b\u202e\u2028\u061c';
 const CUT = `${'x'.repeat(565)}\u{1f600}`;
 
 test('errors about unprintable names can be printed', async () => {
-  for (const answer of [
-    await api.raw('DELETE', `/${id}/files/${encodeURIComponent(UNPRINTABLE)}`),
-    await api.raw('GET', `/${encodeURIComponent(UNPRINTABLE)}/status`),
-    await api.raw('POST', '', asJson({ name: UNPRINTABLE })),
-    await links({ filenameToByteSize: { [UNPRINTABLE]: 1 } }),
-    await links({ filenameToByteSize: {}, ifMatch: { [UNPRINTABLE]: null } }),
-    await links({ filenameToByteSize: {}, ifMatch: { [CUT]: null } }),
-    await api.raw('POST', '', { ...asJson(0), body: `{"a":${UNPRINTABLE}` }),
+  const conditional = (name: string) =>
+    api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: {}, ifMatch: { [name]: null } });
+  for (const { status, body } of [
+    await api.request('DELETE', `/${id}/files/${encodeURIComponent(UNPRINTABLE)}`),
+    await api.status(encodeURIComponent(UNPRINTABLE)),
+    await api.create(UNPRINTABLE),
+    await api.links(id, { [UNPRINTABLE]: 1 }),
+    await conditional(UNPRINTABLE),
+    await conditional(CUT),
+    await api.request('POST', '', { ...AS_JSON, body: `{"a":${UNPRINTABLE}` }),
   ]) {
-    expect(answer.status).toBeOneOf([404, 422]);
-    const { error_message: message, detail = [] } = (await answer.json()) as ErrorBody;
-    for (const text of [message, ...detail.flatMap((problem) => [problem.path, problem.message])]) {
+    expect(status).toBeOneOf([404, 422]);
+    const { error_message: message, detail = [] } = body;
+    for (const text of [message!, ...detail.flatMap((problem) => [problem.path, problem.message])]) {
       expect(text).not.toMatch(/[\p{Cc}\p{Surrogate}\p{Bidi_Control}\u2028\u2029]/u);
       expect(text.length).toBeLessThanOrEqual(601);
     }
   }
 });
-
-interface ErrorBody {
-  readonly error_message: string;
-  readonly detail?: readonly { path: string; message: string }[];
-}
-
-function asJson(body: unknown): RequestInit {
-  return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
-}
-
-function links(body: unknown): Promise<Response> {
-  return api.raw('POST', `/${id}/get-upload-endpoint`, asJson(body));
-}
 
 test('a form of hundreds of thousands of empty files is refused', async () => {
   const part = '--B\r\nContent-Disposition: form-data; name="x"; filename="a.txt"\r\n\r\n\r\n';
@@ -99,7 +90,7 @@ test('a form of hundreds of thousands of empty files is refused', async () => {
 });
 
 test('a body of millions of brackets, values or bytes is refused before it is parsed; those inside of strings do not count', async () => {
-  const reserve = (text: string) => api.request('POST', `/${id}/get-upload-endpoint`, { ...asJson(0), body: text });
+  const reserve = (text: string) => api.request('POST', `/${id}/get-upload-endpoint`, { ...AS_JSON, body: text });
   const wrongSizes = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`${index}.txt`, 'five']));
   for (const [{ status, body }, message] of [
     [await reserve('['.repeat(14_000_000)), /^422 .*32 levels/],

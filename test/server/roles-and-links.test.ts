@@ -239,6 +239,15 @@ test('the digest of a target covers its files and those of its linked datasets, 
   expect(depth).toMatchObject({ dataset_id: control, digest: (await client.status(control)).digest });
   expect(before.digest).toBe(sha256(`${own}  files\n${depth?.digest}  control_1\n${masks?.digest}  mask\n`));
   expect(await client.status(target)).toMatchObject({ digest: before.digest, files_digest: own });
+  // Its archive has the files of all.
+  const linkBy = ({ secret }: { secret: string }) =>
+    new Api(server.url, secret).request<{ url: string }>('GET', `/${target}/tar-link`);
+  const maker = await client.tokens.make();
+  expect((await linkBy(await client.tokens.make({ datasets: [target, control] }))).status).toBe(404);
+  const { url } = (await linkBy(maker)).body;
+  expect((await fetch(url)).status).toBe(200);
+  await client.tokens.revoke(maker.id);
+  expect((await fetch(url)).status).toBe(403);
 
   // A pinned revision is closed, so that the next change begins another.
   await api.json('PUT', `/${control}/revisions/${depth?.revision}/pin`, {});

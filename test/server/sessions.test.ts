@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
+import { sessionCookieName } from '../../src/server/auth.js';
 import { eventually, revokeToken } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
@@ -24,11 +25,12 @@ async function signIn(token: string, headers: Record<string, string> = {}) {
   const response = await send('POST', '/session', { authorization: `Bearer ${token}`, ...PAGE, ...headers });
   expect(response.status).toBe(200);
   const [setCookie = ''] = response.headers.getSetCookie();
+  expect(response.headers.get('cache-control')).toBe('no-store');
   const { id } = (await response.json()) as { id: string };
   return { id, setCookie, cookie: setCookie.split(';', 1)[0] ?? '' };
 }
 
-const newCode = async () => (await api.request<{ code: string; token_id: string }>('POST', '/session/codes')).body;
+const newCode = () => api.request<{ code: string; token_id: string }>('POST', '/session/codes');
 
 describe('a session', () => {
   test('is a cookie that scripts and other sites do not have, with the rights of its token', async () => {
@@ -85,9 +87,10 @@ describe('a session', () => {
   });
 
   test('is not started by another site, which could sign a browser in to an account of its own', async () => {
-    const { code } = await newCode();
+    const { headers: uncached, body } = await newCode();
+    expect(uncached.get('cache-control')).toBe('no-store');
     for (const headers of [{}, { 'sec-fetch-site': 'cross-site', ...PAGE }, { authorization: `Bearer ${api.token}` }]) {
-      const answer = await send('POST', '/session', headers, { code });
+      const answer = await send('POST', '/session', headers, { code: body.code });
       expect([headers, answer.status, answer.headers.getSetCookie()]).toEqual([headers, 403, []]);
     }
   });
@@ -95,6 +98,8 @@ describe('a session', () => {
   test('and a token are not mixed up, nor are the sessions of two tabs', async () => {
     const [first, second] = [await signIn(api.token), await signIn(api.token)];
     const [name = '', secret = ''] = second.cookie.split('=');
+    // Two services of one host get the cookies of both.
+    expect(sessionCookieName(Buffer.from('a'))).not.toBe(sessionCookieName(Buffer.from('b')));
     expect((await send('GET', '', { authorization: `Bearer ${secret}` })).status).toBe(401);
     for (const [cookie, page, status] of [
       [`${name}=${api.token}`, '1', 401],
@@ -125,7 +130,7 @@ describe('a session', () => {
 });
 
 test('a code signs in once, of several browsers at the same moment, and is no token', async () => {
-  const { code, token_id } = await newCode();
+  const { code, token_id } = (await newCode()).body;
   expect((await send('GET', '', { authorization: `Bearer ${code}` })).status).toBe(401);
   const answers = await Promise.all([1, 2, 3, 4].map(() => send('POST', '/session', PAGE, { code })));
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);

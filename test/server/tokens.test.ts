@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../../src/api/account-schemas.js';
+import { BASE_PATH } from '../../src/api/limits.js';
 import * as media from '../fixtures/media.js';
 import { type Answer, Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
@@ -29,15 +30,7 @@ const post = async (by: Api, path: string) => {
 };
 
 /** What a token and a share of the dataset may read. */
-const READ_BY_ALL = [
-  'status',
-  'manifest',
-  'files',
-  'files/one.txt',
-  'files/one.jpg/thumbnail',
-  'zip',
-  'download-link',
-].map((path) => `/${path}`);
+const READ_BY_ALL = ['status', 'manifest', 'files', 'files/one.txt', 'files/one.jpg/thumbnail', 'zip', 'download-link'];
 
 describe('tokens', () => {
   test('are made, listed without their secrets, and revoked', async () => {
@@ -75,6 +68,7 @@ describe('tokens', () => {
       [{ expires_at: '2035-07-22T13:05:16', expires_in: 60 }, 422],
       [{ expires_in: 0 }, 422],
       [{ expires_in: 3651 * 86_400 }, 422],
+      [{ expires_at: '2099-07-22T13:05:16' }, 422],
       [{ datasets: [] }, 422],
       [{ datasets: ['nothing'] }, 404],
       [{ name: 'a/b' }, 422],
@@ -85,7 +79,7 @@ describe('tokens', () => {
 
   test('that only read list, read and archive', async () => {
     const reader = withSecret((await make({ read_only: true })).body.secret);
-    for (const path of ['', ...READ_BY_ALL.map((path) => `/${id}${path}`), `/${id}/recheck`])
+    for (const path of ['', ...READ_BY_ALL.map((path) => `/${id}/${path}`), `/${id}/recheck`])
       expect([path, await statusOf(reader, path)]).toEqual([path, 200]);
     for (const path of ['/captions', '/archive']) expect(await post(reader, path)).toBe(200);
     const { body } = await reader.upload(id, 'b.txt', 'b');
@@ -99,6 +93,7 @@ describe('tokens', () => {
     const [unknown, hidden] = [await bound.status('0123'), await bound.status(id)];
     expect([hidden.status, hidden.body.error_message]).toEqual([404, unknown.body.error_message!.replace('0123', id)]);
     expect((await bound.create('third')).status).toBe(403);
+    expect((await bound.request('GET', '/account')).body).not.toHaveProperty('usage');
     expect(await listed(bound)).toMatchObject([{ hint: bound.token.slice(0, 7), current: true }]);
     await api.request('DELETE', `/${temporary}`);
     const again = await api.newDataset('temporary');
@@ -155,7 +150,7 @@ describe('a share', () => {
     expect(days).toBeCloseTo(7, 3);
     const visitor = withSecret(made.secret);
     expect((await visitor.list()).body.datasets.map((dataset) => dataset.id)).toEqual([id]);
-    for (const path of READ_BY_ALL) expect([path, await statusOf(visitor, `/${id}${path}`)]).toEqual([path, 200]);
+    for (const path of READ_BY_ALL) expect([path, await statusOf(visitor, `/${id}/${path}`)]).toEqual([path, 200]);
     for (const path of ['/captions', '/archive']) expect(await post(visitor, path)).toBe(200);
     const hidden = [
       // The account has a name and limits, which are not shared.
@@ -167,16 +162,20 @@ describe('a share', () => {
     expect((await visitor.upload(id, 'two.txt', 'x')).status).toBe(403);
   });
 
-  test('makes links that read no earlier revision either', async () => {
-    const visitor = withSecret((await share()).body.secret);
+  test('makes links that read no earlier revision either, and end with it', async () => {
+    const { body: made } = await share();
+    const visitor = withSecret(made.secret);
     const read = async (by: Api, more = '') => {
       const { query } = (await by.request<{ query: string }>('GET', `/${id}/download-link`)).body;
-      const url = `${server.url}/prod/v1/trainers/datasets/${id}/files/one.txt?${query}${more}`;
+      const url = `${server.url}${BASE_PATH}/${id}/files/one.txt?${query}${more}`;
       return [(await fetch(url)).status, (await fetch(url.replace(/&share=[^&]+/, ''))).status];
     };
     expect(await read(visitor)).toEqual([200, 403]);
     expect(await read(visitor, '&revision=1')).toEqual([403, 403]);
     expect(await read(api, '&revision=1')).toEqual([200, 200]);
+    const { query } = (await visitor.request<{ query: string }>('GET', `/${id}/download-link`)).body;
+    await revoke(made.id);
+    expect((await fetch(`${server.url}${BASE_PATH}/${id}/zip?${query}`)).status).toBe(403);
   });
 
   test('is listed, revoked by its dataset, and gone with it', async () => {

@@ -35,6 +35,7 @@ test('a PUT to a link needs no content type and its exact size, works once, and 
     expect((await fetch(url, { method: 'PUT', body: Buffer.from('{"a":'), headers })).status).toBe(200);
   }
   const url = await api.link(id, 'a.txt', 5);
+  expect((await put(url.replace('size=5', 'size=6'), 'hello!')).body.error_code).toBe(403001);
   for (const [bytes, status] of [
     ['hell', 422],
     ['hello!', 413],

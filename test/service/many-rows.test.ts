@@ -72,7 +72,7 @@ onCatalogs((open) => {
     expect([files.size, await pending()]).toEqual([MAX_BATCH_FILES, MAX_BATCH_FILES]);
   });
 
-  test('the last uses of many tokens are written together; after a failure they are kept', async () => {
+  test('the last uses of many tokens are written together, the latest of all; after a failure they are kept', async () => {
     const { database, accounts: others } = await open();
     const { id } = await others.createToken('yard', 1);
     let isAway = true;
@@ -83,7 +83,12 @@ onCatalogs((open) => {
     accounts.markUsed(id, 5);
     await expect(accounts.saveLastUses()).rejects.toThrow('away');
     isAway = false;
-    await accounts.saveLastUses();
-    expect((await accounts.tokens('yard')).map(({ lastUsedAt }) => lastUsedAt)).toEqual([5]);
+    const saving = accounts.saveLastUses();
+    accounts.markUsed(id, 7);
+    await saving;
+    // Of another process.
+    others.markUsed(id, 6);
+    for (const each of [accounts, others]) await each.saveLastUses();
+    expect((await accounts.tokens('yard')).map(({ lastUsedAt }) => lastUsedAt)).toEqual([7]);
   });
 });

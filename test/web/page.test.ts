@@ -152,6 +152,7 @@ describeInBrowser('the page', (site) => {
     await page.getByText('Page not found').first().waitFor();
     const opened = await fetch(`${site.server.url}/nothing/here`, { headers: { accept: 'text/html' } });
     expect([opened.status, opened.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
+    expect(opened.headers.get('content-security-policy')).toMatch(/script-src 'self';.* frame-ancestors 'none'/);
     const called = await fetch(`${site.server.url}/nothing/here`);
     expect([called.status, await called.json()]).toMatchObject([404, { error_code: expect.any(Number) }]);
   });

@@ -95,6 +95,7 @@ export function accountHandlers(services: AccountServices) {
     },
     'share.create': async ({ key, body, request }) => {
       await datasets.summary(key);
+      const base = baseUrlOf(request, publicUrl);
       const expiresAt = now() + (body?.expires_in ?? DEFAULT_SHARE_SECONDS) * MICROS_PER_SECOND;
       const rights = {
         kind: 'share',
@@ -106,8 +107,7 @@ export function accountHandlers(services: AccountServices) {
       const made = await makeToken(accounts, grantOf(request), rights, now());
       request.audited = { made: made.id, ...(made.expires_at !== null && { expires_at: made.expires_at }) };
       // Browsers never send what follows the `#`, so the secret is in no log.
-      const url = `${baseUrlOf(request, publicUrl)}/shared/datasets/${encodeURIComponent(key.id)}#share=${made.secret}`;
-      return { ...made, url };
+      return { ...made, url: `${base}/shared/datasets/${encodeURIComponent(key.id)}#share=${made.secret}` };
     },
     'share.revoke': async ({ key, params, request }) =>
       revoke(accounts, request, params.share_id, { sharedDatasetId: key.id, now: now() }),

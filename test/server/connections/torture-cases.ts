@@ -98,6 +98,7 @@ export const URLS: readonly Case[] = [
       i < 2 ? 400 : 404,
     ],
   ),
+  ['a Host that is none', ({ dataset, token }) => `POST ${dataset}/shares HTTP/1.1\r\nHost: [\r\n${token}\r\n`, 422],
   ['a whole URL', GET(HOST, { target: 'http://other/healthz' }), 200],
   ['bytes beyond ASCII in a URL', GET(HOST, { target: '/\xc3\xa9' }), 400, 'closed'],
   [

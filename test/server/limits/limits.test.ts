@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
-import { RequestRate } from '../../../src/server/auth.js';
+import { FailedLogins, RequestRate } from '../../../src/server/auth.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
@@ -52,6 +52,16 @@ describe('a limit', () => {
     await admit('other');
   });
 
+  test('of failed logins counts the addresses of an IPv6 network as one, and the requests that wait', async () => {
+    const logins = new FailedLogins();
+    const tooMany = expect.objectContaining({ code: 'too_many_requests' });
+    const addresses = Array.from({ length: 300 }, (_, i) => `2001:db8::${i}`);
+    expect(() => addresses.map((address) => logins.admitCode(address))).toThrow(tooMany);
+    logins.admitCode('2001:db8:0:1::1');
+    // 200 wait.
+    await expect(Promise.all(addresses.map(() => logins.delay('192.0.2.1')))).rejects.toEqual(tooMany);
+  });
+
   test('of failed logins delays wrong tokens and rejects codes that come too fast, and concerns no valid token', async () => {
     const { server, api } = await serverWith({ 'trusted-proxies': '127.0.0.1' });
     const wrong = new Client(server.url, 'ty_wrong');
@@ -68,12 +78,7 @@ describe('a limit', () => {
     const signIn = (address: string, headers: Record<string, string>, body?: object) =>
       fetch(`${server.url}${BASE_PATH}/session`, {
         method: 'POST',
-        headers: {
-          'trainyard-page': '1',
-          'content-type': 'application/json',
-          'x-forwarded-for': address,
-          ...headers,
-        },
+        headers: { 'trainyard-page': '1', 'content-type': 'application/json', 'x-forwarded-for': address, ...headers },
         body: JSON.stringify(body ?? null),
       });
     const guess = () => signIn('192.0.2.1', {}, { code: `tyc_${'x'.repeat(43)}` });
@@ -102,9 +107,8 @@ test('a dataset at its limit rejects another file, however it is sent, and stays
   expect(await api.links(id, { 'd.txt': 1 })).toMatchObject(isFull);
   const empty = await api.newDataset();
   const batch = { 'a.txt': 1, 'b.txt': 1, 'c.txt': 1, 'd.txt': 1 };
-  expect((await api.links(empty, batch)).body.error_message).toMatch(
-    /has 0 files, and 4 more would exceed the limit of 3/,
-  );
+  const { error_message: message } = (await api.links(empty, batch)).body;
+  expect(message).toMatch(/has 0 files, and 4 more would exceed the limit of 3/);
   expect((await api.status(empty)).body.status).toBe('DRAFT');
   const captions = [{ filename: 'd.txt', text: 'd' }];
   expect(await api.json('PUT', `/${id}/captions`, { captions })).toMatchObject(isFull);

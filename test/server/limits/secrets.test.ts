@@ -28,9 +28,10 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   await api.upload(id, 'a.txt', 'the secret of a caption');
   const link = await api.link(id, 'b.txt', 3);
   expect((await put(link, 'abc')).status).toBe(200);
+  await fetch(server.url + BASE_PATH, { method: 'POST' });
   const { body } = await api.request<{ query: string }>('GET', `/${id}/download-link`);
   const signatures = [new URL(link).searchParams.get('signature')!, new URLSearchParams(body.query).get('signature')!];
-  const secrets = [api.token, ...signatures, 'the secret of a caption'];
+  const secrets = [api.token, ...signatures, 'the secret of a caption', 'of-store'];
 
   const told: string[] = [];
   const misplaced = encodeURIComponent(api.token);
@@ -50,7 +51,8 @@ test('no log, error, metric or audit line has a secret, also of a client that se
     const headers = path.includes('account=') ? new Headers() : { authorization: `Bearer ${api.token}` };
     told.push(await (await fetch(`${server.url}${path}`, { method, headers })).text());
   }
-  told.push(JSON.stringify((await api.create(`${api.token}/`)).body));
+  const presigned = 'X-Amz-Credential=AKIA-of-store&X-Amz-Security-Token=STS-of-store';
+  told.push(JSON.stringify((await api.create(`${api.token}/${presigned}`)).body));
   const cli = { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, HOME: folder } };
   for (const args of [['ls'], ['rm', 'nothing', '--yes']]) {
     const { stderr, stdout } = await trainyard(args, cli);
@@ -67,6 +69,8 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   for (const secret of secrets) expect(everything.split(secret).length - 1, secret.slice(0, 8)).toBe(0);
 
   const entries = linesIn(audit);
+  // Nothing of a request without a token.
+  expect(entries.filter(({ token, upload }) => (token ?? upload) === undefined)).toEqual([]);
   const upload = new URL(link).pathname.split('/').at(-1);
   const mine = { account: 'studio', token: expect.any(String), address: '127.0.0.1' };
   for (const entry of [

@@ -49,7 +49,8 @@ onCatalogs((open) => {
     const limited = await start(short.id);
     expect(await accounts.grantOf(limited?.secret ?? '')).toMatchObject({ isReadOnly: true, expiresAt: NOW + DAY });
     expect(await start(short.id, NOW + DAY)).toBeUndefined();
-    await accounts.revokeToken(id, NOW);
+    for (const now of [NOW, NOW + DAY]) await accounts.revokeToken(id, now);
+    expect(await accounts.tokens('yard', { ids: [id] })).toMatchObject([{ revokedAt: NOW }]);
     expect(await accounts.grantOf(session?.secret ?? '')).toBeUndefined();
     expect(await start(id)).toBeUndefined();
   });
@@ -97,16 +98,22 @@ onCatalogs((open) => {
   });
 
   test('a token makes others until its account has 1,000 that have not ended', async () => {
-    const { accounts, make, addLike } = await openAccounts();
+    const { accounts, database, ids, make, addLike } = await openAccounts();
     const { id } = await make();
     const ended = (i: number) => (i % 2 === 0 ? { revoked_at: NOW } : { expires_at: NOW });
     await addLike(id, MAX_TOKENS + 8, (i) => (i < 10 ? ended(i) : {}));
     await make({ parentId: id, kind: 'share' });
     await expect(make({ parentId: id })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    const datasets = Array.from({ length: 101 }, () => 'wagons');
+    await expect(make({ datasets })).rejects.toMatchObject({ code: 'invalid_field' });
     // The operator may make more, and other accounts are not concerned.
     await make();
     const other = await accounts.createToken('other', NOW);
     await accounts.createToken('other', NOW, { parentId: other.id });
+    // Of those that end, as many are kept.
+    await database.run(query.updateTable('token').set({ revoked_at: NOW }).where('id', 'like', 't%'));
+    await pruneTokens(database, { now: NOW });
+    expect((await ids()).filter((each) => each.startsWith('t'))).toHaveLength(MAX_TOKENS);
   });
 
   test('tokens, sessions, shares and codes are deleted 30 days after their end, and stay rejected', async () => {
