@@ -169,6 +169,7 @@ describeInBrowser('uploads with faults', (site) => {
     const { page, dock } = await blockedByProxy();
     proxy.rule(isRefused);
     await proxy.goAway();
+    await dock.getByText('Waiting for the network').first().waitFor();
     await proxy.comeBack();
     await page.getByText('This token was revoked.').waitFor();
     await page.getByText('Sign in to continue your uploads, 0 of 3 files').first().waitFor();
