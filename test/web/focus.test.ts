@@ -28,6 +28,8 @@ describeInBrowser('the focus of a keyboard', (site) => {
     const id = await site.api.newDataset('shared wagons');
     const { page } = await site.open(`/datasets/${id}`);
     await press(page, 'More');
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp']) await page.keyboard.press(key);
+    await expectFocus(page, /^button Caption with a model/);
     await press(page, 'Share the dataset');
     const links = page.getByRole('list', { name: 'Links to this dataset' }).getByRole('listitem');
     for (const count of [1, 2]) {

@@ -109,7 +109,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await dialog.getByRole('button', { name: 'Delete this prompt' }).waitFor({ state: 'detached' });
   });
 
-  test('are proposals where a caption stands, and reviewed with keys, all of it one revision', async () => {
+  test('are proposals where a caption stands, and reviewed with keys, all of it undone at once', async () => {
     const { page, api, id } = await openProposals({ a: '1', b: '2', c: '3', d: 'a depot', e: '5' });
     await messageOf(page).getByRole('link', { name: 'Review 5 proposals' }).waitFor();
     await page.getByRole('link', { name: 'Proposals 5' }).waitFor();
@@ -138,17 +138,29 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.keyboard.press('d');
     await heading(page, 'd.jpg').waitFor();
     await page.getByRole('button', { name: 'Accept all 2' }).waitFor();
+    await api.upload(id, 'e.txt', 'theirs');
+    await page.getByText('1 cut off or outdated: to be looked at').waitFor();
+    await page.route(
+      /\/caption-proposals$/,
+      (route) => api.upload(id, 'd.txt', 'a new depot').then(() => route.continue()),
+      { times: 1 },
+    );
     await page.keyboard.press('Shift+A');
+    await page.getByRole('alert').getByText('The caption was changed meanwhile. Look at it again.').waitFor();
+    await part(page, 'Caption').getByText('new').waitFor();
+    await page.keyboard.press('a');
+    await heading(page, 'e.jpg').waitFor();
+    await page.keyboard.press('d');
     await page.getByText('5 proposals decided.').waitFor();
     const texts = async () => Promise.all(['a', 'b', 'c', 'd', 'e'].map((stem) => api.text(id, `${stem}.txt`)));
     const byModel = expect.stringMatching(/^a red wagon/);
-    await soon(texts).toEqual([byModel, 'a wagon that I know', '3', byModel, byModel]);
-    await page.getByText('4 proposals accepted.').waitFor();
+    await soon(texts).toEqual([byModel, 'a wagon that I know', '3', byModel, 'theirs']);
+    await page.getByText('3 proposals accepted.').waitFor();
     await page.getByRole('link', { name: 'Go to the workbench' }).click();
     await searchOf(page).fill('by:model');
-    await soon(() => namesOf(page)).toEqual(['a.jpg', 'd.jpg', 'e.jpg']);
+    await soon(() => namesOf(page)).toEqual(['a.jpg', 'd.jpg']);
     await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
-    await soon(texts).toEqual(['1', '2', '3', 'a depot', '5']);
+    await soon(texts).toEqual(['1', '2', '3', 'a new depot', 'theirs']);
   });
 
   test('stop by themselves where the model fails for all, and say why and for which pictures', async () => {

@@ -4,7 +4,7 @@ import * as media from '../../fixtures/media.js';
 import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { captionOf, cardOf, soon } from '../pairs/pairs-page.js';
+import { captionOf, cardOf, focusedOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser("a caption's field", (site) => {
   /** The workbench with images of these stems, each with its caption unless that is `undefined`. */
@@ -28,6 +28,7 @@ describeInBrowser("a caption's field", (site) => {
       two: undefined,
       crlf: 'one\r\ntwo\r\n',
       bom: media.captionBytes('a wagon', 'utf8-bom'),
+      rtl: 'קרון אדום',
     });
     const saves: string[] = [];
     page.on('request', (request) => isSave(request) && saves.push(request.url()));
@@ -35,18 +36,27 @@ describeInBrowser("a caption's field", (site) => {
       ['one.jpg', 'a wagon'],
       ['crlf.jpg', 'one\ntwo'],
       ['bom.jpg', 'a wagon'],
+      ['rtl.jpg', 'קרון אדום'],
     ] as const) {
       await shows(page, name, text);
       await captionOf(page, name).focus();
       await captionOf(page, name).blur();
     }
+    expect(await captionOf(page, 'rtl.jpg').evaluate((field) => field.matches(':dir(rtl)'))).toBe(true);
     await captionOf(page, 'one.jpg').fill('a mistake');
+    // The Escape of an input method that composes characters is its own.
+    await captionOf(page, 'one.jpg').dispatchEvent('keydown', { key: 'Escape', isComposing: true });
+    expect(await captionOf(page, 'one.jpg').inputValue()).toBe('a mistake');
     await page.keyboard.press('Escape');
     await shows(page, 'one.jpg', 'a wagon');
     await captionOf(page, 'one.jpg').blur();
     expect(saves).toEqual([]);
 
-    await type(page, 'one.jpg', 'a red wagon');
+    await page.route(/\/captions$/, async (route) => {
+      if (isSave(route.request()) && saves.length === 1) await type(page, 'one.jpg', 'a red wagon');
+      return route.continue();
+    });
+    await type(page, 'one.jpg', 'a red');
     await stores(id, 'one.txt', 'a red wagon');
     await captionOf(page, 'two.jpg').focus();
     await page.keyboard.type('first');
@@ -95,7 +105,7 @@ describeInBrowser("a caption's field", (site) => {
 
   test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
     const line = await tcpLinkTo(site.server.url);
-    const { id, page } = await openWith({ one: 'a wagon' }, { at: line });
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a bridge' }, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
     await line.goAway();
     await type(page, 'one.jpg', 'typed on a train');
@@ -105,6 +115,19 @@ describeInBrowser("a caption's field", (site) => {
     await line.mend();
     await page.getByRole('button', { name: 'Try again', exact: true }).click();
     await stores(id, 'one.txt', 'typed on a train');
+    await line.goAway();
+    await type(page, 'two.jpg', 'typed after it');
+    await type(page, 'three.jpg', 'mine');
+    await page.getByRole('button', { name: '2 not saved' }).click();
+    await soon(() => focusedOf(page)).toBe('Caption of two.jpg');
+    await site.api.upload(id, 'three.txt', 'theirs');
+    await line.mend();
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await stores(id, 'two.txt', 'typed after it');
+    await page.getByText('Changed elsewhere').waitFor();
+    expect(await site.api.text(id, 'three.txt')).toBe('theirs');
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await stores(id, 'three.txt', 'mine');
 
     // The user leaves the view while the field has the focus.
     await line.goAway();

@@ -99,8 +99,8 @@ describeInBrowser('the captions of a dataset', (site) => {
     expect(await captionsOf(id)).toMatchObject({ crlf: 'one\r\ntwo, sks\r\n', html: '<b>bold</b>, sks' });
   });
 
-  test('lists failures with the reason, retries them, and undoes them as well', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
+  test('leaves what others changed, lists failures, retries them, and undoes them as well', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
     const page = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     let isFirst = true;
@@ -108,6 +108,7 @@ describeInBrowser('the captions of a dataset', (site) => {
       const request = route.request();
       if (request.method() !== 'PUT' || !isFirst) return route.continue();
       isFirst = false;
+      await site.api.upload(id, 'three.txt', 'theirs');
       const { captions } = request.postDataJSON() as { captions: { text: string }[] };
       const postData = JSON.stringify({ captions: captions.filter(({ text }) => !text.includes('wagon')) });
       const response = await route.fetch({ postData });
@@ -116,16 +117,25 @@ describeInBrowser('the captions of a dataset', (site) => {
       answer.captions.push({ filename: 'one.txt', saved: false, problem });
       return route.fulfill({ response, json: answer });
     });
-    await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    await jobOf(page, 'Prepend “sks” to 2 captions').getByText('1 caption changed, 1 caption failed.').waitFor();
+    await page.getByRole('button', { name: 'Change 3 captions' }).click();
+    const job = jobOf(page, 'Prepend “sks” to 3 captions');
+    await job.getByText('1 caption changed, 1 caption skipped, 1 caption failed.').waitFor();
     await page.getByRole('list', { name: 'Failed' }).getByText('Not today.').waitFor();
-    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'sks, a signal' });
+    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'sks, a signal', three: 'theirs' });
+    await site.api.upload(id, 'three.txt', 'theirs too');
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByText('2 captions changed.').waitFor();
-    expect(await captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal' });
+    await job.getByText('2 captions changed, 1 caption skipped.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal', three: 'theirs too' });
+    let undos = 0;
+    const refusal = { status: 409, json: { error_code: 409000, error_message: 'Not now.' } };
+    await page.route(/\/undo$/, (route) => (++undos === 2 ? route.fulfill(refusal) : route.continue()));
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('Could not undo it. Not now.').waitFor();
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('Undone: 2 files restored.').waitFor();
-    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
+    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal', three: 'theirs too' });
+    await page.getByRole('button', { name: 'Redo' }).click();
+    await soon(() => captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal', three: 'theirs too' });
   });
 
   test('can be cancelled, leaves the dataset READY, and undoes the changes it made', { tags: ['long'] }, async () => {

@@ -14,10 +14,9 @@ describeInBrowser('two people who edit one caption', (site) => {
   /** Two browsers with the page of one dataset, which has the caption `a red wagon`. */
   async function open() {
     const id = await datasetWith(site.api, await captionedImages({ one: 'a red wagon' }));
-    const visits = await Promise.all([site.open(`/datasets/${id}`), site.open(`/datasets/${id}`)]);
-    const [first, second] = visits.map(({ page }) => page) as [Page, Page];
+    const [first, second] = [(await site.open(`/datasets/${id}`)).page, (await site.open(`/datasets/${id}`)).page];
     for (const page of [first, second]) await soon(() => fieldOf(page).inputValue()).toBe('a red wagon');
-    return { id, first, second, context: visits[1].context };
+    return { id, first, second };
   }
 
   test('see both versions with their differences, and merge them in place', async () => {
@@ -38,21 +37,6 @@ describeInBrowser('two people who edit one caption', (site) => {
     await dialog.getByRole('button', { name: 'Save my text' }).click();
     await soon(() => fieldOf(first).inputValue()).toBe('an old red wagon at dusk');
     expect(await site.api.text(id, 'one.txt')).toBe('an old red wagon at dusk');
-  });
-
-  test('keep a text that was typed offline, and are asked once the browser is online', { tags: ['long'] }, async () => {
-    const { id, first, second, context } = await open();
-    await context.setOffline(true);
-    await type(second, 'typed offline');
-    await second.getByRole('alert').getByText('Not saved').waitFor();
-    await type(first, 'saved meanwhile');
-    await soon(() => site.api.text(id, 'one.txt')).toBe('saved meanwhile');
-    await context.setOffline(false);
-    await second.getByText('Changed elsewhere').waitFor();
-    await soon(() => fieldOf(second).inputValue()).toBe('typed offline');
-    expect(await site.api.text(id, 'one.txt')).toBe('saved meanwhile');
-    await second.getByRole('button', { name: 'Keep mine' }).click();
-    await soon(() => fieldOf(first).inputValue()).toBe('typed offline');
   });
 
   test('keep an unsaved text over a reload, and are asked if it was made from an older text', async () => {

@@ -59,6 +59,25 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['large.jpg', 'other.jpg', 'other.txt', 'small.jpg', 'small.txt']);
   });
 
+  test('what others change meanwhile stays, and a copy whose caption could not be moved', async () => {
+    const copy = { 'small.jpg': await recompressed(1), 'small.txt': 'a wagon' };
+    const { id, page } = await openWith({ ...copy, 'large.jpg': await original(1) });
+    const changed: Record<string, string> = { PUT: 'large.txt', DELETE: 'small.txt' };
+    await page.route(/\/(captions|files)$/, async (route) => {
+      const name = changed[route.request().method()];
+      if (name !== undefined) await site.api.upload(id, name, 'theirs');
+      return route.continue();
+    });
+    await page.getByText('small.txt moves to large.jpg.').waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByText('meanwhile, and not deleted: large.').waitFor();
+    await page.getByText('The captions differ: large.jpg keeps its own.').waitFor();
+    expect(await site.api.filenames(id)).toContain('small.jpg');
+    await page.keyboard.press('Enter');
+    await page.getByText('meanwhile, and not deleted: small.txt.').waitFor();
+    expect([await site.api.text(id, 'large.txt'), await site.api.text(id, 'small.txt')]).toEqual(['theirs', 'theirs']);
+  });
+
   test('different pictures are remembered, also after a reload, until that is undone', async () => {
     const { id, page } = await openWith({ 'a.jpg': await original(1), 'b.jpg': await recompressed(1) });
     await position(page, 'Group 1 of 1').waitFor();

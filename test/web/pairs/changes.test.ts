@@ -126,9 +126,13 @@ describeInBrowser('changes to files', (site) => {
     await context.setOffline(false);
     // A file that another client has deleted counts as deleted.
     await site.api.raw('DELETE', `/${id}/files/p12.txt`);
+    await site.api.upload(id, 'p15.txt', 'a caption that was not asked about');
     await alert.getByRole('button', { name: 'Try again' }).click();
+    const changed = page.getByRole('alert').filter({ hasText: '1 file could not be deleted.' });
+    await changed.getByText('p15.txt: It was changed after you selected it.').waitFor();
+    await changed.getByRole('button', { name: 'Try again' }).click();
     await page.getByText('19 pairs', { exact: true }).waitFor();
-    await alert.waitFor({ state: 'detached' });
+    await changed.waitFor({ state: 'detached' });
     expect(await namesOf(page)).not.toContain('p12.jpg');
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
     expect((await site.api.filenames(id)).filter((name) => /^p1[25]/.test(name))).toEqual([]);

@@ -4,7 +4,7 @@ import { captionedImages, datasetWith } from '../linked-datasets.js';
 import { boxOf, cardOf, soon } from './pairs-page.js';
 
 describeInBrowser('selected pairs', (site) => {
-  test('are copied to another dataset beside a pair that has the name, or moved, which can be undone', async () => {
+  test('are copied to another dataset beside a pair that has the name, or moved once they arrived, and undone', async () => {
     const { api, open } = await site.newAccount();
     const pairs = await captionedImages({ a: 'snow', b: 'rain', c: 'fog' });
     const from = await datasetWith(api, pairs, { name: 'the evening' });
@@ -32,12 +32,15 @@ describeInBrowser('selected pairs', (site) => {
     await soon(() => captionsOf(to)).toEqual({ 'a.txt': 'a different snow' });
 
     await page.goto(`${site.server.url}/datasets/${from}`);
+    const lost = { status: 404, json: { error_code: 404000, error_message: 'It is gone.' } };
+    await page.route(`**/${from}/files/b.jpg`, (route) => route.fulfill(lost));
     const moved = await choose('m', 'Move 2 pairs to');
-    await moved.getByText('2 pairs moved to chosen, 1 with another name.').waitFor();
+    await moved.getByText('1 pair moved to chosen, 1 with another name.').waitFor();
+    await moved.getByRole('alert').getByText('b.jpg: It is gone.').waitFor();
     await moved.getByRole('button', { name: 'Close' }).click();
     await cardOf(page, 'a.jpg').waitFor({ state: 'detached' });
     expect(await captionsOf(to)).toEqual({ 'a.txt': 'a different snow', 'the_evening_a.txt': 'snow', 'b.txt': 'rain' });
-    expect(await captionsOf(from)).toEqual({ 'c.txt': 'fog' });
+    expect(await captionsOf(from)).toEqual({ 'b.txt': 'rain', 'c.txt': 'fog' });
     await page.getByRole('button', { name: 'Undo' }).click();
     await cardOf(page, 'a.jpg').waitFor();
   });

@@ -136,5 +136,12 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await painted(page, 1);
     await soon(() => colourAt(overlay, 0.25)).not.toEqual(RED);
     expect(await colourAt(overlay, 0.75)).toEqual(RED);
+    const shows = async (key: string, ...names: string[]) => {
+      await page.keyboard.press(key);
+      await soon(() => pressed(page), key).toEqual(names);
+    };
+    await shows('1', 'Control', 'Overlay');
+    await shows('v', 'Control', 'Side by side');
+    await shows('0', 'Target alone');
   });
 });

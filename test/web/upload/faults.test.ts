@@ -131,6 +131,16 @@ describeInBrowser('uploads with faults', (site) => {
     expect(await site.api.filenames(id)).not.toContain('e.txt');
   });
 
+  test('uploads end when another account signs in', async () => {
+    const { page, dock, id, showDetails } = await blockedByProxy();
+    await showDetails();
+    const { api } = await site.newAccount();
+    await page.evaluate((token) => location.assign(`#token=${token}`), api.token);
+    await page.getByRole('button', { name: 'Switch' }).click();
+    await dock.getByText('It was deleted, or is in another account.').waitFor();
+    expect(await site.api.filenames(id)).toEqual([]);
+  });
+
   test('leaving the page warns while uploads are unfinished', async () => {
     const { page, dock } = await blockedByProxy();
     // Browsers show the dialog only after the user has interacted with the page.
@@ -159,6 +169,7 @@ describeInBrowser('uploads with faults', (site) => {
     const { page, dock } = await blockedByProxy();
     proxy.rule(isRefused);
     await proxy.goAway();
+    await dock.getByText('Waiting for the network').first().waitFor();
     await proxy.comeBack();
     await page.getByText('This token was revoked.').waitFor();
     await page.getByText('Sign in to continue your uploads, 0 of 3 files').first().waitFor();
