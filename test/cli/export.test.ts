@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
@@ -40,7 +40,19 @@ test('continues where a connection was lost, and leaves nothing of an archive th
   expect(await exporting(['--to', folder], proxy.url)).toMatchObject({ code: 0 });
   expect(proxy.requests('GET', '/zip').map(({ status }) => status)).toEqual([200, 206]);
   expect((await readFile(join(folder, 'rail way.zip'))).equals(await zip())).toBe(true);
+  // An archive that changes meanwhile, to as many bytes as before, and a file of a person.
+  const mine = join(folder, 'mine.zip');
+  const meanwhile = { 'b.zip': () => api.upload(id, 'a.txt', 'a farm'), 'mine.zip': () => writeFile(mine, 'mine') };
+  for (const [name, change] of Object.entries(meanwhile)) {
+    proxy.rule(async ({ path, time }) => {
+      if (path.includes('/zip') && time % 2 === 1) return 'cut-answer';
+      if (path.includes('/zip')) await change();
+      return undefined;
+    });
+    expect((await exporting(['--to', join(folder, name)], proxy.url)).code).toBe(name === 'b.zip' ? 75 : 73);
+  }
+  expect(await readFile(mine, 'utf8')).toBe('mine');
   proxy.rule(({ path }) => (path.includes('/zip') ? 'cut-answer' : undefined));
   expect((await exporting(['--to', join(folder, 'b.zip')], proxy.url)).code).not.toBe(0);
-  expect(await readdir(folder)).toEqual(['rail way.zip']);
+  expect((await readdir(folder)).sort()).toEqual(['mine.zip', 'rail way.zip']);
 });

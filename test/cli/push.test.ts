@@ -178,9 +178,11 @@ describe('an interrupted push', () => {
   test('by files that grow and vanish lists them and sends the others', async () => {
     const proxy = await newProxy();
     const folder = await folderWith(await pairsOf(3), newName());
+    await api.upload(await api.newDataset(basename(folder)), 'old.txt', 'not in the folder');
     proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
     let isReleased = false;
-    const running = start(['push', folder, '--concurrency', '1'], proxy.url);
+    const mirroring = ['push', folder, '--replace', '--ours', '--concurrency', '1'];
+    const running = start(mirroring, proxy.url);
     await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
     await rm(join(folder, '03.jpg'));
     await rm(join(folder, '03.txt'));
@@ -191,10 +193,11 @@ describe('an interrupted push', () => {
     expect(stdout).toMatch(/^✗ 03\.jpg is gone/m);
     expect(stdout).toMatch(/^✗ 03\.txt is gone/m);
     expect(stdout).toMatch(/^✗ 02\.txt changed while it was being sent: it has 16 bytes now, not 7/m);
-    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg']);
+    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', 'old.txt']);
     // 1 and not 74: without the caption the dataset is FAILED.
     expect(code).toBe(1);
-    expect((await push([folder])).stdout).toContain('READY');
+    expect((await run(mirroring)).stdout).toContain('READY');
+    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
   });
 });
 

@@ -226,6 +226,9 @@ describe('push', () => {
       await client.create().catch((error) => expect(error).toMatchObject({ status }));
       expect(posts().map((post) => post.status)).toEqual(seen);
     }
+    // Nothing was done at 429: a file that was never there is not taken for a deleted one.
+    proxy.rule(({ time }) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' } } : undefined));
+    await expect(client.removeFile(dataset.id, 'no.txt')).rejects.toMatchObject({ status: 404 });
   });
 
   test('does not retry after 422, and sends the other files', async () => {

@@ -1,9 +1,12 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Api, put } from '../harness/api.js';
 import { IS_ALL, whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
+import { trainyard } from '../harness/command.js';
+import { datasetOf, newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 import { contentOf } from './contents.js';
 import { expectLedger, Ledger, type MixedLoad, mixedClient } from './mixed-load.js';
@@ -92,6 +95,23 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
     expect((await put(link, 'a caption')).status).toBe(503);
     await mend('sync-folder');
     expect((await put(link, 'a caption')).status).toBe(200);
+  });
+
+  test.each(['mount --into', 'export --to', 'pull'])('under the folder of %s ends it', async (command) => {
+    const [verb = '', ...option] = command.split(' ');
+    const root = await newRoot();
+    const target = join(root, 'target');
+    await mkdir(target);
+    await writeFile(`${target}-sync`, '');
+    await datasetOf(api, { 'a.jpg': contentOf('a.jpg', verb), 'a.txt': 'a' }, verb);
+    // Without the program `sync`, which does not fail.
+    const env = { PATH: '', TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: root };
+    const preload = { LD_PRELOAD: library, FAILING_DISK: target };
+    const ended = await trainyard([verb, verb, ...option, target], { env: { ...env, ...preload } });
+    expect([ended.code, ended.stderr]).toEqual([74, expect.stringContaining('EIO')]);
+    const left = (await readdir(root, { recursive: true })).filter((path) => !path.includes('/.'));
+    const pulled = verb === 'pull' ? ['target/a.jpg', 'target/a.txt'] : [];
+    expect(left.sort()).toEqual(['target', 'target-sync', ...pulled]);
   });
 
   test('that fails now and then loses nothing that was acknowledged', async () => {

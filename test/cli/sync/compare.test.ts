@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FileInspector } from '../../../src/cli/folder/inspect-files.js';
 import { readPaths } from '../../../src/cli/folder/read-folder.js';
+import { changeState, commonWith, readState } from '../../../src/cli/sync/common-state.js';
 import { commonChanges, type SyncRules, type SyncStep, syncPlanOf, syncStep } from '../../../src/cli/sync/compare.js';
 import { conflictLines } from '../../../src/cli/sync/report.js';
 import { folderWith } from '../../harness/folder.js';
@@ -56,6 +57,16 @@ test('a conflict that was decided is one again when either version is another on
   const step = (source: string, target: string) => syncStep({ common: 'a', source, target, settled }, NONE);
   expect([step('c', 'b'), step('b', 'c')]).toEqual(['target-wins', 'write']);
   expect([step('c', 'd'), step('d', 'c'), step('d', 'b'), step('b', 'd')]).toEqual(Array(4).fill('conflict'));
+});
+
+test('what both have in common is no longer taken for sent or decided', async () => {
+  const pair = { folders: ['/photos'], url: 'http://localhost', datasetId: 'd' };
+  const [sent, common] = [new Map([['a.mp4', 'v1']]), new Map([['a.mp4', 'v2']])];
+  await changeState(pair, new Map(), { sent, settled: new Map([['a.mp4', { winner: 'v1', loser: 'v2' }]]) });
+  await changeState(pair, common);
+  const state = await readState(pair);
+  // The dataset was restored since.
+  expect([commonWith(state, sent), state.settled]).toEqual([common, new Map()]);
 });
 
 const version = fc.constantFrom(undefined, 'a', 'b', 'c');

@@ -227,22 +227,23 @@ describe('pull', () => {
     expect(await readdir(folder)).toHaveLength(4);
   });
 
-  test('overwrites no file that is edited or created in the folder during the pull', async () => {
+  test('overwrites and removes no file that is edited or created in the folder during the pull', async () => {
     const proxy = await newProxy();
-    const { folder, id, run } = await pushed(2, proxy.url);
+    const { folder, id, run } = await pushed(3, proxy.url);
     await editInDataset(id, '01.txt', 'of the page');
     await editInDataset(id, '02.txt', 'of the page');
-    await api.upload(id, '03.txt', 'of the page');
+    await api.json('DELETE', `/${id}/files`, { filenames: ['03.jpg', '03.txt'] });
+    await api.upload(id, '04.txt', 'of the page');
+    const changed = ['01.txt', '03.txt', '04.txt'];
     proxy.rule(async ({ pathname }) => {
       if (!pathname.endsWith('/archive')) return undefined;
-      await writeFile(join(folder, '01.txt'), 'edited now');
-      await writeFile(join(folder, '03.txt'), 'created now');
+      for (const name of changed) await writeFile(join(folder, name), 'written now');
       return undefined;
     });
-    const { code, json } = await run('pull', basename(folder), folder, '--theirs', '--json');
-    const conflicts = [{ filename: '01.txt' }, { filename: '03.txt' }];
-    expect([code, json()]).toMatchObject([73, { pulled: ['02.txt'], conflicts }]);
-    expect([await inFolder(folder, '01.txt'), await inFolder(folder, '03.txt')]).toEqual(['edited now', 'created now']);
-    expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', '03.txt']);
+    const { code, json } = await run('pull', basename(folder), folder, '--theirs', '--replace', '--json');
+    const conflicts = changed.map((filename) => ({ filename }));
+    expect([code, json()]).toMatchObject([73, { pulled: ['02.txt'], removed: ['03.jpg'], conflicts }]);
+    for (const name of changed) expect(await inFolder(folder, name)).toBe('written now');
+    expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', '03.txt', '04.txt']);
   });
 });

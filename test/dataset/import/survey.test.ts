@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { kohyaGroupsOf, kohyaOf } from '../../../src/dataset/import/entry-paths.js';
+import { groupsToSave, kohyaGroupsOf, kohyaOf } from '../../../src/dataset/import/entry-paths.js';
 import { flattened } from '../../../src/dataset/import/flatten.js';
 import { type ImportChoices, type ImportEntry, surveyEntries } from '../../../src/dataset/import/survey.js';
 
@@ -59,6 +59,12 @@ describe('shapes', () => {
       { name: 'red wagon', repeats: 10, is_reg: false, files: ['1.jpg', '1.txt'] },
       { name: 'dog', repeats: 3, is_reg: false, files: ['2.jpg'] },
       { name: '1_dog', repeats: 1, is_reg: true, files: ['3.jpg'] },
+    ]);
+    // A file that has a group keeps it, and so do the repeats of a group.
+    const files = [{ filename: '2.jpg', group: 'cat' }];
+    expect(groupsToSave(groups, { name: 'k', files, groups: [{ name: 'red wagon' }] })).toEqual([
+      { name: 'red wagon', change: { add: ['1.jpg', '1.txt'] } },
+      { name: '1_dog', change: { add: ['3.jpg'], repeats: 1, is_reg: true } },
     ]);
     // Trainers leave out a folder with no repeats.
     for (const other of ['a/0_dog', '20_', 'dog', '2024_summer']) expect(kohyaOf(other)).toBeUndefined();

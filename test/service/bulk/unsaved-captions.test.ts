@@ -29,6 +29,7 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
   const { folder, blobs } = await openDisk();
   const aborting = new AbortController();
   const last = { before: async () => {} };
+  const clock = { now: NOW };
   const inspectLast: Inspector = async (file, { signal }) => {
     if (file.filename === captions.at(-1)?.filename) await last.before();
     signal.throwIfAborted();
@@ -36,13 +37,14 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
     return inspect(file);
   };
   const newId = () => randomUUID().replaceAll('-', '');
-  const dependencies = { catalog, blobs, inspect: inspectLast, newId, now: () => NOW };
+  const dependencies = { catalog, blobs, inspect: inspectLast, newId, now: () => clock.now };
   const writes = new CaptionWrites(dependencies as unknown as ServiceDependencies);
   const key = { accountId, id: newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
   return {
     key,
     last,
+    clock,
     aborting,
     emptyTrash: () => emptyTrash({ catalog, blobs, now: () => NOW + 3600 * MICROS_PER_SECOND }),
     save: (texts = captions) => writes.save(key, texts, { author: laptop, signal: aborting.signal }),
@@ -64,6 +66,7 @@ onCatalogs((open) => {
   test.each<[string, (service: Awaited<ReturnType<typeof opened>>) => unknown, string]>([
     ['the client goes', ({ aborting }) => aborting.abort({ code: 'gone' }), 'gone'],
     ['the dataset is deleted', ({ catalog, key }) => catalog.deleteDataset(key, NOW), 'dataset_not_found'],
+    ['15 minutes pass', ({ clock }) => (clock.now += 901 * MICROS_PER_SECOND), 'unavailable'],
   ])(
     'if %s while captions are stored, none is saved, and their bytes are deleted with the trash',
     async (_what, happen, code) => {

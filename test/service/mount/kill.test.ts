@@ -1,12 +1,13 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { readFile, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, readFileSync, statSync, watch } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { IS_ALL } from '../../harness/available.js';
 import { killGroup, ONLY_PROGRESS, startCommand, trainyard } from '../../harness/command.js';
 import { digestOfFolder, leaveLitter, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
+import { eventually } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
@@ -114,10 +115,8 @@ async function digestIn(root: string, name: string): Promise<string | undefined>
 }
 
 test('after a kill between two renames, the old folder is restored, but not with controls of another moment', async () => {
-  const mount = async (name: string, root: string) => {
-    const ended = await trainyard(['mount', name, '--into', root, '--json'], { env: environment });
-    return ended.json().mounts[0];
-  };
+  const mount = async (name: string, root: string) =>
+    (await trainyard(['mount', name, '--into', root, '--json'], { env: environment })).json().mounts[0];
   const [name] = ALONE;
   const root = await newRoot();
   await mount(name, root);
@@ -136,10 +135,22 @@ test('after a kill between two renames, the old folder is restored, but not with
   // The control was replaced already.
   await turnTo(1, LINKED);
   await mount(control, root);
+  const inTheWay = join(root, `.${target}.mounting`, 'mine');
+  await mkdir(inTheWay, { recursive: true });
+  expect(await mount(target, root)).toMatchObject({ error: { exit_code: 73 } });
   expect(existsSync(folder)).toBe(false);
+  await rm(dirname(inTheWay), { recursive: true });
   expect(await mount(target, root)).toMatchObject({ outcome: 'mounted', warnings: [] });
   expect(trainerWalk(folder)).toHaveLength(PAIRS);
   const { mounted_with: together } = JSON.parse(await readFile(join(folder, '.mount.json'), 'utf8'));
   expect(together[1].digest).toBe(await digestOfFolder(join(root, control)));
   expect(await mountedIn(root)).toEqual([name, ...LINKED]);
+  // The target goes before its controls, and comes after them.
+  await turnTo(2, LINKED);
+  const moved: (string | null)[] = [];
+  const watcher = watch(root, (_, each) => void (each?.startsWith('kills') && moved.push(each)));
+  await mount(target, root);
+  await eventually(() => moved.length === 6 || undefined);
+  expect([moved[0], moved[5]]).toEqual([target, target]);
+  watcher.close();
 });

@@ -130,7 +130,10 @@ test('a revision is mounted with the last controls of its time; without any, it 
   const latest = String((await api.manifest(target)).body.revision);
   const again = await mount('--revision', latest, '--data', server.dataFolder, '--json');
   expect(again.json().mounts[0]).toMatchObject({ outcome: 'unchanged', linked: [{ as: 'control_1' }, { as: 'mask' }] });
-  expect((await mount('--revision', String(revision))).code).toBe(0);
+  expect((await mount('--revision', String(revision), '--pin')).code).toBe(0);
+  const pinOf = async (path: string) => (await api.request<{ pinned: object | null }>('GET', path)).body.pinned;
+  expect(await pinOf(`/${target}/revisions/${revision}`)).not.toBeNull();
+  expect(await pinOf(`/${control}/revisions/2`)).not.toBeNull();
   expect([await controls(), await digestOfFolder(join(root, names[0]))]).toEqual([of, images]);
 
   const later = await newDataset('later', 'control');

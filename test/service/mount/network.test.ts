@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { link, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -94,8 +94,11 @@ test('files of an earlier attempt are checked before they are kept', async () =>
     '02.jpg': 'another file of that name',
     'unexpected.jpg': 'not of this dataset',
     'big.png': big.subarray(0, 1000),
+    '02.txt': 'wag',
   });
+  await link(join(root, '.far.mounting', '02.txt'), join(root, 'mine'));
   expect((await mount()).code).toBe(0);
+  expect(await readFile(join(root, 'mine'), 'utf8')).toBe('wag');
   expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([206]);
   expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
   expect((await readFile(join(root, 'far', '01.jpg'))).equals(await media.jpeg({ seed: 1 }))).toBe(true);

@@ -91,10 +91,8 @@ class Subject {
     return this.database.run(query.selectFrom('past_file').selectAll().where('dataset_id', '=', this.id));
   }
 
-  async pin(number: number) {
-    const pinned = { pinned_at: 1, pinned_by: 'laptop' };
-    const update = query.updateTable('revision').set(pinned).where('dataset_id', '=', this.id);
-    await this.database.run(update.where('number', '=', number));
+  pin(number: number): Promise<boolean> {
+    return this.#catalog.revisions.setPin(this.id, number, { at: 1, by: 'laptop', note: null });
   }
 }
 
@@ -194,13 +192,17 @@ onCatalogs((open) => {
     const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
     test('keeps the last 20 revisions, those of the last days and those that are pinned', async () => {
-      const { subject, database } = await newSubject();
+      const { subject, catalog, database } = await newSubject();
       for (const number of upTo(26)) await subject.put({ 'a.txt': number }, number * 100);
       await subject.pin(2);
       await pruneHistory(database, { ...keeping(1000), now: 1399 });
+      // A download that has begun still reads the bytes of 1 and 3.
+      expect(await catalog.trash.due(1399 + GRACE - 1)).toEqual([]);
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 4)]);
       await pruneHistory(database, { ...keeping(1000), now: LATER });
       expect(await numbersOf(subject)).toEqual([2, ...upTo(26, 7)]);
+      // Without the files of 6, the changes of 7 are not known.
+      expect(await catalog.undo({ datasetId: subject.id, number: 7, author: laptop, now: LATER })).toBeUndefined();
       expect(await Promise.all([2, 7].map((number) => subject.contentsOf(number)))).toEqual([
         ...[{ 'a.txt': 2 }, { 'a.txt': 7 }],
       ]);
@@ -217,6 +219,15 @@ onCatalogs((open) => {
       expect(await historyBytes(database)).toBe(2 + 5 + 6);
       await pruneHistory(database, { ...keeping(1e9), maxBytes: 0, now: 700 });
       expect(await numbersOf(subject)).toEqual([1, 6]);
+      for (const number of upTo(8, 7)) await subject.put({ 'a.txt': number }, number * 100);
+      // The second read finds 6 and 7, which is pinned then.
+      let reads = 0;
+      const read: Database['read'] = (...args) => database.read(...args).finally(() => ++reads === 2 && subject.pin(7));
+      await pruneHistory({ ...database, read }, { ...keeping(0), now: LATER });
+      expect(await numbersOf(subject)).toEqual([1, 7, 8]);
+      // No change joins a pinned revision.
+      await subject.pin(8);
+      expect((await subject.put({ 'b.txt': 1 }, 801))?.revision).toBe(9);
     });
   });
 
