@@ -69,6 +69,9 @@ describe('a file that is received and not checked completely', () => {
       expect(nextChangeOf(counts, 5, { captionGrace: 0 })).toBeUndefined();
     }
     expect(findingsOf(group, 5)).toEqual({ errors: [], warnings: [] });
+    // A crashed server's upload is no error before cleanup has removed it.
+    const statusAfter = (seconds: number) => statusAt([pending('crashed', 1)], 900 + seconds * MICROS_PER_SECOND);
+    expect([0, 60].map(statusAfter)).toEqual(['UPLOADING', 'FAILED']);
   });
 
   test('is made of a pending upload and leaves older files, but no unused link', () => {
@@ -103,6 +106,13 @@ describe('a file that is received and not checked completely', () => {
     const again = rejectReceived([...after, received('third', 40)], 'third', rejectedAt(50))!;
     expect(findingsOf(again, 51).warnings).toHaveLength(1);
     expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
+  });
+
+  test('is rejected if the file that it was to replace is another at the end of the check', () => {
+    const conditional = (tag: string) => fileOf('new', 20, { ...group[0]!.upload, condition: { ifMatch: [tag] } });
+    const endOf = (sha256: string) => acceptReceived([stored('old', 1), conditional(sha256)], 'new', storedAt(30))!;
+    expect([BYTES.sha256, 'cd'.repeat(32)].map(endOf).map(shapeOf)).toEqual([['new stored'], ['old stored']]);
+    expect(findingsOf(endOf('other'), 31).warnings[0]?.message).toContain('was changed by another upload');
   });
 
   test('the order of upload decides, not the order in which the checks end', () => {
