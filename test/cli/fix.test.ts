@@ -270,6 +270,11 @@ test('on a terminal, it asks first', async (context) => {
   await terminal.answer('n');
   expect(await terminal.waitFor(/ended with/)).toContain('ended with 1');
   expect(contentsOf(folder)['01.txt']).toEqual(caption);
+  await terminal.trainyard(`check ${folder} --fix`);
+  await terminal.waitFor(/Fix 1 file\?/);
+  await writeFile(join(folder, '01.txt'), Buffer.concat([caption, caption]));
+  await terminal.answer('y');
+  expect(await terminal.waitFor(/ended with/)).toContain('01.txt has changed meanwhile');
   await terminal.trainyard(`check ${folder} --fix --yes`);
   expect(await terminal.waitFor(/ended with/)).toContain('ended with 0');
 });

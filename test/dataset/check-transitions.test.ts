@@ -72,6 +72,9 @@ describe('a file that is received and not checked completely', () => {
       expect(nextChangeOf(counts, 5, { captionGrace: 0 })).toBeUndefined();
     }
     expect(findingsOf(group, 5)).toEqual({ errors: [], warnings: [] });
+    // A crashed server's upload is no error before cleanup has removed it.
+    const statusAfter = (seconds: number) => statusAt([pending('crashed', 1)], 900 + seconds * MICROS_PER_SECOND);
+    expect([0, 60].map(statusAfter)).toEqual(['UPLOADING', 'FAILED']);
   });
 
   test('is made of a pending upload and leaves older files, but no unused link', () => {

@@ -237,7 +237,6 @@ export class InspectionPool {
         this.#stopIdling(process);
         this.#processes.delete(process);
       });
-      if (this.#isClosed) this.#end(process);
       return process;
     } catch (error) {
       this.#options.onError?.(error);
@@ -373,7 +372,7 @@ class InspectionProcess {
     this.#socket.setEncoding('utf8').on('data', (text: string) => {
       line += text;
       if (line.length > MAX_MESSAGE_CHARACTERS) return this.kill();
-      if (!line.endsWith('\n')) return;
+      if (!text.endsWith('\n')) return;
       const received = line;
       line = '';
       this.#receive(received);

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { inspect, inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
+import { OutOfMemory } from '../../../src/dataset/inspect/inspection-error.js';
 import * as media from '../../fixtures/media.js';
-import { codesOf, inspectBytes, problemOf } from '../../harness/inspecting.js';
+import { codesOf, FOLDER, inspectBytes, problemOf, writeUpload } from '../../harness/inspecting.js';
 
 describe('valid images', () => {
   const makers = {
@@ -145,4 +147,11 @@ describe('captions', () => {
       `byte ${(offset - 3).toLocaleString('en-US')} is 0xF0`,
     );
   });
+});
+
+test('what the system or the memory of a decoder lacks is no problem of the file', async () => {
+  await expect(inspect({ path: FOLDER, filename: 'a.png' })).rejects.toMatchObject({ code: 'EISDIR' });
+  const path = writeUpload(await media.webp());
+  const starved = async () => ({ ...(await loadDecoder()), prove: () => Promise.reject(new OutOfMemory('none')) });
+  await expect(inspectWith({ path, filename: 'a.webp' }, { loadDecoder: starved })).rejects.toThrow(OutOfMemory);
 });

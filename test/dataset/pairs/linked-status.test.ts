@@ -52,5 +52,7 @@ describe('the status of a dataset with links', () => {
     expect(datasetStatusOf(dataset, 2099, RULES)).toBe('UPLOADING');
     expect(datasetStatusOf(dataset, 2100, RULES)).toBe('FAILED');
     expect(datasetStatusOf(datasetWith({ ...target, unpaired: 0 }, control), 2100, RULES)).toBe('READY');
+    const uploading = datasetWith(COUNTS.READY, { ...COUNTS.READY, pending: 1, pendingUntil: 3000 });
+    expect(nextStatusChangeOf(uploading, 2500, RULES)).toBe(3000);
   });
 });

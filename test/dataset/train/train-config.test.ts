@@ -286,6 +286,10 @@ describe('advice about these very datasets', () => {
     ]);
   });
 
+  test('a cache, in which trainers find files by name, is of one state of a dataset', () => {
+    expect(trainConfigOf('musubi', [IMAGES]).text).toContain(`/.cache/rail way-${DIGEST.slice(0, 12)}/`);
+  });
+
   test('kohya has nothing to train on in clips', () => {
     expect(() => trainConfigOf('kohya', [CLIPS])).toThrow('For clips, use musubi.');
   });

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { InspectionPool, type PoolOptions, type SlotRequest } from '../../../src/service/inspection/inspection-pool.js';
-import type { ProcessLimits } from '../../../src/service/inspection/limited-process.js';
+import { limitsOf, type ProcessLimits } from '../../../src/service/inspection/limited-process.js';
 import * as media from '../../fixtures/media.js';
 import { folderWith } from '../../harness/folder.js';
 import { eventually } from '../../harness/server.js';
@@ -72,11 +72,23 @@ describe('a process', () => {
   });
 });
 
+test('a process that keeps much memory is replaced, and one that is stopped does not hang', async () => {
+  const pool = hostilePool();
+  const { pid: large } = await factsOf(pool, 'large.png');
+  const { pid } = await factsOf(pool);
+  const stopped = factsOf(pool, 'stop.png');
+  await eventually(() => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')) || undefined);
+  expect(await pool.inspect(file('hang.png'), options)).toMatchObject({ ok: false });
+  process.kill(pid, 'SIGCONT');
+  expect([(await stopped).pid, large === pid]).toEqual([pid, false]);
+});
+
 describe('a file costs only itself if it', () => {
   test.each([
     ['crash.png', 'crashes its decoder'],
     ['exit.png', 'crashes its decoder'],
     ['babble.png', 'crashes its decoder'],
+    ['chatter.png', 'crashes its decoder'],
     ['spin.png', 'takes more than 1 s'],
     ['hang.png', 'does not end'],
     ['grow.png', 'needs more than 120 MB of memory'],
@@ -108,6 +120,9 @@ test('a budget of processor time ends the process, and says nothing about the fi
   });
   await eventually(() => !existsSync(`/proc/${pid}`) || undefined);
   expect(await pool.inspect(file('good.png'), { ...options, maxSeconds: 10 })).toMatchObject({ ok: true });
+  expect(await pool.inspect(file('crash.png'), { ...options, maxSeconds: 0.3 })).toMatchObject({ ok: false });
+  const secondsOf = (megabytes: number) => limitsOf({ kind: 'image', sizeBytes: megabytes * 1e6 }).maxCpuSeconds;
+  expect([0, 100, 100_000].map(secondsOf)).toEqual([20, 70, 600]);
 });
 
 describe('an abort', () => {

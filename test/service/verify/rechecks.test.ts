@@ -5,6 +5,7 @@ import { laptop } from '../../harness/author.js';
 import type { CompleteFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import type { Inspector } from '../../../src/service/dependencies.js';
+import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.js';
 import { blobKeyOf, type BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
@@ -220,12 +221,13 @@ describe('masks', () => {
     expect(errors).toEqual([]);
   });
 
-  test('an upload that was inspected before the change of the role is inspected again', async () => {
+  test.each([false, true])('a file inspected before the role changes is inspected again; by job: %s', async (byJob) => {
     const { newInstance, becomes, key } = await openMasks();
     const { rechecks, rechecked, datasets, dependencies } = newInstance();
     rechecks.start();
     const uploader = newInstance({
       inspect: async (file, options) => {
+        if (byJob && options.maxSeconds !== undefined) throw new CpuBudgetSpent();
         const inspection = await dependencies.inspect(file, options);
         if (options.role === 'training') {
           await datasets.change(key, { role: 'mask' });
@@ -234,6 +236,7 @@ describe('masks', () => {
         return inspection;
       },
     });
+    if (byJob) uploader.checks.start();
     await uploader.upload('a.png', BLACK);
     await becomes('a.png BLACK_MASK');
   });

@@ -76,6 +76,14 @@ onCatalogs((open) => {
     expect(await next()).toMatchObject({ id: 'a1', attempts: 0, next_at: 40, delivered_at: null });
   });
 
+  test('links may change the status of their dataset, which is announced', async () => {
+    const { accountId, catalog, database } = await openWebhook();
+    await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
+    await catalog.createDataset({ id: 'b', accountId, name: 'b', role: 'control', createdAt: 1 });
+    await catalog.links.replace({ accountId, id: 'a' }, { links: [{ slot: 'control_1', linkedId: 'b' }], now: 50 });
+    expect(await jobsOf(database)).toEqual([['announce', 'a', expect.any(Number)]]);
+  });
+
   test('of two processes that announce one change, one records the event', async () => {
     const { accountId, catalog, database, webhooks } = await openWebhook();
     await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });

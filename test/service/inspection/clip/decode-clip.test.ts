@@ -8,6 +8,7 @@ import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import type { Facts, Inspection } from '../../../../src/dataset/inspect/inspection.js';
 import { clipDecoder } from '../../../../src/service/inspection/clip/decode-clip.js';
 import { type Ffmpeg, ffmpegChoiceOf, findFfmpeg } from '../../../../src/service/inspection/clip/ffmpeg.js';
+import type { InspectionPool } from '../../../../src/service/inspection/inspection-pool.js';
 import { CpuBudgetSpent } from '../../../../src/service/inspection/limited-process.js';
 import { ENCODED_CLIPS, type EncodedClip, encodeClips } from '../../../fixtures/encoded-clips.js';
 import * as media from '../../../fixtures/media.js';
@@ -182,39 +183,44 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   });
 
   test('a file that is gone is no damage', async () => {
-    const path = await written('gone.mp4', await readFile(clips['h264.mp4']));
-    const inspection = await inspect({ path, filename: 'a.mp4' });
-    if (!inspection.ok) throw new Error('The clip is intact.');
-    const decode = clipDecoder(ffmpeg, {
-      runInSlot: async (request, work) => {
-        await rm(path);
-        return work(request.signal);
-      },
-    });
-    const decoded = decode({ path, filename: 'a.mp4', sizeBytes: 1, inspection }, { accountId: 'a', signal: never() });
-    await expect(decoded).rejects.toMatchObject({ code: 'ENOENT' });
+    const clip = { path: join(folder, 'gone.mp4'), filename: 'a.mp4', sizeBytes: 1, inspection: claimed() };
+    const decode = clipDecoder(ffmpeg, { runInSlot: (request, work) => work(request.signal) });
+    await expect(decode(clip, { accountId: 'a', signal: never() })).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   describe('limits', () => {
+    const hadMuchMemory: boolean[] = [];
     /** Decodes with another program in the place of ffprobe. */
-    const decodeWith = async (script: string, signal: AbortSignal) => {
+    const decodeWith = async (script: string, signal: AbortSignal, options: { maxSeconds?: number } = {}) => {
       const programs = join(folder, `programs-${script.length}`);
-      await mkdir(programs);
-      await writeFile(join(programs, 'ffprobe'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-      const runInSlot = <T>(request: { signal: AbortSignal }, work: (signal: AbortSignal) => Promise<T>) =>
-        work(request.signal);
+      await mkdir(programs, { recursive: true });
+      if (script !== '') await writeFile(join(programs, 'ffprobe'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const runInSlot: InspectionPool['runInSlot'] = ({ needsMuchMemory, signal }, work) => {
+        hadMuchMemory.push(needsMuchMemory === true);
+        return work(signal);
+      };
       const ffmpeg = { path: join(programs, 'ffmpeg'), version: '7' };
       const decode = clipDecoder(ffmpeg, { runInSlot }, 1);
       const clip = { path: clips['h264.mp4'], filename: 'a.mp4', sizeBytes: 1, inspection: claimed() };
-      return decode(clip, { accountId: 'a', signal });
+      return decode(clip, { accountId: 'a', signal, ...options });
     };
+    const FRAMES_NEED_MEMORY = 'case "$*" in *count_*) echo "[error] bad_alloc" >&2; exit 1;; esac; echo "{}"';
 
     test.each([
       ['uses more than its processor time', 'while :; do :; done', 'takes more than 2 s'],
       ['crashes', 'kill -SEGV $$', 'crashes its decoder'],
+      ['needs much memory for small frames', FRAMES_NEED_MEMORY, 'needs more than 220 MB of memory'],
     ])('a decoder that %s costs its clip', async (_, script, reason) => {
       const problem = { code: 'INSPECTION_FAILED', message: expect.stringContaining(reason) };
       expect(await decodeWith(script, never())).toMatchObject({ ok: false, problem });
+    });
+
+    test('a decode that exceeds the time of a client, or needs much memory while it waits, is left to a job', async () => {
+      for (const script of ['while :; do :; done', FRAMES_NEED_MEMORY]) {
+        await expect(decodeWith(script, never(), { maxSeconds: 0.3 })).rejects.toThrow(CpuBudgetSpent);
+      }
+      await decodeWith(FRAMES_NEED_MEMORY, never());
+      expect(hadMuchMemory.slice(-3)).toEqual([false, true, true]);
     });
 
     test('a header that claims huge frames costs no memory', async () => {
@@ -241,12 +247,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     });
 
     test('a program that is gone is no fault of the clip', async () => {
-      const decode = clipDecoder(
-        { path: join(folder, 'nothing'), version: '7' },
-        { runInSlot: (request, work) => work(request.signal) },
-      );
-      const clip = { path: clips['h264.mp4'], filename: 'a.mp4', sizeBytes: 1, inspection: claimed() };
-      await expect(decode(clip, { accountId: 'a', signal: never() })).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(decodeWith('', never())).rejects.toMatchObject({ code: 'unavailable' });
     });
   });
 
