@@ -81,10 +81,8 @@ async function exportDataset(
   try {
     const onBytes = (done: number, total: number | undefined) => display.update(() => [lineOf(done, total)]);
     const bytes = await download(path, openAt, { signal, onBytes });
-    return {
-      lines: [`${printable(path)}: ${formatBytes(bytes)}`],
-      document: { dataset_id: id, name, as, path, bytes },
-    };
+    const document = { dataset_id: id, name, as, path, bytes };
+    return { lines: [`${printable(path)}: ${formatBytes(bytes)}`], document };
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR')) throw error;
     const message = hasErrno(error, 'ENOENT')
@@ -130,6 +128,7 @@ async function download(
     if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
     try {
       for await (const chunk of bodyOf(response)) {
+        if (size + chunk.length > (total ?? Number.POSITIVE_INFINITY)) throw new CommandError(EXIT.protocol, TOO_MUCH);
         await output.write(chunk);
         size += chunk.length;
         onBytes(size, total);
@@ -154,6 +153,7 @@ async function download(
 }
 
 const CHANGED = 'the dataset was changed while it was downloaded. Try again.';
+const TOO_MUCH = 'the service sent more bytes than it had announced.';
 
 function lineOf(done: number, total: number | undefined): string {
   if (total === undefined) return formatBytes(done);
