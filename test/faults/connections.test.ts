@@ -33,9 +33,9 @@ async function listen(token: string): Promise<RawClient> {
 }
 
 /** The status and message of a further connection, once it is answered. */
-async function further(): Promise<{ status: number; body: { error_message?: string } }> {
+async function further(path = '/openapi.json'): Promise<{ status: number; body: { error_message?: string } }> {
   const client = await RawClient.open(server.url);
-  await client.send('GET /openapi.json HTTP/1.1\r\nHost: yard\r\n\r\n');
+  await client.send(`GET ${path} HTTP/1.1\r\nHost: yard\r\n\r\n`);
   const answer = await eventually(() => client.answer());
   await client.hangUp();
   return answer;
@@ -73,6 +73,7 @@ test('one account takes half of the connections, and if all have a request, a fu
     status: 503,
     body: { error_message: expect.stringContaining('80 connections') },
   });
+  expect((await further('/readyz')).status).toBe(200);
   await clients.pop()?.hangUp();
   await served();
   for (const client of clients) await client.hangUp();

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
-import { RequestRate } from '../../../src/server/auth.js';
+import { FailedLogins, RequestRate } from '../../../src/server/auth.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
@@ -47,9 +47,18 @@ describe('a limit', () => {
     const admit = (account: string, isPoll = false) => rate.admit(account, { isPoll });
     for (let i = 0; i < 10; i++) await admit('one');
     const rejected = { code: 'too_many_requests', retryAfterSeconds: 1 };
-    await expect(admit('one')).rejects.toMatchObject(rejected);
+    for (let i = 0; i < 5; i++) await expect(admit('one')).rejects.toMatchObject(rejected);
     for (let i = 0; i < 60; i++) await admit('one', true);
     await admit('other');
+  });
+
+  test('of failed logins is one for an IPv6 network, and few wrong tokens wait at once', async () => {
+    const logins = new FailedLogins();
+    const guess = (_: unknown, host: number) => logins.admitCode(`2001:db8::${host}`);
+    expect(() => Array.from({ length: 100 }, guess)).toThrow('Too many codes');
+    logins.admitCode('2001:db8:0:1::1');
+    const delays = Array.from({ length: 300 }, () => logins.delay('192.0.2.1').catch(({ code }) => code));
+    expect(await delays.at(-1)).toBe('too_many_requests');
   });
 
   test('of failed logins delays wrong tokens and rejects codes that come too fast, and concerns no valid token', async () => {
