@@ -73,6 +73,7 @@ test('one account takes half of the connections, and if all have a request, a fu
     status: 503,
     body: { error_message: expect.stringContaining('80 connections') },
   });
+  expect((await further('/readyz')).status).toBe(200);
   await clients.pop()?.hangUp();
   await served();
   for (const client of clients) await client.hangUp();

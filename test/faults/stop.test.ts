@@ -1,7 +1,7 @@
 import { Agent, get as httpGet } from 'node:http';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import type { Api } from '../harness/api.js';
+import { type Api, put } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
 import { trainyard } from '../harness/command.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
@@ -50,7 +50,7 @@ async function uploadsInFlight(api: Api, id: string) {
   );
   await linked.send(putBytes(url, caption).subarray(0, -1));
   await eventually(() => (stagedIn(server.dataFolder).length === 2 ? true : undefined));
-  return { direct, linked };
+  return { direct, linked, url };
 }
 
 test('SIGTERM lets uploads finish, ends what waits, and turns the rest away', async () => {
@@ -164,8 +164,12 @@ test('a folder is served by one process, which does not wait after a second sign
   const second = await trainyard(['serve', '--port', '0', '--data', server.dataFolder]);
   expect([second.code, second.stderr]).toEqual([75, expect.stringContaining(server.dataFolder)]);
   const api = await server.api();
-  await uploadsInFlight(api, await api.newDataset());
+  const { url } = await uploadsInFlight(api, await api.newDataset());
   const exitCode = await stopping('SIGTERM');
   server.process.kill('SIGINT');
   expect(await exitCode()).toBe(1);
+  server = await startServer({}, { dataFolder: server.dataFolder });
+  // The lease of the process that is gone does not hold the upload.
+  const { pathname, search } = new URL(url);
+  expect((await put(`${server.url}${pathname}${search}`, caption)).status).toBe(200);
 });

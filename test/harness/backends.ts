@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, onTestFinished } from 'vitest';
 import type { BlobStore, StagedObject } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
@@ -25,6 +26,12 @@ export interface Backend<T> {
   readonly leftOut?: string | undefined;
   /** Starts it, once for each test file. */
   readonly prepare?: () => void;
+}
+
+export async function storeBlob(blobs: BlobStore, key: string, bytes: Uint8Array): Promise<void> {
+  const limit = { bytes: bytes.length, message: '' };
+  const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
+  await staged.commit();
 }
 
 async function folderForTest(): Promise<string> {

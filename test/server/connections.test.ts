@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
-import type { Api } from '../harness/api.js';
+import { type Api, put } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
@@ -47,6 +47,9 @@ describe('of a request whose client resets the connection before it is answered'
     await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
     const { datasets } = (await api.list()).body;
     expect(datasets.find((dataset) => dataset.id === id)?.counts.pending).toBe(20_000);
+    const link = await api.link(await api.newDataset(), 'a.txt', 5);
+    expect((await put(link, 'a dog')).status).toBe(200);
+    await eventually(async () => (await metric('trainyard_uploads_in_flight')) === 0 || undefined);
   });
 
   test('requests behind an unanswered one on the same connection end with it, and have not begun', async () => {

@@ -24,7 +24,7 @@ import type { Downloads } from '../download/downloads.js';
 import { clipFrames } from '../inspection/clip/clip-pictures.js';
 import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
-import { type JobHandler, SOON } from '../jobs/job-runner.js';
+import type { JobHandler } from '../jobs/job-runner.js';
 import { messageId } from '../webhooks/webhook-service.js';
 import type { ModelQuestion, ModelServer, ModelServers } from './model-servers.js';
 
@@ -56,7 +56,6 @@ export function captionFileJob(parts: CaptionJobParts): JobHandler {
     // Runs that wait for a slow server leave places for others. The endpoint of a run may have been removed.
     atOnce: Math.max(1, filesAtOnce) * 4,
     ofAccount: (owner) => servers.find(endpointOfOwner(owner))?.filesAtOnce ?? 1,
-    longestRetry: SOON,
     run: async ({ key: id }, signal) => {
       const found = await runs.waiting(id);
       if (found === undefined) return 'done';
@@ -164,7 +163,6 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
   return {
     kind: 'caption-run',
     atOnce: 2,
-    longestRetry: SOON,
     run: async ({ key: id, accountId }, signal) => {
       const ending = await runs.ending(id);
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };

@@ -8,7 +8,7 @@ import { fileWithBlob, RECHECK_JOB, recordCheck, VERIFY_JOB } from '../../storag
 import type { Database } from '../../storage/database/database.js';
 import { fetchIntact, inspectFile } from '../check.js';
 import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
-import { type JobHandler, SOON } from './job-runner.js';
+import type { JobHandler } from './job-runner.js';
 
 type CheckDependencies = Pick<ServiceDependencies, 'catalog' | 'blobs' | 'inspect' | 'decodeClip' | 'now'>;
 
@@ -26,7 +26,6 @@ export function checkFileJob(
     kind: 'check-file',
     atOnce: options.ofAccount + 1,
     ofAccount: options.ofAccount,
-    longestRetry: SOON,
     run: async ({ key: id, accountId, error }, signal) => {
       const file = await catalog.file(id);
       const [dataset] = file === undefined ? [] : await catalog.records({ ids: [file.datasetId] });

@@ -13,7 +13,7 @@ export interface JobHandler {
   readonly atOnce: number;
   /** Jobs of an account at a time, so that another finds a free place; `atOnce` by default. */
   readonly ofAccount?: number | ((accountId: string) => number);
-  /** An hour by default. */
+  /** A minute by default. */
   readonly longestRetry?: Micros;
   /** False for owners whose jobs another process does. */
   readonly isFor?: (accountId: string) => boolean;
@@ -40,12 +40,9 @@ const MAX_PAUSE_MS = 5000;
 /** Between a change and the search for due jobs, so that many changes cause few searches. */
 const WAKE_DELAY_MS = 50;
 
-/** The pause after a failure doubles, up to the longest. */
+/** The pause after a failure doubles, up to the longest: a store that is back is soon tried again. */
 const FIRST_RETRY: Micros = 2 * MICROS_PER_SECOND;
-const LONGEST_RETRY: Micros = 3600 * MICROS_PER_SECOND;
-
-/** The longest pause of jobs for which a dataset or a run waits: a store that is back is soon tried again. */
-export const SOON: Micros = 60 * MICROS_PER_SECOND;
+const LONGEST_RETRY: Micros = 60 * MICROS_PER_SECOND;
 
 interface Running {
   readonly kind: JobKind;

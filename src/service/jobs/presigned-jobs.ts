@@ -6,7 +6,7 @@ import type { NewJob } from '../../storage/catalog/jobs.js';
 import { rowChunksOf } from '../../storage/catalog/rows.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
-import { type JobHandler, SOON } from './job-runner.js';
+import type { JobHandler } from './job-runner.js';
 
 const LISTINGS_AT_ONCE = 4;
 
@@ -33,7 +33,6 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
   return {
     kind: 'find-uploads',
     atOnce: LISTINGS_AT_ONCE,
-    longestRetry: SOON,
     run: async ({ key: datasetId, accountId }, signal) => {
       for await (const page of blobs.staging?.list(datasetId) ?? []) {
         signal.throwIfAborted();
@@ -67,7 +66,6 @@ export function finalizeUploadJob(dependencies: ServiceDependencies, options: Fi
     kind: 'finalize-upload',
     atOnce: AT_ONCE,
     ofAccount: OF_ACCOUNT,
-    longestRetry: SOON,
     run: async ({ key, payload }, signal) => {
       const { staging } = blobs;
       if (staging === undefined) return 'done';

@@ -1,12 +1,12 @@
 import { getEventListeners } from 'node:events';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { Thumbnails, thumbnailKeyOf } from '../../../src/service/download/thumbnails.js';
-import { blobKeyOf, type BlobStore } from '../../../src/storage/blobs/blobs.js';
+import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
+import { storeBlob } from '../../harness/backends.js';
 import { eventually } from '../../harness/server.js';
 import { openPlace } from '../check/check-service.js';
 
@@ -110,7 +110,7 @@ test('a stored one that is damaged is made again and replaced', async () => {
   const { blobs, begins, begun, read, files } = await openThumbnails({ images: DAMAGED.length });
   for (const [i, [how, damaged]] of DAMAGED.entries()) {
     const key = thumbnailKeyOf(blobKeyOf(files[i]!));
-    await store(blobs, key, damaged);
+    await storeBlob(blobs, key, damaged);
     const made = read(i);
     (await begins(i + 1)).end('made');
     expect([how, await made]).toEqual([how, 'made']);
@@ -118,9 +118,3 @@ test('a stored one that is damaged is made again and replaced', async () => {
     expect([await read(i), begun.length]).toEqual(['made', i + 1]);
   }
 });
-
-async function store(blobs: BlobStore, key: string, bytes: Buffer): Promise<void> {
-  const limit = { bytes: bytes.length, message: '' };
-  const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
-  await staged.commit();
-}

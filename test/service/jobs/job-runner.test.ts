@@ -1,101 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { type JobEnd, type JobHandler, JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { type Job, type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
+import { Gate } from '../../harness/paused-database.js';
 
 const KIND: JobKind = 'deliver';
-const MINUTE = 60_000_000;
-
-/** A promise that a test resolves. */
-function gate() {
-  let release: () => void = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  return { release, released };
-}
+const SECOND = 1_000_000;
+const MINUTE = 60 * SECOND;
 
 onCatalogs((open) => {
-  /** Starts a runner with one handler. `ran` has the keys in the order in which they were started. */
+  /** A runner with one handler, alone unless a database is given. `ran` has the keys in the order in which they were started. */
   async function start(
     run: (job: Job, signal: AbortSignal) => Promise<JobEnd>,
-    { atOnce = 1 }: Partial<JobHandler> = {},
+    { database, ...handling }: Partial<JobHandler> & { database?: Database } = {},
   ) {
-    const { database } = await open();
-    const jobs = new Jobs(database);
+    const jobs = new Jobs(database ?? (await open()).database);
     const ran: string[] = [];
     const errors: unknown[] = [];
-    let ids = 0;
-    let offset = 0;
-    const now = () => Date.now() * 1000 + offset;
+    let time = Date.now() * 1000;
+    const now = () => time;
     const handler: JobHandler = {
-      kind: KIND,
-      atOnce,
+      ...{ kind: KIND, atOnce: 1, ...handling },
       run: (job, signal) => {
         ran.push(job.key);
         return run(job, signal);
       },
     };
     const runner = new JobRunner({
-      ...{ jobs, handlers: [handler], now, newId: () => `lease-${++ids}`, leaseDuration: MINUTE, isAlone: true },
+      ...{ jobs, handlers: [handler], now, newId: randomUUID, leaseDuration: MINUTE, isAlone: database === undefined },
       onError: (error) => errors.push(error),
     });
     onTestFinished(() => runner.stop());
-    const add = (key: string, accountId: string) => jobs.add([{ kind: KIND, key, accountId, dueAt: 1 }]);
+    /** The account of a job is the first letter of its key. */
+    const add = (...keys: string[]) =>
+      jobs.add(keys.map((key) => ({ kind: KIND, key, accountId: key.charAt(0), dueAt: 1 })));
     const advance = (micros: number) => {
-      offset += micros;
+      time += micros;
       jobs.wake();
     };
-    return { runner, jobs, ran, errors, add, advance };
+    return { runner, jobs, ran, errors, add, advance, now };
   }
 
+  const done = async (): Promise<JobEnd> => 'done';
+
   test('gives an account half of the places while others wait', async () => {
-    const { release, released } = gate();
-    const { runner, ran, add } = await start(() => released.then((): JobEnd => 'done'), { atOnce: 4 });
-    for (const key of ['a1', 'a2', 'a3', 'a4', 'a5']) await add(key, 'a');
-    for (const key of ['b1', 'b2']) await add(key, 'b');
+    const gate = new Gate();
+    const { runner, ran, add } = await start(() => gate.opened.then(done), { atOnce: 4 });
+    await add('a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2');
     runner.start();
     await expect.poll(() => ran.length).toBe(4);
     expect(ran.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
-    release();
+    gate.open();
     await expect.poll(() => ran.length).toBe(7);
   });
 
-  test('tries a failed job again after a pause, and reports it', async () => {
-    let failures = 1;
-    const { runner, ran, errors, jobs, add, advance } = await start(async () => {
-      if (failures-- > 0) throw new Error('no luck');
-      return 'done';
-    });
-    await add('x', 'a');
+  test('takes turns between accounts, and starts no more of one than its handler allows', async () => {
+    const alone = await start(done);
+    await alone.add('a1', 'a2', 'a3', 'b1', 'b2');
+    alone.runner.start();
+    await expect.poll(() => alone.ran).toEqual(['a1', 'b1', 'a2', 'b2', 'a3']);
+    const gate = new Gate();
+    const handling = { atOnce: 3, ofAccount: 1, isFor: (owner: string) => owner !== 'd' };
+    const { runner, ran, add } = await start(() => gate.opened.then(done), handling);
+    await add('a1', 'a2', 'b1', 'd1');
     runner.start();
-    await expect.poll(() => jobs.counts()).toMatchObject([{ failed: 1, error: 'no luck' }]);
-    expect(errors).toHaveLength(1);
-    advance(MINUTE);
-    await expect.poll(() => jobs.counts()).toEqual([]);
-    expect(ran).toEqual(['x', 'x']);
+    await expect.poll(() => ran).toEqual(['a1', 'b1']);
+    await add('e1');
+    await expect.poll(() => ran).toEqual(['a1', 'b1', 'e1']);
+    gate.open();
   });
 
-  test('runs a job again at the time that its handler gives', async () => {
-    let again = true;
-    const { runner, ran, jobs, add, advance } = await start(async () => {
-      if (!again) return 'done';
-      again = false;
-      return { dueAt: Date.now() * 1000 + MINUTE };
-    });
-    await add('x', 'a');
+  test('tries a failed job again after pauses that double up to the longest of its kind, and others when their handler says', async () => {
+    const run = async (): Promise<JobEnd> => {
+      if (ran.length < 5) throw new Error('no luck');
+      return ran.length === 5 ? { dueAt: now() + 2 * MINUTE } : 'done';
+    };
+    const { runner, ran, errors, jobs, add, advance, now } = await start(run, { longestRetry: 10 * SECOND });
+    await add('x');
     runner.start();
-    await expect.poll(() => ran).toEqual(['x']);
-    await expect.poll(() => jobs.counts()).toMatchObject([{ waiting: 1, running: 0 }]);
-    advance(2 * MINUTE);
+    for (const seconds of [2, 4, 8, 10, 120]) {
+      await expect.poll(async () => (await jobs.owners([KIND]))[0]!.dueAt - now()).toBe(seconds * SECOND);
+      const failed = seconds === 120 ? { failed: 0, error: undefined } : { failed: 1, error: 'no luck' };
+      expect(await jobs.counts()).toMatchObject([{ waiting: 1, running: 0, ...failed }]);
+      advance(seconds * SECOND);
+    }
     await expect.poll(() => jobs.counts()).toEqual([]);
+    expect([errors.length, ran.length]).toEqual([4, 6]);
   });
 
-  test('interrupts its jobs when it stops, and they are due again at once', async () => {
-    const { runner, jobs, ran, add } = await start(
-      (_, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-    );
-    await add('x', 'a');
+  test('interrupts its jobs when it stops, and waits for their end; they are due again at once', async () => {
+    const { runner, jobs, ran, add } = await start(async (_, signal) => {
+      await once(signal, 'abort');
+      // Its end takes longer than that of the search for jobs.
+      for (let i = 0; i < 5; i++) await jobs.counts();
+      throw signal.reason;
+    });
+    await add('x');
     runner.start();
     await expect.poll(() => ran).toEqual(['x']);
     await runner.stop();
@@ -104,31 +107,13 @@ onCatalogs((open) => {
 
   test('of several processes, each job is run by one', async () => {
     const { database, openAnother } = await open();
-    const keys = Array.from({ length: 40 }, (_, i) => `job-${i}`);
-    const owner = (key: string) => `account ${key.slice(-1)}`;
-    const jobs = new Jobs(database);
-    await jobs.add(keys.map((key) => ({ kind: KIND, key, accountId: owner(key), dueAt: 1 })));
-    const ran: string[] = [];
-    const errors: unknown[] = [];
-    let ids = 0;
-    for (const each of [database, (await openAnother()).database, (await openAnother()).database]) {
-      const handler: JobHandler = {
-        kind: KIND,
-        atOnce: 4,
-        run: async ({ key }) => {
-          ran.push(key);
-          return 'done';
-        },
-      };
-      const runner = new JobRunner({
-        ...{ jobs: new Jobs(each), handlers: [handler], now: () => Date.now() * 1000, newId: () => `lease-${++ids}` },
-        ...{ leaseDuration: MINUTE, isAlone: false, onError: (error) => errors.push(error) },
-      });
-      onTestFinished(() => runner.stop());
-      runner.start();
-    }
-    await expect.poll(() => jobs.counts()).toEqual([]);
-    expect(ran.toSorted()).toEqual(keys.toSorted());
-    expect(errors).toEqual([]);
+    const databases = [database, (await openAnother()).database, (await openAnother()).database];
+    const all = await Promise.all(databases.map((each) => start(done, { atOnce: 4, database: each })));
+    const keys = Array.from({ length: 40 }, (_, i) => `${i % 10} ${i}`);
+    await all[0]!.add(...keys);
+    for (const { runner } of all) runner.start();
+    await expect.poll(() => all[0]!.jobs.counts()).toEqual([]);
+    expect(all.flatMap(({ ran }) => ran).sort()).toEqual(keys.toSorted());
+    expect(all.flatMap(({ errors }) => errors)).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
-import { blobStores, onEach } from '../../harness/backends.js';
+import { blobStores, onEach, storeBlob } from '../../harness/backends.js';
 import { temporaryFolder } from '../../harness/server.js';
 import { flipBit } from '../../harness/transferring.js';
 
@@ -24,9 +24,7 @@ async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; 
 }
 
 async function keep(store: BlobStore, key: string, bytes: Buffer): Promise<ReferencedBlob> {
-  const { signal } = new AbortController();
-  const staged = await store.stage(Readable.from([bytes]), { key, limit: { bytes: 1e8, message: '' }, signal });
-  await staged.commit();
+  await storeBlob(store, key, bytes);
   const names = { fileId: key.slice(3), filename: `${key.slice(3)}.jpg`, datasetId: 'd1', datasetName: 'wagons' };
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { key, sizeBytes: bytes.length, sha256, version: null, isKnownLost: false, isReceived: false, ...names };

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { laptop } from '../../harness/author.js';
@@ -9,6 +8,7 @@ import { CpuBudgetSpent } from '../../../src/service/inspection/limited-process.
 import { blobKeyOf, type BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
+import { storeBlob } from '../../harness/backends.js';
 import { eventually } from '../../harness/server.js';
 import { decoded, openPlace, SECOND, undecodable, withFetch } from '../check/check-service.js';
 
@@ -25,11 +25,8 @@ const LENIENT: Inspector = async ({ filename }) =>
 
 /** Replaces the bytes of a file, as a failing disk or a foreign client may do. */
 async function overwrite(blobs: BlobStore, file: CompleteFile, bytes: Buffer): Promise<void> {
-  const key = blobKeyOf(file);
-  await blobs.delete([key]);
-  const limit = { bytes: bytes.length, message: '' };
-  const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
-  await staged.commit();
+  await blobs.delete([blobKeyOf(file)]);
+  await storeBlob(blobs, blobKeyOf(file), bytes);
 }
 
 const namesOf = (files: readonly { filename: string }[]) => files.map(({ filename }) => filename);

@@ -100,6 +100,9 @@ test('a name that leads to an allowed and then to another address never leads to
     expect(outcomes).toEqual([0, 1].flatMap(() => [{ status: 204 }, refused, { status: 204 }]));
     expect(allowedReceiver.received.map(({ headers }) => headers.host)).toContain(`rebinding.example:${receiver.port}`);
     expect([allowedReceiver.connections(), receiver.connections()]).toEqual([4, 0]);
+    const overTls = () => allowed.resolve(new URL('https://rebinding.example/')).catch(() => 'refused');
+    const reachable = [{ address: '127.0.0.2', family: 4 }];
+    expect([await overTls(), await overTls(), await overTls()]).toEqual([reachable, 'refused', reachable]);
     // A name that the operator lists is trusted with any address.
     const trusted = new AllowedAddresses(['localhost'], NO_NAMES);
     expect(await send(receiver.url.replace('127.0.0.1', 'localhost'), { allowed: trusted })).toEqual({ status: 204 });

@@ -9,7 +9,6 @@ import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { query } from '../../../src/storage/database/database.js';
 import { Jobs } from '../../../src/storage/catalog/jobs.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks.js';
-import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
 import { eventually } from '../../harness/server.js';
@@ -38,7 +37,8 @@ onCatalogs((open) => {
     const errors: unknown[] = [];
     const jobs = new Jobs(database);
     const catalog = new Catalog(database, { blobGrace: 1, captionGrace: GRACE });
-    const now = () => Date.now() * 1000 + ahead;
+    const started = Date.now() * 1000;
+    const now = () => started + ahead;
     const rules = { captionGrace: GRACE, leaseDuration: MINUTE };
     const parts = { catalog, jobs, now, rules, newId: () => `id${++ids}` };
     const dependencies = parts as unknown as ServiceDependencies;
@@ -52,23 +52,15 @@ onCatalogs((open) => {
     });
     const kinds = service.handlers.map(({ kind }) => kind);
     const onError = (error: unknown) => errors.push(error);
-    const runner = new JobRunner({
-      ...parts,
-      handlers: service.handlers,
-      leaseDuration: MINUTE,
-      isAlone: true,
-      onError,
-    });
+    const handling = { handlers: service.handlers, leaseDuration: MINUTE, isAlone: true, onError };
+    const runner = new JobRunner({ ...parts, ...handling });
     onTestFinished(() => runner.stop());
     onTestFinished(() => expect(errors).toEqual([]));
     for (let i = 0; i < hooks; i++) await service.add({ accountId, url: receiver.url });
     const create = (id: string) =>
       catalog.createDataset({ id, accountId, role: 'control', name: id, createdAt: now() });
     const change = (datasetId: string, name: string, transition: Parameters<Catalog['change']>[1]) =>
-      catalog.change(
-        { datasetId, filenames: [`${name}.jpg`], now: now(), isActivity: true, author: laptop },
-        transition,
-      );
+      catalog.change({ datasetId, filenames: [`${name}.jpg`], now: now(), isActivity: true }, transition);
     /** Stores an image. A control needs no captions, so that its dataset is READY. */
     const put = (datasetId: string, name: string, id = newFileId()) =>
       change(datasetId, name, (group) => store(group, { ...imageNamed(name), id, datasetId }, undefined));
@@ -130,7 +122,7 @@ onCatalogs((open) => {
   });
 
   test('a dataset becomes FAILED as time passes; READY with the same files is an event only after that', async () => {
-    const { runner, create, put, reserveLink, takeBack, advance, events } = await openAccount();
+    const { accountId, service, runner, create, put, reserveLink, takeBack, advance, events } = await openAccount();
     await create('dogs');
     await put('dogs', 'a', 'a');
     runner.start();
@@ -143,18 +135,35 @@ onCatalogs((open) => {
     await advance(GRACE);
     await advance(GRACE);
     expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs']);
-    await takeBack('dogs', 'c');
+    // A new webhook is told of uploads that are reserved already, whatever an earlier one was told.
+    await service.remove({ accountId, id: (await service.list(accountId))[0]!.id });
+    await reserveLink('dogs', 'd');
+    await service.add({ accountId, url: receiver.url });
+    await advance(2 * HOUR);
     await advance(GRACE);
-    expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs', 'dataset.ready dogs']);
+    expect(events().slice(2)).toEqual(['dataset.failed dogs']);
+    for (const name of ['c', 'd']) await takeBack('dogs', name);
+    await advance(GRACE);
+    expect(events().slice(3)).toEqual(['dataset.ready dogs']);
   });
 
-  test('requests are signed with the time of the machine, also while the clock of the service is ahead of it', async () => {
+  test('requests are signed with the time of the machine, not of a clock that is ahead; what a disabled webhook did not get is sent at once when it is enabled', async () => {
     const { accountId, service, runner, advance } = await openAccount({ hooks: 0 });
     const { id, secret } = await service.add({ accountId, url: receiver.url });
     await service.test({ accountId, id });
     runner.start();
     await advance(HOUR);
     expect(receiver.received.map((request) => isSigned(request, secret))).toEqual([true]);
+    receiver.answer = (response) => response.writeHead(500).end();
+    for (const isEnabled of [true, false]) {
+      await service.change({ accountId, id }, { isEnabled });
+      await service.test({ accountId, id });
+      await advance(0);
+      expect(receiver.received.length).toBe(2);
+    }
+    await service.change({ accountId, id }, { isEnabled: true });
+    await advance(0);
+    expect(receiver.received.length).toBe(4);
   });
 
   /** A webhook whose first request is in flight. */
@@ -163,7 +172,8 @@ onCatalogs((open) => {
     const [hook] = await opened.service.list(opened.accountId);
     const unanswered: ServerResponse[] = [];
     receiver.answer = (response) => unanswered.push(response);
-    for (let i = 0; i < 2; i++) await opened.service.test({ accountId: opened.accountId, id: hook!.id });
+    const sendTest = () => opened.service.test({ accountId: opened.accountId, id: hook!.id });
+    for (let i = 0; i < 2; i++) await sendTest();
     opened.runner.start();
     await received(1);
     const answer = async (status: number) => {
@@ -171,29 +181,24 @@ onCatalogs((open) => {
       await eventually(() => (opened.runner.inFlight('deliver') === 0 || unanswered.length > 0 ? true : undefined));
     };
     const states = async () =>
-      (await opened.webhooks.deliveries(hook!.id)).map(({ attempts, answer: status }) => [attempts, status]).sort();
-    return { ...opened, answer, states };
+      (await opened.webhooks.deliveries(hook!.id)).map((each) => `${each.attempts}: ${each.answer}`).sort();
+    return { ...opened, sendTest, answer, states };
   };
 
-  test('the requests of a webhook are sent one at a time; a failed one is sent again after a pause', async () => {
-    const { answer, states, advance } = await openUnanswered();
+  test('the requests of a webhook are sent one at a time; a failed one is sent again after pauses, nine times in all', async () => {
+    const { sendTest, answer, states, advance } = await openUnanswered();
     await answer(500);
     await received(2);
     await answer(204);
-    expect([receiver.received.length, await states()]).toEqual([
-      2,
-      [
-        [1, 204],
-        [1, 500],
-      ],
-    ]);
+    expect([receiver.received.length, await states()]).toEqual([2, ['1: 204', '1: 500']]);
     receiver.answer = (response) => response.writeHead(204).end();
     await advance(10 * SECOND);
-    expect(await states()).toEqual([
-      [1, 204],
-      [2, 204],
-    ]);
+    expect(await states()).toEqual(['1: 204', '2: 204']);
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect([ids.length, new Set(ids).size]).toEqual([3, 2]);
+    receiver.answer = (response) => response.writeHead(500).end();
+    await sendTest();
+    for (let i = 0; i < 10; i++) await advance(13 * HOUR);
+    expect(await states()).toEqual(['1: 204', '2: 204', '9: 500']);
   });
 });

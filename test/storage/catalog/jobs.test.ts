@@ -68,7 +68,11 @@ onEach(catalogs, (open) => {
       await jobs.add([{ ...job('x', 50), payload: { second: true } }]);
       expect(await claim(60), 'while its lease lasts').toBeUndefined();
       await jobs.finish(running!, 70);
-      expect(await claim(70)).toMatchObject({ key: 'x', payload: { second: true } });
+      const again = await claim(70);
+      expect(again).toMatchObject({ key: 'x', payload: { second: true } });
+      await jobs.add([job('x', 50)]);
+      await jobs.postpone(again!, { now: 80, dueAt: 500 });
+      expect(await claim(80), 'before the time that its handler gave').toBeDefined();
     });
   });
 
@@ -78,13 +82,18 @@ onEach(catalogs, (open) => {
     await jobs.postpone((await claim(10))!, { now: 10, dueAt: 40 });
     expect(await claim(39)).toBeUndefined();
     await jobs.fail((await claim(40))!, { dueAt: 50, error: 'The disk is full.' });
+    await jobs.ensure([job('x', 1)]);
     expect(await jobs.counts()).toEqual([
       { kind: KIND, waiting: 1, running: 0, failed: 1, oldestDueAt: 50, error: 'The disk is full.' },
     ]);
     const last = await claim(50);
     expect(last).toMatchObject({ failures: 1 });
     expect(await jobs.counts()).toMatchObject([{ waiting: 0, running: 1, oldestDueAt: undefined }]);
-    await jobs.finish(last!, 60);
+    await jobs.fail(last!, { dueAt: 90, error: 'The disk is full.' });
+    await jobs.add([job('x', 60)]);
+    const anew = await claim(60);
+    expect(anew).toMatchObject({ failures: 0, error: undefined });
+    await jobs.finish(anew!, 60);
     expect(await jobs.counts()).toEqual([]);
   });
 

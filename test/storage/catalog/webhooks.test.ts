@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { store } from '../../../src/dataset/upload-transitions.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { announce, KEPT_DELIVERIES, type NewEvent, Webhooks } from '../../../src/storage/catalog/webhooks.js';
 import { type Database, query } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
+import { imageNamed } from '../../harness/stored-image.js';
 
 const HOOK = { url: 'https://queue.example/', secret: 'whsec_', created_at: 1, disabled_at: null } as const;
 
@@ -60,6 +63,8 @@ onCatalogs((open) => {
     const kept = (await webhooks.deliveries('hook')).map(({ id }) => id);
     expect([kept.length, kept[0], kept.at(-1)]).toEqual([KEPT_DELIVERIES + 1, 'd102', 'waits']);
     expect((await next()).id).toBe('waits');
+    for (let i = 0; i < KEPT_DELIVERIES; i++) await add(`w${i}`, 'c', 20_000 + i);
+    expect((await next()).id).toBe('w0');
   });
 
   test.each([
@@ -84,6 +89,24 @@ onCatalogs((open) => {
     expect(await jobsOf(database)).toEqual([['announce', 'a', expect.any(Number)]]);
   });
 
+  test('a change of a control has the jobs that announce it and its target, also if the process ends with the transaction', async () => {
+    const { accountId, catalog, database } = await openWebhook();
+    await catalog.createDataset({ accountId, id: 'depth', name: 'depth', role: 'control', createdAt: 1 });
+    await catalog.createDataset({ accountId, id: 'dogs', name: 'dogs', createdAt: 1 });
+    const links = [{ slot: 'control_1', linkedId: 'depth' }] as const;
+    await catalog.links.replace({ accountId, id: 'dogs' }, { links, now: 2 });
+    await database.run(query.deleteFrom('job'));
+    const ofProcess = [database.transact];
+    const transact: Database['transact'] = (options, work) => ofProcess.pop()!(options, work);
+    await new Catalog({ ...database, transact }, { blobGrace: 0 })
+      .change({ datasetId: 'depth', filenames: ['a.jpg'], now: 7, isActivity: true }, (group) =>
+        store(group, { ...imageNamed('a'), datasetId: 'depth' }, undefined),
+      )
+      .catch(() => {});
+    const announced = (await jobsOf(database)).filter(([kind]) => kind === 'announce');
+    expect(announced.map(([, id]) => id)).toEqual(['depth', 'dogs']);
+  });
+
   test('of two processes that announce one change, one records the event', async () => {
     const { accountId, catalog, database, webhooks } = await openWebhook();
     await catalog.createDataset({ id: 'a', accountId, name: 'a', createdAt: 1 });
@@ -94,5 +117,11 @@ onCatalogs((open) => {
     await Promise.all(announcing);
     expect(await webhooks.deliveries('hook')).toHaveLength(1);
     expect(await jobsOf(database)).toEqual([['deliver', 'hook', 7]]);
+    // 410 from an earlier URL does not disable a webhook. For a disabled one, no event is recorded.
+    const [before] = await webhooks.list(accountId);
+    const changed = await webhooks.change({ accountId, id: 'hook' }, { url: 'https://queue.example/new' }, 8);
+    expect([await webhooks.disable(before!, 9), await webhooks.disable(changed!, 9)]).toEqual([false, true]);
+    await announce(database, key, { before: 'READY d', after: 'READY e', event: eventOf('m3', 'a', 9) });
+    expect(await webhooks.deliveries('hook')).toHaveLength(1);
   });
 });
