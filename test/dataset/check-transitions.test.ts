@@ -104,6 +104,11 @@ describe('a file that is received and not checked completely', () => {
     expect(direct).toEqual([stored('old', 1)]);
   });
 
+  test('is listed once if each upload of its name is rejected', () => {
+    const before = [fileOf('first', 1, rejectedAt(2)), pending('second', 3)];
+    expect(shapeOf(reject(before, holder('second'), rejectedAt(4)))).toEqual(['second rejected']);
+  });
+
   test('leaves the stored file of its name if it is rejected, with a warning, since no answer reported it', () => {
     const after = rejectReceived([stored('old', 1), ...group], 'new', rejectedAt(30))!;
     expect(shapeOf(after)).toEqual(['old stored']);

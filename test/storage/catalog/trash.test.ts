@@ -73,4 +73,12 @@ onCatalogs((open) => {
       expect(await catalog.trash.due(Number.MAX_SAFE_INTEGER)).toEqual([]);
     },
   );
+
+  test('a blob that is due later by the time that it is removed stays in the trash', async () => {
+    const { trash } = (await open()).catalog;
+    await trash.add(['d/a'], 10);
+    await trash.reschedule(['d/a'], 20);
+    await trash.remove(['d/a'], 10);
+    expect(await trash.due(20)).toEqual(['d/a']);
+  });
 });
