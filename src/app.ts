@@ -109,7 +109,7 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   await services.mountRoot?.start();
   let saved = Promise.resolve();
   const savingLastUses = setInterval(() => {
-    const warn = (err: unknown) => logger.warn({ err }, 'the last uses of tokens could not be saved');
+    const warn = (err: unknown) => logger.warn({ err }, 'saving last uses of tokens failed; it will be retried');
     saved = saved.then(() => accounts.saveLastUses()).catch(warn);
   }, SAVE_LAST_USES_MS);
 

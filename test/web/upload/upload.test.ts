@@ -98,8 +98,8 @@ describeInBrowser('adding files', (site) => {
     await dockOf(page).getByText('2 files uploaded').waitFor();
     expect([await site.api.text(id, 'a_2.txt'), await site.api.text(id, 'a.txt')]).toEqual(['after', 'before']);
     await choose('Replace them', 'Upload 2 files');
-    await expect.poll(() => site.api.text(id, 'b.txt')).toBe('after it');
-    expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'b_2.txt')]).toEqual(['after', 'after it']);
+    const texts = () => Promise.all(['a.txt', 'b.txt', 'b_2.txt'].map((name) => site.api.text(id, name)));
+    await expect.poll(texts).toEqual(['after', 'after it', 'after it']);
     await expect.poll(() => sends.length).toBe(5);
   });
 
