@@ -96,11 +96,7 @@ test.skipIf(leftOut !== undefined)(
     const world = await newWorld('postgres+presigned');
     onTestFinished(world.discard);
     const { env, setClock } = await movableClock();
-    const settings = {
-      'caption-grace-seconds': 0,
-      'blob-grace-seconds': 0,
-      'lease-seconds': LEASE_SECONDS,
-    };
+    const settings = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': LEASE_SECONDS };
     const right = await startServer(settings, { env: world.env });
     onTestFinished(() => discardServer(right));
     const wrong = await startServer(settings, { env: { ...world.env, ...env } });

@@ -114,6 +114,16 @@ describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', (
     expect(left.sort()).toEqual(['target', 'target-sync', ...pulled]);
   });
 
+  test('that does not sync the name of a new backup ends it', async () => {
+    const disk = join(await newRoot(), 'disk');
+    const env = { LD_PRELOAD: library, FAILING_DISK: disk };
+    const backup = () => trainyard(['backup', join(disk, 'backup'), '--data', server.dataFolder], { env });
+    expect((await backup()).code).toBe(0);
+    // The files have their names already.
+    await writeFile(`${disk}-sync-folder`, '');
+    expect((await backup()).code).toBe(74);
+  });
+
   test('that fails now and then loses nothing that was acknowledged', async () => {
     const seed = printedSeed();
     const random = seededRandom(seed);

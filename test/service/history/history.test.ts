@@ -83,10 +83,7 @@ onCatalogs((open) => {
   test('a change to files that the dataset has already is answered with the latest revision', async () => {
     const { key, put, history } = await openControl();
     await put('b', { changeId: 'second' });
-    expect(await history.restore(key, 2, by('restore'))).toMatchObject({
-      isRestored: false,
-      revision: { number: 2 },
-    });
+    expect(await history.restore(key, 2, by('restore'))).toMatchObject({ isRestored: false, revision: { number: 2 } });
     expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: { number: 3 } });
     expect(await history.undo(key, 1, by('undo'))).toMatchObject({ undone: ['a.jpg'], revision: undefined });
   });

@@ -41,8 +41,7 @@ function copy(
   to: BlobStore,
   { signal = new AbortController().signal, onProgress }: CopyOptions = {},
 ) {
-  const bytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const extent = { files: blobs.length, bytes };
+  const extent = { files: blobs.length, bytes: blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
   return copyBlobs(Readable.from([blobs]), { from, to }, { extent, signal, onProgress });
 }
 

@@ -12,6 +12,8 @@ import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
+import { storeBlob } from '../../harness/backends.js';
+import { Gate } from '../../harness/paused-database.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
 import { openPlace, SECOND } from '../check/check-service.js';
 
@@ -45,24 +47,19 @@ async function openService(databaseUrl?: string) {
     file,
     /** Starts an upload and pauses it before its bytes are inspected, until `resume` is called. */
     stall: async (begin: () => Promise<unknown>) => {
-      let resume = () => {};
-      let ended: Promise<string> | undefined;
-      await new Promise<void>((reached) => {
-        beforeInspect = () => {
-          beforeInspect = async () => {};
-          reached();
-          return new Promise((resolve) => {
-            resume = resolve;
-          });
-        };
-        ended = codeOf(begin());
-      });
-      return {
-        resume: () => {
-          resume();
-          return ended;
-        },
+      const [reached, resumed] = [new Gate(), new Gate()];
+      beforeInspect = () => {
+        beforeInspect = async () => {};
+        reached.open();
+        return resumed.opened;
       };
+      const ended = codeOf(begin());
+      await reached.opened;
+      const resume = () => {
+        resumed.open();
+        return ended;
+      };
+      return { resume };
     },
     put: (text = BYTES, at = uploads!) => at.receiveLink(link, text.length, incomingBody(text)),
     direct: (name: string, at = uploads!) => at.receiveDirect(key, name, { ...incomingBody(BYTES), author: laptop }),
@@ -90,6 +87,8 @@ describe('an upload that stalls past its lease', () => {
     const service = await openService();
     const stalled = await service.stall(() => service.put('from one.'));
     service.time.ahead = LEASE + SECOND;
+    // A process that is killed before it records the file leaves them.
+    await storeBlob(service.blobs, blobKeyOf(service.file), Buffer.from('leftover.'));
     await releaseLeases(service.dependencies);
     await service.put('from two.', service.other);
     expect(await stalled.resume()).toBe('upload_finalized');
@@ -149,6 +148,21 @@ test('an upload that finds another file in the place that was to be free stores 
   const body = new Readable({ read: () => expect.unreachable() });
   const unsent = { ...incomingBody(''), body, author: laptop, condition: NEW };
   expect(await codeOf(service.other.receiveDirect(service.key, 'a.txt', unsent))).toBe('precondition_failed');
+});
+
+test('an upload whose file was replaced before its response is lost is stored, and the history keeps its bytes', async () => {
+  const service = await openService();
+  const { catalog } = service;
+  const stalled = await service.stall(() => service.put());
+  const change = catalog.change.bind(catalog);
+  catalog.change = async (...finalizing) => {
+    catalog.change = change;
+    await change(...finalizing);
+    await service.other.receiveDirect(service.key, 'a.txt', { ...incomingBody('another'), author: laptop });
+    throw new Error('the connection was reset');
+  };
+  expect(await stalled.resume()).toBe('stored');
+  expect([await catalog.file(service.file.id), await service.textOf()]).toEqual([undefined, BYTES]);
 });
 
 test('an upload beyond the limit of its account leaves its link as it was, and each counts until it has ended', async () => {

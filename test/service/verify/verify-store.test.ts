@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync, utimesSync } from 'node:fs';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { verifyStore } from '../../../src/service/verify/verify-store.js';
 import { parseS3Url } from '../../../src/storage/blobs/s3/location.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { blobsToVerify, enqueueVerification } from '../../../src/storage/catalog/verification.js';
@@ -205,6 +207,18 @@ test('verify --store changes nothing where catalog and store may not belong toge
   const { code, stdout } = await commandOn(folder).ended;
   const words = expect.stringMatching(/^✗ foreign: notes\.md, 7 bytes.*\nVerified .*: 1 foreign\.\n$/);
   expect([code, stdout]).toEqual([65, words]);
+});
+
+test('an orphan that is written again after the listing stays', async () => {
+  const { folder } = await openPlace();
+  const path = join(folder, 'blobs', 'aa', `aa${newId().slice(2)}`);
+  await writeFile(path, 'no row names this');
+  await utimes(path, 0, 0);
+  const place = { dataFolder: folder, databaseUrl: undefined, blobs: { kind: 'disk' } } as const;
+  const onProgress = ({ objects }: { objects: number }) => utimesSync(path, objects, objects);
+  const { signal } = new AbortController();
+  const { strays } = await verifyStore(place, { repairs: true, blobGrace: 0, signal, onProgress });
+  expect([strays, existsSync(path)]).toMatchObject([[{ kind: 'orphaned', repair: { deed: 'gone' } }], true]);
 });
 
 test('verify --store takes no name, no option of a service, and a folder with data only', async () => {

@@ -289,10 +289,7 @@ onCatalogs((open) => {
             const contents = model.get(revision.number)!;
             expect(await subject.contentsOf(revision.number)).toEqual(contents);
             const sizes = Object.values(contents).map((each) => each + 1);
-            expect(revision).toMatchObject({
-              files: sizes.length,
-              bytes: sizes.reduce((sum, size) => sum + size, 0),
-            });
+            expect(revision).toMatchObject({ files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) });
           }
           const total = await historyBytes(database);
           await database.run(recountUsage());
