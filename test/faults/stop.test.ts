@@ -153,6 +153,7 @@ test('behind a load balancer that retries 503 at another instance no request is 
   isOver = true;
   await Promise.all([asking, ...load]);
   agent.destroy();
+  expect([...seen]).toContain(503);
   expect([...seen].filter((answer) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(answer))).toEqual([]);
   const outcomes = new Set(balancer.tries.map(({ outcome }) => outcome));
   // The two instances share nothing, so each has its own token.

@@ -73,8 +73,8 @@ export async function startServer(
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: options.cwd,
-    // A first start must not sign in the person who runs the tests.
-    env: { ...process.env, XDG_CONFIG_HOME: '/dev/null', ...NODE_ENVIRONMENT, ...env },
+    // A first start must not sign in the person who runs the tests. The service has no use of the time zone of its machine.
+    env: { ...process.env, TZ: 'Asia/Kolkata', XDG_CONFIG_HOME: '/dev/null', ...NODE_ENVIRONMENT, ...env },
   });
   let output = '';
   const exited = once(child, 'exit');

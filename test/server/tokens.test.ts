@@ -75,6 +75,8 @@ describe('tokens', () => {
     ] as const) {
       expect((await make(rights)).status, JSON.stringify(rights)).toBe(status);
     }
+    const made = await make({ expires_at: '2035-07-22T13:05:16' });
+    expect(made.body.expires_at).toMatch(/^2035-07-22T13:05:16/);
   });
 
   test('that only read list, read and archive', async () => {

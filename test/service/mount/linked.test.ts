@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
 import { IS_ALL } from '../../harness/available.js';
 import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
 import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
+import { startProxy } from '../../harness/proxy.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
 
@@ -15,8 +16,8 @@ const PAIRS = 3;
 const server = await sharedServer();
 const api = await server.api();
 
-const run = (args: readonly string[]) => {
-  const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
+const run = (args: readonly string[], url = server.url) => {
+  const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
   return trainyard(args, { env });
 };
 
@@ -204,6 +205,23 @@ test('OneTrainer finds the mask beside the image; a renamed control gets a new f
   expect(ended.json().mounts[0].linked[0]).toMatchObject({ name: 'renamed', outcome: 'mounted', warnings });
   expect(await mountedIn(root)).toEqual([...names, 'renamed'].sort());
   expect((await recordOf(root, names[0])).mounted_with[1].name).toBe('renamed');
+});
+
+test('a control that is changed before it is read is mounted as it is then, with its target', async () => {
+  const { control, names } = await edit('overtaken', 'png');
+  await api.upload(control, '2.png', await media.png({ seed: 99 }));
+  const proxy = await startProxy(server.url);
+  onTestFinished(() => proxy.close());
+  proxy.rule(async ({ pathname, time }) => {
+    // It joins the revision that the target names.
+    const isFirst = pathname.endsWith(`${control}/manifest`) && time === 1;
+    if (isFirst) await api.upload(control, '1.png', await media.png({ seed: 98 }));
+    return undefined;
+  });
+  const root = await newRoot();
+  expect((await run(['mount', names[0], '--into', root], proxy.url)).code).toBe(0);
+  const { mounted_with: together } = await recordOf(root, names[0]);
+  expect(together[1].digest).toBe(await digestOfFolder(join(root, names[1])));
 });
 
 test('each mount is one moment while target and control change all the time', async () => {
