@@ -48,8 +48,13 @@ describeInBrowser('two people who edit one caption', (site) => {
     await second.getByRole('alert').getByText('Not saved').waitFor();
     await type(first, 'theirs');
     await soon(() => site.api.text(id, 'one.txt')).toBe('theirs');
+    const other = await datasetWith(site.api, await captionedImages({ two: 'a depot' }));
+    await second.goto(`${site.server.url}/datasets/${other}`);
+    await second.getByRole('region', { name: 'Unsaved captions' }).waitFor();
+    await soon(() => cardOf(second, 'two.jpg').count()).toBe(1);
+    expect(await second.getByText('1 not saved').count()).toBe(0);
     await second.unroute(isBlocked);
-    await second.reload();
+    await second.goBack();
     await second.getByText('Changed elsewhere').waitFor();
     await soon(() => fieldOf(second).inputValue()).toBe('mine');
     expect(await site.api.text(id, 'one.txt')).toBe('theirs');

@@ -78,6 +78,15 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
     await verdict(page, 'Fit to train');
   });
 
+  test('one that another client changed meanwhile stays', async () => {
+    const { id, page } = await datasetOf({ 'a.bmp': media.bmp(), 'a.txt': 'a wagon' });
+    const change = () => site.api.upload(id, 'a.bmp', media.bmp({ width: 9 }));
+    await page.route(/\/files$/, (route) => change().then(() => route.continue()));
+    await page.getByRole('button', { name: 'Convert a.bmp' }).click();
+    await page.getByText('a.bmp was changed meanwhile, and stays beside a.png.').waitFor();
+    expect(await site.api.filenames(id)).toEqual(['a.bmp', 'a.png', 'a.txt']);
+  });
+
   test('what would need a guess or lose colours is left alone', { tags: ['long'] }, async () => {
     const transparent = await sharp(await media.png({ alpha: true }))
       .gif()

@@ -46,7 +46,13 @@ describeInBrowser('a file with another extension', (site) => {
   }
 
   test('takes the place of a damaged one once it is stored, and not before', async () => {
-    const { page, statusOf } = await withDamaged();
+    const { id, page, statusOf } = await withDamaged();
+    // It is gone again when the page reads whether it is stored.
+    const remove = () => site.api.raw('DELETE', `/${id}/files/a.png`);
+    await page.route(/\/status/, (route) => remove().then(() => route.continue()));
+    await replaceFile(page, 'a.jpg', png);
+    await dockOf(page).getByText('1 rejected:').waitFor();
+    await page.unroute(/\/status/);
     const upload = holdNextUpload();
     await replaceFile(page, 'a.jpg', png);
     await upload.isHeld();
