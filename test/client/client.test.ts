@@ -134,11 +134,7 @@ describe('the client', () => {
     proxy.rule(() => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>\n Welcome' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow('not as a dataset service: <html> Welcome');
     proxy.rule(() => ({ status: 403, body: 'no entry' }));
-    await expect(clientAt(proxy.url).list()).rejects.toMatchObject({
-      status: 403,
-      errorCode: 403,
-      code: undefined,
-    });
+    await expect(clientAt(proxy.url).list()).rejects.toMatchObject({ status: 403, errorCode: 403, code: undefined });
     expect(proxy.seen).toHaveLength(2);
     proxy.rule(() => ({ status: 400, body: '' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow(

@@ -38,10 +38,7 @@ export class Api {
   }
 
   json<T>(method: string, path: string, body: unknown): Promise<Answer<T>> {
-    return this.request(method, path, {
-      body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json' },
-    });
+    return this.request(method, path, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
   }
 
   create(name?: string): Promise<Answer<WireDataset>> {

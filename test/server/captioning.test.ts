@@ -427,6 +427,11 @@ describe('a run', () => {
     const start = () => client.captioning.start(id, { endpoint: 'vllm' });
     for (let more = 0; more < 10; more++) await start();
     await expect(start()).rejects.toMatchObject({ status: 507 });
+    const [stopped] = await client.captioning.runs(id);
+    await client.captioning.stop(id, stopped!.id);
+    await endOf(id, stopped!.id);
+    await start();
+    await expect(client.captioning.resume(id, stopped!.id)).rejects.toMatchObject({ status: 507 });
     for (const { id: run } of await client.captioning.runs(id)) await client.captioning.stop(id, run);
   });
 

@@ -51,15 +51,7 @@ async function readUntilCrash(
 
 export const pythonReaders = {
   /** As the trainer calls it. Needs python3-pil. */
-  Pillow: () =>
-    pythonReader('Pillow', 'read-images.py', {
-      modules: 'PIL',
-      formats: ['jpeg', 'png', 'webp'],
-    }),
+  Pillow: () => pythonReader('Pillow', 'read-images.py', { modules: 'PIL', formats: ['jpeg', 'png', 'webp'] }),
   /** OpenCV, and PyAV for what OpenCV can't read, as in the trainer. Needs python3-opencv and python3-av. */
-  OpenCV: () =>
-    pythonReader('OpenCV', 'read-clips.py', {
-      modules: 'cv2, av',
-      formats: ['clip'],
-    }),
+  OpenCV: () => pythonReader('OpenCV', 'read-clips.py', { modules: 'cv2, av', formats: ['clip'] }),
 };

@@ -189,9 +189,7 @@ describe('advice about these very datasets', () => {
   const STRUCTURED = dataset([image('1.jpg'), { filename: '1.json' }], {
     captions: [...ONE_LINE, { filename: '1.json', text: '{"a": 1}' }],
   });
-  const LACKING = dataset([clip('1.mp4', 50), clip('2.mp4', 50)], {
-    links: [link('control_1', [clip('1.mp4', 50)])],
-  });
+  const LACKING = dataset([clip('1.mp4', 50), clip('2.mp4', 50)], { links: [link('control_1', [clip('1.mp4', 50)])] });
 
   test.each<[Trainer, advice: string, of: typeof IMAGES, notOf?: typeof IMAGES, notSaid?: string]>([
     ['kohya', '1 caption has several lines.', IMAGES, MIXED, 'several lines'],

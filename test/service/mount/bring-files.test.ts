@@ -10,11 +10,7 @@ const TEXT = 'a train';
 const uploadOf = (bytes: Buffer | string) => {
   return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 };
-const file: PlacedFile = {
-  filename: 'b.txt',
-  upload: uploadOf(TEXT),
-  mountedName: 'b.txt',
-};
+const file: PlacedFile = { filename: 'b.txt', upload: uploadOf(TEXT), mountedName: 'b.txt' };
 const { signal } = new AbortController();
 const options = { concurrency: 1, signal, onBytes: () => {}, onFile: () => {} };
 

@@ -38,11 +38,7 @@ async function turnTo(state: number, names: readonly string[]): Promise<void> {
   for (const name of names) await api.upload(idOf.get(name)!, '3.png', await media.png({ seed: 60 + state }));
 }
 
-const environment = {
-  TRAINYARD_URL: server.url,
-  TRAINYARD_TOKEN: api.token,
-  TRAINYARD_CAPTION_GRACE_SECONDS: '0',
-};
+const environment = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
 
 /** When a mount is killed: as it begins, once all files are staged and their record is written, and after the first rename. */
 const MOMENTS: readonly ((root: string, name: string, inode: number) => boolean)[] = [

@@ -53,9 +53,7 @@ describe('a recheck', () => {
     expect(namesOf(failed.damagedFiles)).toEqual(['bad.jpg']);
     expect((await blobs.find([blobKeyOf(failed.damagedFiles[0]!)])).size).toBe(1);
     // The facts that the earlier version had recorded are corrected.
-    expect(failed.files.find(({ filename }) => filename === 'good.jpg')?.upload.facts).not.toMatchObject({
-      width: 9,
-    });
+    expect(failed.files.find(({ filename }) => filename === 'good.jpg')?.upload.facts).not.toMatchObject({ width: 9 });
     await eventually(() => statuses.at(-1) === 'FAILED' || undefined);
     await upload('bad.jpg', image);
     expect((await view()).status).toBe('READY');

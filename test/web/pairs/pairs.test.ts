@@ -162,10 +162,7 @@ describe('the filter', () => {
 
   test('keeps its pairs and their places when they no longer match, until it is chosen again', () => {
     const sized = (sizes: Record<string, number>) =>
-      pairsOf({
-        files: Object.entries(sizes).map(([name, size_bytes]) => fileOf(name, { size_bytes })),
-        warnings: [],
-      });
+      pairsOf({ files: Object.entries(sizes).map(([name, size_bytes]) => fileOf(name, { size_bytes })), warnings: [] });
     const order: PairOrder = 'size';
     const stems = (pairs: readonly Pair[]) => pairs.map(({ stem }) => stem);
     const pairs = sized({ 'a.jpg': 1, 'b.jpg': 3, 'c.jpg': 2 });

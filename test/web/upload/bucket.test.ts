@@ -32,10 +32,7 @@ describeInBrowser('the page with presigned uploads to a bucket', { start, whyNot
   test('uploads files directly to the bucket, with the CORS rule of the documentation, also in place of others', async () => {
     const { bucket } = newPlace();
     await newClient().send(
-      new PutBucketCorsCommand({
-        Bucket: bucket,
-        CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] },
-      }),
+      new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] } }),
     );
     const id = await site.api.newDataset();
     const { page, context } = await site.open(`/datasets/${id}`);
