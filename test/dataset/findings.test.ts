@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { countsOfStem } from '../../src/dataset/counts.js';
-import { allFindings } from '../../src/dataset/findings.js';
+import { allFindings, findingsOf } from '../../src/dataset/findings.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
+import { errorIn } from '../../src/dataset/problems.js';
+import { imageNamed } from '../harness/stored-image.js';
 
 const findingsOfNames = (role: 'training' | 'control' | 'mask', ...filenames: string[]) => {
   const files = filenames.map((filename) => ({ filename, kind: mediaTypeOf(filename)!.kind }));
@@ -50,6 +52,14 @@ describe('the findings of a training dataset', () => {
     const findings = findingsOfNames('training', 'Dog.jpg', 'dog.txt');
     expect(findings).toContainEqual(expect.stringMatching(/^MISSING_CAPTION .*Dog\.txt/));
     expect(findings).toContainEqual(expect.stringMatching(/^ORPHAN_CAPTION .* The nearest name is Dog\.$/));
+  });
+
+  test('do not call the caption of a rejected image an orphan', () => {
+    const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'a.jpg is broken');
+    const image = { ...imageNamed('a.jpg'), filename: 'a.jpg' };
+    const rejected = { ...image, upload: { state: 'rejected', problem, finalizedAt: 1 } } as const;
+    const caption = { ...image, filename: 'a.txt', kind: 'caption' } as const;
+    expect(findingsOf([rejected, caption], 2).warnings).toEqual([]);
   });
 
   test('warn once of two images whose names differ only in case', () => {

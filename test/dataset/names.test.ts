@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ServiceError } from '../../src/dataset/errors.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
-import { normalizedFilename, parseDatasetName, parseFilename } from '../../src/dataset/names.js';
+import { normalizedFilename, parseDatasetName, parseFilename, parseGroupName } from '../../src/dataset/names.js';
 
 const isNameError = (error: unknown): error is ServiceError =>
   error instanceof ServiceError && ['invalid_name', 'unsupported_type'].includes(error.code);
@@ -67,6 +67,11 @@ test.each([
   'Screenshot 2024-01-01 at 10.00.00\u202fAM.png',
 ])('the filename %j of honest clients is accepted', (filename) => {
   expect(parseFilename(filename)).toBe(filename);
+});
+
+test('the name of a group is that of a folder on Windows too', () => {
+  expect(() => parseGroupName('cats.')).toThrow('ends with a dot');
+  expect(() => parseGroupName('c'.repeat(129))).toThrow('129 bytes long');
 });
 
 test('any dataset name is rejected with a reason, or becomes a safe folder name', () => {

@@ -116,6 +116,11 @@ describe('the proof of pairs', () => {
     expect(pairFaultOf([of], [other], slot)).toBe(fault);
   });
 
+  test('prefers the error of one of two targets to the warning of the other', () => {
+    const targets = ([1024, 768] as const).map((height) => stored('a.jpg', { size: [1024, height] }));
+    expect(pairFaultOf(targets, [stored('a.webp', { size: [768, 1024] })], 'mask')).toBe('misfit');
+  });
+
   test('counts no file that a recheck found damaged', () => {
     const damaged = stored('a.jpg', { isDamaged: true });
     expect(findingsOf(files('a.jpg'), [damaged])).toMatchObject([{ code: 'MISSING_CONTROL' }]);

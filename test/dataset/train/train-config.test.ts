@@ -79,7 +79,7 @@ const GROUPED = trainingDatasetsOf({
   name: 'rail way',
   root: '/data',
   digest: DIGEST,
-  captions: ONE_LINE,
+  captions: TWO_LINES,
   groups: [
     { name: "cat's", repeats: 10, is_reg: false },
     { name: 'class', repeats: 1, is_reg: true },
@@ -280,7 +280,7 @@ describe('advice about these very datasets', () => {
     expect(datasets[0]?.subsets).toEqual([
       { image_dir: "/data/rail way/10_cat's", num_repeats: 10 },
       { image_dir: '/data/rail way/1_rail way', num_repeats: 1 },
-      { image_dir: '/data/rail way/reg/1_class', num_repeats: 1, is_reg: true },
+      { image_dir: '/data/rail way/reg/1_class', num_repeats: 1, is_reg: true, enable_wildcard: true },
     ]);
   });
 
