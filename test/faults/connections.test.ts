@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import type { Api } from '../harness/api.js';
-import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
+import { COMMAND, discardServer, eventually, type Host, startServer } from '../harness/server.js';
 import { headOf, RawClient } from './raw-client.js';
 import { faultsOf } from './remains.js';
 
@@ -13,12 +12,8 @@ const limitedTo = (files: number): Host => ({
 /** 320 open files are no connections. */
 const MAX_CONNECTIONS = 80;
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({}, { within: limitedTo(400) });
-  api = await server.api();
-});
+const server = await startServer({}, { within: limitedTo(400) });
+const api = await server.api();
 afterAll(async () => {
   await discardServer(server);
   expect(faultsOf(server)).toEqual([]);

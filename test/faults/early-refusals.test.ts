@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { BASE_PATH, MAX_DIRECT_BYTES } from '../../src/api/limits.js';
-import type { Api } from '../harness/api.js';
 import { whyNoHttpx } from '../harness/available.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, startServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
 import { pourDirect, pourLink } from './pour.js';
 import { directHeaders, formOf, headOf, RawClient } from './raw-client.js';
@@ -25,16 +24,10 @@ interface Upload {
   readonly form?: ReturnType<typeof formOf>;
 }
 
-let server: TestServer;
-let api: Api;
-let id: string;
-let exactLink: string;
-beforeAll(async () => {
-  server = await startServer();
-  api = await server.api();
-  id = await api.newDataset();
-  exactLink = await api.link(id, 'exact.txt', 500 * MEGABYTE);
-});
+const server = await startServer();
+const api = await server.api();
+const id = await api.newDataset();
+const exactLink = await api.link(id, 'exact.txt', 500 * MEGABYTE);
 afterAll(async () => {
   const end = { faults: faultsOf(server), remains: remainsIn(server.dataFolder), peak: peakMegabytes(server) };
   await discardServer(server);

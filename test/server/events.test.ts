@@ -1,21 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
-import { discardServer, eventually, revokeToken, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, revokeToken, startServer } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let client: TrainyardClient;
-let image: Buffer;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 2 });
-  api = await server.api();
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  image = await media.jpeg();
-});
+const server = await startServer({ 'caption-grace-seconds': 2 });
+const api = await server.api();
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+const image = await media.jpeg();
 afterAll(() => discardServer(server));
 
 /** Reads events until one matches. */

@@ -4,26 +4,20 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Api } from '../../harness/api.js';
+import { afterAll, expect, test } from 'vitest';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, startServer } from '../../harness/server.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { must, range } from './changes.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
 
-let server: TestServer;
-let api: Api;
-let remote: Record<string, string>;
-beforeAll(async () => {
-  server = await startServer({ 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
-  api = await server.api();
-  remote = { TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token };
-});
+const server = await startServer({ 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
+const api = await server.api();
+const remote = { TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token };
 afterAll(() => discardServer(server));
 
 /** One run of a command, and how to tell whether it was done. */

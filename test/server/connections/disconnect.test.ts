@@ -1,17 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Api, put } from '../../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { put } from '../../harness/api.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { notedJpeg, sha256 } from '../../faults/contents.js';
 import { directBytes, putBytes, RawClient } from '../../faults/raw-client.js';
 import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from '../../faults/remains.js';
 
-let server: TestServer;
-let api: Api;
-
-beforeAll(async () => {
-  server = await startServer();
-  api = await server.api();
-});
+const server = await startServer();
+const api = await server.api();
 
 afterEach(() => {
   expect(isAlive(server)).toBe(true);

@@ -1,27 +1,21 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
-import type { Api } from '../../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { RawClient } from '../../faults/raw-client.js';
 import { faultsOf, openFiles, stagedIn } from '../../faults/remains.js';
-import { BODIES, type Case, CONTENT, FORMS, FRAMING, type Target, URLS } from './torture-cases.js';
+import { BODIES, type Case, CONTENT, FORMS, FRAMING, URLS } from './torture-cases.js';
 
-let server: TestServer;
-let api: Api;
-let target: Target;
-beforeAll(async () => {
-  server = await startServer();
-  api = await server.api();
-  const id = await api.newDataset();
-  const { pathname, search, host } = new URL(await api.link(id, 'linked.txt', CONTENT.length));
-  target = {
-    host,
-    datasets: BASE_PATH,
-    dataset: `${BASE_PATH}/${id}`,
-    link: pathname + search,
-    token: `Authorization: Bearer ${api.token}\r\n`,
-  };
-});
+const server = await startServer();
+const api = await server.api();
+const id = await api.newDataset();
+const { pathname, search, host } = new URL(await api.link(id, 'linked.txt', CONTENT.length));
+const target = {
+  host,
+  datasets: BASE_PATH,
+  dataset: `${BASE_PATH}/${id}`,
+  link: pathname + search,
+  token: `Authorization: Bearer ${api.token}\r\n`,
+};
 afterAll(async () => {
   await eventually(() => (stagedIn(server.dataFolder).length === 0 ? true : undefined));
   const files = openFiles(server);

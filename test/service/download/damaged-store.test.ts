@@ -1,20 +1,15 @@
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 
-let server: TestServer;
-let api: Api;
-beforeAll(async () => {
-  server = await startServer({ 'caption-grace-seconds': 0 });
-  api = await server.api();
-});
+const server = await startServer({ 'caption-grace-seconds': 0 });
+const api = await server.api();
 afterAll(() => discardServer(server));
 
 test.each([

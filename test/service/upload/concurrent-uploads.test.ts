@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Api, put } from '../../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { afterAll, expect, test } from 'vitest';
+import { put } from '../../harness/api.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
 import { contentOf, notedJpeg, sha256 } from '../../faults/contents.js';
 import { putBytes, RawClient } from '../../faults/raw-client.js';
 import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from '../../faults/remains.js';
 
-let server: TestServer;
-let api: Api;
-
-beforeAll(async () => {
-  server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 2 });
-  api = await server.api();
-});
+const server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 2 });
+const api = await server.api();
 
 afterAll(() => discardServer(server));
 
