@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import * as media from '../fixtures/media.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
 import { FAMILIES } from '../hostile/all.js';
 import { faultsOfVerdict, sendPatiently, sendFile, type Verdict } from '../hostile/attack.js';
 import { writeHostile } from '../hostile/hostile-file.js';
@@ -26,13 +26,9 @@ const SOME = [
   'nul-bytes.txt',
 ];
 
-let folder: string;
-let server: TestServer;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  mkdirSync(join(folder, 'tmp'));
-  server = await startServer({}, { env: { TMPDIR: join(folder, 'tmp') } });
-});
+const folder = await temporaryFolder();
+mkdirSync(join(folder, 'tmp'));
+const server = await startServer({}, { env: { TMPDIR: join(folder, 'tmp') } });
 afterAll(async () => {
   await discardServer(server);
   await rm(folder, { recursive: true });

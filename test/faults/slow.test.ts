@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
-import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { put } from '../harness/api.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 import { captionPieces, notedJpeg } from './contents.js';
 import { headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
@@ -9,15 +9,9 @@ import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
 const IDLE_SECONDS = 2;
 const LINK_SECONDS = 2;
 
-let impatient: TestServer;
-let shortLinks: TestServer;
-let api: Api;
-
-beforeAll(async () => {
-  impatient = await startServer({ 'idle-seconds': 1 });
-  shortLinks = await startServer({ 'idle-seconds': IDLE_SECONDS, 'link-seconds': LINK_SECONDS });
-  api = await impatient.api();
-});
+const impatient = await startServer({ 'idle-seconds': 1 });
+const shortLinks = await startServer({ 'idle-seconds': IDLE_SECONDS, 'link-seconds': LINK_SECONDS });
+const api = await impatient.api();
 
 afterAll(async () => {
   expect([...faultsOf(impatient), ...faultsOf(shortLinks)]).toEqual([]);

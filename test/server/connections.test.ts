@@ -1,20 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
-import { type Api, put } from '../harness/api.js';
+import { put } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 
-let server: TestServer;
-let api: Api;
-let auditLog: string;
-beforeAll(async () => {
-  auditLog = join(await temporaryFolder(), 'audit.log');
-  server = await startServer({ 'audit-log': auditLog });
-  api = await server.api();
-});
+const auditLog = join(await temporaryFolder(), 'audit.log');
+const server = await startServer({ 'audit-log': auditLog });
+const api = await server.api();
 afterAll(() => discardServer(server));
 
 const urlOf = (path: string) => new URL(`${server.url}${BASE_PATH}${path}`);

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { type Revision, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { put } from '../harness/api.js';
@@ -6,13 +6,9 @@ import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
 const api = await server.api();
-let client: TrainyardClient;
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+const image = await media.png();
 let id: string;
-let image: Buffer;
-beforeAll(async () => {
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  image = await media.png();
-});
 
 /** A client whose writes are one revision. */
 const change = (changeId: string, how: 'edit' | 'bulk' | 'push' = 'push') =>

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { WireDataset, WireLinkStates, WireManifest, WireManifestLinks } from '../../src/api/schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
@@ -9,14 +9,9 @@ import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
 const api = await server.api('roles');
-let client: TrainyardClient;
-let image: Buffer;
-let images: Buffer[];
-beforeAll(async () => {
-  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
-  images = await Promise.all([1, 2, 3].map((seed) => media.jpeg({ seed })));
-  image = images[0]!;
-});
+const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+const images = await Promise.all([1, 2, 3].map((seed) => media.jpeg({ seed })));
+const image = images[0]!;
 
 let names = 0;
 const newName = (word: string) => `${word}-${++names}`;

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
 import * as media from '../fixtures/media.js';
@@ -9,12 +9,9 @@ import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
 const api = await server.api();
-let id: string;
-beforeAll(async () => {
-  id = await api.newDataset('wagons');
-  await api.upload(id, 'one.jpg', await media.jpeg({ width: 64, height: 64 }));
-  await api.upload(id, 'one.txt', 'a red wagon');
-});
+const id = await api.newDataset('wagons');
+await api.upload(id, 'one.jpg', await media.jpeg({ width: 64, height: 64 }));
+await api.upload(id, 'one.txt', 'a red wagon');
 
 const make = (rights: object = {}, by = api): Promise<Answer<WireNewToken>> => by.json('POST', '/tokens', rights);
 const share = (options: object = {}, by = api): Promise<Answer<WireNewShare>> =>

@@ -83,12 +83,14 @@ const GROUPED = trainingDatasetsOf({
   groups: [
     { name: "cat's", repeats: 10, is_reg: false },
     { name: 'class', repeats: 1, is_reg: true },
+    { name: 'moving', repeats: 2, is_reg: false },
   ],
   links: [link('control_1', [image('1.jpg'), image('2.jpg'), image('3.jpg')])],
   files: withCaptions([
     { ...image('1.jpg'), group: "cat's" },
     { ...image('2.jpg'), group: 'class' },
     { ...image('3.jpg') },
+    { ...clip('4.mp4', 50), group: 'moving' },
   ]),
 });
 

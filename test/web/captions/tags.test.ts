@@ -81,7 +81,7 @@ describeInBrowser('the tags of a dataset', (site) => {
     expect(await site.api.text(id, 'two.txt')).toBe('dusk');
   });
 
-  test('that are pinned to keys are toggled on the focused pair and on a selection', { tags: ['long'] }, async () => {
+  test('that are pinned to keys are toggled on the focused pair and on a selection', async () => {
     const { id, page } = await open({ one: 'city', two: 'dusk' });
     await tagOf(page, 'dusk').press('3');
     await pictureOf(page, 'one.jpg').focus();

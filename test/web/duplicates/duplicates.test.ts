@@ -89,6 +89,16 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
     await page.keyboard.press('Control+z');
     await position(page, 'Group 1 of 1').waitFor();
+    // So are two that stay when a third one goes.
+    await site.api.upload(id, 'c.jpg', await sharp(await original(1)).jpeg({ quality: 30 }).toBuffer());
+    await compared(id);
+    await page.reload();
+    await box(page, 'b.jpg').check();
+    await page.keyboard.press('Enter');
+    await done(page).waitFor();
+    await page.reload();
+    await done(page).waitFor();
+    expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
   });
 
   test('one of each group of exact copies is kept at once, after a message that names what goes', async () => {
