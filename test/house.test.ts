@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3645,
   client: 1730,
   api: 1980,
-  service: 9056,
+  service: 9053,
   storage: 8286,
   dataset: 8322,
   '.': 1036,

@@ -408,7 +408,7 @@ class InspectionProcess {
     return started;
   }
 
-  /** Does a job, or kills the process. @throws ProcessEnded; the signal's reason */
+  /** Does a job. After an error, the process must be killed. @throws ProcessEnded; the signal's reason */
   async run(job: InspectionJob, { limits, signal }: { limits: ProcessLimits; signal: AbortSignal }): Promise<Answer> {
     let onAbort = () => {};
     const watch = watchProcess(this.#child, limits, (limit) => this.kill(limit));
@@ -426,9 +426,6 @@ class InspectionProcess {
       });
       this.jobsDone++;
       return answer;
-    } catch (error) {
-      this.kill();
-      throw error;
     } finally {
       this.#listener = undefined;
       this.cpuSeconds += watch.stop();

@@ -146,6 +146,11 @@ describe('captions', () => {
     expect(problemOf(await inspectBytes('a.txt', split))).toContain(
       `byte ${(offset - 3).toLocaleString('en-US')} is 0xF0`,
     );
+    split.set([0xf0, 0x9f, 0x9a, 0x82], offset - 3);
+    const whole = { ok: true, facts: { characters: 140_000 - 3 }, warnings: [] };
+    expect(await inspectBytes('a.txt', split)).toMatchObject(whole);
+    // Only its beginning is blank.
+    expect(await inspectBytes('a.txt', split.fill(' ', 0, offset - 3))).toMatchObject(whole);
   });
 });
 

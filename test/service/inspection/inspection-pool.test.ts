@@ -135,8 +135,8 @@ describe('an abort', () => {
     await new Promise((resolve) => setImmediate(resolve));
     abort.abort(new Error('the client is gone'));
     await expect(hanging).rejects.toThrow('the client is gone');
+    await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
     await pool.close();
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
   test('takes a waiting file out of the queue', async () => {
