@@ -72,8 +72,10 @@ describe('a process', () => {
   });
 });
 
-test('a process that keeps much memory is replaced, and one that is stopped does not hang', async () => {
+test('a process that keeps much memory or is damaged by a file is replaced, and one that is stopped does not hang', async () => {
   const pool = hostilePool();
+  const used = await factsOf(pool);
+  expect([used.jobs, (await factsOf(pool, 'worn.png')).jobs]).toEqual([1, 1]);
   const { pid: large } = await factsOf(pool, 'large.png');
   const { pid } = await factsOf(pool);
   const stopped = factsOf(pool, 'stop.png');
