@@ -107,6 +107,8 @@ describeInBrowser("a caption's field", (site) => {
     const line = await tcpLinkTo(site.server.url);
     const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a bridge' }, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
+    await shows(page, 'two.jpg', 'a signal');
+    await shows(page, 'three.jpg', 'a bridge');
     await line.goAway();
     await type(page, 'one.jpg', 'typed on a train');
     await page.getByRole('alert').getByText('Not saved').waitFor();
