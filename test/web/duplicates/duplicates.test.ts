@@ -90,7 +90,13 @@ describeInBrowser('the review of duplicates', (site) => {
     await page.keyboard.press('Control+z');
     await position(page, 'Group 1 of 1').waitFor();
     // So are two that stay when a third one goes.
-    await site.api.upload(id, 'c.jpg', await sharp(await original(1)).jpeg({ quality: 30 }).toBuffer());
+    await site.api.upload(
+      id,
+      'c.jpg',
+      await sharp(await original(1))
+        .jpeg({ quality: 30 })
+        .toBuffer(),
+    );
     await compared(id);
     await page.reload();
     await box(page, 'b.jpg').check();
