@@ -19,6 +19,8 @@ const target = {
 afterAll(async () => {
   await eventually(() => (stagedIn(server.dataFolder).length === 0 ? true : undefined));
   const files = openFiles(server);
+  // What was rejected has changed nothing.
+  expect((await api.request('GET', `/${id}/shares`)).body).toEqual({ tokens: [] });
   await discardServer(server);
   expect(faultsOf(server)).toEqual([]);
   expect(files).toBeLessThan(100);

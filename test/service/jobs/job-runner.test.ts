@@ -57,7 +57,7 @@ onCatalogs((open) => {
     await expect.poll(() => ran.length).toBe(7);
   });
 
-  test('takes turns between accounts, and starts no more of one than its handler allows', async () => {
+  test('claims jobs round robin by account, and runs at most as many of an account as their handler allows', async () => {
     const alone = await start(done);
     await alone.add('a1', 'a2', 'a3', 'b1', 'b2');
     alone.runner.start();

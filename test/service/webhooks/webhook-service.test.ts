@@ -135,7 +135,7 @@ onCatalogs((open) => {
     await advance(GRACE);
     await advance(GRACE);
     expect(events()).toEqual(['dataset.ready dogs', 'dataset.failed dogs']);
-    // A new webhook is told of uploads that are reserved already, whatever an earlier one was told.
+    // A new webhook receives the events of uploads that were reserved before it, also if a deleted one has received them.
     await service.remove({ accountId, id: (await service.list(accountId))[0]!.id });
     await reserveLink('dogs', 'd');
     await service.add({ accountId, url: receiver.url });
