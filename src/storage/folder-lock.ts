@@ -22,6 +22,5 @@ export function lockFolder(path: string): { release: () => void } {
     const message = `Another process is serving the same data (${path} is locked). Stop it first.`;
     throw new FolderInUse(message, { cause: error, isTemporary: true });
   }
-  const locked = db;
-  return { release: () => locked.close() };
+  return { release: () => db?.close() };
 }

@@ -208,7 +208,8 @@ function close(file: SqliteFile, request: ThreadRequest): void {
     file.close();
     return [];
   });
-  port.close();
+  // What arrives from now on fails when the thread has ended.
+  port.removeAllListeners('message').close();
 }
 
 /** Transactions that share a commit: savepoints in one transaction of SQLite. */

@@ -233,3 +233,26 @@ test('a process ends by itself while a database is open; a closed one is one fil
   expect(await once(child, 'exit')).toEqual([0, null]);
   expect(existsSync(`${path}-wal`)).toBe(false);
 });
+
+test('closing succeeds while transactions arrive; those that come too late fail', async () => {
+  const path = await pathForTest();
+  const outcomes: Promise<string>[] = [];
+  for (let round = 0; round < 20; round++) {
+    const database = await openSqlite(path);
+    const tryToAdd = (turn: number) =>
+      outcomes.push(
+        add(database, `${round}-${turn}`).then(
+          () => 'stored',
+          (error) => error.code ?? error.message,
+        ),
+      );
+    const closing = database.close();
+    for (let turn = 0; turn < 50; turn++) {
+      tryToAdd(turn);
+      await new Promise(setImmediate);
+    }
+    await closing;
+    tryToAdd(50);
+  }
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['stored', 'unavailable']));
+});
