@@ -45,7 +45,12 @@ test.each(LOST)('a file that %s is answered with the reason, and compared withou
   await api.upload(id, 'a.png', image);
   await api.upload(id, 'a.txt', what);
   await api.upload(id, 'b.txt', 'a sound dog');
-  for (const bytes of [image, what]) await damage(await pathOfBytes(server.dataFolder, bytes));
+  await eventually(async () => (await api.status(id)).body.files[0]?.thumbhash);
+  for (const bytes of [image, what]) {
+    const stored = await pathOfBytes(server.dataFolder, bytes);
+    await damage(stored);
+    await rm(`${stored}.thumbnail`, { force: true });
+  }
   for (const path of ['a.png', 'a.txt', 'a.txt?revision=1', 'a.png/thumbnail', 'a.png/thumbnail?revision=1']) {
     const { status, body } = await api.request('GET', `/${id}/files/${path}`);
     expect([path, status, body.error_code]).toEqual([path, 409, 409003]);
