@@ -3,6 +3,7 @@ import type { WireNewToken } from '../../src/api/account-schemas.js';
 import type { WireDelivery, WireNewWebhook, WireWebhook } from '../../src/api/webhook-schemas.js';
 import * as media from '../fixtures/media.js';
 import { Api } from '../harness/api.js';
+import { metricsOf } from '../harness/metrics.js';
 import { isSigned, type Receiver, startReceiver } from '../harness/receiver.js';
 import { eventually } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
@@ -37,7 +38,10 @@ test('a webhook receives READY, READY with other files, FAILED and the deletion,
   const { digest } = (await api.status(id)).body;
   await api.upload(id, 'a.txt', 'a blue wagon');
   await delivered(2);
-  await api.upload(id, 'b.jpg', 'not a picture');
+  // The dataset is UPLOADING until the last of twelve.
+  const last = await api.link(id, 'b.jpg', 13);
+  for (let i = 0; i < 11; i++) await api.upload(id, `b${i}.jpg`, 'not a picture');
+  expect((await fetch(last, { method: 'PUT', body: 'not a picture' })).status).toBe(422);
   await delivered(3);
   await api.json('PATCH', `/${id}`, { name: 'renamed wagons' });
   await api.request('DELETE', `/${id}`);
@@ -50,8 +54,9 @@ test('a webhook receives READY, READY with other files, FAILED and the deletion,
   expect(ready).toMatchObject({ id, name: 'wagons', status: 'READY', digest, revision: expect.any(Number) });
   expect(ready?.counts).toEqual({ ...counts, rejected: 0 });
   expect(changed?.digest).not.toBe(digest);
-  expect(failed).toMatchObject({ id, status: 'FAILED', counts: { rejected: 1 } });
-  expect(failed?.error).toMatchObject({ problems: [{ filename: 'b.jpg', code: expect.any(String) }] });
+  expect(failed).toMatchObject({ id, status: 'FAILED', counts: { rejected: 12 } });
+  const problem = { filename: expect.stringMatching(/^b\d*\.jpg$/), code: expect.any(String) };
+  expect(failed?.error).toMatchObject({ problems: Array(10).fill(problem) });
   expect(deleted).toEqual({ id, name: 'renamed wagons' });
   for (const request of receiver.received) {
     expect(request).toMatchObject({ method: 'POST', path: '/hook', headers: { 'content-type': 'application/json' } });
@@ -86,7 +91,11 @@ test('a webhook receives only the events it is for, and nothing that was so befo
 
 test('a delivery that failed can be sent again; an answer of 410 disables the webhook until it is enabled', async () => {
   const { body: webhook } = await add();
-  receiver.answer = (response) => response.writeHead(500).end();
+  let inFlight = '';
+  receiver.answer = async (response) => {
+    inFlight = await metricsOf(server);
+    response.writeHead(500).end();
+  };
   const { body: sent } = await sendTest(webhook);
   expect(sent).toMatchObject({ event: 'webhook.test', state: 'waiting', attempts: 0, dataset_id: null });
   const [failed] = await eventually(async () => {
@@ -108,6 +117,9 @@ test('a delivery that failed can be sent again; an answer of 410 disables the we
   expect((await api.json('PATCH', `/webhooks/${webhook.id}`, change)).body).toMatchObject(change);
   await delivered(3);
   expect(receiver.received.map((each) => each.path)).toEqual(['/hook', '/hook', '/hook/new']);
+  expect(inFlight).toMatch(/^trainyard_webhooks_in_flight [1-9]/m);
+  for (const outcome of ['retried', 'failed', 'delivered'])
+    await expect.poll(() => metricsOf(server)).toMatch(new RegExp(`attempts_total\\{outcome="${outcome}"\\} [1-9]`));
 });
 
 test('webhooks are at most ten, and listed without secrets, or the path of their URLs for a token that only reads', async () => {
@@ -137,7 +149,8 @@ test.each([
   ['queue'],
   // A character that is sent as six makes more than 2,000 of them.
   [`https://queue.example/${'é'.repeat(329)}abcde`],
-])('a webhook does not lead to %s', async (url) => {
-  const { status, body } = await add({ url });
-  expect([status, body.detail?.[0]?.path]).toEqual([422, 'url']);
+])('a webhook does not lead to %s, also after a change', async (url) => {
+  const { body: webhook } = await add();
+  for (const { status, body } of [await add({ url }), await api.json('PATCH', `/webhooks/${webhook.id}`, { url })])
+    expect([status, body.detail?.[0]?.path]).toEqual([422, 'url']);
 });

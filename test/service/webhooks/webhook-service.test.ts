@@ -182,23 +182,29 @@ onCatalogs((open) => {
     };
     const states = async () =>
       (await opened.webhooks.deliveries(hook!.id)).map((each) => `${each.attempts}: ${each.answer}`).sort();
-    return { ...opened, sendTest, answer, states };
+    return { ...opened, hook, sendTest, answer, states };
   };
 
-  test('the requests of a webhook are sent one at a time; a failed one is sent again after pauses, nine times in all', async () => {
-    const { sendTest, answer, states, advance } = await openUnanswered();
+  test('the requests of a webhook are sent one at a time; a failed one is sent again after longer and longer pauses, nine times in all', async () => {
+    const { webhooks, hook, sendTest, answer, states, advance } = await openUnanswered();
     await answer(308);
     await received(2);
-    await answer(204);
-    expect([receiver.received.length, await states()]).toEqual([2, ['1: 204', '1: 308']]);
+    await answer(202);
+    expect([receiver.received.length, await states()]).toEqual([2, ['1: 202', '1: 308']]);
     receiver.answer = (response) => response.writeHead(204).end();
     await advance(10 * SECOND);
-    expect(await states()).toEqual(['1: 204', '2: 204']);
+    expect(await states()).toEqual(['1: 202', '2: 204']);
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect([ids.length, new Set(ids).size]).toEqual([3, 2]);
     receiver.answer = (response) => response.writeHead(500).end();
-    await sendTest();
-    for (let i = 0; i < 10; i++) await advance(13 * HOUR);
-    expect(await states()).toEqual(['1: 204', '2: 204', '9: 500']);
+    const { id } = await sendTest();
+    for (const seconds of [5, 60, 300, 1800, 7200, 18_000, 36_000, 36_000]) {
+      await advance(13 * HOUR);
+      const failed = (await webhooks.deliveries(hook!.id)).find((each) => each.id === id)!;
+      const pause = (failed.next_at! - failed.attempted_at!) / SECOND;
+      expect(Math.abs(pause / seconds - 1), `${pause} s instead of ${seconds} s`).toBeLessThan(0.21);
+    }
+    for (let i = 0; i < 2; i++) await advance(13 * HOUR);
+    expect(await states()).toEqual(['1: 202', '2: 204', '9: 500']);
   });
 });
