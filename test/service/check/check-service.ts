@@ -67,6 +67,7 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
     const errors: string[] = [];
     const decodeClip: ClipDecoder = (toDecode, { maxSeconds, signal }) =>
       new Promise((resolve, reject) => {
+        signal.throwIfAborted();
         // A clip is long if its name says so.
         if (maxSeconds !== undefined && toDecode.filename.startsWith('long')) return reject(new CpuBudgetSpent());
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });

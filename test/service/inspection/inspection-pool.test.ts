@@ -72,6 +72,14 @@ describe('a process', () => {
   });
 });
 
+test('a process is worn out after 2,000 files, and replaced', async () => {
+  const pool = poolOf({ program: PROGRAM });
+  const { pid } = await factsOf(pool);
+  let last = await factsOf(pool);
+  while (last.jobs < 2000 && last.pid === pid) last = await factsOf(pool);
+  expect([last.pid, last.jobs, (await factsOf(pool)).jobs]).toEqual([pid, 2000, 1]);
+});
+
 test('a process that keeps much memory or is damaged by a file is replaced, and one that is stopped does not hang', async () => {
   const pool = hostilePool();
   const used = await factsOf(pool);

@@ -15,7 +15,11 @@ onCatalogs((open) => {
   /** A runner with one handler, alone unless a database is given. `ran` has the keys in the order in which they were started. */
   async function start(
     run: (job: Job, signal: AbortSignal) => Promise<JobEnd>,
-    { database, ...handling }: Partial<JobHandler> & { database?: Database } = {},
+    {
+      database,
+      leaseDuration = MINUTE,
+      ...handling
+    }: Partial<JobHandler> & { database?: Database; leaseDuration?: number } = {},
   ) {
     const jobs = new Jobs(database ?? (await open()).database);
     const ran: string[] = [];
@@ -30,7 +34,7 @@ onCatalogs((open) => {
       },
     };
     const runner = new JobRunner({
-      ...{ jobs, handlers: [handler], now, newId: randomUUID, leaseDuration: MINUTE, isAlone: database === undefined },
+      ...{ jobs, handlers: [handler], now, newId: randomUUID, leaseDuration, isAlone: database === undefined },
       onError: (error) => errors.push(error),
     });
     onTestFinished(() => runner.stop());
@@ -73,22 +77,42 @@ onCatalogs((open) => {
     gate.open();
   });
 
-  test('tries a failed job again after pauses that double up to the longest of its kind, and others when their handler says', async () => {
-    const run = async (): Promise<JobEnd> => {
-      if (ran.length < 5) throw new Error('no luck');
-      return ran.length === 5 ? { dueAt: now() + 2 * MINUTE } : 'done';
-    };
-    const { runner, ran, errors, jobs, add, advance, now } = await start(run, { longestRetry: 10 * SECOND });
+  test.each<[Partial<JobHandler>, number[]]>([
+    [{}, [2, 4, 8, 16, 32, 60, 60]],
+    [{ longestRetry: 10 * SECOND }, [2, 4, 8, 10]],
+  ])(
+    'tries a failed job again after pauses that double up to a minute, or as %j says, and others when their handler says',
+    async (handling, pauses) => {
+      const run = async (): Promise<JobEnd> => {
+        if (ran.length <= pauses.length) throw new Error('no luck');
+        return ran.length === pauses.length + 1 ? { dueAt: now() + 2 * MINUTE } : 'done';
+      };
+      const { runner, ran, errors, jobs, add, advance, now } = await start(run, handling);
+      await add('x');
+      runner.start();
+      for (const seconds of [...pauses, 120]) {
+        await expect.poll(async () => (await jobs.owners([KIND]))[0]!.dueAt - now()).toBe(seconds * SECOND);
+        const failed = seconds === 120 ? { failed: 0, error: undefined } : { failed: 1, error: 'no luck' };
+        expect(await jobs.counts()).toMatchObject([{ waiting: 1, running: 0, ...failed }]);
+        advance(seconds * SECOND);
+      }
+      await expect.poll(() => jobs.counts()).toEqual([]);
+      expect([errors.length, ran.length]).toEqual([pauses.length, pauses.length + 2]);
+    },
+  );
+
+  test('renews the lease of a job while it runs, and interrupts a job whose lease is lost', async () => {
+    const leaseDuration = SECOND / 10;
+    const untilInterrupted = (_: Job, signal: AbortSignal) =>
+      once(signal, 'abort').then(() => Promise.reject(signal.reason));
+    const { runner, jobs, ran, add, advance, now } = await start(untilInterrupted, { leaseDuration });
     await add('x');
     runner.start();
-    for (const seconds of [2, 4, 8, 10, 120]) {
-      await expect.poll(async () => (await jobs.owners([KIND]))[0]!.dueAt - now()).toBe(seconds * SECOND);
-      const failed = seconds === 120 ? { failed: 0, error: undefined } : { failed: 1, error: 'no luck' };
-      expect(await jobs.counts()).toMatchObject([{ waiting: 1, running: 0, ...failed }]);
-      advance(seconds * SECOND);
-    }
-    await expect.poll(() => jobs.counts()).toEqual([]);
-    expect([errors.length, ran.length]).toEqual([4, 6]);
+    await expect.poll(() => ran).toEqual(['x']);
+    advance(leaseDuration / 2);
+    await expect.poll(async () => (await jobs.owners([KIND]))[0]?.dueAt).toBe(now() + leaseDuration);
+    await jobs.releaseAll(now());
+    await expect.poll(() => ran).toEqual(['x', 'x']);
   });
 
   test('interrupts its jobs when it stops, and waits for their end; they are due again at once', async () => {
