@@ -2,7 +2,9 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
+import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { metricsOf } from '../harness/metrics.js';
+import { environmentOf } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
@@ -17,13 +19,22 @@ test('/docs, /healthz and /readyz answer without a token, and /metrics counts re
   const id = await api.newDataset();
   await api.upload(id, 'a.txt', 'hello');
   await api.upload(id, 'a.png', 'hello');
+  // The server mounts nothing, so that this job waits.
+  const { DATABASE_URL: databaseUrl } = await environmentOf(server.dataFolder);
+  const { jobs, now, close } = await openCatalog({ ...server, databaseUrl, blobGrace: 0 });
+  await jobs.ensure([{ kind: 'mount', key: '', accountId: '', dueAt: now() - 90_000_000 }]).finally(close);
   const metrics = await metricsOf(server);
   expect(metrics).toMatch(/trainyard_http_request_duration_seconds_count\{[^}]*route="\/prod[^"]*:id\/upload"/);
   expect(metrics).toMatch(/trainyard_uploads_total\{via="direct",outcome="stored"\} [1-9]/);
   expect(metrics).toMatch(/trainyard_uploads_total\{via="direct",outcome="refused"\} [1-9]/);
   expect(metrics).toMatch(/trainyard_uploaded_bytes_total [1-9]/);
+  expect(metrics).toMatch(/trainyard_connections [1-9]/);
+  for (const limit of ['inspection-processes', 'max-connections'])
+    expect(metrics).toMatch(new RegExp(`trainyard_limit\\{setting="${limit}"\\} [1-9]`));
   expect(metrics).toMatch(/trainyard_jobs\{kind="deliver",state="waiting"\} \d/);
-  expect(metrics).toMatch(/trainyard_jobs_oldest_seconds\{kind="deliver"\} \d/);
+  for (const kind of ['mount', 'clean-up', 'clean-store', 'empty-trash', 'prune-history', 'prune-tokens'])
+    expect(metrics).toMatch(new RegExp(`trainyard_jobs\\{kind="${kind}",state="(waiting|running)"\\} 1`));
+  expect(metrics).toMatch(/trainyard_jobs_oldest_seconds\{kind="mount"\} [1-9]\d/);
   expect(metrics).not.toContain(id);
 });
 

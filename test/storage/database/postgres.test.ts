@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
-import { ServiceError } from '../../../src/dataset/errors.js';
 import { reserve } from '../../../src/dataset/upload-transitions.js';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { inSnapshot } from '../../../src/storage/catalog/rows.js';
@@ -60,6 +59,14 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect([await levelOf(true), await levelOf(false)]).toEqual([[[{ level: 'on' }]], [[{ level: 'off' }]]]);
   });
 
+  test('the time is that of the database, also if the clock of this machine is an hour off', async () => {
+    const databaseUrl = await databaseForTest();
+    const localClock = () => Date.now() * 1000 - 3_600_000_000;
+    const { now, close } = await openCatalog({ databaseUrl, dataFolder: '', blobGrace: 0 }, { localClock });
+    onTestFinished(close);
+    expect(Math.abs(now() / 1000 - Date.now())).toBeLessThan(600_000);
+  });
+
   test('a transaction that fails because of a deadlock is retried', async () => {
     const url = await databaseForTest();
     const opened = await open(url);
@@ -106,27 +113,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
 });
 
 describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
-  const codeOf = (work: Promise<unknown>) =>
-    work.then(
-      () => 'done',
-      (error) => (error instanceof ServiceError ? error.code : error),
-    );
-
-  test('is unavailable while its connections break, and recovers', async () => {
-    const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const opened = await open(url);
-    const dataset = await newDataset(opened);
-    const lookups = Array.from({ length: 20 }, () => codeOf(opened.catalog.dataset(dataset)));
-    const changes = Array.from({ length: 20 }, (_, i) =>
-      codeOf(reserveFile(opened, linkNamed(dataset.id, `${i}.txt`, 1000))),
-    );
-    proxy.breakAll();
-    for (const code of await Promise.all([...lookups, ...changes])) expect(['done', 'unavailable']).toContain(code);
-    await eventually(async () => ((await codeOf(opened.catalog.ping())) === 'done' ? true : undefined));
-    const pending = (await opened.catalog.dataset(dataset))?.counts.pending;
-    expect(pending).toBe((await opened.catalog.files(dataset.id)).length);
-  });
-
   test('is reported with a code of its own, and its reason', async () => {
     const url = await databaseForTest();
     const opened = await open(url);
@@ -162,7 +148,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect(stdout + stderr).not.toContain('wrong-secret');
   });
 
-  test('/readyz reports a database that does not answer long before requests time out', async () => {
+  test('of a database that does not answer, /readyz and /metrics answer long before requests time out', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const server = await startServer({ 'stop-seconds': 1 }, { env: { DATABASE_URL: url } });
     onTestFinished(() => discardServer(server));
@@ -170,8 +156,8 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect((await api.list()).status).toBe(200);
     proxy.fallSilent();
     const listed = api.list().then(({ status }) => ['listed', status]);
-    const ready = fetch(`${server.url}/readyz`).then(({ status }) => ['ready', status]);
-    expect(await Promise.race([listed, ready])).toEqual(['ready', 503]);
+    const statuses = ['/readyz', '/metrics'].map(async (path) => (await fetch(server.url + path)).status);
+    expect(await Promise.race([listed, Promise.all(statuses)])).toEqual([503, 200]);
     await server.stop('SIGKILL');
     await listed.catch(() => {});
   });
