@@ -28,10 +28,11 @@ export interface Backend<T> {
   readonly prepare?: () => void;
 }
 
-export async function storeBlob(blobs: BlobStore, key: string, bytes: Uint8Array): Promise<void> {
+/** @returns its version */
+export async function storeBlob(blobs: BlobStore, key: string, bytes: Uint8Array): Promise<string | null> {
   const limit = { bytes: bytes.length, message: '' };
   const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
-  await staged.commit();
+  return (await staged.commit()).version;
 }
 
 async function folderForTest(): Promise<string> {

@@ -3,12 +3,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../../src/api/limits.js';
 import { put } from '../../harness/api.js';
-import { whyNoS3 } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { metricsOf } from '../../harness/metrics.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
-import { newWorld } from '../../harness/world.js';
 
 const shared = await sharedServer();
 
@@ -87,30 +85,6 @@ test('no log, error, metric or audit line has a secret, also of a client that se
   ]) {
     expect(entries).toContainEqual(expect.objectContaining(entry));
   }
-});
-
-test.skipIf(whyNoS3() !== undefined)('uploads to a bucket are in the audit log once they are finalized', async () => {
-  const world = await newWorld('presigned');
-  onTestFinished(world.discard);
-  const auditLog = join(await temporaryFolder(), 'audit.jsonl');
-  const server = await startServer({ 'audit-log': auditLog }, { env: world.env });
-  onTestFinished(() => discardServer(server));
-  const api = await server.api();
-  const id = await api.newDataset();
-  const { body } = await api.links(id, { 'a.txt': 3, 'b.jpg': 9 });
-  for (const [name, text] of Object.entries({ 'a.txt': 'abc', 'b.jpg': 'no image.' })) {
-    expect((await fetch(body.uploads[name]!.upload_url, { method: 'PUT', body: text })).status).toBe(200);
-  }
-  await eventually(async () => ((await api.status(id)).body.counts.pending === 0 ? true : undefined));
-  const linesOf = async () => {
-    return linesIn(await readFile(auditLog, 'utf8')).filter(({ action }) => action === 'file.upload');
-  };
-  const lines = await eventually(async () => ((await linesOf()).length === 2 ? linesOf() : undefined));
-  const upload = { dataset: id, upload: expect.any(String) };
-  expect(lines.sort((a, b) => (a.filename < b.filename ? -1 : 1))).toMatchObject([
-    { ...upload, outcome: 'done', filename: 'a.txt' },
-    { ...upload, outcome: 'failed', error: 'invalid_content', filename: 'b.jpg' },
-  ]);
 });
 
 test('an audit log that was renamed is continued in a new file; one that can not be written blocks nothing, and the log of the service has its entries', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
@@ -9,7 +10,6 @@ import { discardServer, eventually, startServer, type TestServer } from '../../h
 import { newWorld, type World } from '../../harness/world.js';
 
 const leftOut = whyNoS3();
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 const shortened: Fault = { alter: ({ headers, body }) => ({ headers, body: body.subarray(0, -3) }) };
 describe.skipIf(leftOut !== undefined)(

@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
+import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
@@ -18,7 +20,6 @@ import {
 import { newWorld, type World } from '../../harness/world.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 };
-const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 const putTo = (url: string, body: Uint8Array | string, headers: Record<string, string> = {}) =>
   fetch(url, { method: 'PUT', body: Buffer.from(body), headers });
 
@@ -27,11 +28,13 @@ describe.skipIf(leftOut !== undefined)(
   `presigned uploads${leftOut === undefined ? '' : `, left out: ${leftOut}`}`,
   () => {
     let world: World;
+    let auditLog: string;
     let server: TestServer;
     let api: Api;
     beforeAll(async () => {
       world = await newWorld('sqlite+presigned');
-      server = await startServer(SETTINGS, { env: world.env });
+      auditLog = join(await temporaryFolder(), 'audit.jsonl');
+      server = await startServer({ ...SETTINGS, 'audit-log': auditLog }, { env: world.env });
       api = await server.api();
     });
     afterAll(async () => {
@@ -44,6 +47,14 @@ describe.skipIf(leftOut !== undefined)(
       eventually(async () => {
         const { body } = await api.status(id);
         return body.status === 'UPLOADING' ? undefined : body;
+      });
+
+    /** What the audit log says of an upload, once it does. */
+    const audited = (dataset: string, filename: string) =>
+      eventually(async () => {
+        const lines = (await readFile(auditLog, 'utf8')).split('\n').filter((line) => line.includes('"file.upload"'));
+        const entries = lines.map((line) => JSON.parse(line));
+        return entries.find((entry) => entry.dataset === dataset && entry.filename === filename);
       });
 
     test('a batch goes directly to the bucket, is UPLOADING until all files are checked, then READY', async () => {
@@ -66,8 +77,14 @@ describe.skipIf(leftOut !== undefined)(
         ['dog 1.jpg', sha256(image), 'image/jpeg'],
         ['dog 1.txt', sha256('a dog'), 'text/plain; charset=utf-8'],
       ]);
-      const bytes = await (await api.raw('GET', `/${id}/files/dog%201.jpg`)).arrayBuffer();
-      expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
+      expect(await audited(id, 'dog 1.jpg')).toMatchObject({ outcome: 'done', upload: expect.any(String) });
+      const read = (headers = {}) => api.raw('GET', `/${id}/files/dog%201.jpg`, { headers });
+      const digestOf = async (read: Promise<Response>) => sha256(new Uint8Array(await (await read).arrayBuffer()));
+      const digests = await Promise.all(Array.from({ length: 8 }, () => digestOf(read())));
+      expect(digests).toEqual(digests.map(() => sha256(image)));
+      // Each leaves its place to another. An account has 500.
+      const known = { 'if-none-match': `"${sha256(image)}"` };
+      await forEachConcurrent(Array(501).keys(), 8, async () => expect((await read(known)).status).toBe(304));
     });
 
     test('bytes that do not match the name make the dataset FAILED, a new link repairs it, and a link that was used or withdrawn changes nothing', async () => {
@@ -78,6 +95,7 @@ describe.skipIf(leftOut !== undefined)(
       const failed = await finalized(id);
       expect(failed).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
       expect(failed.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
+      expect(await audited(id, 'a.jpg')).toMatchObject({ outcome: 'failed', error: 'invalid_content' });
       const image = await media.jpeg({ seed: 1 });
       const url = await api.link(id, 'a.jpg', image.length);
       expect((await putTo(url, image)).status).toBe(200);

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -12,7 +12,6 @@ import { newWorld, type World } from '../../harness/world.js';
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 2, 'stop-seconds': 2 };
 
 const leftOut = whyNoPostgres() ?? whyNoS3();
-const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 const putTo = (url: string, body: Uint8Array | string) => fetch(url, { method: 'PUT', body: Buffer.from(body) });
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
 

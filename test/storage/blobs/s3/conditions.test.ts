@@ -6,7 +6,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, type LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createServer } from 'node:tls';
 import { promisify } from 'node:util';
@@ -16,17 +15,14 @@ import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
 import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
-import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
+import { onS3, openS3, stagedIn, storeBlob } from '../../../harness/backends.js';
 
 const run = promisify(execFile);
 const bytes = Buffer.from('bytes to store and read');
 
 /** Stores and reads a file, and uploads another through a presigned link. */
 async function expectToWork(blobs: S3Blobs): Promise<{ url: string; expiresInSeconds: number }> {
-  const signal = new AbortController().signal;
-  const limit = { bytes: bytes.length, message: '' };
-  const staged = await blobs.stage(Readable.from([bytes]), { key: 'd/ours', limit, signal });
-  const { version } = await staged.commit();
+  const version = await storeBlob(blobs, 'd/ours', bytes);
   expect((await buffer((await blobs.read('d/ours', { version }))!)).equals(bytes)).toBe(true);
   const link = await blobs.presigning!.presign('d/theirs', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
   const { status } = await fetch(link.url, { method: 'PUT', body: bytes });
@@ -90,10 +86,8 @@ onS3(() => {
     await once(proxy.listen(0, '127.0.0.1'), 'listening');
     onTestFinished(() => void proxy.close());
     const endpoint = `https://localhost:${(proxy.address() as AddressInfo).port}`;
-    const signal = new AbortController().signal;
     const { blobs } = await openS3({ parameters: { endpoint, ca: cert } });
-    const limit = { bytes: bytes.length, message: '' };
-    await (await blobs.stage(Readable.from([bytes]), { key: 'd/a', limit, signal })).commit();
+    await storeBlob(blobs, 'd/a', bytes);
     expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
     await expect(openS3({ parameters: { endpoint } })).rejects.toThrow(/self-signed certificate/);
   });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
   CreateBucketCommand,
@@ -12,7 +11,7 @@ import {
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
-import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
+import { onS3, openS3, stagedIn, storeBlob } from '../../../harness/backends.js';
 import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';
 import { temporaryFolder } from '../../../harness/server.js';
 
@@ -150,8 +149,7 @@ onS3(() => {
       ['d/small', Buffer.from('hello')],
       ['d/large', Buffer.alloc(20_000_000, 'x')],
     ] as const) {
-      const staged = await blobs.stage(Readable.from([bytes]), { key, limit, atMostBytes: bytes.length, signal });
-      const { version } = await staged.commit();
+      const version = await storeBlob(blobs, key, bytes);
       const body = await blobs.read(key, { version });
       expect((await buffer(body!)).equals(bytes), key).toBe(true);
       const fetched = await blobs.fetch(key, { limit, version, signal });

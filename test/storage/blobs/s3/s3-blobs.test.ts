@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
 import { BlobChanged, type BlobStore } from '../../../../src/storage/blobs/blobs.js';
-import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
+import { onS3, openS3, stagedIn, storeBlob } from '../../../harness/backends.js';
 import { type Fault, startProxy } from '../../../harness/proxy.js';
 
 const MIB = 1024 * 1024;
@@ -38,13 +38,10 @@ async function openBehindProxy() {
   return { ...opened, proxy, store: storeIn(opened.blobs) };
 }
 
-/** Stores an object, and returns its version. */
-function storeIn(blobs: BlobStore) {
-  return async (key: string, body = bytes) => {
-    const staged = await blobs.stage(Readable.from([body], { objectMode: false }), { key, limit, signal });
-    return (await staged.commit()).version;
-  };
-}
+const storeIn =
+  (blobs: BlobStore) =>
+  (key: string, body = bytes) =>
+    storeBlob(blobs, key, body);
 
 const listing = (keys: readonly string[], { isLast = true, next = '' } = {}): Fault => ({
   status: 200,
