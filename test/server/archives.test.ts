@@ -3,6 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { revokeToken, temporaryFolder } from '../harness/server.js';
@@ -139,6 +140,9 @@ describe('the mounted folder', () => {
   });
 
   test('a link is for its state of its dataset alone, and ends with the token that made it', async () => {
+    const { secret, expires_at } = (await api.json<WireNewToken>('POST', '/tokens', { expires_in: 600 })).body;
+    const brief = new TrainyardClient({ baseUrl: server.url, token: secret });
+    expect(await brief.tarLink(id)).toMatchObject({ expires_at });
     const { token } = await server.api();
     const { url, sha256sums_url: sumsUrl } = await new TrainyardClient({ baseUrl: server.url, token }).tarLink(id);
     const query = new URL(url).search;

@@ -82,7 +82,7 @@ describe('of a service', () => {
     expect(second.json()).toMatchObject({ files: 9, copied_files: 2, removed_files: 2 });
     expect((await stat(await pathOfBytes(dir, 'wagon 1'))).ino).toBe(untouched.ino);
     const restored = await newFolder();
-    expect((await restore(dir, restored)).code).toBe(0);
+    expect([(await restore(dir, restored)).code, (await restore(dir, restored)).code]).toEqual([0, 73]);
     expect(await servedHoldings(restored, { token: api.token })).toEqual(await holdingsOf(api));
   });
 

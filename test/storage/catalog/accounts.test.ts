@@ -33,9 +33,11 @@ onCatalogs((open) => {
   };
 
   test('a session ends after 30 days, or with its token, whose name its changes have', async () => {
-    const { accounts, make, start } = await openAccounts();
-    const { id } = await make({ name: 'laptop' });
+    const { accounts, database, make, start } = await openAccounts();
+    const { id, token } = await make({ name: 'laptop' });
     const session = await start(id);
+    const stored = JSON.stringify(await database.run(query.selectFrom('token').selectAll()));
+    for (const secret of [token, session!.secret]) expect(stored).not.toContain(secret);
     expect(session?.expiresAt).toBe(NOW + 30 * DAY);
     expect(await accounts.grantOf(session?.secret ?? '')).toMatchObject({
       kind: 'session',
