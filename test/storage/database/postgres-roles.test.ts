@@ -8,11 +8,13 @@ import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
-/** A database, and its URL for a role of its own that may create tables. */
-async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: string }> {
+const mayCreate = async (role: string) => [`grant create on schema public to ${role}`];
+
+/** A database, and its URL for a role of its own, which by default may create tables. */
+async function databaseWithRole(grantsOf: typeof documentedGrants = mayCreate) {
   const url = await databaseForTest();
   const role = `role_${randomUUID().replaceAll('-', '')}`;
-  await onDatabase(url, `create role ${role} login password 'own'`, `grant create on schema public to ${role}`);
+  await onDatabase(url, `create role ${role} login password 'own'`, ...(await grantsOf(role, url)));
   onTestFinished(async () => {
     await onDatabase(url, `drop owned by ${role}`, `drop role ${role}`);
   });
@@ -21,8 +23,9 @@ async function databaseWithRole(): Promise<{ url: string; role: string; ownUrl: 
   return { url, role, ownUrl: own.href };
 }
 
-/** The grants of `docs/scaling.md`, for one role. */
-async function documentedGrants(role: string): Promise<string[]> {
+/** The grants of `docs/scaling.md`, for one role, on the tables that another has made. */
+async function documentedGrants(role: string, url: string): Promise<string[]> {
+  await (await openPostgres(url)).close();
   const text = await readFile(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
   const block = /```sql\n(grant [\s\S]*?)```/.exec(text)?.[1];
   if (block === undefined) throw new Error('docs/scaling.md has no grants.');
@@ -99,17 +102,8 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
   });
 
   test('only the documented grants are needed after the first start', async () => {
-    const url = await databaseForTest();
-    const config = { dataFolder: '', blobGrace: 0 };
-    await (await openCatalog({ ...config, databaseUrl: url })).close();
-    const role = `limited_${randomUUID().replaceAll('-', '')}`;
-    await onDatabase(url, `create role ${role} login password 'limited'`, ...(await documentedGrants(role)));
-    onTestFinished(async () => {
-      await onDatabase(url, `drop owned by ${role}`, `drop role ${role}`);
-    });
-    const limited = new URL(url);
-    [limited.username, limited.password] = [role, 'limited'];
-    const opened = await openCatalog({ ...config, databaseUrl: limited.href });
+    const { ownUrl: databaseUrl } = await databaseWithRole(documentedGrants);
+    const opened = await openCatalog({ databaseUrl, dataFolder: '', blobGrace: 0 });
     const { catalog, accounts, database, close, now } = opened;
     try {
       const { token } = await accounts.createToken('tester', now());

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
@@ -182,19 +181,6 @@ const OPEN = `
     commit([name, name + ' too'].map((each) => query.insertInto('setting').values({ name: each, value: 'new' }))));
 `;
 
-/** Adds rows for ever, in transactions of eight at a time, and prints the name of each row that was acknowledged. */
-const ADD_FOREVER = `${OPEN}
-  let last = 0;
-  const loop = async () => {
-    for (;;) {
-      const name = String(last++);
-      await add(name);
-      console.log(name);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, loop));
-`;
-
 async function pathForTest(): Promise<string> {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -206,23 +192,6 @@ function run(script: string, path: string): ChildProcess {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
-
-test('a kill during group commits loses nothing that was acknowledged, and leaves no half of a transaction', async () => {
-  const path = await pathForTest();
-  const acknowledged: string[] = [];
-  const child = run(ADD_FOREVER, path);
-  for await (const name of createInterface({ input: child.stdout! })) {
-    acknowledged.push(name);
-    if (acknowledged.length === 200) child.kill('SIGKILL');
-  }
-  const database = await openSqlite(path);
-  onTestFinished(() => database.close());
-  const rows = await database.run(query.selectFrom('setting').select('name').where('value', '=', 'new'));
-  const stored = new Set(rows.map(({ name }) => name));
-  expect(acknowledged.length).toBeGreaterThanOrEqual(200);
-  expect(acknowledged.filter((name) => !stored.has(name))).toEqual([]);
-  expect([...stored].filter((name) => !name.endsWith(' too') && !stored.has(`${name} too`))).toEqual([]);
-});
 
 test('a process ends by itself while a database is open; a closed one is one file', async () => {
   const path = await pathForTest();
