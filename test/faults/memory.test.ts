@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { IS_ALL } from '../harness/available.js';
+import { metricsOf } from '../harness/metrics.js';
 import { discardServer, eventually, startServer } from '../harness/server.js';
 import { pourDirect, pourLink } from './pour.js';
 import { headOf, RawClient } from './raw-client.js';
@@ -69,6 +70,8 @@ test('answers that their clients do not read take bounded memory', async () => {
     for (let first = 0; first < (IS_ALL ? 120 : 40); first += AT_ONCE) {
       clients.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => ask(method, path, body)))));
     }
+    const inFlight = new RegExp(`^trainyard_files_in_flight ${clients.length * CAPTIONS}$`, 'm');
+    await expect.poll(() => metricsOf(server)).toMatch(inFlight);
     // It is answered to its end. Meanwhile, the others read ahead what they may.
     const last = clients.at(-1)!;
     last.resume();
