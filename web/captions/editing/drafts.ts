@@ -202,8 +202,7 @@ class Drafts {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
       if (isTransient && this.#retry === undefined) this.#retryIn(FIRST_RETRY_MS);
-      // A failure of an old token must not sign out a user who has signed in again.
-      if (client === this.#client) signOutIfUnauthorized(error);
+      signOutIfUnauthorized(error);
     }
   }
 

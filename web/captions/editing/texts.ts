@@ -110,7 +110,9 @@ async function readBatch(
       const first = await readBatch(client, source, files.slice(0, half), signal);
       return (await readBatch(client, source, files.slice(half), signal)) ?? first;
     }
-    if (signal?.aborted !== true) for (const { sha256 } of files) texts.set({ state: 'failed', error }, sha256);
+    // Another request may have read some of them.
+    const unread = files.filter(({ sha256 }) => textStateOf(sha256).state !== 'read');
+    if (signal?.aborted !== true) for (const { sha256 } of unread) texts.set({ state: 'failed', error }, sha256);
     return error;
   }
 }

@@ -197,13 +197,15 @@ interface EncodingDialogProps extends EncodingProps {
 /** Shows how a caption reads in an encoding, and saves it as UTF-8. */
 function EncodingDialog({ datasetId, filename, stored, readings, onClose }: EncodingDialogProps) {
   const connect = useConnect();
+  // Of the version that was read.
+  const [ifMatch] = useState(stored?.etag ?? null);
   const [encoding, setEncoding] = useState(readings[0]?.encoding ?? '');
   const reading = readings.find((each) => each.encoding === encoding);
   const save = async () => {
     const changeId = newChangeId();
     const text = reading!.text.replace(/^\ufeff+/, '');
     const client = connect({ how: 'bulk', id: changeId });
-    const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch: stored?.etag ?? null }]);
+    const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch }]);
     if (saved?.saved !== true) throw new Error(saved?.problem?.message ?? `${filename} was changed meanwhile.`);
     recordChange(datasetId, { text: `${filename} saved as UTF-8.`, made: { changeId } });
     onClose();
