@@ -1,6 +1,8 @@
 import type { LinkSlot, Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
+import type { Visit } from '../harness/browser.js';
+import type { OpenOptions } from '../harness/describe-in-browser.js';
 
 type Files = Record<string, Buffer | string>;
 
@@ -9,6 +11,23 @@ export async function datasetWith(api: Api, files: Files, { role, name }: { role
   const { body } = await api.json<{ id: string }>('POST', '', { name, role });
   await Promise.all(Object.entries(files).map(([filename, bytes]) => api.upload(body.id, filename, bytes)));
   return body.id;
+}
+
+interface Site {
+  readonly api: Api;
+  open(path?: string, options?: OpenOptions): Promise<Visit>;
+}
+
+/** Creates a dataset with these files, and opens its page, or the view of this path. */
+export async function openDataset(site: Site, files: Files | Promise<Files>, path = '', options: OpenOptions = {}) {
+  const id = await datasetWith(site.api, await files);
+  return { id, ...(await site.open(`/datasets/${id}${path}`, options)) };
+}
+
+/** The text of each caption, by its filename. */
+export async function captionsOf(api: Api, id: string): Promise<Record<string, string>> {
+  const names = (await api.filenames(id)).filter((name) => name.endsWith('.txt'));
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await api.text(id, name)])));
 }
 
 /** Creates a dataset of this role with one image of each stem, and a caption for each if it is a training dataset. */
@@ -48,8 +67,10 @@ export function stemsTo(count: number): string[] {
   return Array.from({ length: count }, (_, index) => String(index + 1).padStart(2, '0'));
 }
 
+type Captions = Readonly<Record<string, string | Buffer | undefined>>;
+
 /** An image of each stem, with its caption unless that is `undefined`. */
-export async function captionedImages(captions: Record<string, string | Buffer | undefined>): Promise<Files> {
+export async function captionedImages(captions: Captions): Promise<Files> {
   const image = await media.jpeg();
   const files: Files = {};
   for (const [stem, text] of Object.entries(captions)) {

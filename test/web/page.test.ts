@@ -1,11 +1,13 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { GUIDE_PAGES } from '../../web/guide/guide-pages.js';
 import * as media from '../fixtures/media.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
+import { Gate } from '../harness/paused-database.js';
 import { revokeToken } from '../harness/server.js';
-import { datasetWith, linkDatasets } from './linked-datasets.js';
-import { chooseMore } from './pairs/pairs-page.js';
+import { captionedImages, datasetWith, linkDatasets, openDataset } from './linked-datasets.js';
+import { captionOf, chooseMore, soon } from './pairs/pairs-page.js';
 
 describeInBrowser('the page', (site) => {
   test('signs in by a link, for reloads and other tabs too, and keeps no token where scripts can read it', async () => {
@@ -99,6 +101,8 @@ describeInBrowser('the page', (site) => {
     await page.getByLabel('Select one.txt').check();
     await page.getByText('Only reads', { exact: true }).waitFor();
     await disabled(['Delete']);
+    for (const key of ['Delete', 't', 'r']) await page.keyboard.press(key);
+    expect(await dialog.count()).toBe(0);
     await page.getByRole('button', { name: 'Add', exact: true }).click();
     await disabled(['Add files', 'Add a folder']);
     await page.getByRole('button', { name: 'More', exact: true }).click();
@@ -205,4 +209,129 @@ test('the first load of the page needs less than 250 kB of compressed scripts', 
   const sizes = await Promise.all(scripts.map(async (path) => (await stat(`${BUILT}${path}.gz`)).size));
   expect(scripts.length).toBeGreaterThan(1);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_BYTES);
+});
+
+test('the guide lists each document of docs', async () => {
+  const documents = (await readdir(new URL('../../docs/', import.meta.url))).filter((name) => name.endsWith('.md'));
+  expect(GUIDE_PAGES.map(({ name }) => `${name}.md`).sort()).toEqual(documents.sort());
+});
+
+describeInBrowser('the guide', (site) => {
+  test('opens beside what it explains, follows its own links, and closes by Escape', async () => {
+    const id = await site.api.newDataset();
+    const { page } = await site.open(`/datasets/${id}/history`);
+    await page.getByRole('link', { name: 'What is kept, and how undo works' }).click();
+    const guide = page.getByRole('complementary', { name: 'Guide' });
+    await guide.getByRole('heading', { name: 'History and undo' }).waitFor();
+    const box = (await guide.boundingBox())!;
+    const tabs = (await page.getByRole('navigation', { name: 'Views of the dataset' }).boundingBox())!;
+    expect(tabs.x + tabs.width).toBeLessThanOrEqual(box.x);
+    await guide.locator('article a[href*="/guide/"]').first().click();
+    await guide.getByRole('heading', { name: 'History and undo' }).waitFor({ state: 'detached' });
+    expect(page.url()).toContain(`/datasets/${id}/history`);
+    await page.keyboard.press('Escape');
+    await guide.waitFor({ state: 'detached' });
+  });
+
+  test('is a place of its own, for a person who is signed out too', async () => {
+    const { page } = await site.openSignedOut('/guide');
+    await page.getByRole('heading', { name: 'Start', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Controls and masks' }).click();
+    await page.getByRole('heading', { name: 'Edit datasets: controls and masks' }).waitFor();
+    await page.goto(`${site.server.url}/guide/page`);
+    const pictures = page.locator('article img');
+    await expect
+      .poll(() => pictures.first().evaluate((each: HTMLImageElement) => each.naturalWidth))
+      .toBeGreaterThan(0);
+  });
+});
+
+describeInBrowser('the page behind a proxy, or another tab', (site) => {
+  const newDataset = async () => datasetWith(site.api, await captionedImages({ one: 'before' }));
+
+  test('that answers 404 for a moment shows the dataset after it', async () => {
+    const id = await newDataset();
+    const { page, context } = await site.open();
+    const ofDataset = /\/(events|status)/;
+    await page.clock.install();
+    await page.route(ofDataset, (route) => route.fulfill({ status: 404, body: '404 page not found' }));
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await page.getByRole('alert').getByText('404 page not found').waitFor();
+    await page.unroute(ofDataset);
+    await soon(async () => {
+      await page.clock.fastForward(5000);
+      return captionOf(page, 'one.jpg').count();
+    }).toBe(1);
+    await site.api.raw('DELETE', `/${id}`);
+    await page.getByText('This dataset does not exist').waitFor();
+    await context.close();
+  });
+
+  test('that delays the events has the status read once, if nothing has changed', async () => {
+    const id = await newDataset();
+    const { page, context } = await site.open();
+    const gate = new Gate();
+    const reads: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith(`/${id}/status`)) reads.push(request.url());
+    });
+    await page.route(/\/events/, async (route) => {
+      await gate.opened;
+      await route.continue();
+    });
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('before');
+    // The first event has the runs read again, and must not have the status read.
+    const runs = page.waitForResponse(/\/caption-runs/);
+    gate.open();
+    await runs;
+    expect(reads).toHaveLength(1);
+    await context.close();
+  });
+
+  test('that holds the events back shows changes nevertheless', async () => {
+    const id = await newDataset();
+    const { page, context } = await site.open();
+    await page.clock.install();
+    await page.route(/\/events/, () => {});
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('before');
+    await site.api.upload(id, 'one.txt', 'after');
+    await soon(async () => {
+      await page.clock.fastForward(20_000);
+      return captionOf(page, 'one.jpg').inputValue();
+    }).toBe('after');
+    await context.close();
+  });
+
+  test('that is hidden catches up once it is seen, and with what changes while it does', async () => {
+    const { id, page, context } = await openDataset(site, captionedImages({ one: 'before' }));
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('before');
+    const become = (state: string) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, state);
+    const closed = page.waitForEvent('requestfailed');
+    await become('hidden');
+    await closed;
+    await site.api.upload(id, 'one.txt', 'meanwhile');
+    // The answer is older than an event that arrives before it.
+    const devtools = await context.newCDPSession(page);
+    await devtools.send('Network.enable');
+    await page.route(
+      /\/status/,
+      async (route) => {
+        const response = await route.fetch();
+        const heard = new Promise((resolve) => devtools.once('Network.dataReceived', resolve));
+        await site.api.json('PUT', `/${id}/captions`, { captions: [{ filename: 'one.txt', text: 'after' }] });
+        await heard;
+        await route.fulfill({ response });
+      },
+      { times: 1 },
+    );
+    await become('visible');
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('after');
+    await context.close();
+  });
 });

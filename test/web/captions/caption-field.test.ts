@@ -1,17 +1,16 @@
-import type { Page, Request } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
+import { Gate } from '../../harness/paused-database.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
-import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { captionOf, cardOf, focusedOf, soon } from '../pairs/pairs-page.js';
+import { captionedImages, datasetWith, openDataset } from '../linked-datasets.js';
+import { captionOf, cardOf, focusedOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser("a caption's field", (site) => {
   /** The workbench with images of these stems, each with its caption unless that is `undefined`. */
-  async function openWith(captions: Record<string, string | Buffer | undefined>, options?: OpenOptions) {
-    const id = await datasetWith(site.api, await captionedImages(captions));
-    return { id, ...(await site.open(`/datasets/${id}`, options)) };
-  }
+  const openWith = (captions: Parameters<typeof captionedImages>[0], options?: OpenOptions) =>
+    openDataset(site, captionedImages(captions), '', options);
 
   const shows = (page: Page, filename: string, text: string) =>
     soon(() => captionOf(page, filename).inputValue()).toBe(text);
@@ -20,7 +19,6 @@ describeInBrowser("a caption's field", (site) => {
     await captionOf(page, filename).fill(text);
     await captionOf(page, filename).blur();
   };
-  const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
 
   test('is saved on blur and by Ctrl+Enter, reset by Escape, and keeps what was not changed', async () => {
     const { id, page } = await openWith({
@@ -29,9 +27,17 @@ describeInBrowser("a caption's field", (site) => {
       crlf: 'one\r\ntwo\r\n',
       bom: media.captionBytes('a wagon', 'utf8-bom'),
       rtl: 'קרון אדום',
+      long: 'x'.repeat(64 * 1024 + 1),
     });
-    const saves: string[] = [];
-    page.on('request', (request) => isSave(request) && saves.push(request.url()));
+    let saves = 0;
+    await onSave(page, async (route, count) => {
+      saves = count;
+      if (count === 1) await type(page, 'one.jpg', 'a red wagon');
+      return route.continue();
+    });
+    // A field would not show it whole, and replace it.
+    await cardOf(page, 'long.jpg').getByText('Too long to edit here').waitFor();
+    expect(await captionOf(page, 'long.jpg').count()).toBe(0);
     for (const [name, text] of [
       ['one.jpg', 'a wagon'],
       ['crlf.jpg', 'one\ntwo'],
@@ -50,12 +56,8 @@ describeInBrowser("a caption's field", (site) => {
     await page.keyboard.press('Escape');
     await shows(page, 'one.jpg', 'a wagon');
     await captionOf(page, 'one.jpg').blur();
-    expect(saves).toEqual([]);
+    expect(saves).toBe(0);
 
-    await page.route(/\/captions$/, async (route) => {
-      if (isSave(route.request()) && saves.length === 1) await type(page, 'one.jpg', 'a red wagon');
-      return route.continue();
-    });
     await type(page, 'one.jpg', 'a red');
     await stores(id, 'one.txt', 'a red wagon');
     await captionOf(page, 'two.jpg').focus();
@@ -128,6 +130,14 @@ describeInBrowser("a caption's field", (site) => {
     await stores(id, 'two.txt', 'typed after it');
     await page.getByText('Changed elsewhere').waitFor();
     expect(await site.api.text(id, 'three.txt')).toBe('theirs');
+    // A version that one has not seen is not replaced either.
+    await onSave(page, async (route, count) => {
+      if (count === 1) await site.api.upload(id, 'three.txt', 'theirs too');
+      return route.continue();
+    });
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await page.locator('q').getByText('theirs too').waitFor();
+    expect(await site.api.text(id, 'three.txt')).toBe('theirs too');
     await page.getByRole('button', { name: 'Keep mine' }).click();
     await stores(id, 'three.txt', 'mine');
 
@@ -164,8 +174,15 @@ describeInBrowser("a caption's field", (site) => {
   });
 
   test('is kept through signing out, and saved after the next sign-in', async () => {
-    const { id, page } = await openWith({ one: 'a wagon' });
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal' });
     await shows(page, 'one.jpg', 'a wagon');
+    const late = new Gate();
+    await onSave(page, async (route, count) => {
+      if (count > 1) return route.continue();
+      await late.opened;
+      await route.fulfill({ status: 401, json: { error_code: 401000, error_message: 'That session was ended.' } });
+    });
+    await type(page, 'two.jpg', 'answered late');
     await captionOf(page, 'one.jpg').fill('typed before');
     const { tokens } = (await site.api.request<{ tokens: { id: string; kind: string }[] }>('GET', '/tokens')).body;
     // Oldest first: the session of this page is the last.
@@ -179,5 +196,103 @@ describeInBrowser("a caption's field", (site) => {
     await stores(id, 'one.txt', 'typed before');
     await page.getByText('Not saved.').waitFor({ state: 'detached' });
     await page.getByText('unsaved caption').waitFor({ state: 'detached' });
+    // What the service says of the old session ends no new one.
+    late.open();
+    await page.getByText('Not saved. That session was ended.').waitFor();
+    await page.getByRole('button', { name: 'Try again', exact: true }).click();
+    await stores(id, 'two.txt', 'answered late');
+  });
+
+  test('is in question when it is taken back by Escape, and was stored by a save without an answer', async () => {
+    const [saved, mistake] = ['a wagon\r\nat dusk\r\n', 'a mistake'];
+    const id = await datasetWith(site.api, await captionedImages({ one: saved }));
+    const { page } = await site.open();
+    // It hears of no change.
+    await page.route(/\/events/, (route) => route.abort());
+    await page.goto(`${site.server.url}/datasets/${id}`);
+    const field = captionOf(page, 'one.jpg');
+    await soon(() => field.inputValue()).toBe('a wagon\nat dusk');
+    await page.route(/\/status/, (route) => route.abort());
+    await onSave(page, async (route, count) => {
+      if (count === 1) await route.fetch();
+      return route.abort('connectionreset');
+    });
+    await field.fill(mistake);
+    await field.blur();
+    await page.getByRole('alert').getByText('Not saved').waitFor();
+    expect(await site.api.text(id, 'one.txt')).toBe(`${mistake}\r\n`);
+    // While a save is tried again, Escape leaves the text that is sent.
+    await soon(async () => {
+      await field.press('Escape');
+      return field.inputValue();
+    }).toBe('a wagon\nat dusk');
+    await page.locator('q').getByText(mistake, { exact: true }).waitFor();
+    await page.unroute(SAVES);
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await soon(() => site.api.text(id, 'one.txt')).toBe(saved);
+  });
+
+  /** Two browsers with the page of one dataset, which has the caption `a red wagon`. */
+  async function openTwice() {
+    const { id, page: first } = await openDataset(site, captionedImages({ one: 'a red wagon' }));
+    const { page: second } = await site.open(`/datasets/${id}`);
+    for (const page of [first, second]) await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('a red wagon');
+    return { id, first, second };
+  }
+
+  test('shows two people both versions with their differences, to be merged in place', async () => {
+    const { id, first, second } = await openTwice();
+    await captionOf(second, 'one.jpg').fill('an old red wagon');
+    await type(first, 'one.jpg', 'a red wagon at dusk');
+    await second.getByText('Changed elsewhere').waitFor();
+    await captionOf(second, 'one.jpg').blur();
+    await second.getByRole('button', { name: 'Compare' }).click();
+    const dialog = second.getByRole('dialog', { name: 'Two versions of one.txt' });
+    const other = dialog.getByRole('region', { name: 'The other version' });
+    await other.locator('ins').getByText('at dusk').waitFor();
+    await other.locator('del').getByText('old').waitFor();
+    const mine = dialog.getByLabel('Your text');
+    await soon(() => mine.inputValue()).toBe('an old red wagon');
+    expect(await site.api.text(id, 'one.txt')).toBe('a red wagon at dusk');
+    await mine.fill('an old red wagon at dusk');
+    await dialog.getByRole('button', { name: 'Save my text' }).click();
+    await soon(() => captionOf(first, 'one.jpg').inputValue()).toBe('an old red wagon at dusk');
+    expect(await site.api.text(id, 'one.txt')).toBe('an old red wagon at dusk');
+  });
+
+  test('keeps an unsaved text over a reload, and asks if it was made from an older text', async () => {
+    const { id, first, second } = await openTwice();
+    second.on('dialog', (dialog) => void dialog.accept());
+    await onSave(second, (route) => route.abort());
+    await type(second, 'one.jpg', 'mine');
+    await second.getByRole('alert').getByText('Not saved').waitFor();
+    await type(first, 'one.jpg', 'theirs');
+    await soon(() => site.api.text(id, 'one.txt')).toBe('theirs');
+    const other = await datasetWith(site.api, await captionedImages({ two: 'a depot' }));
+    await second.goto(`${site.server.url}/datasets/${other}`);
+    await second.getByRole('region', { name: 'Unsaved captions' }).waitFor();
+    await soon(() => cardOf(second, 'two.jpg').count()).toBe(1);
+    expect(await second.getByText('1 not saved').count()).toBe(0);
+    await second.unroute(SAVES);
+    await second.goBack();
+    await second.getByText('Changed elsewhere').waitFor();
+    await soon(() => captionOf(second, 'one.jpg').inputValue()).toBe('mine');
+    expect(await site.api.text(id, 'one.txt')).toBe('theirs');
+    await second.getByRole('button', { name: 'Take theirs' }).click();
+    await soon(() => captionOf(second, 'one.jpg').inputValue()).toBe('theirs');
+  });
+
+  test('keeps a text whose pair another deletes and brings back, and saves it', async () => {
+    const { id, first, second } = await openTwice();
+    await captionOf(second, 'one.jpg').fill('hours of work');
+    await cardOf(first, 'one.jpg').getByRole('checkbox').check();
+    await first.getByRole('button', { name: 'Delete', exact: true }).click();
+    await first.getByRole('button', { name: 'Delete 2 files' }).click();
+    const notice = second.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    await first.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
+    await soon(() => captionOf(first, 'one.jpg').inputValue()).toBe('hours of work');
+    await notice.waitFor({ state: 'detached' });
+    expect(await site.api.text(id, 'one.txt')).toBe('hours of work');
   });
 });

@@ -1,25 +1,21 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import { stemOf } from '../../../src/dataset/media.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { captionOf, soon } from '../pairs/pairs-page.js';
+import { Gate } from '../../harness/paused-database.js';
+import { captionedImages, captionsOf as textsOf, datasetWith, openDataset } from '../linked-datasets.js';
+import { captionOf, cardOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the captions of a dataset', (site) => {
-  const datasetOf = async (captions: Parameters<typeof captionedImages>[0]) =>
-    datasetWith(site.api, await captionedImages(captions));
-
-  const open = async (id: string) => {
-    const { page } = await site.open(`/datasets/${id}`);
-    await page.getByRole('heading', { name: 'Change many captions' }).waitFor();
-    return page;
+  const openWith = async (captions: Parameters<typeof captionedImages>[0]) => {
+    const opened = await openDataset(site, captionedImages(captions));
+    await opened.page.getByRole('heading', { name: 'Change many captions' }).waitFor();
+    return opened;
   };
-  /** Every caption of the dataset. */
-  const captionsOf = async (id: string): Promise<Record<string, string>> => {
-    const names = (await site.api.filenames(id)).filter((name) => name.endsWith('.txt'));
-    const texts = names.map(async (name) => [name.replace(/\.txt$/, ''), await site.api.text(id, name)] as const);
-    return Object.fromEntries(await Promise.all(texts));
-  };
+  /** Every caption of the dataset, by its stem. */
+  const captionsOf = async (id: string) =>
+    Object.fromEntries(Object.entries(await textsOf(site.api, id)).map(([name, text]) => [stemOf(name), text]));
   const listed = async (page: Page) =>
     page
       .getByRole('list', { name: 'Pairs', exact: true })
@@ -30,13 +26,12 @@ describeInBrowser('the captions of a dataset', (site) => {
   const jobOf = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
 
   test('counts tags and words, sorts them, and lists the captions of one', async () => {
-    const id = await datasetOf({
+    const { page } = await openWith({
       one: 'red wagon, snow',
       two: 'snow,red wagen',
       three: 'Snow',
       four: 'snow, red wagon',
     });
-    const page = await open(id);
     const tags = page.getByRole('list', { name: 'Tags' }).getByRole('button');
     await soon(() => tags.allInnerTexts()).toEqual(['snow\n3', 'red wagon\n2', 'red wagen\n1', 'Snow\n1']);
     await page.getByLabel('Order').selectOption('Rare first');
@@ -64,14 +59,13 @@ describeInBrowser('the captions of a dataset', (site) => {
   });
 
   test('prepends and appends a trigger word after a preview, and undoes it byte for byte', async () => {
-    const id = await datasetOf({
+    const { id, page } = await openWith({
       bom: media.captionBytes('a wagon', 'utf8-bom'),
       crlf: 'one\r\ntwo\r\n',
       has: 'a photo of sks',
       html: '<b>bold</b>',
     });
     const original = await captionsOf(id);
-    const page = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByText('3 changes to all captions').waitFor();
     await soon(() => preview(page).allTextContents()).toEqual([
@@ -99,17 +93,31 @@ describeInBrowser('the captions of a dataset', (site) => {
     expect(await captionsOf(id)).toMatchObject({ crlf: 'one\r\ntwo, sks\r\n', html: '<b>bold</b>, sks' });
   });
 
+  test('replaces words or whole tags, and fills what is missing, blank ones on request', async () => {
+    const { id, page } = await openWith({ a: 'red, redder, Red', b: undefined, c: ' ' });
+    await page.getByText('Replace', { exact: true }).click();
+    await page.getByLabel('Find').fill('red');
+    await page.getByLabel('Replace with').fill('blue');
+    await page.getByLabel('Whole words').check();
+    await soon(() => preview(page).getByRole('insertion').count()).toBe(2);
+    await page.getByLabel('As a tag').check();
+    await page.getByRole('button', { name: 'Change 1 caption' }).click();
+    await soon(() => site.api.text(id, 'a.txt')).toBe('blue, redder');
+    await page.getByText('Fill', { exact: true }).click();
+    await page.getByLabel('Text for missing captions').fill('sks');
+    await page.getByText('1 change to all captions').waitFor();
+    await page.getByLabel('Also fill blank captions').check();
+    await page.getByRole('button', { name: 'Change 2 captions' }).click();
+    await soon(() => captionsOf(id)).toEqual({ a: 'blue, redder', b: 'sks', c: 'sks' });
+  });
+
   test('leaves what others changed, lists failures, retries them, and undoes them as well', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
-    const page = await open(id);
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
     await page.getByLabel('Trigger word').fill('sks');
-    let isFirst = true;
-    await page.route(/\/captions$/, async (route) => {
-      const request = route.request();
-      if (request.method() !== 'PUT' || !isFirst) return route.continue();
-      isFirst = false;
+    await onSave(page, async (route, count) => {
+      if (count > 1) return route.continue();
       await site.api.upload(id, 'three.txt', 'theirs');
-      const { captions } = request.postDataJSON() as { captions: { text: string }[] };
+      const { captions } = route.request().postDataJSON() as { captions: { text: string }[] };
       const postData = JSON.stringify({ captions: captions.filter(({ text }) => !text.includes('wagon')) });
       const response = await route.fetch({ postData });
       const answer = await response.json();
@@ -134,41 +142,83 @@ describeInBrowser('the captions of a dataset', (site) => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('Undone: 2 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal', three: 'theirs too' });
-    await page.getByRole('button', { name: 'Redo' }).click();
+    await page.keyboard.press('Control+Shift+Z');
     await soon(() => captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal', three: 'theirs too' });
   });
 
   test('can be cancelled, leaves the dataset READY, and undoes the changes it made', { tags: ['long'] }, async () => {
-    const id = await datasetOf({ n000: 'caption of n000' });
+    const { id, page } = await openWith({ n000: 'caption of n000' });
     const names = Array.from({ length: 249 }, (_, index) => `n${String(index + 1).padStart(3, '0')}`);
     const captions = names.map((name) => ({ filename: `${name}.txt`, text: `caption of ${name}` }));
     await site.api.json('PUT', `/${id}/captions`, { captions });
     const original = await captionsOf(id);
-    const page = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
-    let sent = 0;
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await page.route(/\/captions$/, async (route) => {
+    const gate = new Gate();
+    await onSave(page, async (route, count) => {
       // The second request is under way at the cancel.
-      if (route.request().method() === 'PUT' && ++sent === 2) await released;
+      if (count === 2) await gate.opened;
       return route.continue();
     });
     await page.getByRole('button', { name: 'Change 250 captions' }).click();
     await page.getByText('100 of 250 captions changed').waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
-    release();
+    gate.open();
     const job = jobOf(page, 'Prepend “sks” to 250 captions');
     await job.getByText('200 captions changed, 50 captions not changed because you cancelled.').waitFor();
     expect((await site.api.status(id)).body.status).toBe('READY');
-    await page.unroute(/\/captions$/);
+    await page.unroute(SAVES);
     // The job survives a visit to another view.
     await page.getByRole('link', { name: 'History', exact: true }).first().click();
     await page.getByRole('link', { name: 'Workbench', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('Undone: 200 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
+  });
+
+  test('a JSON caption is edited as text beside the other, and a fault is named with its place', async () => {
+    const files = {
+      ...{ 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'a.json': '{"a": "wagon"}\n' },
+      ...{ 'b.jpg': await media.jpeg({ seed: 2 }), 'b.txt': 'two rails' },
+    };
+    const { id, page } = await openDataset(site, files, '?view=a.jpg');
+    const field = page.getByRole('dialog').getByRole('textbox', { name: 'Structured caption a.json' });
+    await soon(() => field.inputValue()).toBe('{"a": "wagon"}');
+    await field.fill('{\n  "a": "rail",\n}');
+    await field.blur();
+    await page.getByText('a.json is not valid JSON: line 3, column 1').waitFor();
+    await field.fill('{\n  "a": "rail"\n}');
+    await field.blur();
+    await soon(() => site.api.text(id, 'a.json')).toBe('{\n  "a": "rail"\n}\n');
+    expect(await site.api.text(id, 'a.txt')).toBe('a red wagon');
+    const caption = page.getByRole('dialog').getByRole('textbox', { name: 'Caption of a.jpg' });
+    await soon(() => caption.inputValue()).toBe('a red wagon');
+  });
+
+  test('Fit to train? names what captions have in common, and leads to them', async () => {
+    const texts = ['a wagon', 'two rails', 'an engine', 'the yard', 'fog'];
+    const id = await datasetWith(
+      site.api,
+      Object.fromEntries([
+        ...(await Promise.all(texts.map(async (_, i) => [`${i}.jpg`, await media.jpeg({ seed: i })] as const))),
+        ...texts.map((text, i) => [`${i}.txt`, `sks, ${text}, Masterpiece`] as const),
+        ...[['5.jpg', await media.jpeg({ seed: 9 })] as const, ['5.txt', "I'm sorry, I can't help."] as const],
+      ]),
+    );
+    const { page } = await site.open(`/datasets/${id}/fitness`);
+    const panel = page.getByRole('region', { name: 'Caption texts' });
+    await panel.getByText('1 caption has the words with which a model declines').waitFor();
+    await panel.getByRole('link', { name: 'Show them, to rename or remove the tag' }).click();
+    await soon(() => new URL(page.url()).search).toBe('?tag=Masterpiece');
+    await page.getByText('5 pairs', { exact: true }).waitFor();
+    await page.goBack();
+    await panel.getByRole('link', { name: 'Show them', exact: true }).first().click();
+    await soon(() => new URL(page.url()).search).toBe('?q=is%3Arefusal');
+    await cardOf(page, '5.jpg').waitFor();
+    await page.getByText('1 pair', { exact: true }).waitFor();
+    await page.goBack();
+    await panel.getByRole('button', { name: 'Remove “masterpiece” …' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Remove “Masterpiece”' });
+    await dialog.getByRole('button', { name: 'Remove from 5 captions' }).click();
+    await soon(() => site.api.text(id, '0.txt')).toBe('sks, a wagon');
   });
 });

@@ -1,17 +1,16 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { boxOf, pictureOf, soon } from '../pairs/pairs-page.js';
+import { captionedImages, openDataset } from '../linked-datasets.js';
+import { boxOf, captionOf, cardOf, onSave, pictureOf, SAVES, soon } from '../pairs/pairs-page.js';
 
 const SENTENCE = 'A blue_sky hangs over the city, and the train waits.';
 
 describeInBrowser('the tags of a dataset', (site) => {
   const open = async (captions: Parameters<typeof captionedImages>[0]) => {
-    const id = await datasetWith(site.api, await captionedImages(captions));
-    const { page } = await site.open(`/datasets/${id}`);
-    await tagsOf(page).first().waitFor();
-    return { id, page };
+    const opened = await openDataset(site, captionedImages(captions));
+    await tagsOf(opened.page).first().waitFor();
+    return opened;
   };
   const tagsOf = (page: Page) =>
     page.getByRole('list', { name: 'Tags' }).getByRole('button', { name: /\d$/ }).filter({ hasNotText: 'key' });
@@ -44,6 +43,11 @@ describeInBrowser('the tags of a dataset', (site) => {
     await soon(() => tagsOf(page).allInnerTexts()).toEqual(['blue sky\n3', 'city\n2']);
     await page.getByRole('button', { name: 'Undo' }).click();
     await stores(id, 'two.txt', 'city, blue sky, blue_sky');
+    await site.api.upload(id, 'one.txt', 'city');
+    await page.getByText('1 near spelling').click();
+    await page.getByRole('button', { name: 'Merge blue_sky (1) into blue sky (2)' }).click();
+    await page.keyboard.press('Enter');
+    await stores(id, 'two.txt', 'city, blue sky');
   });
 
   test('keep what is typed for one of them when another client changes their order', async () => {
@@ -79,6 +83,10 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByRole('button', { name: 'Remove from 2 captions' }).click();
     await stores(id, 'one.txt', '');
     expect(await site.api.text(id, 'two.txt')).toBe('dusk');
+    await boxOf(page, 'four.jpg').uncheck();
+    await tagOf(page, 'dusk').press('+');
+    await stores(id, 'one.txt', 'dusk');
+    expect(await site.api.text(id, 'four.txt')).toBe('');
   });
 
   test('that are pinned to keys are toggled on the focused pair and on a selection', async () => {
@@ -99,6 +107,39 @@ describeInBrowser('the tags of a dataset', (site) => {
     await soon(() => tagsOf(page).allInnerTexts()).toEqual(['dusk\n3\n2', 'city\n1']);
   });
 
+  test('are added by their keys beside what is typed and not saved, and to no caption that could not be read', async () => {
+    const { id, page } = await open({ one: 'city', two: 'dusk' });
+    const card = cardOf(page, 'one.jpg');
+    const press = async (key: string) => {
+      await pictureOf(page, 'one.jpg').focus();
+      await page.keyboard.press(key);
+    };
+    await tagOf(page, 'dusk').press('3');
+    await onSave(page, (route) => route.abort());
+    await captionOf(page, 'one.jpg').fill('town');
+    await press('3');
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('town, dusk');
+    await page.unroute(SAVES);
+    await stores(id, 'one.txt', 'town, dusk');
+
+    const answered = page.waitForResponse(SAVES);
+    const refusal = { status: 400, json: { error_code: 400000, error_message: 'Not now.' } };
+    await page.route(SAVES, (route) => answered.then(() => route.fulfill(refusal)));
+    await page.route(SAVES, (route) => route.continue(), { times: 1 });
+    // It is read twice at the same time, and once that fails.
+    const refused = page.waitForResponse((response) => response.status() === refusal.status);
+    await page.reload();
+    await refused;
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('town, dusk');
+    await page.reload();
+    await card.getByText('Could not read the caption. Not now.').waitFor();
+    await press('3');
+    await page.getByText('The caption of one is not read yet.').waitFor();
+    await page.unroute(SAVES);
+    await card.getByRole('button', { name: 'Try again' }).click();
+    await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('town, dusk');
+  });
+
   test('are decided one picture after another with Y and N, and saved in one change', async () => {
     const { id, page } = await open({ one: 'city', two: 'dusk, city', three: undefined, four: SENTENCE });
     await tagOf(page, 'dusk').click();
@@ -106,7 +147,9 @@ describeInBrowser('the tags of a dataset', (site) => {
     const dialog = page.getByRole('dialog', { name: '“dusk”?' });
     await dialog.getByText('0 of 3 decided · 1 caption in sentences left out').waitFor();
     await dialog.getByText('one.jpg').waitFor();
-    await page.keyboard.press('y');
+    // A key that is held decides about one.
+    for (const _ of ['down', 'held']) await page.keyboard.down('y');
+    await page.keyboard.up('y');
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('n');
     await page.keyboard.press('y');
@@ -121,5 +164,9 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await stores(id, 'two.txt', 'dusk, city');
     await soon(() => site.api.filenames(id)).not.toContain('three.txt');
+    await page.getByRole('button', { name: 'Decide one by one' }).click();
+    await page.keyboard.press('y');
+    await page.keyboard.press('Escape');
+    await stores(id, 'one.txt', 'city, dusk');
   });
 });

@@ -1,22 +1,18 @@
 import type { Page } from 'playwright-core';
 import sharp from 'sharp';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { counterpartNameOf } from '../../../web/fitness/pairs/counterpart-file.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { datasetWith } from '../linked-datasets.js';
-
-const panel = (page: Page, name: string | RegExp) => page.getByRole('region', { name });
-const verdict = (page: Page, name: string) =>
-  panel(page, 'Verdict').getByRole('heading', { name, exact: true }).waitFor();
+import { controlsOf, datasetWith, linkDatasets, openDataset, stemsTo, targetsOf } from '../linked-datasets.js';
+import { focusedOf, panel, verdict } from '../pairs/pairs-page.js';
+import { bytesOf, choose, sendsOf, transferOf } from '../upload/drop-files.js';
 
 /** The images of a finding. */
 const listed = (page: Page, label: string) => page.getByRole('list', { name: label }).getByRole('listitem');
 
 describeInBrowser('the view Fit to train?', (site) => {
-  async function openWith(files: Record<string, Buffer | string>) {
-    const id = await datasetWith(site.api, files);
-    return { id, ...(await site.open(`/datasets/${id}/fitness`)) };
-  }
+  const openWith = (files: Record<string, Buffer | string>) => openDataset(site, files, '/fitness');
 
   test('lists every problem with a link to its file, and updates once they are fixed', async () => {
     const { id, page } = await openWith({
@@ -97,7 +93,9 @@ describeInBrowser('the view Fit to train?', (site) => {
     const { id, page } = await openWith({ 'a.jpg': image, 'b.jpg': image, 'c.jpg': image });
     await panel(page, '3 images need a caption').waitFor();
     await page.getByLabel('Caption of a.jpg').fill('a wagon');
-    await page.getByLabel('Caption of b.jpg').fill('a depot');
+    await page.keyboard.press('Control+Enter');
+    await expect.poll(() => focusedOf(page)).toBe('Caption of b.jpg');
+    await page.keyboard.type('a depot');
     await panel(page, '2 images need a caption').waitFor();
     expect(await site.api.text(id, 'a.txt')).toBe('a wagon');
     await page.getByLabel('Caption of b.jpg').blur();
@@ -131,5 +129,95 @@ describeInBrowser('the view Fit to train?', (site) => {
     await panel(page, 'Last change').getByRole('button', { name: 'Undo' }).click();
     await verdict(page, 'Not fit to train');
     expect(await site.api.filenames(id)).toHaveLength(3);
+  });
+});
+
+const pairs = (page: Page) => panel(page, 'Controls and masks');
+const rowOf = (page: Page, name: string, stem: string) =>
+  pairs(page).getByRole('list', { name, exact: true }).getByRole('listitem').filter({ hasText: stem });
+
+describe('the file for a missing control', () => {
+  const nameOf = (filename: string, slot: 'control_1' | 'mask' = 'control_1', isClip = false) =>
+    counterpartNameOf(filename, { stem: 'a.b', slot, isClip });
+
+  test('is named after the target, with its own extension', () => {
+    expect(nameOf('anything.PNG')).toBe('a.b.png');
+    expect(nameOf('scan.webp', 'mask')).toBe('a.b.webp');
+    expect(nameOf('clip.mp4', 'control_1', true)).toBe('a.b.mp4');
+  });
+
+  test('is an image that the trainer reads', () => {
+    expect(() => nameOf('notes.txt')).toThrow("notes.txt can't be the control of a.b: it is a caption.");
+    expect(() => nameOf('a.psd')).toThrow('not an image by its extension');
+    expect(() => nameOf('a.avif')).toThrow('the trainer does not read .avif files. Choose a JPEG, PNG or WebP image.');
+    expect(() => nameOf('clip.mp4')).toThrow('it is a clip');
+    expect(() => nameOf('clip.mp4', 'mask', true)).toThrow("can't be the mask of a.b: it is a clip");
+  });
+});
+
+describeInBrowser('controls and masks in "Fit to train?"', (site) => {
+  /** The view of a training dataset of these targets, linked to a control dataset of these files. */
+  async function openLinked(targets: readonly string[], controls: Record<string, Buffer | string>) {
+    const { api } = site;
+    const id = await datasetWith(api, await targetsOf(targets));
+    const name = `depth of ${id.slice(0, 8)}`;
+    const control = await datasetWith(api, controls, { role: 'control', name });
+    await linkDatasets(api, id, { control_1: control });
+    return { id, control, name, ...(await site.open(`/datasets/${id}/fitness`)) };
+  }
+
+  const drop = async (page: Page, row: ReturnType<typeof rowOf>, files: Parameters<typeof transferOf>[1]) =>
+    row.getByRole('button').dispatchEvent('drop', { dataTransfer: await transferOf(page, files) });
+
+  test('missing files are dropped or chosen in their places, and the dataset becomes READY by itself', async () => {
+    const { id, control, name, page } = await openLinked(stemsTo(4), await controlsOf(['01']));
+    const sends = sendsOf(page);
+    await verdict(page, 'Not fit to train');
+    await expect.poll(() => panel(page, 'Errors').count()).toBe(0);
+    const row = rowOf(page, 'Targets without a control', '02');
+    const place = row.getByRole('button', { name: 'Choose a file as the control of 02' });
+    await choose(place, bytesOf('02.txt', 'a caption'));
+    await row.getByText("02.txt can't be the control of 02: it is a caption.").waitFor();
+    await drop(page, row, [bytesOf('x.png', 'x'), bytesOf('y.png', 'y')]);
+    await row.getByText('Choose one file, the control of 02.').waitFor();
+    expect(sends).toEqual([]);
+    await choose(place, bytesOf('scan.png', await media.png({ seed: 3 })));
+    await row.waitFor({ state: 'detached' });
+    const webp = bytesOf('any name.webp', await media.webp({ seed: 7 }));
+    await drop(page, rowOf(page, 'Targets without a control', '03'), [webp]);
+    await rowOf(page, 'Targets without a control', '03').waitFor({ state: 'detached' });
+
+    // Files that are dropped beside the places are added to the control dataset, and anywhere else to the training dataset.
+    const heading = pairs(page).getByRole('heading', { name: `Control: ${name}` });
+    const toControl = await transferOf(page, [bytesOf('04.png', await media.png({ seed: 5 }))]);
+    const toTraining = await transferOf(page, [bytesOf('e.txt', 'a caption')]);
+    await page.dispatchEvent('body', 'dragover', { dataTransfer: toTraining });
+    await page.getByText('Drop to add to this dataset').waitFor();
+    await page.dispatchEvent('body', 'drop', { dataTransfer: toTraining });
+    await heading.dispatchEvent('dragover', { dataTransfer: toControl });
+    await expect.poll(() => page.getByText('Drop to add to this dataset').count()).toBe(0);
+    await heading.dispatchEvent('drop', { dataTransfer: toControl });
+    await verdict(page, 'Fit to train');
+    await pairs(page).getByText('Each target has its control.').waitFor();
+    expect(await site.api.filenames(control)).toEqual(['01.png', '02.png', '03.webp', '04.png']);
+    await expect.poll(() => site.api.filenames(id)).toContain('e.txt');
+  });
+
+  test('a control dataset says what is wrong with it, which captions are not used, and who uses it', async () => {
+    const { id, control, name, page } = await openLinked(['a'], await controlsOf(['a']));
+    await site.api.upload(control, 'a.jpg', media.damaged.html());
+    await site.api.upload(control, 'a.txt', 'a caption that no trainer reads');
+    await verdict(page, 'Not fit to train');
+    await pairs(page).getByText(`${name} is not fit to train with.`).waitFor();
+    await pairs(page).getByRole('link', { name: 'Show what is wrong with it' }).click();
+    await verdict(page, 'Not fit as controls');
+    await panel(page, 'Errors').getByText('a.jpg').first().waitFor();
+    await page.getByRole('button', { name: 'Dismiss a.jpg' }).click();
+    await verdict(page, 'Fit as controls');
+    await panel(page, 'Warnings').getByText('Captions that are not used').waitFor();
+    await expect.poll(() => panel(page, 'Train').count()).toBe(0);
+    await panel(page, 'Used by').getByRole('link').click();
+    await page.waitForURL(`**/datasets/${id}**`);
+    await pairs(page).getByText('Each target has its control.').waitFor();
   });
 });

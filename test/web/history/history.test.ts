@@ -1,13 +1,14 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import type { WireRevisionPage } from '../../../src/api/history-schemas.js';
+import { operationOf } from '../../../web/history/operation.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { boxOf, captionOf, cardOf, isPainted, soon } from '../pairs/pairs-page.js';
+import { captionedImages, openDataset } from '../linked-datasets.js';
+import { captionOf, cardOf, isPainted, onSave, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the history', (site) => {
   /** A dataset of images of these stems with their captions: its first revision. */
-  const datasetOf = async (captions: Record<string, string>) => datasetWith(site.api, await captionedImages(captions));
+  const openWith = (captions: Record<string, string>, path = '') => openDataset(site, captionedImages(captions), path);
 
   const revisionsOf = async (id: string) =>
     (await site.api.request<WireRevisionPage>('GET', `/${id}/revisions`)).body.revisions;
@@ -15,8 +16,7 @@ describeInBrowser('the history', (site) => {
   const messageOf = (page: Page) => page.getByRole('region', { name: 'Last change' });
 
   test('lists edits, with the changed words marked and the pictures that were added, and pins', async () => {
-    const id = await datasetOf({ one: 'a red wagon' });
-    const { page } = await site.open(`/datasets/${id}`);
+    const { id, page } = await openWith({ one: 'a red wagon' });
     await captionOf(page, 'one.jpg').fill('a blue wagon');
     await captionOf(page, 'one.jpg').press('Control+Enter');
     await cardOf(page, 'one.jpg').getByText('Saved').waitFor();
@@ -51,11 +51,11 @@ describeInBrowser('the history', (site) => {
   });
 
   test('restores a revision after it said what will change, and says when it is offline', async () => {
-    const id = await datasetOf({ one: 'a red wagon', two: 'a signal' });
+    const { id, page, context } = await openWith({ one: 'a red wagon', two: 'a signal' }, '/history');
     await site.api.upload(id, 'one.txt', 'a blue wagon');
     await site.api.raw('DELETE', `/${id}/files/two.jpg`);
     await site.api.upload(id, 'three.txt', 'a bridge');
-    const { page, context } = await site.open(`/datasets/${id}/history`);
+    await page.clock.install();
     await page.getByRole('link', { name: 'Revision 1', exact: true }).click();
     await page.getByRole('button', { name: 'Restore' }).click();
     const dialog = page.getByRole('dialog', { name: 'Restore revision 1?' });
@@ -73,20 +73,18 @@ describeInBrowser('the history', (site) => {
     expect(await site.api.text(id, 'one.txt')).toBe('a red wagon');
     expect((await revisionsOf(id))[0]).toMatchObject({ how: 'restore', restored_from: 1 });
 
-    await messageOf(page).getByRole('button', { name: 'Undo' }).click();
+    // Its message has left.
+    await page.clock.fastForward(11_000);
+    await messageOf(page).waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+z');
     await messageOf(page).getByText('Undone: 3 files restored.').waitFor();
     expect(await site.api.text(id, 'one.txt')).toBe('a blue wagon');
+    await context.close();
   });
 
   test('undoes a bulk change after a lost answer, a reload and in another tab, and makes it again', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
-    const { page } = await site.open(`/datasets/${id}`);
-    let sent = 0;
-    await page.route(/\/captions$/, async (route) => {
-      if (route.request().method() !== 'PUT' || ++sent > 1) return route.continue();
-      await route.fetch();
-      return route.abort();
-    });
+    const { id, page } = await openWith({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
+    await onSave(page, (route, count) => (count > 1 ? route.continue() : route.fetch().then(() => route.abort())));
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
     await messageOf(page).getByRole('button', { name: 'Undo' }).waitFor();
@@ -102,6 +100,9 @@ describeInBrowser('the history', (site) => {
     await messageOf(page).getByRole('button', { name: 'Undo', exact: true }).waitFor();
     expect(await site.api.text(id, 'one.txt')).toBe('sks, a wagon');
 
+    await messageOf(page).getByRole('button', { name: 'Dismiss the message' }).click();
+    await soon(() => messageOf(page).count()).toBe(0);
+
     const { number } = (await revisionsOf(id))[0]!;
     const other = await site.open(`/datasets/${id}/history`);
     await soon(() => messageOf(other.page).count()).toBe(0);
@@ -113,26 +114,28 @@ describeInBrowser('the history', (site) => {
       .getByText(`Undid ${number}`)
       .waitFor();
     expect(await site.api.text(id, 'one.txt')).toBe('a wagon');
+    await other.page.getByRole('link', { name: `Revision ${number + 1}`, exact: true }).click();
+    await other.page.getByText('2 changed.').waitFor();
+    await other.page.getByLabel('Compared with').selectOption('2');
+    await other.page.getByText('3 changed.').waitFor();
   });
+});
 
-  test('undoes a deletion, and keeps a file that came since', async () => {
-    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a bridge' });
-    const { page } = await site.open(`/datasets/${id}`);
-    await boxOf(page, 'one.jpg').check();
-    await boxOf(page, 'two.jpg').check();
-    await page.keyboard.press('Delete');
-    await page.getByRole('button', { name: 'Delete 4 files' }).click();
-    await messageOf(page).getByText('4 files deleted.').waitFor();
-    await cardOf(page, 'one.jpg').waitFor({ state: 'detached' });
-    await site.api.upload(id, 'two.txt', 'another signal');
-    await messageOf(page).getByRole('button', { name: 'Undo' }).click();
-    await messageOf(page)
-      .getByText('Undone: 3 files restored. 1 file was changed since and stays as it is: two.txt')
-      .waitFor();
-    await cardOf(page, 'one.jpg').waitFor();
-    expect(await site.api.filenames(id)).toHaveLength(6);
-    expect(await site.api.text(id, 'two.txt')).toBe('another signal');
-    await messageOf(page).getByRole('button', { name: 'Dismiss the message' }).click();
-    await soon(() => messageOf(page).count()).toBe(0);
-  });
+const wordsOf = (...changes: [string, string][]) => operationOf(changes.map(([before, after]) => ({ before, after })));
+
+test('an operation on all captions alike is named by what it did', () => {
+  expect(wordsOf(['a wagon', 'evng, a wagon'], ['city, sky', 'evng, city, sky'])).toBe('Prepended “evng”');
+  expect(wordsOf(['a wagon', 'a wagon, dusk'], ['city', 'city, dusk'])).toBe('Appended “dusk”');
+  expect(wordsOf(['a, city, sky', 'a, sky'], ['city, b', 'b'])).toBe('Removed the tag “city”');
+  expect(wordsOf(['a, blue_sky', 'a, blue sky'], ['blue_sky, b', 'blue sky, b'])).toBe(
+    'Renamed the tag “blue_sky” to “blue sky”',
+  );
+  expect(wordsOf(['a red wagon', 'a blue wagon'], ['the red sky', 'the blue sky'])).toBe('Replaced “red” with “blue”');
+});
+
+test('captions that changed in different ways have no such words', () => {
+  expect(wordsOf(['a wagon', 'one wagon'], ['a train', 'a red train'])).toBeUndefined();
+  expect(wordsOf(['a wagon', 'evng, a wagon'], ['a train', 'dusk, a train'])).toBeUndefined();
+  expect(wordsOf(['a', 'x'.repeat(100)])).toBeUndefined();
+  expect(wordsOf()).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { eventually } from '../../harness/server.js';
-import { datasetWith } from '../linked-datasets.js';
+import { captionedImages, captionsOf, datasetWith, openDataset } from '../linked-datasets.js';
 import { boxOf, cardOf, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
 
 /** More than fit on a screen with four cards per row. */
@@ -15,11 +15,10 @@ describeInBrowser('changes to files', (site) => {
     const picture = await media.jpeg();
     const captions = names.map((name) => [name.replace('.jpg', '.txt'), `the caption of ${name}`]);
     const images = names.map((name) => [name, picture]);
-    const id = await datasetWith(site.api, Object.fromEntries([...images, ...captions]));
     // Wide enough for four cards between the tags and the inspector.
-    const visited = await site.open(`/datasets/${id}`, { width: 1700 });
-    await cardOf(visited.page, names[0]!).waitFor();
-    return { id, picture, ...visited };
+    const opened = await openDataset(site, Object.fromEntries([...images, ...captions]), '', { width: 1700 });
+    await cardOf(opened.page, names[0]!).waitFor();
+    return { picture, ...opened };
   }
 
   async function tabTo(page: Page, label: string): Promise<void> {
@@ -136,5 +135,50 @@ describeInBrowser('changes to files', (site) => {
     expect(await namesOf(page)).not.toContain('p12.jpg');
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
     expect((await site.api.filenames(id)).filter((name) => /^p1[25]/.test(name))).toEqual([]);
+  });
+
+  test('of selected pairs: they are copied to another dataset beside a pair that has the name, or moved once they arrived, and undone', async () => {
+    const { api, open } = await site.newAccount();
+    const pairs = await captionedImages({ a: 'snow', b: 'rain', c: 'fog' });
+    const from = await datasetWith(api, pairs, { name: 'the evening' });
+    const to = await datasetWith(api, await captionedImages({ a: 'a different snow' }), { name: 'chosen' });
+    const { page } = await open(`/datasets/${from}`);
+    const choose = async (key: string, title: string) => {
+      for (const name of ['a.jpg', 'b.jpg']) await boxOf(page, name).check();
+      await page.keyboard.press(key);
+      const dialog = page.getByRole('dialog', { name: title });
+      await dialog.getByRole('combobox').fill('chos');
+      await dialog.getByRole('option', { name: 'chosen', selected: true }).waitFor();
+      await page.keyboard.press('Enter');
+      return dialog;
+    };
+    const copied = await choose('y', 'Copy 2 pairs to');
+    await copied.getByText('2 pairs copied to chosen, 1 with another name.').waitFor();
+    expect(await captionsOf(api, to)).toEqual({
+      'a.txt': 'a different snow',
+      'the_evening_a.txt': 'snow',
+      'b.txt': 'rain',
+    });
+    expect(await captionsOf(api, from)).toEqual({ 'a.txt': 'snow', 'b.txt': 'rain', 'c.txt': 'fog' });
+    await copied.getByRole('link', { name: 'chosen' }).click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await soon(() => captionsOf(api, to)).toEqual({ 'a.txt': 'a different snow' });
+
+    await page.goto(`${site.server.url}/datasets/${from}`);
+    const lost = { status: 404, json: { error_code: 404000, error_message: 'It is gone.' } };
+    await page.route(`**/${from}/files/b.jpg`, (route) => route.fulfill(lost));
+    const moved = await choose('m', 'Move 2 pairs to');
+    await moved.getByText('1 pair moved to chosen, 1 with another name.').waitFor();
+    await moved.getByRole('alert').getByText('b.jpg: It is gone.').waitFor();
+    await moved.getByRole('button', { name: 'Close' }).click();
+    await cardOf(page, 'a.jpg').waitFor({ state: 'detached' });
+    expect(await captionsOf(api, to)).toEqual({
+      'a.txt': 'a different snow',
+      'the_evening_a.txt': 'snow',
+      'b.txt': 'rain',
+    });
+    expect(await captionsOf(api, from)).toEqual({ 'b.txt': 'rain', 'c.txt': 'fog' });
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await cardOf(page, 'a.jpg').waitFor();
   });
 });

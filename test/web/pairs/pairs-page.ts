@@ -1,4 +1,4 @@
-import type { Locator, Page } from 'playwright-core';
+import type { Locator, Page, Route } from 'playwright-core';
 import { expect } from 'vitest';
 
 /** Polls a value until it meets the expectation, for up to 20 s: the machine may be busy. */
@@ -11,6 +11,18 @@ export const pictureOf = (page: Page, name: string) => page.getByRole('button', 
 export const captionOf = (page: Page, name: string) => page.getByLabel(`Caption of ${name}`, { exact: true });
 /** The search of the pairs: the tags have one too. */
 export const searchOf = (page: Page) => page.getByRole('searchbox', { name: 'Search names and captions' });
+
+/** Takes each request of a page that saves captions, with its number. */
+export async function onSave(page: Page, handle: (route: Route, count: number) => Promise<unknown>): Promise<void> {
+  let count = 0;
+  await page.route(SAVES, async (route) => {
+    if (route.request().method() !== 'PUT') return route.continue();
+    await handle(route, ++count);
+  });
+}
+
+/** Also matches the requests that read captions. */
+export const SAVES = /\/captions$/;
 
 /** Opens the menu of the dataset, and chooses in it. */
 export async function chooseMore(page: Page, name: string): Promise<void> {
@@ -31,6 +43,11 @@ export const focusedOf = (page: Page) =>
     const { activeElement } = document;
     return activeElement?.getAttribute('aria-label') ?? activeElement?.querySelector('.sr-only')?.textContent;
   });
+
+/** A panel, and the verdict of the view "Fit to train?". */
+export const panel = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
+export const verdict = (page: Page, name: string) =>
+  panel(page, 'Verdict').getByRole('heading', { name, exact: true }).waitFor();
 
 export const scrollOf = (page: Page) => page.evaluate(() => window.scrollY);
 

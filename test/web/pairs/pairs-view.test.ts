@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { put } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { datasetWith } from '../linked-datasets.js';
+import { openDataset } from '../linked-datasets.js';
 import {
   boxOf,
   captionOf,
@@ -27,8 +27,7 @@ describeInBrowser('the files of a dataset', (site) => {
     const contents = entries.map(([name, bytes]) => {
       return [name, bytes ?? (name.endsWith('.txt') ? `the caption ${name}` : image)] as const;
     });
-    const id = await datasetWith(site.api, Object.fromEntries(contents));
-    return { id, ...(await site.open(`/datasets/${id}${query}`)) };
+    return openDataset(site, Object.fromEntries(contents), query);
   }
 
   test('are shown as pairs, with facts and problems', async () => {

@@ -3,14 +3,8 @@ import type { DatasetFile, Problem } from '../../../src/client/client.js';
 import { isUnpaired, type LinkedDataset } from '../../../web/live/counterparts.js';
 import { nameMatcher, type Pair, pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
 import { mediaFactsOf } from '../../../web/pairs/media-facts.js';
-import {
-  allOf,
-  extended,
-  EMPTY_SELECTION,
-  rangeOf,
-  toggled,
-  withoutDeleted,
-} from '../../../web/pairs/selection/selection.js';
+import { cropOf, cutText } from '../../../web/pairs/viewer/crop-frame.js';
+import { extended, EMPTY_SELECTION, rangeOf, toggled } from '../../../web/pairs/selection/selection.js';
 import {
   matchesOf,
   NO_FILTER,
@@ -119,13 +113,6 @@ describe('pairs of files', () => {
     expect(viewsOf({ role: 'training', links: {} })).toContain('unpaired');
     expect(viewsOf({ role: 'mask' })).toEqual(['all', 'unused', 'warnings', 'rejected']);
   });
-
-  test('are counted by filter', () => {
-    const files = [fileOf('a.jpg'), fileOf('b.jpg'), fileOf('b.txt'), fileOf('c.txt')];
-    const warnings = [problemOf('ORPHAN_CAPTION', 'c.txt'), problemOf('BLANK_CAPTION', 'b.txt')];
-    const counts = { all: 3, missing: 1, blank: 1, duplicates: 0, orphan: 1, warnings: 2 };
-    expect(countsOf(pairsOf({ files, warnings, error: undefined }))).toEqual(counts);
-  });
 });
 
 describe('the filter', () => {
@@ -205,12 +192,6 @@ describe('a selection', () => {
     expect([...first.stems]).toEqual(['b', 'c', 'd']);
     expect([...rangeOf(first, { from: 'd', to: 'c' }, pairs).stems]).toEqual(['b', 'c']);
   });
-
-  test('loses deleted pairs', () => {
-    const all = allOf(pairs);
-    expect(withoutDeleted(all, pairs)).toBe(all);
-    expect([...withoutDeleted(all, pairs.slice(0, 2)).stems]).toEqual(['a', 'b']);
-  });
 });
 
 test.each([
@@ -220,4 +201,16 @@ test.each([
   [{}, ''],
 ])('the facts %o are shown as %s', (known, text) => {
   expect(mediaFactsOf(fileOf('a.mp4', known))).toBe(text);
+});
+
+test('the trainer scales a picture to cover its bucket, and takes the middle', () => {
+  const rules = { resolution: 1024, step: 32 };
+  const picture = { width: 1100, height: 1000 };
+  const crop = cropOf(picture, rules);
+  expect(crop.bucket.width % 32 || crop.bucket.height % 32).toBe(0);
+  const { width, height } = crop.taken;
+  expect(width / height).toBeCloseTo(crop.bucket.width / crop.bucket.height);
+  expect(Math.min(1100 - width, 1000 - height)).toBeCloseTo(0);
+  expect(cutText(picture, crop)).toMatch(/^cuts \d+ px at the (left and at the right|top and at the bottom)$/);
+  expect(cutText({ width: 1024, height: 1024 }, cropOf({ width: 1024, height: 1024 }, rules))).toBe('cuts nothing');
 });

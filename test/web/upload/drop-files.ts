@@ -24,6 +24,10 @@ export function transferOf(page: Page, files: readonly ReturnType<typeof bytesOf
   );
 }
 
+/** Drops files on the page. */
+export const drop = async (page: Page, ...files: readonly ReturnType<typeof bytesOf>[]) =>
+  page.dispatchEvent('body', 'drop', { dataTransfer: await transferOf(page, files) });
+
 /** The card that shows uploads on every page. */
 export function dockOf(page: Page): Locator {
   return page.getByRole('region', { name: 'Uploads', exact: true });
@@ -51,15 +55,20 @@ export function folderOfPairs(
 
 export const replaceButton = (page: Page, name: string) => page.getByRole('button', { name: `Replace ${name}` });
 
+/** Clicks a button that opens the file chooser, and chooses these files. */
+export async function choose(button: Locator, ...files: readonly { name: string; buffer: Buffer }[]): Promise<void> {
+  const choosing = button.page().waitForEvent('filechooser');
+  await button.click();
+  await (await choosing).setFiles(files.map((file) => ({ mimeType: '', ...file })));
+}
+
 /** Clicks "Replace" beside a file, and chooses another one. */
 export async function replaceFile(
   page: Page,
   replaced: string,
-  chosen: string | { readonly name: string; readonly buffer: Buffer },
+  chosen: { readonly name: string; readonly buffer: Buffer },
 ): Promise<void> {
-  const choosing = page.waitForEvent('filechooser');
-  await replaceButton(page, replaced).click();
-  await (await choosing).setFiles(typeof chosen === 'string' ? chosen : { mimeType: '', ...chosen });
+  await choose(replaceButton(page, replaced), chosen);
 }
 
 /** The line about a file that could not be uploaded, in the details of the card, which this opens. */

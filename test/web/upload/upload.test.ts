@@ -2,16 +2,16 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
-import { datasetWith } from '../linked-datasets.js';
-import { bytesOf, dockOf, FILES, FOLDER, sendsOf, transferOf } from './drop-files.js';
+import { type ZipEntry, zipOf } from '../../hostile/zip.js';
+import { openDataset } from '../linked-datasets.js';
+import { bytesOf, dockOf, drop, failureOf, FILES, FOLDER, sendsOf, transferOf } from './drop-files.js';
 
 describeInBrowser('adding files', (site) => {
   /** Opens the page of a new dataset with these files. */
   const atDataset = async (existing: Record<string, Buffer | string> = {}) => {
-    const id = await datasetWith(site.api, existing);
-    const visited = await site.open(`/datasets/${id}`);
-    await visited.page.getByRole('button', { name: 'Add', exact: true }).waitFor();
-    return { ...visited, id, sends: sendsOf(visited.page) };
+    const opened = await openDataset(site, existing);
+    await opened.page.getByRole('button', { name: 'Add', exact: true }).waitFor();
+    return { ...opened, sends: sendsOf(opened.page) };
   };
 
   test('picked and dropped files are uploaded by signed PUT, and listed until dismissed', async () => {
@@ -57,8 +57,7 @@ describeInBrowser('adding files', (site) => {
     await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
     await expect.poll(() => dialog.getByLabel('Name').inputValue()).toBe('red-wagons 2');
     await dialog.getByRole('button', { name: 'Cancel' }).click();
-    const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
-    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    await drop(page, bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no'));
     await dialog.getByText('a.doc').first().waitFor();
     await dialog.getByLabel('Name').fill('dropped');
     await dialog.getByRole('button', { name: 'Create and upload 1 file' }).click();
@@ -131,5 +130,94 @@ describeInBrowser('adding files', (site) => {
     expect(datasets.map(({ name }) => name).sort()).toEqual(['cat', 'cats', 'dog']);
     const { groups } = (await api.status(datasets.find(({ name }) => name === 'cats')!.id)).body;
     expect(groups).toEqual([{ name: 'cat', repeats: 10, is_reg: false, files: 1 }]);
+  });
+});
+
+const entriesOf = (files: Record<string, Buffer | string>): ZipEntry[] =>
+  Object.entries(files).map(([name, bytes]) => ({ name, bytes }));
+
+describeInBrowser('importing', (site) => {
+  test('a dropped zip is shown first, and becomes a dataset with captions of a table and repeats of kohya', async () => {
+    const { page } = await site.open();
+    await page.getByRole('heading', { name: 'Datasets', exact: true }).waitFor();
+    const zip = zipOf([
+      ...entriesOf({
+        'red wagons/10_wagon/1.jpg': await media.jpeg({ seed: 1 }),
+        'red wagons/10_wagon/2.jpg': await media.jpeg({ seed: 2 }),
+        'red wagons/10_wagon/metadata.csv': 'file_name,short,text\n1.jpg,red,A red wagon.\n2.jpg,blue,A blue wagon.\n',
+        'red wagons/README.txt': 'Made with …',
+        '__MACOSX/red wagons/._1.jpg': 'x',
+      }),
+      { name: '../3.jpg', bytes: 'x' },
+      { name: 'red wagons/10_wagon/4.webp', bytes: await media.webp({ seed: 3 }), crc: 1 },
+    ]);
+    const sends = sendsOf(page);
+    await drop(page, bytesOf('from civitai.zip', zip));
+    const dialog = page.getByRole('dialog', { name: 'New dataset' });
+    await expect.poll(() => dialog.getByLabel('Name').inputValue()).toBe('from civitai');
+    await dialog.getByText('2 captions from from civitai/red wagons/10_wagon/metadata.csv').waitFor();
+    await dialog.getByText('10 repeats, kept as the group “wagon”').waitFor();
+    await dialog.getByText("2 files can't be uploaded").waitFor();
+    await dialog.getByText('Its path leads out of the archive.').waitFor();
+    await dialog.getByText('There is no image or clip of this name.').waitFor();
+    await dialog.getByText('1 hidden system file skipped.').waitFor();
+    await expect.poll(() => dialog.getByLabel('Captions').inputValue()).toBe('text');
+    await dialog.getByLabel('Captions').selectOption('short');
+    await expect.poll(() => dialog.getByLabel('Captions').inputValue()).toBe('short');
+    expect(sends).toEqual([]);
+    await dialog.getByRole('button', { name: 'Create and upload 5 files' }).click();
+    await dockOf(page).getByText('4 of 5 files uploaded').waitFor();
+    await (await failureOf(page, '4.webp')).getByText("4.webp can't be unpacked: the archive is damaged").waitFor();
+    const found = (await site.api.list()).body.datasets.find(({ name }) => name === 'from civitai')!;
+    expect(await site.api.text(found.id, '1.txt')).toBe('red');
+    expect((await site.api.status(found.id)).body).toMatchObject({
+      status: 'READY',
+      groups: [{ name: 'wagon', repeats: 10, files: 4 }],
+    });
+  });
+
+  test('a table of captions is for the files of the dataset, by their names', async () => {
+    const { id, page } = await openDataset(site, {
+      ...{ '1.jpg': await media.jpeg({ seed: 1 }), '1.txt': 'my own words' },
+      ...{ '2.jpg': await media.jpeg({ seed: 2 }), '3.jpg': await media.jpeg({ seed: 3 }), '3.txt': 'three' },
+    });
+    await page.getByRole('button', { name: 'Add', exact: true }).waitFor();
+    const dialog = page.getByRole('dialog');
+    // Also a zip of which nothing is to be decided is shown first.
+    const zip = zipOf(entriesOf({ '5.jpg': await media.jpeg({ seed: 5 }) }));
+    await drop(page, bytesOf('more.zip', zip));
+    await dialog.getByRole('button', { name: 'Upload 1 file' }).waitFor();
+    await page.keyboard.press('Escape');
+    const rows = ['file_name,was,text', '2.jpg,1.jpg,theirs', ',2.jpg,two', ',3.jpg,three', '4.jpg,4.jpg,gone', ''];
+    await drop(page, bytesOf('captions.csv', rows.join('\r\n')));
+    await dialog.getByText('1 caption from captions.csv').waitFor();
+    await dialog.getByLabel('Files', { exact: true }).selectOption('was');
+    await dialog.getByText('3 captions from captions.csv').waitFor();
+    await dialog.getByText('4.jpg is not among the images and clips.').waitFor();
+    await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();
+    await dialog.getByText(/already has 1 file of the same name/).waitFor();
+    await dialog.getByText('Keep both', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await site.api.filenames(id)).toEqual(['1.jpg', '1.txt', '2.jpg', '2.txt', '3.jpg', '3.txt']);
+    expect([await site.api.text(id, '1.txt'), await site.api.text(id, '2.txt')]).toEqual(['my own words', 'two']);
+  });
+
+  test('a file that is no zip is named, and a folder with two captions for each picture lets the user choose', async () => {
+    const { page } = await site.open();
+    await page.getByRole('heading', { name: 'Datasets', exact: true }).waitFor();
+    await drop(page, bytesOf('page.zip', '<html>'));
+    await page.getByText("page.zip can't be read as a zip").waitFor();
+    await page.getByRole('button', { name: 'Close' }).click();
+    const files = { '1.jpg': await media.jpeg(), '1.txt': 'red, wagon', '1.caption': 'A red wagon.' };
+    await page.locator(FOLDER).setInputFiles(await folderWith(files, 'two captions'));
+    const dialog = page.getByRole('dialog', { name: 'New dataset' });
+    await dialog.getByText('1 file with several captions').waitFor();
+    await dialog.getByText('.caption', { exact: true }).click();
+    await dialog.getByText('The caption of 1 comes from 1.caption.').waitFor();
+    await dialog.getByRole('button', { name: 'Create and upload 2 files' }).click();
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+    const found = (await site.api.list()).body.datasets.find(({ name }) => name === 'two captions')!;
+    expect(await site.api.text(found.id, '1.txt')).toBe('A red wagon.');
   });
 });

@@ -1,14 +1,13 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import { tokensOf } from '../../../src/dataset/caption-tokens.js';
+import { chordOf, KEY_TABLE, type KeyRow, keyNameOf, keyText, withKey } from '../../../web/keys.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { cardOf, filterOf, focusedOf, namesOf, soon } from '../pairs/pairs-page.js';
+import { captionedImages, captionsOf, datasetWith, openDataset } from '../linked-datasets.js';
+import { boxOf, cardOf, chooseMore, filterOf, focusedOf, namesOf, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the workbench', (site) => {
-  const openWith = async (captions: Parameters<typeof captionedImages>[0], path = '') => {
-    const id = await datasetWith(site.api, await captionedImages(captions));
-    return { id, ...(await site.open(`/datasets/${id}${path}`)) };
-  };
+  const openWith = (captions: Parameters<typeof captionedImages>[0]) => openDataset(site, captionedImages(captions));
 
   test('shows the first card at once on windows of all sizes', async () => {
     const { id, page } = await openWith({ a: 'a wagon', b: undefined, c: undefined });
@@ -72,11 +71,9 @@ describeInBrowser('the workbench', (site) => {
 
 describeInBrowser('captions that are written one after another', (site) => {
   /** Three images without a caption between two that have one. */
-  async function open(path = '', width = 1440) {
+  function open(path = '') {
     const captions = { a: 'a wagon\n', b: undefined, c: undefined, d: undefined, e: 'a depot' };
-    const id = await datasetWith(site.api, await captionedImages(captions));
-    const visited = await site.open(`/datasets/${id}${path}`, { width });
-    return { id, ...visited };
+    return openDataset(site, captionedImages(captions), path, { width: 1440 });
   }
 
   /** What is typed goes to the field that has the caret. */
@@ -89,11 +86,6 @@ describeInBrowser('captions that are written one after another', (site) => {
       }),
     ).toEqual([text, text.length]);
   }
-
-  const textsOf = async (id: string) => {
-    const names = (await site.api.filenames(id)).filter((name) => name.endsWith('.txt'));
-    return Promise.all(names.map(async (name) => `${name} ${await site.api.text(id, name)}`));
-  };
 
   test('keep their places and the caret in a filter, and say how many are written', async () => {
     const { id, page } = await open('?filter=missing');
@@ -112,7 +104,8 @@ describeInBrowser('captions that are written one after another', (site) => {
     await page.getByText('2 of 3 written').waitFor();
     expect(await namesOf(page)).toEqual(['b.jpg', 'c.jpg', 'd.jpg']);
     await cardOf(page, 'b.jpg').getByRole('img', { name: 'Done' }).waitFor();
-    await soon(() => textsOf(id)).toEqual(['a.txt a wagon\n', 'b.txt a signal', 'd.txt a bridge', 'e.txt a depot']);
+    const texts = { 'a.txt': 'a wagon\n', 'b.txt': 'a signal', 'd.txt': 'a bridge', 'e.txt': 'a depot' };
+    await soon(() => captionsOf(site.api, id)).toEqual(texts);
     await filterOf(page, 'No caption 1').click();
     await soon(() => namesOf(page)).toEqual(['c.jpg']);
     await soon(() => page.getByRole('dialog').count()).toBe(0);
@@ -155,8 +148,7 @@ describeInBrowser('captions that are written one after another', (site) => {
 
   test('are completed with the tags of the dataset, the most frequent first', { tags: ['long'] }, async () => {
     const captions = { a: 'snow, red wagon', b: 'snowfall', c: 'night, snow', d: undefined, e: undefined };
-    const id = await datasetWith(site.api, await captionedImages(captions));
-    const { page } = await site.open(`/datasets/${id}?filter=missing`);
+    const { id, page } = await openDataset(site, captionedImages(captions), '?filter=missing');
     await page.getByRole('list', { name: 'Tags' }).getByText('snowfall').waitFor();
     await page.getByText('0 of 2 written').waitFor();
     await page.keyboard.press('e');
@@ -180,4 +172,97 @@ describeInBrowser('captions that are written one after another', (site) => {
     await expectCaret(page, 'Caption of e.jpg', '');
     await soon(() => site.api.text(id, 'd.txt')).toBe('dusk, snow, red wagon, ni');
   });
+});
+
+const palette = (page: Page) => page.getByRole('dialog', { name: 'Go to, or do' });
+const chosen = (page: Page) => palette(page).getByRole('option', { selected: true });
+
+describeInBrowser('the palette', (site) => {
+  test('goes to datasets, tags, files and pages by name, with the keyboard alone', async () => {
+    const { api, open } = await site.newAccount();
+    const id = await datasetWith(api, await captionedImages({ a: 'snow, red wagon', b: 'rain' }), { name: 'evening' });
+    await datasetWith(api, await captionedImages({ c: 'a depot' }), { name: 'morning' });
+    const { page } = await open(`/datasets/${id}`);
+    const goTo = async (text: string, label: string) => {
+      await page.keyboard.press('Control+k');
+      await palette(page).getByRole('combobox').fill(text);
+      await soon(() => chosen(page).textContent()).toContain(label);
+      await page.keyboard.press('Enter');
+      await palette(page).waitFor({ state: 'detached' });
+    };
+    await cardOf(page, 'a.jpg').waitFor();
+    await goTo('wagon red', 'red wagon');
+    await soon(() => namesOf(page)).toEqual(['a.jpg']);
+    await goTo('b.j', 'b.jpg');
+    await page.waitForURL(/[?]file=b\.jpg$/);
+    await goTo('morn', 'morning');
+    await cardOf(page, 'c.jpg').waitFor();
+    await goTo('go to the his', 'Go to the history');
+    await page.waitForURL(/\/history$/);
+    await soon(() => page.title()).toBe('morning · History · trainyard');
+    await goTo('guide: settings', 'Guide: Settings');
+    await page.waitForURL(/\/guide\/configuration$/);
+  });
+
+  test('offers what can be done here and now, and does it', async () => {
+    const phone = { width: 390, height: 844 };
+    const { page } = await openDataset(site, captionedImages({ a: 'snow', b: 'rain' }), '', phone);
+    const offered = (name: string) => palette(page).getByRole('option', { name }).count();
+    await cardOf(page, 'a.jpg').waitFor();
+    await chooseMore(page, 'Go to, or do …');
+    await palette(page).waitFor();
+    expect(await offered('Compare 2 to 4')).toBe(0);
+    await page.keyboard.press('Escape');
+    for (const name of ['a.jpg', 'b.jpg']) await boxOf(page, name).check();
+    await chooseMore(page, 'Go to, or do …');
+    expect(await offered('Compare 2 to 4')).toBe(1);
+    await palette(page).getByRole('combobox').fill('tag');
+    await palette(page).getByRole('option', { name: 'Add a tag to the selected pairs' }).click();
+    await page.getByRole('dialog', { name: 'Add a tag to 2 pairs' }).waitFor();
+  });
+});
+
+const NO_MODIFIERS = { ctrlKey: false, metaKey: false, altKey: false, shiftKey: false };
+
+test.each([
+  [{ key: 'Enter', ctrlKey: true, shiftKey: true }, 'Ctrl+Shift+Enter'],
+  [{ key: 'j', metaKey: true }, 'Ctrl+J'],
+  [{ key: ' ' }, 'Space'],
+  [{ key: ' ', shiftKey: true }, 'Shift+Space'],
+  // A German keyboard needs the shift key for both, an American one for the first alone.
+  [{ key: '?', shiftKey: true }, '?'],
+  [{ key: '/', shiftKey: true }, '/'],
+  [{ key: 'e', altKey: true }, 'Alt+E'],
+])('the key press %o is written as %s', (press, chord) => {
+  expect(chordOf({ ...NO_MODIFIERS, ...press })).toBe(chord);
+});
+
+test('a key does one thing in each place', () => {
+  const rows: readonly KeyRow[] = Object.values(KEY_TABLE);
+  const bound = rows.flatMap(({ place, keys }) => keys.map((key) => `${place}: ${key}`));
+  expect(bound.filter((key, index) => bound.indexOf(key) !== index)).toEqual([]);
+});
+
+test('a key after another one can have a meaning of its own', () => {
+  const press = { ...NO_MODIFIERS, key: 'f' };
+  expect([keyNameOf(press, 'page', 'G'), keyNameOf(press, 'page', 'H'), keyNameOf(press, 'page')]).toEqual([
+    'fitness',
+    undefined,
+    undefined,
+  ]);
+  expect(keyNameOf({ ...NO_MODIFIERS, key: 'S' }, 'page', 'G')).toBe('sort');
+});
+
+test('keys are written for a person', () => {
+  expect(['G F', 'Ctrl+Enter', '+', 'Escape'].map(keyText)).toEqual(['G then F', 'Ctrl+Enter', '+', 'Esc']);
+  expect(withKey('History', 'history')).toBe('History (G then H)');
+});
+
+test.each([
+  ['', 0],
+  ['a red wagon, at dusk', 6],
+  ['猫と犬', 3],
+  ['photosynthesis', 2],
+])('about as many tokens are counted as an encoder reads: %s', (text, tokens) => {
+  expect(tokensOf(text)).toBe(tokens);
 });
