@@ -240,9 +240,11 @@ function viewerPlace(): KeyPlace | undefined {
   return over === undefined ? (dialog?.dataset.keyPlace as KeyPlace | undefined) : undefined;
 }
 
-/** Whether a key is for the focused field: a text field takes all keys, a slider those that move it. */
+/** Whether a key is for the focused field: a text field takes all keys, a slider and a choice those that move it. */
 function isOfField({ target, key }: KeyboardEvent): boolean {
-  return target instanceof HTMLInputElement && target.type === 'range' ? key.length > 1 : isTyping(target);
+  const type = target instanceof HTMLInputElement ? target.type : undefined;
+  if (type === 'radio') return key === ' ' || key.startsWith('Arrow');
+  return type === 'range' ? key.length > 1 : isTyping(target);
 }
 
 /** Remembers the first key of a sequence, after all handlers have seen it. Starts once, with the page. */
