@@ -133,7 +133,8 @@ test('only a selection, or one kind of media, is downloaded', async () => {
   expect(await namesIn(await client.exports.selection(id, ['b.PNG'], { as: 'kohya' }))).toEqual(['reg/1_woman/b.PNG']);
   expect(await namesIn(await client.exports.zip(id, { only: 'videos' }))).toEqual(['clip.mp4', 'clip.txt']);
   expect(await namesIn(await client.exports.selection(id, [...files.keys()]))).toHaveLength(10);
-  const missing = client.exports.selection(id, ['a.txt', 'gone.txt']);
+  const many = Array.from({ length: 19_998 }, (_, i) => `${i}.txt`);
+  const missing = client.exports.selection(id, ['a.txt', 'gone.txt', ...many]);
   await expect(missing).rejects.toMatchObject({ status: 404, message: expect.stringContaining('"gone.txt"') });
   // A share downloads too.
   const share = await client.shares.make(id);
@@ -160,6 +161,8 @@ test('a zip continues at any byte as long as nothing changes; an earlier revisio
   // A range that ends earlier gets all.
   expect((await read({ range: 'bytes=0-9' })).status).toBe(200);
 
+  await client.bulk.saveCaptions(id, [{ filename: 'alone.txt', text: 'without a subject' }]);
+  expect((await read({ range: 'bytes=9-', 'if-range': etag })).status).toBe(200);
   const [latest] = (await client.history.revisions(id)).revisions;
   await client.bulk.removeFiles(id, ['a.jpg', 'a.txt', 'clip.mp4', 'clip.txt']);
   const changed = await read({ range: 'bytes=9-', 'if-range': etag });

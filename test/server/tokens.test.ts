@@ -114,10 +114,12 @@ describe('tokens', () => {
     expect((await create('--expires=99999d')).code).toBe(64);
   });
 
-  test('do not outlive the one that made them', async () => {
+  test('do not outlive the one that made them, nor do links', async () => {
     const maker = (await make({ expires_in: 600 })).body;
     const by = withSecret(maker.secret);
-    for (const made of [await make({}, by), await make({ expires_in: 6000 }, by), await share({}, by)]) {
+    const links = ['download-link', 'tar-link'].map((path) => by.request<WireNewToken>('GET', `/${id}/${path}`));
+    const tokens = [make({}, by), make({ expires_in: 6000 }, by), share({}, by)];
+    for (const made of await Promise.all([...tokens, ...links])) {
       expect(made.body.expires_at).toBe(maker.expires_at);
     }
   });

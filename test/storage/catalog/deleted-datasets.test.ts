@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
-import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type Database, query } from '../../../src/storage/database/database.js';
 import { remove } from '../../../src/dataset/upload-transitions.js';
+import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { Downloads } from '../../../src/service/download/downloads.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs } from '../../harness/backends.js';
 import { imageNamed } from '../../harness/stored-image.js';
@@ -103,6 +105,22 @@ onCatalogs((open) => {
     expect(await catalog.revisions.setPin('full', 1, { at: 70, by: 'me', note: null })).toBe(false);
     await catalog.createDataset({ accountId, id: 'other', name: 'full', createdAt: 70 });
     expect((await catalog.datasets({})).map(({ id }) => id)).toEqual(['other']);
+  });
+
+  test('a download in which it is deleted does not find it, rather than find it empty', async () => {
+    const { catalog, accountId, database } = await open();
+    for (const download of ['all', 'page'] as const) {
+      const key = { accountId, id: download };
+      await catalog.createDataset({ ...key, name: download, createdAt: 1 });
+      await add(catalog, download, ['file'], stored);
+      // The first read finds the dataset.
+      let reads = 0;
+      const run: Database['run'] = (statement) =>
+        database.run(statement).finally(() => ++reads === 1 && catalog.deleteDataset(key, DELETED_AT));
+      const dependencies = { catalog: new Catalog({ ...database, run }, { blobGrace: GRACE }) };
+      const downloads = new Downloads(dependencies as ServiceDependencies);
+      await expect(downloads[download](key, { limit: 1 })).rejects.toMatchObject({ code: 'dataset_not_found' });
+    }
   });
 
   test('its blobs are kept for the grace; then each is deleted once, and no row remains but those of others', async () => {
