@@ -3,9 +3,9 @@ import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { writeUpload } from '../../harness/inspecting.js';
 
 /** The warnings about a caption, or its error, each as `CODE: message`. */
-async function judgement(content: string | Buffer): Promise<string[]> {
+async function judgement(content: string | Buffer, filename = 'a.txt'): Promise<string[]> {
   const path = writeUpload(Buffer.from(content));
-  const found = await inspect({ path, filename: 'a.txt' });
+  const found = await inspect({ path, filename });
   return (found.ok ? found.warnings : [found.problem]).map(({ code, message }) => `${code}: ${message}`);
 }
 
@@ -47,6 +47,7 @@ describe('a garbled caption', () => {
         '“cafÃ©, overcast sky, and itâ€™s raining”. Correct it, or save the original as UTF-8 and upload that.',
     ]);
     expect((await judgement(`good: café, bad: ${asWindows1252('café')}`))[0]).toContain('“cafÃ©”');
+    expect((await judgement(`${'a red wagon, '.repeat(5000)}${asWindows1252('café')}`))[0]).toContain('“cafÃ©”');
   });
 });
 
@@ -72,6 +73,11 @@ describe('another kind of document', () => {
       expect(await judgement(text)).toEqual([]);
     },
   );
+});
+
+test('a structured caption has up to 1 MB', async () => {
+  expect(await judgement(`"${'a'.repeat(999_998)}"`, 'a.json')).toEqual([]);
+  expect((await judgement(`"${'a'.repeat(999_999)}"`, 'a.json'))[0]).toMatch(/^CAPTION_NOT_JSON: .* 1,000,000 bytes/);
 });
 
 test('zero bytes are an error that says what the trainer does with them', async () => {

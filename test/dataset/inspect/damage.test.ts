@@ -71,14 +71,9 @@ describe('of an image that is too large to be decoded, truncation is detected', 
   const flat = (width: number, height: number) => sharp({ create: { width, height, channels: 3, background: '#963' } });
   const makers = {
     'progressive.jpg': () => flat(5300, 5300).jpeg({ progressive: true }).toBuffer(),
-    'interlaced.png': () => flat(5300, 5300).png({ progressive: true, compressionLevel: 1 }).toBuffer(),
-    'lossless.webp': () => flat(5000, 5000).webp({ lossless: true, effort: 0 }).toBuffer(),
-    'declared.avif': async () => {
-      const bytes = await media.avif();
-      bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 8);
-      bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 12);
-      return bytes;
-    },
+    'interlaced.png': () => flat(5200, 5200).png({ progressive: true, compressionLevel: 1 }).toBuffer(),
+    'lossless.webp': () => flat(4400, 4400).webp({ lossless: true, effort: 0 }).toBuffer(),
+    'declared.avif': () => media.declaredAvif(2000),
   };
   test.each(Object.entries(makers))('%s', async (filename, make) => {
     const bytes = await make();

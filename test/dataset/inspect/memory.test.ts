@@ -11,12 +11,16 @@ import { FOLDER } from '../../harness/inspecting.js';
 const SIDE = 10_000;
 
 /** Inspects a file and makes its thumbnail, each in a new process. Returns the codes of what was found. */
-async function inspectAlone(path: string, filename: string): Promise<{ codes: string[]; thumbnail: string }> {
+async function inspectAlone(
+  path: string,
+  filename: string,
+  role?: 'mask',
+): Promise<{ codes: string[]; thumbnail: string }> {
   const pool = new InspectionPool();
   const sizeBytes = statSync(path).size;
   const options = { accountId: 'a', signal: new AbortController().signal };
   const [inspection, thumbnail] = await Promise.all([
-    pool.inspect({ path, filename, sizeBytes }, options),
+    pool.inspect({ path, filename, sizeBytes }, { ...options, role }),
     pool.thumbnail({ path, maxPixels: 320 }, options).then(
       () => 'made',
       (error: Error) => error.name,
@@ -34,15 +38,6 @@ async function patterned(): Promise<Sharp> {
 const flat = (channels: 3 | 4): Sharp =>
   sharp({ create: { width: SIDE, height: SIDE, channels, background: { r: 9, g: 99, b: 199, alpha: 0.5 } } });
 
-/** A small image whose header declares a hundred million pixels: encoding those would take ten seconds. */
-async function avif(): Promise<Buffer> {
-  const bytes = await media.avif();
-  const size = bytes.indexOf('ispe') + 8;
-  bytes.writeUInt32BE(SIDE, size);
-  bytes.writeUInt32BE(SIDE, size + 4);
-  return bytes;
-}
-
 const MAKERS = {
   'baseline.jpg': async (path: string) => (await patterned()).jpeg().toFile(path),
   'progressive.jpg': async (path: string) => (await patterned()).jpeg({ progressive: true }).toFile(path),
@@ -52,7 +47,7 @@ const MAKERS = {
   'lossy.webp': async (path: string) => flat(3).webp({ effort: 0 }).toFile(path),
   'lossless.webp': async (path: string) => flat(3).webp({ effort: 0, lossless: true }).toFile(path),
   'strips.tif': async (path: string) => (await patterned()).tiff({ compression: 'lzw' }).toFile(path),
-  'declared.avif': async (path: string) => writeFile(path, await avif()),
+  'declared.avif': async (path: string) => writeFile(path, await media.declaredAvif(SIDE)),
   // Rows of a million pixels each: libvips holds hundreds of rows while it scales an image down.
   'wide.png': async (path: string) => {
     const rows = sharp({ create: { width: 1_000_000, height: 100, channels: 3, background: '#123' } });
@@ -84,6 +79,14 @@ const LARGEST: [filename: string, side: number, encode: (image: Sharp) => Sharp]
   ['a.webp', 4300, (image) => image.webp({ lossless: true, effort: 0 })],
   ['a.avif', 1900, (image) => image.avif({ effort: 0 })],
 ];
+
+test('a large mask is read within it', async () => {
+  const path = join(FOLDER, 'mask.jpg');
+  await sharp({ create: { width: 6000, height: 6000, channels: 3, background: '#fff' } })
+    .jpeg()
+    .toFile(path);
+  expect((await inspectAlone(path, 'mask.jpg', 'mask')).codes).toEqual([]);
+});
 
 test('the largest images that are decoded stay within it', async () => {
   for (const [filename, side, encode] of LARGEST.slice(0, IS_ALL ? undefined : 1)) {

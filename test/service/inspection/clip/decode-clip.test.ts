@@ -165,10 +165,23 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     expect(inspection.ok && inspection.warnings[0]?.message).toContain('has no decoder for their codec, evc');
   });
 
-  test('sound without a video track is no clip', async () => {
+  const encoded = async (...args: string[]) => {
     const path = join(folder, 'sound.avi');
-    const args = ['-v', 'error', '-i', clips['h264-sound.mp4'], '-vn', '-c:a', 'pcm_s16le', path];
-    await promisify(execFile)('ffmpeg', args);
+    await promisify(execFile)('ffmpeg', ['-y', '-v', 'error', '-i', clips['h264-sound.mp4'], ...args, path]);
+    return path;
+  };
+
+  test('damaged sound is no damage, since trainers read the pictures', async () => {
+    const bytes = await readFile(await encoded('-c:v', 'mpeg4', '-c:a', 'mp3'));
+    const end = bytes.lastIndexOf('idx1');
+    for (let at = bytes.indexOf('01wb'); at < end; at = bytes.indexOf('01wb', at + 4))
+      bytes.fill(0x55, at + 8, at + 8 + bytes.readUInt32LE(at + 4));
+    const found = await inspectAndDecode(await written('noise.avi', bytes), 'a.avi');
+    expect(found).toMatchObject({ ok: true, facts: { frames: 24, hasAudio: true } });
+  });
+
+  test('sound without a video track is no clip', async () => {
+    const path = await encoded('-vn', '-c:a', 'pcm_s16le');
     const message = 'a.avi has no video track, so there is nothing to train on. Upload a file that has one.';
     expect(await inspectAndDecode(path, 'a.avi')).toMatchObject({
       ok: false,
