@@ -61,6 +61,10 @@ test('a group keeps files that are replaced or follow later, goes with its files
     { name: 'cat', repeats: 3, is_reg: false, files: 2 },
     { name: 'other', repeats: 1, is_reg: false, files: 2 },
   ]);
+  // The history has no group that is deleted.
+  await client.groups.remove(id, 'cat');
+  await client.history.restore(id, 1);
+  expect((await groupsOf(id)).files).not.toHaveProperty('a.jpg');
 });
 
 test('a group takes a clip that is still being checked, and more names than one request has', async () => {

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { MAX_BATCH_FILES } from '../../src/api/limits.js';
 import { FileRemovals } from '../../src/service/bulk.js';
 import { DatasetService } from '../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../src/service/dependencies.js';
@@ -42,6 +41,19 @@ onCatalogs((open) => {
     expect(await ids({ after: { createdAt: 700, id: 'd700' }, limit: 600 })).toEqual(all.slice(-700, -100));
   });
 
+  test('there are 200 groups at most, and a rejected change writes nothing', async () => {
+    const { catalog, key } = await openDataset();
+    const filenames = Array.from({ length: 201 }, (_, i) => `${i}.jpg`);
+    const change = { datasetId: key.id, filenames, now: 1, isActivity: true };
+    await catalog.change(change, (_, stem) => [{ ...imageNamed(stem), datasetId: key.id }]);
+    const save = (name: string, added: string) => catalog.groups.save(key, { name, add: [added], remove: [] }, 9);
+    for (const name of filenames.slice(0, 200)) await save(name, name);
+    await expect(save('one more', '200.jpg')).rejects.toMatchObject({ code: 'invalid_field' });
+    expect((await catalog.storedFile({ datasetId: key.id, filename: '200.jpg' }))?.group).toBeUndefined();
+    // An existing one takes it.
+    expect(await save('0.jpg', '200.jpg')).toMatchObject({ files: 2 });
+  });
+
   test('many files are removed as one revision, each if its condition is met', async () => {
     const { catalog, key, dependencies } = await openDataset();
     const filenames = Array.from({ length: 220 }, (_, i) => `${i}.jpg`);
@@ -65,11 +77,11 @@ onCatalogs((open) => {
     const uploads = new Uploads(dependencies, new Quota({ ofAccount: 1, what: 'uploads' }));
     const sizesOf = (count: number) => new Map(Array.from({ length: count }, (_, i) => [`${i}.jpg`, 10]));
     const pending = async () => (await catalog.dataset(key))?.counts.pending;
-    const tooMany = uploads.reserve(key, sizesOf(MAX_BATCH_FILES + 1), { author: laptop });
+    const tooMany = uploads.reserve(key, sizesOf(20_001), { author: laptop });
     await expect(tooMany).rejects.toMatchObject({ code: 'too_large' });
     expect(await pending()).toBe(0);
-    const files = await uploads.reserve(key, sizesOf(MAX_BATCH_FILES), { author: laptop });
-    expect([files.size, await pending()]).toEqual([MAX_BATCH_FILES, MAX_BATCH_FILES]);
+    const files = await uploads.reserve(key, sizesOf(20_000), { author: laptop });
+    expect([files.size, await pending()]).toEqual([20_000, 20_000]);
   });
 
   test('the last uses of many tokens are written together, the latest of all; after a failure they are kept', async () => {

@@ -52,8 +52,9 @@ describe('a clip whose decode takes long', () => {
   test('is like an image whose inspection takes long, which is inspected after the answer', async () => {
     const { newInstance, becomes } = await openPlace();
     const { checks, upload } = newInstance({
-      inspect: async (file, { maxSeconds }) => {
+      inspect: async (file, { maxSeconds, isBackground }) => {
         if (maxSeconds !== undefined) throw new CpuBudgetSpent();
+        if (file.filename === 'a.jpg') expect(isBackground).toBe(true);
         return inspectWith(file as { filename: string; path: string; sizeBytes: number }, { loadDecoder });
       },
     });

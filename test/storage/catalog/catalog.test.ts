@@ -6,6 +6,7 @@ import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../.
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { CaptionRuns } from '../../../src/storage/catalog/captioning.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import { catalogs, onEach } from '../../harness/backends.js';
@@ -103,6 +104,21 @@ onEach(catalogs, (open) => {
     expect(await catalog.contents({ accountId: 'a stranger', id: datasetId })).toBeUndefined();
     expect(await catalog.storedFile({ datasetId, filename: good.filename })).toEqual(good);
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
+  });
+
+  test('the first answer of a model for a file is kept when another process records one too', async () => {
+    const { catalog, database, accountId, datasetId } = await openDataset();
+    const runs = new CaptionRuns(database, catalog.changes);
+    const owned = { id: 'r', account_id: accountId, dataset_id: datasetId, token_id: null, started_at: 1 };
+    const begun = { state: 'running', ended_at: null, reason: null, busy_until: null, streak: 0 } as const;
+    const options = { trigger: '', leaveOut: [], frames: 1, maxTokens: 1, seed: 1 };
+    const asked = { endpoint: 'e', model: 'm', preset: null, prompt: '', options };
+    const files = ['a', 'b'].map((id) => ({ id, filename: `${id}.png`, caption: `${id}.txt` }));
+    await runs.start({ ...owned, ...begun, ...asked }, files);
+    const { file } = (await runs.waiting('a'))!;
+    await runs.record(file, { state: 'ready', answer: 'first' }, 2);
+    await runs.record(file, { state: 'failed', outcome: 'unreachable' }, 3);
+    expect((await runs.list(datasetId))[0]?.counts).toEqual({ ready: 1, waiting: 1 });
   });
 
   test('a stem has one name for each extension, however a further one is added', async () => {
