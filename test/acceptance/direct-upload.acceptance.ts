@@ -41,7 +41,7 @@ describe('a direct upload', () => {
     ['quotes as \\"', 'a \\"b\\".txt', 'a "b".txt'],
     ['UTF-8', '猫 é.txt', '猫 é.txt'],
     ['decomposed Unicode, stored as NFC', 'e\u0301.txt', '\u00e9.txt'],
-    ['a percent sign', '100%.txt', '100%.txt'],
+    ['a percent sign, which begins no other escape', '100% %41.txt', '100% %41.txt'],
     ['255 bytes', `${'é'.repeat(125)}x.txt`, `${'é'.repeat(125)}x.txt`],
   ])('takes a filename with %s', async (_, sent, stored) => {
     const id = await newDataset();

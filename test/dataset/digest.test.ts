@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { digestOf, digestWithLinks } from '../../src/dataset/digest.js';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
-const fileOf = (filename: string) => ({ filename, upload: { sha256: sha256(filename) } });
+const fileOf = (filename: string) => ({ filename, group: 'no part of it', upload: { sha256: sha256(filename) } });
 const lineOf = (filename: string) => `${sha256(filename)}  ${filename}\n`;
 
 describe('the digest', () => {

@@ -35,6 +35,8 @@ test.skipIf(why)('with ffmpeg, clips are accepted or rejected by their frames, a
     ['good.mp4', 15, 160],
     ['old.avi', 15, 160],
   ]);
+  const audio = { sample_rate: 44_100, channels: 1, duration_seconds: expect.any(Number) };
+  expect(files).toMatchObject(['aac', 'mp3'].map((codec) => ({ audio: { codec, ...audio } })));
   for (const { filename } of files) {
     const thumbnail = await api.raw('GET', `/${id}/files/${filename}/thumbnail`);
     const { format, width, height } = await sharp(Buffer.from(await thumbnail.arrayBuffer())).metadata();

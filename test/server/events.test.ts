@@ -45,6 +45,9 @@ describe('wait', () => {
     const deleted = api.status(other, '?wait=60');
     await api.request('DELETE', `/${other}`);
     expect((await deleted).status).toBe(404);
+    await api.upload(id, 'a.jpg', media.damaged.html());
+    const signal = AbortSignal.timeout(50_000);
+    expect((await api.request('GET', `/${id}/status?wait=60`, { signal })).body).toMatchObject({ status: 'FAILED' });
     for (const wait of ['61', '-1', 'x']) expect((await api.status(id, `?wait=${wait}`)).status).toBe(422);
   });
 });
@@ -158,6 +161,9 @@ test('the events of an account name every change of every dataset to many client
   const next = () => Promise.all(streams.map(async (events) => (await events.next()).value));
   const all = (event: DatasetEvent | undefined) => streams.map(() => event);
   expect(await next()).toEqual(all({ type: 'open' }));
+  const { secret } = await watching.tokens.make({ datasets: [before] });
+  const bound = new TrainyardClient({ baseUrl: server.url, token: secret }).allEvents();
+  expect((await bound.next()).value).toEqual({ type: 'open' });
   const { body: created } = await mine.create();
   expect(await next()).toEqual(all({ type: 'dataset', dataset: created }));
   await mine.link(created.id, 'a.txt', 5);
@@ -165,6 +171,7 @@ test('the events of an account name every change of every dataset to many client
   expect(await next()).toEqual(all({ type: 'dataset', dataset: dataset! }));
   await mine.request('DELETE', `/${before}`);
   expect(await next()).toEqual(all({ type: 'deleted', id: before }));
+  expect((await bound.next()).value).toEqual({ type: 'deleted', id: before });
   const ends = next();
   await server.stop();
   expect(await ends).toEqual(all(undefined));

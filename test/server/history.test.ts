@@ -144,6 +144,8 @@ describe('revisions', () => {
     expect(zip.headers.get('content-disposition')).toContain('(revision 1).zip');
     expect(Buffer.from(await zip.arrayBuffer()).includes('a dog')).toBe(true);
     await expect(client.file(id, 'b.txt', { revision })).rejects.toMatchObject({ code: 'file_not_found' });
+    await api.link(id, 'later.txt', 5);
+    expect(await client.manifest(id, { revision: 3 })).toMatchObject({ status: 'READY', revision: 3 });
   });
 
   test('that are not there are answered with those that are', async () => {
@@ -165,7 +167,7 @@ describe('revisions', () => {
 describe('a restore', () => {
   test('makes the files those of the revision, as a new one, and nothing is uploaded', async () => {
     const digest = await threeRevisions();
-    const { restored, revision } = await client.history.restore(id, 1);
+    const { restored, revision } = await change('one').history.restore(id, 1);
     expect(restored).toBe(true);
     expect(revision).toMatchObject({ number: 4, how: 'restore', restored_from: 1, added: 2, removed: 2, digest });
     const { body } = await api.status(id);

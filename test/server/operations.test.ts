@@ -52,3 +52,10 @@ test('unknown routes, and bytes that are not HTTP, are errors in the form of the
   expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ error_code: 400000 });
 });
+
+test('a request without a token is told the scheme, which is not case-sensitive', async () => {
+  const response = await fetch(server.url + BASE_PATH);
+  expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  const headers = { authorization: `bearer ${(await server.api()).token}` };
+  expect((await fetch(server.url + BASE_PATH, { headers })).status).toBe(200);
+});

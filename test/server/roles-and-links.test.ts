@@ -216,6 +216,15 @@ test('a target is FAILED and names the stem without a control, and READY for tho
   const waiting = api.status(target, '?wait=30');
   expect((await put(link, images[1]!)).status).toBe(200);
   expect((await waiting).body).toMatchObject({ status: 'READY', counts: { unpaired: 0 }, warnings: [] });
+
+  for (const [name, height] of [
+    ['pair_1.jpg', 63],
+    ['pair_2.jpg', 99],
+  ] as const)
+    await api.upload(control, name, await media.jpeg({ width: 640, height }));
+  const named = (...stems: string[]) => ({ count: stems.length, stems });
+  const proof = { misfit: named('pair_1'), stretched: named('pair_2'), missing: named(), extra: named() };
+  expect((await client.pairs.links(target)).links.control_1).toMatchObject(proof);
 });
 
 test('the digest of a target covers its files and those of its linked datasets, and finds the revisions of that moment', async () => {
@@ -256,4 +265,28 @@ test('the digest of a target covers its files and those of its linked datasets, 
   expect(found.files.map(({ etag }) => etag)).toEqual(before.files.map(({ etag }) => etag));
   // A digest from before the links.
   expect(await manifestOf(target, `?digest=${own}`)).toMatchObject({ digest: own, revision });
+});
+
+test('of concurrent creates of one name, in any Unicode form, exactly one succeeds', async () => {
+  const answers = await Promise.all(
+    ['caf\u00e9', 'cafe\u0301', 'caf\u00e9', 'cafe\u0301'].map((name) => api.create(name)),
+  );
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409]);
+});
+
+test('the list filters by name and by status, across pages', async () => {
+  const mine = await server.api('filterer');
+  for (let i = 0; i < 6; i++) {
+    const id = await mine.newDataset(`set ${i}`);
+    if (i % 2 === 0) await mine.link(id, 'a.jpg', 10);
+  }
+  const namesIn = async (query: string) => {
+    const { datasets, next_cursor } = (await mine.list(query)).body;
+    return { names: datasets.map(({ name }) => name), next_cursor };
+  };
+  expect((await namesIn('?name=set%203')).names).toEqual(['set 3']);
+  const { names, next_cursor } = await namesIn('?status=UPLOADING&limit=2');
+  expect(names).toEqual(['set 4', 'set 2']);
+  const rest = await namesIn(`?status=UPLOADING&limit=2&cursor=${next_cursor}`);
+  expect(rest).toEqual({ names: ['set 0'], next_cursor: null });
 });
