@@ -171,21 +171,14 @@ describe('a recheck of a stored file', () => {
 const NOW = 1_000_000 * MICROS_PER_SECOND;
 const ago = (seconds: number) => NOW - seconds * MICROS_PER_SECOND;
 
-function link(upload: Partial<PendingFile['upload']> = {}): PendingFile {
-  const expiresAt = NOW + 3600 * MICROS_PER_SECOND;
-  const unused = { via: 'link', expectedBytes: 1_000_000, expiresAt, leaseUntil: null, leaseToken: null } as const;
-  const common = { id: '1', datasetId: '1', filename: 'a.jpg', kind: 'image', createdAt: 0 } as const;
-  return { ...common, upload: { state: 'pending', ...unused, ...upload } };
-}
-
 test('pending uploads are interrupted if nothing has happened for half a minute, and the bytes of none are received', () => {
-  const received = link({ leaseUntil: NOW + 1, leaseToken: 'holder' });
-  const ended = link({ leaseUntil: NOW });
-  expect([areInterrupted([link()], ago(29), NOW), areInterrupted([link()], ago(30), NOW)]).toEqual([false, true]);
+  const link = pending('unused', 1, 'link');
+  const leased = (leaseUntil: number) => ({ ...link, upload: { ...link.upload, leaseUntil } });
+  expect([29, 30].map((seconds) => areInterrupted([link], ago(seconds), NOW))).toEqual([false, true]);
   expect(areInterrupted([], ago(30), NOW)).toBe(false);
-  expect(areInterrupted([link(), ended], ago(3000), NOW)).toBe(true);
+  expect(areInterrupted([link, leased(NOW)], ago(3000), NOW)).toBe(true);
   // The bytes of an upload to a bucket are not seen.
-  for (const other of [received, link({ via: 'direct' }), link({ via: 'presigned' })]) {
-    expect(areInterrupted([link(), other], ago(3000), NOW)).toBe(false);
+  for (const other of [leased(NOW + 1), pending('direct', 1), pending('bucket', 1, 'presigned')]) {
+    expect(areInterrupted([link, other], ago(3000), NOW)).toBe(false);
   }
 });

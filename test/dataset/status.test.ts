@@ -112,8 +112,10 @@ const receivedUpload = (model: Model, sizeBytes: number): ReceivedFile['upload']
 
 type Step =
   | { do: 'reserve'; filename: string; via: 'link' | 'direct' }
-  | { do: 'acquire' | 'renew' | 'release' | 'finalize' | 'receive' | 'reject'; pick: number }
-  | { do: 'accept' | 'reject received'; pick: number }
+  | {
+      do: 'acquire' | 'renew' | 'release' | 'finalize' | 'receive' | 'reject' | 'accept' | 'reject received';
+      pick: number;
+    }
   | { do: 'recheck'; filename: string; isIntact: boolean }
   | { do: 'uploadLong'; filename: string }
   | { do: 'upload'; filename: string }
@@ -137,10 +139,9 @@ const weighted = (weight: number, actions: readonly Step['do'][], fields: Record
 const step = fc.oneof(
   // Complete uploads and removals are the most frequent: otherwise nearly every history has pending uploads at all times.
   weighted(8, ['upload', 'upload', 'upload', 'remove'], { filename }),
-  weighted(1, ['withdraw'], { filename }),
+  weighted(2, ['withdraw', 'uploadLong'], { filename }),
   weighted(1, ['reserve'], { filename, via: fc.constantFrom('link', 'direct') }),
   weighted(3, ['acquire', 'renew', 'release', 'finalize', 'receive', 'reject'], { pick: fc.nat(20) }),
-  weighted(1, ['uploadLong'], { filename }),
   weighted(4, ['accept', 'reject received'], { pick: fc.nat(20) }),
   weighted(1, ['recheck'], { filename, isIntact: fc.boolean() }),
   weighted(2, ['wait'], { seconds: fc.constantFrom(0.5, 5, 15, 30, 61) }),
@@ -157,16 +158,11 @@ function perform(model: Model, action: Step): void {
     model.change(action.filename, (group) => reserve(group, file));
     return;
   }
-  if (action.do === 'upload') {
+  if (action.do === 'upload' || action.do === 'uploadLong') {
     const file = model.newPending(action.filename, 'direct');
+    const upload = action.do === 'upload' ? storedUpload(model, 100) : receivedUpload(model, 100);
     model.change(action.filename, (group) => reserve(group, file));
-    model.change(action.filename, (group) => finalize(group, holderOf(file), storedUpload(model, 100)));
-    return;
-  }
-  if (action.do === 'uploadLong') {
-    const file = model.newPending(action.filename, 'direct');
-    model.change(action.filename, (group) => reserve(group, file));
-    model.change(action.filename, (group) => finalize(group, holderOf(file), receivedUpload(model, 100)));
+    model.change(action.filename, (group) => finalize(group, holderOf(file), upload));
     return;
   }
   if (action.do === 'recheck') {

@@ -145,17 +145,6 @@ describe('bulk changes', () => {
     expect((await api.json('PUT', `/${id}/captions`, { captions: [] })).status).toBe(422);
     expect(await api.filenames(id)).toEqual([]);
   });
-
-  test('withdraw many uploads at once, and stored files stay', async () => {
-    await api.upload(id, 'a.txt', 'kept');
-    await api.upload(id, 'bad.png', 'not an image');
-    await api.links(id, { 'a.txt': 3, 'b.mp4': 10 });
-    const withdrawn = await client.bulk.withdraw(id, ['a.txt', 'b.mp4', 'bad.png', 'none.txt']);
-    expect(withdrawn).toEqual(
-      ['a.txt', 'b.mp4', 'bad.png', 'none.txt'].map((filename) => ({ filename, withdrawn: filename !== 'none.txt' })),
-    );
-    expect((await api.status(id)).body.counts).toMatchObject({ pending: 0, rejected: 0, captions: 1 });
-  });
 });
 
 test('texts of the largest size are all in a comparison', async () => {

@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Author, StoredFile } from '../../../src/dataset/dataset.js';
 import { laptop } from '../../harness/author.js';
-import { historyAfter, storedDifference } from '../../../src/dataset/history/revisions.js';
+import { historyAfter, revisionsTogether, storedDifference } from '../../../src/dataset/history/revisions.js';
 
 const MINUTE = 60_000_000;
 
@@ -64,4 +65,29 @@ describe('the revision of a change', () => {
     expect(history).toEqual({ latest: 5, open: null });
     expect(historyAfter(history, { author: restore, past: [], now: 1 }).latest).toBe(6);
   });
+});
+
+test('revisions of several datasets that were the latest at one time are found, newest first, each set once', () => {
+  const anyHistory = fc.array(fc.tuple(fc.nat(5), fc.nat(5)), { maxLength: 6 }).map((steps) => {
+    let at = 0;
+    return steps
+      .map(([gap, length], i) => {
+        const startedAt = at + gap + 1;
+        at = startedAt + length;
+        return { number: i + 1, startedAt, changedAt: at };
+      })
+      .reverse();
+  });
+  fc.assert(
+    fc.property(anyHistory, anyHistory, anyHistory, (...histories) => {
+      const expected = new Set<string>();
+      for (let at = 0; at < 100; at++) {
+        const current = histories.map((history) => history.find(({ startedAt }) => startedAt <= at));
+        const isKept = current.every((each) => each !== undefined && each.changedAt <= at);
+        if (isKept) expected.add(current.map((each) => each?.number).join());
+      }
+      const found = [...revisionsTogether(histories)].map((latest) => latest.map(({ number }) => number).join());
+      expect(found).toEqual([...expected].reverse());
+    }),
+  );
 });
