@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { discardServer, startServer } from './harness/server.js';
+import { serverUntil } from './harness/server.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-const server = await startServer({ 'caption-grace-seconds': 2 });
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 2 });
 
 /** Runs `npm run acceptance` as a person would. */
 function acceptance(...args: string[]): Promise<{ code: number | string | undefined; output: string }> {

@@ -1,15 +1,13 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { startDialectServer } from '../harness/dialect-server.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { commandsOn } from './commands.js';
 
 const model = await startDialectServer('llama.cpp');
-const server = await startServer({ 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 });
-afterAll(async () => {
-  await discardServer(server);
-  await model.close();
-});
+afterAll(() => model.close());
+const settings = { 'caption-endpoint': `local=${model.setting}`, 'caption-grace-seconds': 0 };
+const server = await serverUntil(afterAll, settings);
 const { api, run: trainyard } = await commandsOn(server);
 beforeEach(() => {
   Object.assign(model, { mode: 'writes a caption', caption: () => 'a blue wagon' });

@@ -6,13 +6,13 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { isLoopback } from '../../src/command-line.js';
 import { serviceUrls } from '../../src/server/listening-urls.js';
 import { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import { COMMAND, discardServer, startServer, type TestServer } from '../harness/server.js';
+import { COMMAND, serverUntil } from '../harness/server.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -21,11 +21,7 @@ test('the built command is executable, also after a second build', async () => {
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer();
-});
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll);
 
 describe('serve', () => {
   test('exits with 78 and the reason for a port in use and an impossible folder', async () => {
@@ -84,8 +80,7 @@ describe('serve', () => {
 
 describe('the block that the first start prints', () => {
   const pushed = async (options: { cwd: string; env: Record<string, string> }) => {
-    const server = await startServer({}, options);
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, {}, options);
     const block = /into another terminal:\n\n((?:.+\n)+)/.exec(server.output())?.[1] ?? 'exit 1';
     const { stdout } = await promisify(execFile)('sh', ['-ec', block], {
       cwd: tmpdir(),
@@ -166,8 +161,7 @@ test('loopback addresses lead to the machine on which they are opened', () => {
 });
 
 test('a service on all addresses prints URLs that can be opened, and a command that can be run', async () => {
-  const open = await startServer({ host: '0.0.0.0' });
-  onTestFinished(() => discardServer(open));
+  const open = await serverUntil(onTestFinished, { host: '0.0.0.0' });
   expect(open.output()).not.toContain('http://0.0.0.0');
   expect((await fetch(open.url)).status).toBe(200);
   const [, install] = /npm i -g (\S+)/.exec(open.output()) ?? [];

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
-import { startCommand, trainyard } from '../harness/command.js';
+import { type RunOptions, startCommand, trainyard } from '../harness/command.js';
+import { newRoot } from '../harness/mounting.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
 import type { SharedServer } from '../harness/shared-server.js';
 
@@ -13,12 +14,21 @@ export async function commandsOn(server: SharedServer) {
     const found = await client.find(name);
     return found && client.status(found.id);
   };
+  let names = 0;
   return {
     api,
     client,
     envFor,
     run: (args: readonly string[], url?: string) => trainyard(args, { env: envFor(url) }),
     start: (args: readonly string[], url?: string) => startCommand(args, { env: envFor(url) }),
+    /** A name that no dataset of the account has. */
+    newName: () => `set ${++names}`,
+    /** A machine with its own settings. */
+    newMachine: async (url = server.url, options: Pick<RunOptions, 'uid'> = {}) => {
+      const env = { ...envFor(url), XDG_CONFIG_HOME: await newRoot() };
+      const start = (...args: string[]) => startCommand(args, { env, ...options });
+      return { env, start, run: (...args: string[]) => start(...args).ended };
+    },
     newProxy: async (options: { isContractOnly?: boolean } = {}): Promise<BreakingProxy> => {
       const proxy = await startProxy(server.url, options);
       onTestFinished(() => proxy.close());

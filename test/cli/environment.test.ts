@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type RemoteOptions, remoteFrom, requireSendableToken, serviceUrl } from '../../src/cli/remote.js';
+import { type RemoteOptions, remoteFrom, serviceUrl } from '../../src/cli/remote.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { freePort } from '../harness/free-port.js';
@@ -115,16 +115,8 @@ describe('a URL', () => {
   });
 });
 
-const TOKENS = ['ty_secret\nsecond', 'ty_secret\r\nsecond', 'ty_secret second', 'ty_secret\u6f22', 'ty_secret\u00e9'];
-
-test.each(TOKENS)('a token that no header can carry is rejected: %j', (token) => {
-  const message = expect.stringMatching(/^x is empty, or has a space.*not sent\.$/);
-  const requiring = () => requireSendableToken(token, { exitCode: 64, origin: 'x' });
-  expect(requiring).toThrow(expect.objectContaining({ message }));
-});
-
 test('a token that no header can carry is neither sent nor printed, wherever it is from', async () => {
-  const token = TOKENS[0]!;
+  const token = 'ty_secret\nsecond';
   const service = await startScriptedService({ id: 'd1', name: 'railway', files: {} });
   const saved = await folderWith({ 'trainyard/config.json': JSON.stringify({ url: service.url, token }) });
   const here = { TRAINYARD_URL: service.url, HOME: '/nowhere' };

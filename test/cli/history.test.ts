@@ -4,12 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { newRoot } from '../harness/mounting.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { commandsOn } from './commands.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0 });
 const { api, envFor, run: trainyard } = await commandsOn(server);
 let id: string;
 beforeAll(async () => {

@@ -12,11 +12,8 @@ import { type ZipEntry, zipOf } from '../hostile/zip.js';
 import { commandsOn } from './commands.js';
 
 const server = await sharedServer();
-const { api, client, envFor, run, statusOf, namesIn, textIn } = await commandsOn(server);
+const { api, client, envFor, run, newName, statusOf, namesIn, textIn } = await commandsOn(server);
 const importing = (...args: string[]) => run(['import', ...args]);
-
-let names = 0;
-const newName = () => `from ${++names}`;
 
 /** A zip of that name with these files. */
 function zipWith(files: Record<string, Buffer | string>, name = newName()): Promise<string> {
@@ -230,7 +227,7 @@ describe('import', () => {
     const name = newName();
     const zip = await zipWith(await pairsOf(1), name);
     await terminal.trainyard(`import '${zip}'`);
-    await terminal.waitFor(/Import 2 files, .* into the new dataset "from \d+"\? \[y\/N\]/);
+    await terminal.waitFor(/Import 2 files, .* into the new dataset "set \d+"\? \[y\/N\]/);
     await terminal.answer('n');
     expect(await terminal.waitFor(/ended with/)).toMatch(/nothing was imported\.[\s\S]*ended with 65/);
     expect(await statusOf(name)).toBeUndefined();

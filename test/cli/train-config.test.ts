@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { datasetOf } from '../harness/mounting.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { commandsOn } from './commands.js';
 
 // Without a decoder, the length of an AVI file is unknown.
-const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0, ffmpeg: 'none' });
 const { api, run } = await commandsOn(server);
 
 test('prints a block for each dataset, with resolutions that the images reach', async () => {

@@ -1,12 +1,11 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { folderWith } from '../harness/folder.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually, serverUntil } from '../harness/server.js';
 import { flipBit, pathOfBytes } from '../harness/transferring.js';
 import { commandsOn } from './commands.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0 });
 const { api, run, newProxy, start } = await commandsOn(server);
 const image = await media.jpeg({ seed: 3 });
 

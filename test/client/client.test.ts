@@ -104,7 +104,7 @@ describe('the client', () => {
 
   test('is not made with a token that no header can carry, which is not quoted', () => {
     const message = 'The token is empty, or has a space, a line end or a character that is not ASCII.';
-    for (const text of ['ty_secret\nsecond', ' ty_secret', 'ty_secret\u6f22', '']) {
+    for (const text of ['ty\r\nsecond', ' ty_secret', 'ty secret', 'ty_secret\u6f22', 'ty_secret\u00e9', '']) {
       const made = () => new TrainyardClient({ baseUrl: server.url, token: text });
       expect(made).toThrow(new TypeError(message));
     }

@@ -3,7 +3,7 @@ import { Api } from '../harness/api.js';
 import { whyNoPostgres } from '../harness/available.js';
 import { trainyard } from '../harness/command.js';
 import { startPostgres } from '../harness/postgres.js';
-import { discardServer, newToken, startServer } from '../harness/server.js';
+import { newToken, serverUntil } from '../harness/server.js';
 import { contentOf } from './contents.js';
 import { faultsOf, isAlive } from './remains.js';
 import { mountSmallDisk } from './small-disk.js';
@@ -22,8 +22,7 @@ test.skipIf(leftOut !== undefined)(
     const postgres = await startPostgres({ below: disk.folder });
     onTestFinished(postgres.discard);
     const env = { DATABASE_URL: postgres.url };
-    const server = await startServer({ 'blob-grace-seconds': 0 }, { env });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, { 'blob-grace-seconds': 0 }, { env });
     const api = new Api(server.url, await newToken(server.dataFolder, 'default', env));
     const id = await api.newDataset();
     expect((await api.upload(id, 'before.jpg', contentOf('before.jpg', 'before'))).status).toBe(200);

@@ -3,12 +3,11 @@ import * as media from '../fixtures/media.js';
 import { IS_ALL } from '../harness/available.js';
 import { startCommand } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { MemoryLoop } from '../hostile/observers.js';
 import { zipOf } from '../hostile/zip.js';
 
-const server = await startServer();
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll);
 const api = await server.api();
 
 /** The names, sizes and findings of so many more entries, and what waits to be collected. */

@@ -3,7 +3,7 @@ import { BASE_PATH } from '../../src/api/limits.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { IS_ALL } from '../harness/available.js';
 import { metricsOf } from '../harness/metrics.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually, serverUntil } from '../harness/server.js';
 import { pourDirect, pourLink } from './pour.js';
 import { headOf, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes } from './remains.js';
@@ -16,8 +16,7 @@ const MAX_UPLOADING_MEGABYTES = 200;
 const MAX_GROWTH_MEGABYTES = 50;
 
 test('memory does not grow with the size of concurrent uploads', async () => {
-  const server = await startServer();
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished);
   const api = await server.api();
   const id = await api.newDataset();
   const uploadEight = async (bytes: number) => {
@@ -44,8 +43,7 @@ const AT_ONCE = 20;
 const MAX_UNREAD_MEGABYTES = 400;
 
 test('answers that their clients do not read take bounded memory', async () => {
-  const server = await startServer({}, { env: { NODE_OPTIONS: '--max-old-space-size=4000' } });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, {}, { env: { NODE_OPTIONS: '--max-old-space-size=4000' } });
   const api = await server.api();
   const id = await api.newDataset();
   const filenames = Array.from({ length: CAPTIONS }, (_, i) => `${'n'.repeat(200)}${i}.txt`);

@@ -5,7 +5,7 @@ import { whyNoCompiler } from '../harness/available.js';
 import { findingsOf } from '../harness/checking.js';
 import { trainyard } from '../harness/command.js';
 import { datasetOf, newRoot } from '../harness/mounting.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { blobPathsIn, newFolder } from '../harness/transferring.js';
 import { builtLibrary } from './preload.js';
 
@@ -15,8 +15,7 @@ test.skipIf(leftOut !== undefined)(
   `a file system without hard links stores uploads, one of those that race for a link, and backups${leftOut ? `, left out: ${leftOut}` : ''}`,
   async () => {
     const env = { LD_PRELOAD: await builtLibrary('no-hard-links.c') };
-    const server = await startServer({}, { env });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, {}, { env });
     const api = await server.api();
     const id = await api.newDataset();
     expect((await api.upload(id, 'a.txt', 'a red wagon')).status).toBe(200);
@@ -36,8 +35,7 @@ test.skipIf(leftOut !== undefined)(
 test.skipIf(leftOut !== undefined)(
   `a dataset is mounted on a file system without modes${leftOut ? `, left out: ${leftOut}` : ''}`,
   async () => {
-    const server = await startServer();
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished);
     await datasetOf(await server.api(), { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon' }, 'wagon');
     const env = { LD_PRELOAD: await builtLibrary('no-modes.c') };
     const args = ['mount', 'wagon', '--data', server.dataFolder, '--into', await newRoot(), '--json'];

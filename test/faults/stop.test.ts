@@ -4,7 +4,7 @@ import { BASE_PATH } from '../../src/api/limits.js';
 import { type Api, put } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
 import { trainyard } from '../harness/command.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, serverUntil, startServer, type TestServer } from '../harness/server.js';
 import { contentOf, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
@@ -124,8 +124,7 @@ test('an upload that does not finish is cut off after the time for it, and its l
 });
 
 test('behind a load balancer that retries 503 at another instance no request is lost, and a client that asks again and again does not keep the server', async () => {
-  const other = await startServer();
-  onTestFinished(() => discardServer(other));
+  const other = await serverUntil(onTestFinished);
   server = await startServer(FOR_EVER);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const askAgain = () =>

@@ -1,5 +1,6 @@
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
+import type { WireRole } from '../../src/api/values.js';
 
 /** An answer of any status; no status throws. */
 export interface Answer<T> {
@@ -41,13 +42,13 @@ export class Api {
     return this.request(method, path, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
   }
 
-  create(name?: string): Promise<Answer<WireDataset>> {
-    return this.json('POST', '', name === undefined ? {} : { name });
+  create(name?: string, role?: WireRole): Promise<Answer<WireDataset>> {
+    return this.json('POST', '', { name, role });
   }
 
   /** Creates a dataset and returns its id. */
-  async newDataset(name?: string): Promise<string> {
-    return (await this.create(name)).body.id;
+  async newDataset(name?: string, role?: WireRole): Promise<string> {
+    return (await this.create(name, role)).body.id;
   }
 
   list(query = ''): Promise<Answer<{ datasets: WireDataset[]; next_cursor?: string | null }>> {

@@ -21,6 +21,10 @@ export async function datasetOf(api: Api, files: Record<string, Buffer | string>
   return id;
 }
 
+/** The record of a mounted dataset. */
+export const recordIn = async (root: string, name: string) =>
+  JSON.parse(await readFile(join(root, name, '.mount.json'), 'utf8'));
+
 /** What a mount that was killed leaves in its staging folder. */
 export async function leaveStaging(root: string, name: string, files: Record<string, Buffer | string>): Promise<void> {
   const staging = join(root, `.${name}.mounting`);

@@ -103,6 +103,13 @@ export async function startServer(
   };
 }
 
+/** Starts a server that is discarded after the test or the file. @param after `onTestFinished`, `afterAll` */
+export async function serverUntil(after: (end: () => Promise<void>) => void, ...of: Parameters<typeof startServer>) {
+  const server = await startServer(...of);
+  after(() => discardServer(server));
+  return server;
+}
+
 /** The port that a server has logged; `undefined` until that was read, which may be later than what it writes to its other pipe. */
 export function loggedPort(log: string): string | undefined {
   return /Server listening at http:\/\/[^"]*:(\d+)/.exec(log)?.[1];

@@ -5,15 +5,14 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { folderWith } from '../harness/folder.js';
 import { freePort } from '../harness/free-port.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually, serverUntil } from '../harness/server.js';
 
 const run = promisify(execFile);
 const hasNginx = spawnSync('nginx', ['-v']).status === 0;
 
 test.skipIf(!hasNginx && process.env.CI !== 'true')('nginx as documented passes large bodies on', async () => {
   const folder = await folderWith({});
-  const server = await startServer({ 'trusted-proxies': '127.0.0.1', 'caption-grace-seconds': 0 });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { 'trusted-proxies': '127.0.0.1', 'caption-grace-seconds': 0 });
   const port = await freePort();
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
   await run('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', `${folder}/key`, '-out', `${folder}/pem`]);

@@ -5,7 +5,7 @@ import * as media from '../fixtures/media.js';
 import { whyNoFfmpeg } from '../harness/available.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
+import { eventually, serverUntil, temporaryFolder } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const why = whyNoFfmpeg();
@@ -46,8 +46,7 @@ test.skipIf(why)('with ffmpeg, clips are accepted or rejected by their frames, a
 });
 
 test('without ffmpeg, each clip has a warning and no thumbnail, and the log says what to do', async () => {
-  const server = await startServer({ ffmpeg: 'none' });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { ffmpeg: 'none' });
   expect(await ffmpegOf(server)).toBeNull();
   expect(server.output()).toContain('each clip gets the warning NOT_FULLY_CHECKED');
   const api = await server.api();

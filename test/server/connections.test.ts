@@ -5,12 +5,11 @@ import { BASE_PATH } from '../../src/api/limits.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import { put } from '../harness/api.js';
 import { metricsOf } from '../harness/metrics.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
+import { eventually, serverUntil, temporaryFolder } from '../harness/server.js';
 
 const auditLog = join(await temporaryFolder(), 'audit.log');
-const server = await startServer({ 'audit-log': auditLog });
+const server = await serverUntil(afterAll, { 'audit-log': auditLog });
 const api = await server.api();
-afterAll(() => discardServer(server));
 
 const urlOf = (path: string) => new URL(`${server.url}${BASE_PATH}${path}`);
 const headers = () => ({ Authorization: `Bearer ${api.token}` });

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const local = await sharedServer();
@@ -14,8 +14,7 @@ const urlsFor = async (token: string, { url }: { url: string }) =>
 
 test.skipIf(!hasNetwork)('a server that listens everywhere names addresses at which it answers', async () => {
   expect(await urlsFor((await local.api()).token, local)).toEqual([]);
-  const server = await startServer({ host: '0.0.0.0' });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { host: '0.0.0.0' });
   const api = await server.api();
   const urls = (await urlsFor(api.token, server)) ?? [];
   expect(urls.length).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { WireNewShare, WireNewToken } from '../../src/api/account-schemas.js';
 import { BASE_PATH } from '../../src/api/limits.js';
 import { type Answer, Api } from '../harness/api.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually, serverUntil } from '../harness/server.js';
 
 /* Every operation of the OpenAPI document, with every kind of token that must not have its answer. */
 
@@ -41,12 +41,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
 /** The query of an operation that needs one. */
 const QUERIES: Readonly<Record<string, string>> = { 'GET /{id}/revisions/diff': '?from=1&to=1' };
 
-const server = await startServer({
+const server = await serverUntil(afterAll, {
   'trusted-proxies': '127.0.0.1',
   'caption-grace-seconds': 0,
   'webhook-allow': '127.0.0.1',
 });
-afterAll(() => discardServer(server));
 const owner = await server.api('ada');
 const other = await server.api('eve');
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer } from '../harness/server.js';
+import { eventually, serverUntil, startServer } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 
 const server = await sharedServer();
@@ -81,8 +81,7 @@ test('a withdrawal removes a pending or a rejected upload and ends its link, and
 });
 
 test('a link that has expired is rejected, its dataset says so, and an upload in flight outlives it until it is withdrawn', async () => {
-  const brief = await startServer({ 'link-seconds': 3, 'caption-grace-seconds': 0 });
-  onTestFinished(() => discardServer(brief));
+  const brief = await serverUntil(onTestFinished, { 'link-seconds': 3, 'caption-grace-seconds': 0 });
   const mine = await brief.api();
   const dataset = await mine.newDataset();
   await mine.upload(dataset, 'dog.jpg', image);
@@ -141,8 +140,7 @@ describe('the address in a link', () => {
     expect((await put(server.url + pathname + search, 'hello')).body.error_code).toBe(403001);
     await behind.stop();
     const settings = { 'public-url': 'https://data.example/train/' };
-    const known = await startServer(settings, { dataFolder: behind.dataFolder });
-    onTestFinished(() => discardServer(known));
+    const known = await serverUntil(onTestFinished, settings, { dataFolder: behind.dataFolder });
     expect(await addressOf(known.url, mine, forwarded)).toBe('https://data.example/train');
     expect((await put(known.url + pathname + search, 'hello')).status).toBe(200);
     expect(await eventually(async () => (await (await known.api()).filenames(dataset)).at(0))).toBe('a.txt');

@@ -6,11 +6,8 @@ import { editPairsOf, folderWith } from '../../harness/folder.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { commandsOn } from '../commands.js';
 
-const { api, client, run, statusOf, namesIn } = await commandsOn(await sharedServer());
+const { api, client, run, newName, statusOf, namesIn } = await commandsOn(await sharedServer());
 const push = (args: readonly string[], url?: string) => run(['push', '--pairs', ...args], url);
-
-let names = 0;
-const newName = () => `edit ${++names}`;
 
 /** Names of the datasets that begin with this name. */
 const datasetsOf = async (name: string) =>
@@ -56,7 +53,7 @@ describe('push --pairs', () => {
     const name = basename(folder);
     const blocked = await push([folder]);
     expect(blocked.code).toBe(65);
-    expect(blocked.stdout).toMatch(/✗ .*"edit \d+-control" \(control 1\).*: 02\. /);
+    expect(blocked.stdout).toMatch(/✗ .*"set \d+-control" \(control 1\).*: 02\. /);
     expect(blocked.stderr).toContain('nothing was sent: 1 error');
     expect(blocked.stderr).toContain('--allow-unpaired');
     expect(await datasetsOf(name)).toEqual([]);

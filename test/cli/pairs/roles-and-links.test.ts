@@ -16,7 +16,7 @@ async function datasetsWith({ targets, controls }: { targets: number; controls: 
   await datasetOf(api, await pairsOf(targets), name);
   const control = controls.map((_, i) => `${name}-depth-${i + 1}`);
   for (const [i, count] of controls.entries()) {
-    const { id } = (await api.json<{ id: string }>('POST', '', { name: control[i], role: 'control' })).body;
+    const id = await api.newDataset(control[i], 'control');
     for (const [file, bytes] of Object.entries(await imagesOf(count, 100 * (i + 1)))) await api.upload(id, file, bytes);
   }
   return { name, control };

@@ -3,37 +3,19 @@ import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { acquireLock } from '../../../src/storage/lock-file.js';
-import type {} from '../../harness/api.js';
-import { startCommand } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { eventually } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
+import { commandsOn } from '../commands.js';
 
 const LOCK = '.trainyard-sync.lock';
 const OTHER_UID = 65_534;
 
 const server = await sharedServer();
-const api = await server.api();
-
-let names = 0;
-const newName = () => `locked ${++names}`;
-
-async function newMachine(url = server.url, uid?: number) {
-  const home = await newRoot();
-  await chmod(home, 0o777);
-  const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home };
-  const start = (...args: string[]) => startCommand(args, { env, ...(uid !== undefined && { uid }) });
-  return { start, run: (...args: string[]) => start(...args).ended };
-}
+const { namesIn, newMachine, newName } = await commandsOn(server);
 
 const lockOf = (folder: string) => acquireLock(join(folder, LOCK), { signal: new AbortController().signal });
-
-async function namesIn(folder: string): Promise<string[]> {
-  const { datasets } = (await api.list()).body;
-  const { id } = datasets.find(({ name }) => name === basename(folder))!;
-  return (await api.status(id)).body.files.map(({ filename }) => filename).sort();
-}
 
 /** Leaves a lock behind as a process that was killed does. */
 async function abandonLock(folder: string): Promise<void> {
@@ -62,7 +44,7 @@ describe('several commands at once', () => {
     const both = await Promise.all([run('pull', basename(source), folder, '--theirs'), run('push', folder)]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
     expect(await readdir(folder)).toEqual((await readdir(source)).sort());
-    expect(await namesIn(folder)).toEqual((await readdir(source)).sort());
+    expect(await namesIn(basename(folder))).toEqual((await readdir(source)).sort());
   });
 
   test('wait for the other, say for which, and can be interrupted', async () => {
@@ -115,11 +97,12 @@ describe('several commands at once', () => {
 });
 
 test('a folder that a user can only read is pushed, also with the lock of a killed command in it', async () => {
-  const { run } = await newMachine(server.url, OTHER_UID);
+  const { env, run } = await newMachine(server.url, { uid: OTHER_UID });
+  await chmod(env.XDG_CONFIG_HOME, 0o777);
   const folder = await folderWith(await pairsOf(2), newName());
   await abandonLock(folder);
   for (let at = folder; at !== '/tmp' && at !== '/'; at = join(at, '..')) await chmod(at, 0o755);
   const pushes = await Promise.all([run('push', folder), run('push', folder)]);
   expect(pushes.map(({ code }) => code)).toEqual([0, 0]);
-  expect(await namesIn(folder)).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
+  expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
 });

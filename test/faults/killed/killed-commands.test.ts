@@ -8,17 +8,16 @@ import { afterAll, expect, test } from 'vitest';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { serverUntil } from '../../harness/server.js';
 import { contentOf, sha256 } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { must, range } from './changes.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
 
-const server = await startServer({ 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
+const server = await serverUntil(afterAll, { 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
 const api = await server.api();
 const remote = { TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token };
-afterAll(() => discardServer(server));
 
 /** One run of a command, and how to tell whether it was done. */
 interface CommandRun {

@@ -5,12 +5,11 @@ import { BASE_PATH } from '../../../src/api/limits.js';
 import { TrainyardClient } from '../../../src/client/client.js';
 import * as media from '../../fixtures/media.js';
 import { metricsOf } from '../../harness/metrics.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0 });
 const api = await server.api();
-afterAll(() => discardServer(server));
 
 test.each([
   ['changed', flipBit],

@@ -6,7 +6,7 @@ import { digestWithLinks } from '../../../src/dataset/digest.js';
 import * as media from '../../fixtures/media.js';
 import { IS_ALL } from '../../harness/available.js';
 import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
-import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
+import { digestOfFolder, leaveLitter, mountedIn, newRoot, recordIn, stateOf } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
@@ -20,12 +20,6 @@ const run = (args: readonly string[], url = server.url) => {
   const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
   return trainyard(args, { env });
 };
-
-async function newDataset(name: string, role: 'training' | 'control' | 'mask'): Promise<string> {
-  const { status, body } = await api.json<{ id: string }>('POST', '', { name, role });
-  expect(status).toBe(200);
-  return body.id;
-}
 
 async function uploadImages(id: string, { seed, extension = 'png' }: { seed: number; extension?: string }) {
   const uploads = Array.from({ length: PAIRS }, async (_, i) =>
@@ -41,9 +35,9 @@ async function link(target: string, links: object): Promise<void> {
 /** A target of three images, with controls, whose extensions are in upper case unless another is given, and masks. */
 async function edit(name: string, extension = 'PNG') {
   const names = [name, `${name}-depth`, `${name}-mask`] as const;
-  const target = await newDataset(name, 'training');
-  const control = await newDataset(names[1], 'control');
-  const mask = await newDataset(names[2], 'mask');
+  const target = await api.newDataset(name);
+  const control = await api.newDataset(names[1], 'control');
+  const mask = await api.newDataset(names[2], 'mask');
   const captions = Array.from({ length: PAIRS }, (_, i) => ({ filename: `${i}.txt`, text: `edit ${i}` }));
   await api.json('PUT', `/${target}/captions`, { captions });
   await uploadImages(target, { seed: 0 });
@@ -53,9 +47,6 @@ async function edit(name: string, extension = 'PNG') {
   expect((await api.status(target)).body.status).toBe('READY');
   return { target, control, mask, names };
 }
-
-const recordOf = async (root: string, name: string) =>
-  JSON.parse(await readFile(join(root, name, '.mount.json'), 'utf8'));
 
 /** Over HTTP, and straight from the data folder. */
 const SOURCES = [
@@ -82,7 +73,7 @@ test.each(SOURCES)(
     // diffusion-pipe would take a caption for the control.
     expect((await readdir(depth)).filter((name) => name.endsWith('.txt'))).toEqual([]);
     const { digest } = (await api.manifest(target)).body;
-    const record = await recordOf(root, names[0]);
+    const record = await recordIn(root, names[0]);
     expect(record.digest).toBe(digest);
     const slots = record.mounted_with.slice(1).map(({ as: slot, digest: of }: Record<string, string>) => {
       return { slot, digest: of };
@@ -110,7 +101,7 @@ test.each(SOURCES)(
     expect(filesOf(await stateOf(mask))).toEqual(filesOf(before.filter((line) => line.startsWith(`${mask}/`))));
     expect((await mount(names[0], '--digest', digest!)).code).toBe(0);
     expect(await digestOfFolder(depth)).toBe(first);
-    expect((await recordOf(root, names[0])).digest).toBe(digest);
+    expect((await recordIn(root, names[0])).digest).toBe(digest);
   },
 );
 
@@ -137,7 +128,7 @@ test('a revision is mounted with the last controls of its time; without any, it 
   expect(await pinOf(`/${control}/revisions/2`)).not.toBeNull();
   expect([await controls(), await digestOfFolder(join(root, names[0]))]).toEqual([of, images]);
 
-  const later = await newDataset('later', 'control');
+  const later = await api.newDataset('later', 'control');
   await uploadImages(later, { seed: 0 });
   await link(target, { control_1: later });
   const rejected = await mount('--revision', String(revision));
@@ -167,7 +158,7 @@ test('the folder of an earlier dataset with the name of a mask is replaced, and 
   expect((await mount(names[2])).code).toBe(0);
   await link(target, { control_1: names[1] });
   expect((await api.request('DELETE', `/${mask}`)).status).toBe(200);
-  const later = await newDataset(names[2], 'mask');
+  const later = await api.newDataset(names[2], 'mask');
   await uploadImages(later, { seed: 60 });
   await link(target, { control_1: names[1], mask: names[2] });
   const notes = join(root, names[2], 'notes.md');
@@ -177,7 +168,7 @@ test('the folder of an earlier dataset with the name of a mask is replaced, and 
   expect(await readFile(notes, 'utf8')).toBe('mine');
   await rename(notes, join(root, 'notes.md'));
   expect((await mount(names[0])).code).toBe(0);
-  const record = await recordOf(root, names[2]);
+  const record = await recordIn(root, names[2]);
   expect(record.dataset_id).toBe(later);
   // A name of another service says nothing about its dataset.
   const foreign = { ...record, dataset_id: 'd1', digest: '', source: 'http://elsewhere' };
@@ -204,7 +195,7 @@ test('OneTrainer finds the mask beside the image; a renamed control gets a new f
   const warnings = [expect.stringContaining(join(root, names[1]))];
   expect(ended.json().mounts[0].linked[0]).toMatchObject({ name: 'renamed', outcome: 'mounted', warnings });
   expect(await mountedIn(root)).toEqual([...names, 'renamed'].sort());
-  expect((await recordOf(root, names[0])).mounted_with[1].name).toBe('renamed');
+  expect((await recordIn(root, names[0])).mounted_with[1].name).toBe('renamed');
 });
 
 test('a control that is changed before it is read is mounted as it is then, with its target', async () => {
@@ -220,7 +211,7 @@ test('a control that is changed before it is read is mounted as it is then, with
   });
   const root = await newRoot();
   expect((await run(['mount', names[0], '--into', root], proxy.url)).code).toBe(0);
-  const { mounted_with: together } = await recordOf(root, names[0]);
+  const { mounted_with: together } = await recordIn(root, names[0]);
   expect(together[1].digest).toBe(await digestOfFolder(join(root, names[1])));
 });
 
@@ -243,7 +234,7 @@ test('each mount is one moment while target and control change all the time', as
       // An upload may be in flight just then.
       expect([0, 75], ended.stdout).toContain(ended.code);
       if (ended.code !== 0) continue;
-      const { digest, mounted_with: together } = await recordOf(root, names[0]);
+      const { digest, mounted_with: together } = await recordIn(root, names[0]);
       const [own, depth, mask] = await Promise.all(names.map((each) => digestOfFolder(join(root, each))));
       const slots = [
         { slot: 'control_1', digest: depth! },

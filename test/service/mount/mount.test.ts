@@ -5,17 +5,15 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountedHashes } from '../../../src/service/mount/mounted-folder.js';
 import { mountSmallDisk } from '../../faults/small-disk.js';
 import * as media from '../../fixtures/media.js';
-import { type Ended, ONLY_PROGRESS, trainyard } from '../../harness/command.js';
+import { ONLY_PROGRESS } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
+import { commandsOn } from '../../cli/commands.js';
 
 const server = await sharedServer();
-const api = await server.api();
-
-const run = (args: readonly string[]): Promise<Ended> =>
-  trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+const { api, run } = await commandsOn(server);
 
 /** Over HTTP, and straight from the data folder. */
 const SOURCES = [

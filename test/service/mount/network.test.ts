@@ -1,31 +1,27 @@
 import { existsSync } from 'node:fs';
 import { link, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { type Ended, ONLY_PROGRESS, startCommand, trainyard } from '../../harness/command.js';
+import { ONLY_PROGRESS } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
-import { type Rule, startProxy } from '../../harness/proxy.js';
+import type { Rule } from '../../harness/proxy.js';
 import { eventually } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 import { trainerWalk } from '../../harness/trainer.js';
+import { commandsOn } from '../../cli/commands.js';
 
-const server = await sharedServer();
-const api = await server.api();
-
-const environment = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+const { api, newProxy, run, start } = await commandsOn(await sharedServer());
 
 /** A proxy with a rule before the service, and a mount through it. */
 async function mountThrough(rule?: Rule) {
-  const proxy = await startProxy(server.url);
-  onTestFinished(() => proxy.close());
+  const proxy = await newProxy();
   proxy.rule(rule);
   const root = await newRoot();
   const args = ['mount', 'far', '--into', root];
-  const env = environment(proxy.url);
-  const mount = (...more: string[]): Promise<Ended> => trainyard([...args, ...more], { env });
-  return { proxy, root, args, env, mount };
+  const mount = (...more: string[]) => run([...args, ...more], proxy.url);
+  return { proxy, root, args, mount };
 }
 
 /** The answer of a service without archives: the client then requests each file by itself. */
@@ -67,13 +63,13 @@ test('a mount resumes within a file after the connection broke', async () => {
 test('a mount that is interrupted and run again downloads only missing files', async () => {
   let isWaiting = false;
   // The last file never arrives; all others have arrived.
-  const { proxy, root, args, env, mount } = await mountThrough((seen) => {
+  const { proxy, root, args, mount } = await mountThrough((seen) => {
     if (isArchive(seen)) return NO_ARCHIVE;
     if (!seen.pathname.endsWith('/files/big.txt')) return undefined;
     isWaiting = true;
     return new Promise(() => {});
   });
-  const first = startCommand([...args, '--concurrency', '1'], { env });
+  const first = start([...args, '--concurrency', '1'], proxy.url);
   await eventually(() => isWaiting || undefined);
   first.process.kill('SIGINT');
   expect((await first.ended).code).toBe(130);

@@ -6,10 +6,10 @@ import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
 import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
-import { folderWith, pairsOf } from '../../harness/folder.js';
+import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf, stateOf } from '../../harness/mounting.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { serverUntil, startServer } from '../../harness/server.js';
 import {
   blobPathsIn,
   flipBit,
@@ -35,11 +35,9 @@ beforeAll(async () => {
   const engines = await datasetOf(api, { ...(await pairsOf(4)), 'clip.mp4': CLIP, 'clip.txt': 'an engine' }, 'engines');
   await datasetOf(api, { 'a.png': await media.png(), 'a.txt': 'only one' }, 'one');
   // A training dataset with a control that lacks an image, and a mask.
-  const depth = (await api.json<{ id: string }>('POST', '', { name: 'engines-depth', role: 'control' })).body.id;
-  for (const [name, bytes] of Object.entries(await pairsOf(3))) {
-    if (name.endsWith('.jpg')) await api.upload(depth, name, bytes);
-  }
-  await api.json('POST', '', { name: 'engines-mask', role: 'mask' });
+  const depth = await api.newDataset('engines-depth', 'control');
+  for (const [name, bytes] of Object.entries(await imagesOf(3))) await api.upload(depth, name, bytes);
+  await api.newDataset('engines-mask', 'mask');
   await api.json('PUT', `/${engines}/links`, { control_1: 'engines-depth', mask: 'engines-mask' });
   const failed = await api.newDataset('failed');
   await api.upload(failed, 'b.txt', 'no picture');
@@ -114,8 +112,7 @@ test.skipIf(noS3)('to a folder and a bucket, it moves only the files', async () 
 
 test('an interrupted migration leaves no catalog, and continues', async () => {
   const CAPTIONS = 500;
-  const server = await startServer();
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished);
   const api = await server.api();
   const id = await api.newDataset('large');
   const captions = Array.from({ length: CAPTIONS }, (_, i) => ({ filename: `${i}.txt`, text: `caption ${i}` }));
@@ -206,8 +203,7 @@ describe('checks source and target', () => {
 
   test('neither source nor target may be served', async () => {
     const from = await copyOf(full);
-    const server = await startServer({}, { dataFolder: from });
-    onTestFinished(() => discardServer(server));
+    await serverUntil(onTestFinished, {}, { dataFolder: from });
     const [asSource, asTarget] = await Promise.all([migrate([from], [await newFolder()]), migrate([full], [from])]);
     expect([asSource.code, asTarget.code]).toEqual([75, 73]);
     for (const ended of [asSource, asTarget]) expect(ended.json().error.message).toContain(from);
@@ -215,8 +211,7 @@ describe('checks source and target', () => {
 
   test.skipIf(noPostgres)('no instance may use a database', async () => {
     const url = await databaseForTest();
-    const server = await startServer({}, { env: { DATABASE_URL: url } });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, {}, { env: { DATABASE_URL: url } });
     const ended = await migrate([full], [await newFolder(), url]);
     const { message } = ended.json().error;
     expect([ended.code, message]).toEqual([75, expect.stringContaining('is being served')]);

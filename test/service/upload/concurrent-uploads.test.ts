@@ -1,14 +1,12 @@
 import { afterAll, expect, test } from 'vitest';
 import { put } from '../../harness/api.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 import { contentOf, notedJpeg, sha256 } from '../../faults/contents.js';
 import { putBytes, RawClient } from '../../faults/raw-client.js';
 import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from '../../faults/remains.js';
 
-const server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 2 });
+const server = await serverUntil(afterAll, { 'blob-grace-seconds': 0, 'lease-seconds': 2 });
 const api = await server.api();
-
-afterAll(() => discardServer(server));
 
 async function bytesOf(id: string, filename: string): Promise<Buffer> {
   return Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer());

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { databaseForTest } from '../../harness/postgres.js';
-import { discardServer, startServer } from '../../harness/server.js';
+import { serverUntil, startServer } from '../../harness/server.js';
 import { newWorld } from '../../harness/world.js';
 
 test.skipIf((whyNoPostgres() ?? whyNoS3()) !== undefined)(
@@ -9,8 +9,7 @@ test.skipIf((whyNoPostgres() ?? whyNoS3()) !== undefined)(
   async () => {
     const world = await newWorld('postgres+presigned');
     onTestFinished(world.discard);
-    const first = await startServer({}, { env: world.env });
-    onTestFinished(() => discardServer(first));
+    const first = await serverUntil(onTestFinished, {}, { env: world.env });
     const api = await first.api();
     const id = await api.newDataset();
     expect((await api.upload(id, 'a.txt', 'a caption')).status).toBe(200);
@@ -24,8 +23,7 @@ test.skipIf((whyNoPostgres() ?? whyNoS3()) !== undefined)(
     ]) {
       await expect(startServer({}, { env, dataFolder })).rejects.toThrow(/catalog is new[^\n]* has files of datasets/);
     }
-    const again = await startServer({}, { env: world.env, dataFolder });
-    onTestFinished(() => discardServer(again));
+    const again = await serverUntil(onTestFinished, {}, { env: world.env, dataFolder });
     expect((await fetch(`${again.url}/readyz`)).status).toBe(200);
   },
 );

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { fillCatalog } from '../../../bench/fill.js';
 import { recountUsage } from '../../harness/recount-usage.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { discardServer, startServer, temporaryFolder } from '../../harness/server.js';
+import { serverUntil, temporaryFolder } from '../../harness/server.js';
 
 /* Changes of all files of a dataset, each in one transaction, while other accounts send requests. */
 
@@ -18,8 +18,7 @@ async function serveMany() {
   const { database, close } = await openCatalog({ dataFolder, blobGrace: 0 });
   await database.run(recountUsage());
   await close();
-  const server = await startServer({}, { dataFolder });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, {}, { dataFolder });
   const api = await server.api('many');
   const [id] = filled!.datasetIds as [string];
   const other = await server.api('other');

@@ -9,7 +9,7 @@ import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { newBucket } from '../../../harness/s3.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../../../harness/server.js';
+import { eventually, serverUntil, startServer, temporaryFolder } from '../../../harness/server.js';
 import { type TcpLink, tcpLinkTo } from '../../../harness/tcp-link.js';
 
 const MIB = 1024 * 1024;
@@ -82,8 +82,7 @@ onS3(() => {
   test('the status is answered from what is known while the store is silent', async () => {
     const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
     const env = { BLOBS_URL: newBucket().url({ endpoint: link.url }) };
-    const server = await startServer({ 'stop-seconds': 1 }, { env });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, { 'stop-seconds': 1 }, { env });
     const api = await server.api();
     const id = await api.newDataset();
     const url = await api.link(id, 'a.txt', 5);
