@@ -121,6 +121,7 @@ describe('rm and open', () => {
   test('rm asks for confirmation, and needs --yes without a terminal', async () => {
     await api.newDataset('doomed');
     expect(await run(['rm', 'doomed'])).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
+    expect((await run(['rm', 'doomed', '--json'])).code).toBe(64);
     expect((await run(['rm', 'doomed', '--yes', '--json'])).json()).toMatchObject({ name: 'doomed', deleted: true });
     const gone = await run(['rm', 'doomed', '--yes', '--json']);
     const error = { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no dataset "doomed"') };
@@ -147,12 +148,17 @@ test('share prints a link, lists it, and revokes it', async () => {
   expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${share} +Ada `));
   const listed = (await run(['share', 'railway', '--list', '--json'])).json();
   expect(listed).toMatchObject({ name: 'railway', shares: [{ id: share, kind: 'share' }] });
+  const daysOf = ({ expires_at: end }: { expires_at: string }) =>
+    (Date.parse(`${end.slice(0, 23)}Z`) - Date.now()) / 86_400_000;
+  expect(daysOf(listed.shares[0])).toBeCloseTo(1, 1);
   expect((await run(['share', 'broken', '--revoke', share])).code).toBe(66);
   const revoked = await run(['share', 'railway', '--revoke', share]);
   expect(revoked.stdout).toContain(`Revoked the link ${share} of "railway"`);
   expect((await visitor.list()).status).toBe(401);
   expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
-  expect((await run(['share', 'railway', '--json'])).json()).toEqual({
+  const forWeek = (await run(['share', 'railway', '--json'])).json();
+  expect(daysOf(forWeek)).toBeCloseTo(7, 1);
+  expect(forWeek).toEqual({
     id: expect.any(String),
     dataset_id: id,
     url: expect.stringContaining('#share='),

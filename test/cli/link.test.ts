@@ -12,7 +12,7 @@ import { digestWithLinks } from '../../src/dataset/digest.js';
 import { mountSmallDisk } from '../faults/small-disk.js';
 import * as media from '../fixtures/media.js';
 import { IS_ALL, whyNoBusybox } from '../harness/available.js';
-import { datasetOf, digestOfFolder, mountedIn, newRoot, stateOf } from '../harness/mounting.js';
+import { datasetOf, digestOfFolder, mountedIn, newRoot, recordIn, stateOf } from '../harness/mounting.js';
 import type { BreakingProxy, Fault } from '../harness/proxy.js';
 import { eventually } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
@@ -82,8 +82,15 @@ describe('the lines of trainyard link', () => {
     await api.upload(await api.newDataset('unfit'), 'a.png', await media.png({ width: 20, height: 20 }));
     const ended = await trainyard(['link', 'unfit']);
     expect([ended.code, ended.stderr]).toEqual([65, expect.stringMatching(/"unfit" is FAILED.*trainyard status/)]);
-    expect((await link(['--expires', '8d'])).code).toBe(64);
-    expect((await link(['--revision', '1', '--digest', 'a'.repeat(64)])).code).toBe(64);
+    const other = ['--digest', 'a'.repeat(64)];
+    for (const [args, code] of [
+      [['--expires', '8d'], 64],
+      [['--revision', '1', ...other], 64],
+      [['--revision', '99'], 66],
+      [other, 66],
+    ] as const) {
+      expect([args, (await link(args)).code]).toEqual([args, code]);
+    }
   });
 });
 
@@ -233,9 +240,7 @@ describe('a dataset with links', () => {
   const [TARGET, CONTROL, MASK] = NAMES;
   let ids: readonly [target: string, control: string, mask: string];
   beforeAll(async () => {
-    const idOf = async (name: string, role: string) =>
-      (await api.json<{ id: string }>('POST', '', { name, role })).body.id;
-    ids = [await idOf(TARGET, 'training'), await idOf(CONTROL, 'control'), await idOf(MASK, 'mask')];
+    ids = [await api.newDataset(TARGET), await api.newDataset(CONTROL, 'control'), await api.newDataset(MASK, 'mask')];
     for (const seed of [1, 2, 3]) {
       await api.upload(ids[0], `${seed}.jpg`, await media.jpeg({ seed }));
       await api.upload(ids[0], `${seed}.txt`, `edit ${seed}`);
@@ -250,8 +255,6 @@ describe('a dataset with links', () => {
   const changeControl = async (seed: number) => api.upload(ids[1], '2.PNG', await media.png({ seed }));
   const filesIn = async (root: string, name: string) =>
     (await readdir(join(root, name))).filter((file) => file !== '.mount.json').sort();
-  const record = async (root: string, name: string) =>
-    JSON.parse(await readFile(join(root, name, '.mount.json'), 'utf8'));
 
   /** All three folders, in the state that a digest names. */
   async function expectMoment(root: string, digest: string): Promise<void> {
@@ -259,14 +262,14 @@ describe('a dataset with links', () => {
     expect(await filesIn(root, TARGET)).toEqual(['1.jpg', '1.txt', '2.jpg', '2.txt', '3.jpg', '3.txt']);
     for (const name of [CONTROL, MASK]) expect(await filesIn(root, name)).toEqual(['1.png', '2.png', '3.png']);
     // Of the control before its files were renamed, and its caption was left out.
-    const { digest: control } = await record(root, CONTROL);
+    const { digest: control } = await recordIn(root, CONTROL);
     const mask = await digestOfFolder(join(root, MASK));
     const slots = [
       { slot: 'control_1', digest: control },
       { slot: 'mask', digest: mask },
     ] as const;
     expect(digestWithLinks(await digestOfFolder(join(root, TARGET)), slots)).toBe(digest);
-    expect(await record(root, TARGET)).toMatchObject({ digest, mounted_with: { length: 3 } });
+    expect(await recordIn(root, TARGET)).toMatchObject({ digest, mounted_with: { length: 3 } });
   }
 
   test('the lines of a dataset with links unpack and verify all of its datasets, of the moment when they were made', async () => {

@@ -4,13 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { type Running, trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
-import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
+import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot, recordIn } from '../harness/mounting.js';
+import { eventually, serverUntil, temporaryFolder } from '../harness/server.js';
 import { trainerWalk } from '../harness/trainer.js';
 import { commandsOn } from './commands.js';
 
-const server = await startServer();
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll);
 const { api, envFor, run, start } = await commandsOn(server);
 
 /** The path of a file in the store. */
@@ -26,6 +25,7 @@ describe('the command', () => {
   beforeAll(async () => {
     await datasetOf(api, await pairsOf(2), 'one');
     await datasetOf(api, await pairsOf(1), 'two');
+    await datasetOf(await server.api('studio'), await pairsOf(2), 'two');
   });
 
   test('mounts several datasets, and continues after a missing one', async () => {
@@ -42,12 +42,14 @@ describe('the command', () => {
     expect(await mountedIn(root)).toEqual(['one', 'two']);
   });
 
-  test('links images to the store on request, and never captions', async () => {
+  test('links images of a data folder on request, and never captions; a name of two accounts is not one dataset', async () => {
     const root = await newRoot();
     expect((await run(['mount', 'one', '--into', root, '--data', server.dataFolder, '--link'])).code).toBe(0);
     expect((await stat(join(root, 'one', '01.jpg'))).nlink).toBe(2);
     expect((await stat(join(root, 'one', '01.txt'))).nlink).toBe(1);
     expect(trainerWalk(join(root, 'one'))).toHaveLength(2);
+    const twice = await run(['mount', 'two', '--into', root, '--data', server.dataFolder]);
+    expect([twice.code, twice.stderr]).toEqual([65, expect.stringContaining('several accounts have a dataset "two"')]);
     const remote = await run(['mount', 'one', '--into', root, '--link']);
     expect([remote.code, remote.stderr]).toEqual([64, expect.stringContaining('--data')]);
   });
@@ -177,7 +179,6 @@ describe('--only', () => {
   let root: string;
   const folder = () => join(root, 'mixed');
   const names = async () => (await readdir(folder())).filter((name) => name !== '.mount.json').sort();
-  const record = async () => JSON.parse(await readFile(join(folder(), '.mount.json'), 'utf8'));
   beforeAll(async () => {
     const image = await media.jpeg({ seed: 2 });
     const files = {
@@ -194,7 +195,7 @@ describe('--only', () => {
     expect(await names()).toEqual(['a.jpg', 'a.txt', 'both.jpg', 'both.txt']);
     const folder_digest = await digestOfFolder(folder());
     expect(mounted).toMatchObject({ outcome: 'mounted', only: 'images', files: 4, folder_digest });
-    expect(await record()).toMatchObject({ only: 'images', digest: mounted.digest });
+    expect(await recordIn(root, 'mixed')).toMatchObject({ only: 'images', digest: mounted.digest });
 
     // The digest names the state of the whole dataset.
     const again = await wait('mixed', '--into', root, '--only', 'images', '--digest', mounted.digest);
@@ -206,7 +207,7 @@ describe('--only', () => {
 
     expect((await wait('mixed', '--into', root)).code).toBe(0);
     expect(await names()).toHaveLength(7);
-    expect(await record()).not.toHaveProperty('only');
+    expect(await recordIn(root, 'mixed')).not.toHaveProperty('only');
     expect(await digestOfFolder(folder())).toBe(mounted.digest);
     const none = await wait('images', '--into', root, '--only', 'videos');
     expect([none.code, none.stderr]).toEqual([65, 'trainyard: "images" has no videos. Mount it without --only.\n']);
