@@ -67,7 +67,7 @@ describe('check', () => {
     expect(all.stdout.match(/^✗ \d\d\.jpg has no caption/gm)).toHaveLength(6);
   });
 
-  test('exits with 66 if there are no files', async () => {
+  test('exits with 66 if there are no files, and with 78 if there is no such ffmpeg', async () => {
     const empty = await folderWith({});
     await mkdir(join(empty, 'raw'));
     await mkdir(join(empty, '10_red wagon'));
@@ -75,6 +75,7 @@ describe('check', () => {
     expect([missing.code, missing.stderr]).toEqual([66, expect.stringContaining('there is no such file or folder')]);
     const { code, stderr } = await trainyard(['check', empty]);
     expect([code, stderr]).toEqual([66, expect.stringContaining('raw/')]);
+    expect((await trainyard(['check', RAILWAY, '--ffmpeg', empty])).code).toBe(78);
     expect(stderr).toMatch(/To check one, run: \S*trainyard check '.*10_red wagon'/);
     const json = await trainyard(['check', empty, '--json']);
     const error = { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no image') };
@@ -105,7 +106,7 @@ describe('reading a folder', () => {
     expect(await noticesIn(folder)).toEqual(notices);
   });
 
-  test('follows links within the folder, and out of it only with --follow', { tags: ['long'] }, async () => {
+  test('follows links within the folder, and out of it only with --follow', async () => {
     const outside = await folderWith({ 'far.jpg': await media.jpeg({ seed: 9 }) });
     const folder = await folderWith({ ...(await pairsOf(1)), 'far.txt': 'x', 'near.txt': 'x' });
     await symlink('01.jpg', join(folder, 'near.jpg'));

@@ -6,12 +6,11 @@ import * as media from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
 import { pairsOf } from '../harness/folder.js';
 import { datasetOf, newRoot } from '../harness/mounting.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { serverUntil } from '../harness/server.js';
 import { commandsOn } from './commands.js';
 
 // Without a decoder, the length of an AVI file is unknown.
-const server = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
-afterAll(() => discardServer(server));
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0, ffmpeg: 'none' });
 const { api, run, newProxy, envFor } = await commandsOn(server);
 
 const name = 'pulled';
@@ -39,19 +38,20 @@ describe('pull', () => {
   test('lists local files that differ, and overwrites them only with --theirs', async () => {
     const folder = await newRoot();
     await writeFile(join(folder, '01.txt'), 'mine!!!');
-    await writeFile(join(folder, 'unrelated'), 'mine');
+    await writeFile(join(folder, 'unrelated.txt'), 'mine');
     await mkdir(join(folder, '02.txt'));
     await symlink('/nowhere', join(folder, '02.jpg'));
     const ended = await run(['pull', name, folder]);
     expect([ended.code, ended.stderr]).toEqual([73, expect.stringMatching(/1 file is in conflict .*: 01\.txt\./)]);
     expect(ended.stdout).toContain('  - mine!!!\n  + wagon 1\n');
+    expect(ended.stdout).toContain('1 caption is only in the folder: unrelated.txt.');
     expect(ended.stderr).toContain('because they are no files: "02.jpg", "02.txt".');
     expect(await readFile(join(folder, '01.txt'), 'utf8')).toBe('mine!!!');
     expect(existsSync(join(folder, '01.jpg'))).toBe(true);
     const forced = await run(['pull', name, folder, '--theirs']);
     expect([forced.code, forced.stderr]).toEqual([73, expect.stringMatching(/^trainyard: not overwritten/)]);
     expect(await readFile(join(folder, '01.txt'), 'utf8')).toBe('wagon 1');
-    expect(await readFile(join(folder, 'unrelated'), 'utf8')).toBe('mine');
+    expect(await readFile(join(folder, 'unrelated.txt'), 'utf8')).toBe('mine');
   });
 
   test('continues after a broken connection, and never leaves half a file', async () => {

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { pushExitCode } from '../../src/cli/push/push.js';
+import { TrainyardError } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { ONLY_PROGRESS, type Running, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
@@ -11,11 +13,8 @@ import { sharedServer } from '../harness/shared-server.js';
 import { commandsOn } from './commands.js';
 
 const server = await sharedServer();
-const { api, envFor, run, start, newProxy, statusOf, namesIn, textIn } = await commandsOn(server);
+const { api, run, start, newName, newProxy, statusOf, namesIn, textIn } = await commandsOn(server);
 const push = (args: readonly string[], url?: string) => run(['push', ...args], url);
-
-let names = 0;
-const newName = () => `set ${++names}`;
 
 /** What `sha256sum * | sha256sum` prints in the folder. */
 function digestOf(folder: string): string {
@@ -40,6 +39,8 @@ describe('push', () => {
     await writeFile(join(folder, '01.txt'), 'wagon 9');
     expect((await push([folder, '--json'])).json()).toMatchObject({ sent: ['01.txt'], unchanged: { length: 3 } });
     expect(await textIn(basename(folder), '01.txt')).toBe('wagon 9');
+    const { revisions } = (await run(['log', basename(folder), '--json'])).json();
+    expect(revisions.map(({ how }: { how: string }) => how)).toEqual(['push', 'push']);
   });
 
   test('accepts single files, and a name for the dataset', async () => {
@@ -85,6 +86,7 @@ describe('push', () => {
     const stopped = await push([folder]);
     expect([stopped.code, stopped.stdout]).toEqual([65, expect.stringMatching(/^✗ a\.jpg has no caption/m)]);
     expect(stopped.stderr).toContain('--trigger WORD or --caption-all TEXT');
+    expect((await push([folder, '--allow-uncaptioned', '--dry-run'])).stdout).toContain('Would send 3 files');
     const pushed = await push([folder, '--trigger', 'wgn1']);
     expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption generated: a.txt.')]);
     expect(await textIn(basename(folder), 'a.txt')).toBe('wgn1');
@@ -127,8 +129,8 @@ describe('push', () => {
     expect(json()).toMatchObject({ removed: ['03.jpg', '03.txt', 'page.jpg'], dataset: { status: 'READY' } });
     expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
     await api.link(id, 'left open.jpg', 5);
-    const status = await trainyard(['status', basename(folder)], { env: envFor(server.url) });
-    expect(status.stdout).toContain('waiting for left open.jpg until ');
+    const waiting = expect.stringContaining('waiting for left open.jpg until ');
+    expect(await run(['status', basename(folder)])).toMatchObject({ code: 0, stdout: waiting });
     const again = await push([folder, '--replace', '--skip-bad', '--json']);
     expect(again.json()).toMatchObject({ removed: ['left open.jpg'], dataset: { status: 'READY' } });
   });
@@ -152,13 +154,28 @@ describe('push', () => {
   });
 });
 
+test('the most severe result decides the exit code of a push', () => {
+  const codeOf = (status: string, error?: Error, { conflicts = [''], unreadable = [''] } = {}) => {
+    const result = { failed: error ? [{ error }] : [] };
+    return pushExitCode({ plan: { report: { unreadable } }, dataset: { status }, result, conflicts } as never);
+  };
+  const [grown, none] = [new Error('it has grown'), { conflicts: [], unreadable: [] }];
+  const rejected = new TrainyardError(422, { error_code: 422001, error_message: '' });
+  expect(codeOf('FAILED', rejected)).toBe(73);
+  expect(codeOf('FAILED', rejected, { conflicts: [] })).toBe(1);
+  expect([rejected, grown].map((error) => codeOf('READY', error, none))).toEqual([65, 74]);
+  expect(codeOf('DRAFT', undefined, { conflicts: [] })).toBe(74);
+  expect(['DRAFT', 'READY', 'UPLOADING'].map((status) => codeOf(status, undefined, none))).toEqual([65, 0, 0]);
+});
+
 describe('an interrupted push', () => {
-  test('by ctrl-C exits with 130, and the same command sends only what is missing', async () => {
+  const commands = ['push --concurrency 1', 'push --watch --concurrency 1'];
+  test.each(commands)('by ctrl-C exits with 130, and the next sends only what is missing: %s', async (command) => {
     const proxy = await newProxy();
     const folder = await folderWith(await pairsOf(4), newName());
     const isFourth = ({ method }: { method: string }) => method === 'PUT' && proxy.requests('PUT', '').length > 3;
     proxy.rule((seen) => (isFourth(seen) ? { holdAfterBytes: 1 } : undefined));
-    const running = start(['push', folder, '--concurrency', '1'], proxy.url);
+    const running = start([...command.split(' '), folder], proxy.url);
     await eventually(() => (proxy.requests('PUT', '')[3]?.bytes ?? 0) > 0 || undefined);
     running.process.kill('SIGINT');
     const { code, stderr } = await running.ended;
@@ -228,11 +245,16 @@ describe('push --watch', () => {
     expect((await running.ended).code).toBe(0);
   });
 
-  test('removes nothing for a folder that is deleted, and exits', async () => {
-    const folder = await folderWith(await pairsOf(1), newName());
-    const running = start(['push', folder, '--watch', '--json'], server.url);
+  test('removes nothing for a folder that is emptied, which it goes on to watch, or deleted, and exits', async () => {
+    const [files, folder] = [await pairsOf(1), await folderWith(await pairsOf(1), newName())];
+    const running = start(['push', folder, '--watch'], server.url);
     onTestFinished(() => void running.process.kill('SIGKILL'));
-    await line(running, /"status":"READY"/);
+    await line(running, /^READY/m);
+    for (const name of Object.keys(files)) rmSync(join(folder, name));
+    await eventually(() => (running.stderr().includes('no image, video or caption found') ? true : undefined));
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
+    writeFileSync(join(folder, '01.txt'), 'back again');
+    await eventually(async () => ((await textIn(basename(folder), '01.txt')) === 'back again' ? true : undefined));
     await rm(folder, { recursive: true });
     expect((await running.ended).code).toBe(66);
     expect(await namesIn(basename(folder))).toHaveLength(2);

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { fetchOnceReached } from '../../src/cli/remote.js';
 import { CommandError, endingOf } from '../../src/cli/terminal/exit-codes.js';
-import { TrainyardClient } from '../../src/client/client.js';
+import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
+import { MountError } from '../../src/service/mount/mount-source.js';
 import { sharedServer } from '../harness/shared-server.js';
 import { commandsOn } from './commands.js';
 
@@ -39,6 +40,14 @@ test('a port that fetch does not connect to ends the command, and says so', asyn
     /^http:\/\/127\.0\.0\.1:6000 can't be reached: port 6000 belongs to another protocol.*such as 8787/,
   );
   expect(ended).toEqual({ code: 78, message });
+});
+
+test('what a service answers decides the exit code', () => {
+  const error = { error_code: 1, error_message: 'no' };
+  const answers = [400, 401, 403, 404, 413, 429, 500].map((status) => new TrainyardError(status, error));
+  expect(answers.map((answer) => endingOf(answer).code)).toEqual([65, 77, 77, 66, 65, 75, 75]);
+  expect(endingOf(new TrainyardError(403, { ...error, error_code: 403003 })).code).toBe(75);
+  expect(endingOf(new MountError('unstable', 'it kept changing')).code).toBe(75);
 });
 
 test('an error of the database ends the command in words', () => {

@@ -1,26 +1,23 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
 import { whyNoFfmpeg } from '../../harness/available.js';
-import { startCommand, trainyard } from '../../harness/command.js';
 import { folderWith } from '../../harness/folder.js';
-import { newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../../harness/server.js';
+import { commandsOn } from '../commands.js';
 
 const clip = (name: Parameters<typeof media.clip>[0]) => media.longClip(media.clip(name));
 const [first, second, third] = [clip('faststart.mp4'), clip('moov-last.mp4'), clip('fragmented.mp4')];
 const [intact, corrupt] = [clip('old.avi'), media.longClip(media.damaged.clip())];
 
-let names = 0;
-
 const leftOut = whyNoFfmpeg();
 const title = `files that a dataset has not stored yet${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
 describe.skipIf(leftOut !== undefined)(title, () => {
   let server: TestServer;
-  let api: Api;
+  let on: Awaited<ReturnType<typeof commandsOn>>;
   let gate: string;
   beforeAll(async () => {
     const folder = await temporaryFolder();
@@ -33,7 +30,7 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     await symlink(pathOf('ffmpeg'), ffmpeg);
     // Every clip is decoded after its answer, once the gate is open.
     server = await startServer({ 'caption-grace-seconds': 0, ffmpeg });
-    api = await server.api();
+    on = await commandsOn(server);
   });
   afterAll(() => discardServer(server));
 
@@ -43,17 +40,16 @@ describe.skipIf(leftOut !== undefined)(title, () => {
   /** A folder with an image, its caption and these files, on a machine of its own that has pushed it. */
   async function pushed(files: Record<string, Buffer | string>) {
     await openGate();
-    const name = `stored ${++names}`;
-    const folder = await folderWith({ '0.jpg': await media.jpeg({ seed: names }), '0.txt': 'v0', ...files }, name);
-    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: await newRoot() };
-    const run = (...args: string[]) => trainyard(args, { env });
+    const name = on.newName();
+    const folder = await folderWith({ '0.jpg': await media.jpeg(), '0.txt': 'v0', ...files }, name);
+    const { start, run } = await on.newMachine();
     expect(await run('push', folder)).toMatchObject({ code: 0 });
-    const id = (await api.list()).body.datasets.find((dataset) => dataset.name === name)!.id;
+    const { id } = (await on.client.find(name))!;
     await closeGate();
     return {
       id,
       run,
-      start: (...args: string[]) => startCommand(args, { env }),
+      start,
       push: (...args: string[]) => run('push', folder, ...args),
       pull: (...args: string[]) => run('pull', name, folder, ...args),
       write: (file: string, bytes: Buffer | string) => writeFile(join(folder, file), bytes),
@@ -63,12 +59,15 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     };
   }
 
-  const isChecking = (id: string) =>
+  /** Waits until all was received, and a file with these bytes, or any, is being checked. */
+  const isChecking = (id: string, bytes?: Buffer) =>
     eventually(async () => {
-      const { pending, checking } = (await api.status(id)).body.counts;
-      return (pending === 0 && checking > 0) || undefined;
+      const { counts, checking = [] } = (await on.api.status(id)).body;
+      const sha256 = bytes && createHash('sha256').update(bytes).digest('hex');
+      return (counts.pending === 0 && checking.some((file) => file.sha256 === (sha256 ?? file.sha256))) || undefined;
     });
-  const isStored = (id: string) => eventually(async () => (await api.status(id)).body.status === 'READY' || undefined);
+  const isStored = (id: string) =>
+    eventually(async () => (await on.api.status(id)).body.status === 'READY' || undefined);
 
   test('stay in the folder, are not sent again, and are in common once they are accepted', async () => {
     const { id, push, pull, write, read, list } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
@@ -89,7 +88,7 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     await openGate();
     await isStored(id);
     expect((await pull('--json')).json()).toMatchObject({ unchanged: { length: 6 }, not_stored: [] });
-    await api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
+    await on.api.json('DELETE', `/${id}/files`, { filenames: ['b.mp4', 'b.txt'] });
     expect((await pull('--replace', '--json')).json()).toMatchObject({ removed: ['b.mp4', 'b.txt'], conflicts: [] });
   });
 
@@ -109,5 +108,26 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     await write('a.avi', intact);
     const fixed = await push();
     expect([fixed.code, fixed.stdout]).toEqual([0, expect.stringMatching(/^! Another upload of a\.avi was rejected/m)]);
+  });
+
+  test('give way to a newer version of the same folder, and are a conflict with what another client sends', async () => {
+    const { id, start, push, write, read, folder } = await pushed({ 'a.mp4': first, 'a.txt': 'clip' });
+    const pushing = async (bytes: Buffer) => {
+      await write('a.mp4', bytes);
+      const running = start('push', folder);
+      await isChecking(id, bytes);
+      return running;
+    };
+    await write('a.mp4', second);
+    expect(await push('--no-wait')).toMatchObject({ code: 0 });
+    const newer = await pushing(third);
+    await openGate();
+    expect(await newer.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('READY') });
+    await closeGate();
+    const overtaken = await pushing(second);
+    await on.api.upload(id, 'a.mp4', first);
+    await openGate();
+    expect(await overtaken.ended).toMatchObject({ code: 73, stdout: expect.stringContaining('a.mp4 is in conflict') });
+    expect(second.equals(await read('a.mp4'))).toBe(true);
   });
 });

@@ -3,7 +3,6 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { trainyard } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { newRoot } from '../../harness/mounting.js';
 import { COMMAND } from '../../harness/server.js';
@@ -13,31 +12,7 @@ import { commandsOn } from '../commands.js';
 const shell = promisify(execFile);
 
 const server = await sharedServer();
-const { api, newProxy } = await commandsOn(server);
-
-let names = 0;
-const newName = () => `both ${++names}`;
-
-/** A machine with its own settings. */
-async function newMachine(url = server.url) {
-  const home = await newRoot();
-  const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home };
-  const run = (...args: string[]) => trainyard(args, { env });
-  return {
-    home,
-    run,
-    /** Runs the command that an output prints. */
-    runPrinted: async (output: string) => {
-      const [, command = ''] = /run: trainyard (.*)$/m.exec(output) ?? [];
-      const line = `node '${COMMAND}' ${command}`;
-      return (await shell('sh', ['-c', line], { env: { PATH: process.env.PATH, ...env } })).stdout;
-    },
-  };
-}
-
-async function idOf(folder: string): Promise<string> {
-  return (await api.list()).body.datasets.find(({ name }) => name === basename(folder))!.id;
-}
+const { api, client, newMachine, newName, newProxy } = await commandsOn(server);
 
 /** Edits a caption as the page does. */
 async function editInDataset(id: string, filename: string, text: string): Promise<void> {
@@ -51,10 +26,17 @@ const namesIn = (id: string) => api.filenames(id);
 
 /** A folder that a machine has pushed. */
 async function pushed(pairs = 2, url = server.url) {
-  const machine = await newMachine(url);
+  const { env, run } = await newMachine(url);
   const folder = await folderWith(await pairsOf(pairs), newName());
-  expect(await machine.run('push', folder)).toMatchObject({ code: 0 });
-  return { ...machine, folder, id: await idOf(folder) };
+  expect(await run('push', folder)).toMatchObject({ code: 0 });
+  /** Runs the command that an output prints. */
+  const runPrinted = async (output: string) => {
+    const [, command = ''] = /run: trainyard (.*)$/m.exec(output) ?? [];
+    const line = `node '${COMMAND}' ${command}`;
+    return (await shell('sh', ['-c', line], { env: { PATH: process.env.PATH, ...env } })).stdout;
+  };
+  const { id } = (await client.find(basename(folder)))!;
+  return { home: env.XDG_CONFIG_HOME, run, runPrinted, folder, id };
 }
 
 describe('push', () => {
@@ -106,8 +88,22 @@ describe('push', () => {
     expect(theirs.stdout).toContain('1 caption stays as in the dataset: 01.txt.');
     expect(await inDataset(id, '01.txt')).toContain('of the page');
     expect(await inFolder(folder, '01.txt')).toContain('of the folder');
-    expect((await run('push', folder, '--ours')).code).toBe(0);
-    expect(await inDataset(id, '01.txt')).toContain('of the folder');
+    const pull = (...args: string[]) => run('pull', basename(folder), folder, ...args);
+    expect([(await pull()).code, await inFolder(folder, '01.txt')]).toEqual([
+      0,
+      expect.stringContaining('of the page'),
+    ]);
+    // What pull decides, push does not ask about either.
+    for (const [decide, next] of [
+      [() => pull('--ours'), () => run('push', folder)],
+      [() => run('push', folder, '--ours'), () => pull()],
+    ] as const) {
+      await editInDataset(id, '01.txt', 'changed on the page');
+      await writeFile(join(folder, '01.txt'), `changed in the folder after ${await inFolder(folder, '01.txt')}`);
+      expect([(await pull('--dry-run')).code, (await decide()).code, (await next()).code]).toEqual([73, 0, 0]);
+      expect(await inDataset(id, '01.txt')).toBe(await inFolder(folder, '01.txt'));
+    }
+    expect(await inDataset(id, '01.txt')).toMatch(/^changed in the folder after changed in the folder/);
     expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
   });
 
@@ -129,22 +125,6 @@ describe('push', () => {
       'edited on the page',
       'edited in the folder',
     ]);
-  });
-
-  test('--theirs decides for the next pull too, and pull --ours for the next push', { tags: ['long'] }, async () => {
-    const { folder, run, id } = await pushed(1);
-    const changeBoth = async (text: string) => {
-      await writeFile(join(folder, '01.txt'), `${text}, mine`);
-      await editInDataset(id, '01.txt', `${text}, theirs`);
-    };
-    await changeBoth('one');
-    expect((await run('push', folder, '--theirs')).code).toBe(0);
-    expect((await run('pull', basename(folder), folder)).code).toBe(0);
-    expect(await inFolder(folder, '01.txt')).toBe('one, theirs');
-    await changeBoth('two');
-    expect((await run('pull', basename(folder), folder, '--ours')).code).toBe(0);
-    expect((await run('push', folder)).code).toBe(0);
-    expect(await inDataset(id, '01.txt')).toBe('two, mine');
   });
 
   test('and pull say which files were removed on one side, and change nothing unless told to', async () => {
