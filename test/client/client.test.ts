@@ -205,22 +205,24 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test('waits for the Retry-After of a 503, and creates a dataset again only if none was created', async () => {
+  test('waits for the Retry-After of a 503, and makes a dataset, token or share again only if none was made', async () => {
     proxy.rule(onPut(({ time }) => (time === 1 ? { status: 503, headers: { 'retry-after': '1' } } : undefined)));
     const begun = Date.now();
     expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
     // Without the header, the delay would be at most 250 ms.
     expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
     expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([503, 200]);
-    for (const [status, seen] of [
-      [429, [429, 200]],
-      [500, [500]],
-    ] as const) {
-      const before = proxy.seen.length;
-      const posts = () => proxy.seen.slice(before).filter(({ method }) => method === 'POST');
-      proxy.rule(() => (posts().length === 1 ? { status, headers: { 'retry-after': '0' } } : undefined));
-      await client.create().catch((error) => expect(error).toMatchObject({ status }));
-      expect(posts().map((post) => post.status)).toEqual(seen);
+    for (const make of [() => client.create(), () => client.tokens.make(), () => client.shares.make(dataset.id)]) {
+      for (const [status, seen] of [
+        [429, [429, 200]],
+        [500, [500]],
+      ] as const) {
+        const before = proxy.seen.length;
+        const posts = () => proxy.seen.slice(before).filter(({ method }) => method === 'POST');
+        proxy.rule(() => (posts().length === 1 ? { status, headers: { 'retry-after': '0' } } : undefined));
+        await make().catch((error) => expect(error).toMatchObject({ status }));
+        expect(posts().map((post) => post.status)).toEqual(seen);
+      }
     }
     // Nothing was done at 429: a file that was never there is not taken for a deleted one.
     proxy.rule(({ time }) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' } } : undefined));
