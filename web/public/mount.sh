@@ -30,9 +30,9 @@ free_kilobytes() { df -Pk "$root" | awk 'NR == 2 { print $4 }'; }
 clean_up() {
   code=$?
   trap '' INT TERM HUP
-  # Not TERM: a shell that has just begun a job loses it, and would wait for the job for ever.
+  # Not TERM: a shell that has just begun a job loses it, and would wait for the job for ever. $! may not be in $jobs yet.
   # shellcheck disable=SC2086 # process ids, none or several
-  [ -z "$jobs" ] || { kill -KILL $jobs || :; wait; } 2>/dev/null || :
+  [ -z "$jobs" ] || { kill -KILL $jobs $! || :; wait; } 2>/dev/null || :
   [ -z "$placing" ] || put_back
   [ -z "$lock" ] || [ "$(cat "$lock" 2>/dev/null)" != "$holder" ] || rm -f -- "$lock"
   rm -rf -- "$temporary"
