@@ -112,6 +112,15 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     await follower.stop();
   });
 
+  test('a token revoked at one is rejected by the other', async () => {
+    const stranger = await one!.api('stranger');
+    const there = new Api(two!.url, stranger.token);
+    expect((await there.list()).status).toBe(200);
+    const [row] = await metadata.accounts.tokens('stranger');
+    await metadata.accounts.revokeToken(row!.id, metadata.now());
+    await eventually(async () => ((await there.list()).status === 401 ? true : undefined));
+  });
+
   test('uploads of a killed instance are ended or taken over by the other, and their dataset is not FAILED meanwhile', async () => {
     const [id, pair] = [await apis[1].newDataset(), await apis[1].newDataset()];
     await apis[1].upload(pair, 'a.jpg', await media.jpeg());
