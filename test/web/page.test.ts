@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { Locator } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { GUIDE_PAGES } from '../../web/guide/guide-pages.js';
 import * as media from '../fixtures/media.js';
@@ -258,12 +259,14 @@ describeInBrowser('the page behind a proxy, or another tab', (site) => {
     await page.goto(`${site.server.url}/datasets/${id}`);
     await page.getByRole('alert').getByText('404 page not found').waitFor();
     await page.unroute(ofDataset);
-    await soon(async () => {
-      await page.clock.fastForward(5000);
-      return captionOf(page, 'one.jpg').count();
-    }).toBe(1);
+    const shownLater = (shown: Locator) =>
+      soon(async () => {
+        await page.clock.fastForward(5000);
+        return shown.count();
+      }).toBe(1);
+    await shownLater(captionOf(page, 'one.jpg'));
     await site.api.raw('DELETE', `/${id}`);
-    await page.getByText('This dataset does not exist').waitFor();
+    await shownLater(page.getByText('This dataset does not exist'));
     await context.close();
   });
 
