@@ -156,22 +156,26 @@ type EncodingProps = FileToFix & { readonly datasetId: string };
 function EncodingButton(props: EncodingProps) {
   const { datasetId, filename, stored } = props;
   const client = useClient();
-  const [readings, setReadings] = useState<readonly Reading[]>();
+  const [found, setFound] = useState<Pick<EncodingDialogProps, 'readings' | 'ifMatch'>>();
   const { failure, run } = useRequesting();
-  const read = async (original: Blob) => {
+  const read = async (original: Blob, ifMatch: string | null) => {
     const bytes = new Uint8Array(await original.slice(0, MAX_READ_BYTES + 1).arrayBuffer());
     if (bytes.length > MAX_READ_BYTES) throw new Error('It is too long for a caption.');
-    const found = readingsOf(bytes);
-    const meant = found[0]?.encoding === 'utf-8' ? ungarbled(found[0].text) : undefined;
+    const readings = readingsOf(bytes);
+    const meant = readings[0]?.encoding === 'utf-8' ? ungarbled(readings[0].text) : undefined;
     if (stored !== undefined && meant === undefined && bytes[0] !== UTF8_MARK) {
       throw new Error('How it was meant is not certain. Correct it in its field.');
     }
     const repaired = meant === undefined ? [] : [{ encoding: 'UTF-8, read as Windows-1252', text: meant }];
-    setReadings([...repaired, ...found]);
+    setFound({ readings: [...repaired, ...readings], ifMatch });
+  };
+  const readStored = async () => {
+    const answer = await client.file(datasetId, filename);
+    await read(await answer.blob(), answer.headers.get('etag'));
   };
   const start = () => {
-    if (stored !== undefined) void run(async () => read(await (await client.file(datasetId, filename)).blob()));
-    else chooseFiles({ accept: '.txt,text/plain' }, ([original]) => original && void run(() => read(original)));
+    if (stored !== undefined) void run(readStored);
+    else chooseFiles({ accept: '.txt,text/plain' }, ([original]) => original && void run(() => read(original, null)));
   };
   return (
     <>
@@ -182,23 +186,21 @@ function EncodingButton(props: EncodingProps) {
       >
         {stored === undefined ? 'Convert …' : 'Convert'}
       </WriteButton>
-      {readings !== undefined && (
-        <EncodingDialog {...props} readings={readings} onClose={() => setReadings(undefined)} />
-      )}
+      {found !== undefined && <EncodingDialog {...props} {...found} onClose={() => setFound(undefined)} />}
     </>
   );
 }
 
-interface EncodingDialogProps extends EncodingProps {
+interface EncodingDialogProps extends Omit<EncodingProps, 'stored'> {
   readonly readings: readonly Reading[];
+  /** The ETag of the version that was read; `null` for a file that is not stored. */
+  readonly ifMatch: string | null;
   readonly onClose: () => void;
 }
 
 /** Shows how a caption reads in an encoding, and saves it as UTF-8. */
-function EncodingDialog({ datasetId, filename, stored, readings, onClose }: EncodingDialogProps) {
+function EncodingDialog({ datasetId, filename, readings, ifMatch, onClose }: EncodingDialogProps) {
   const connect = useConnect();
-  // Of the version that was read.
-  const [ifMatch] = useState(stored?.etag ?? null);
   const [encoding, setEncoding] = useState(readings[0]?.encoding ?? '');
   const reading = readings.find((each) => each.encoding === encoding);
   const save = async () => {
