@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { Gate } from '../../harness/paused-database.js';
 import { captionedImages, openDataset } from '../linked-datasets.js';
 import { boxOf, captionOf, cardOf, onSave, pictureOf, SAVES, soon } from '../pairs/pairs-page.js';
 
@@ -122,11 +123,16 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.unroute(SAVES);
     await stores(id, 'one.txt', 'town, dusk');
 
-    const answered = page.waitForResponse(SAVES);
+    const [second, answered] = [new Gate(), page.waitForResponse(SAVES)];
     const refusal = { status: 400, json: { error_code: 400000, error_message: 'Not now.' } };
-    await page.route(SAVES, (route) => answered.then(() => route.fulfill(refusal)));
-    await page.route(SAVES, (route) => route.continue(), { times: 1 });
+    let reads = 0;
     // It is read twice at the same time, and once that fails.
+    await page.route(SAVES, async (route) => {
+      if (++reads === 1) return second.opened.then(() => route.continue());
+      second.open();
+      await answered;
+      return route.fulfill(refusal);
+    });
     const refused = page.waitForResponse((response) => response.status() === refusal.status);
     await page.reload();
     await refused;
@@ -136,7 +142,8 @@ describeInBrowser('the tags of a dataset', (site) => {
     await press('3');
     await page.getByText('The caption of one is not read yet.').waitFor();
     await page.unroute(SAVES);
-    await card.getByRole('button', { name: 'Try again' }).click();
+    // A change of the dataset reads it again too.
+    await card.getByRole('button', { name: 'Try again' }).or(captionOf(page, 'one.jpg')).first().click();
     await soon(() => captionOf(page, 'one.jpg').inputValue()).toBe('town, dusk');
   });
 
