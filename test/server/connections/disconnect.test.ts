@@ -97,5 +97,6 @@ test('a hundred hang-ups leave no file open', async () => {
   for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 10 }, (_, i) => hangUp(i)));
   await expectNothingOf(id, { pending: 1 });
   await eventually(() => (openFiles(server) <= before ? true : undefined));
-  expect((await put(url, picture)).status).toBe(200);
+  // The last one may still hold the link.
+  await eventually(async () => ((await put(url, picture)).status === 200 ? true : undefined));
 });
