@@ -27,11 +27,11 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8292,
-  server: 3645,
+  server: 3640,
   client: 1730,
   api: 1980,
   service: 9053,
-  storage: 8286,
+  storage: 8267,
   dataset: 8322,
   '.': 1036,
 };

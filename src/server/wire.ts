@@ -249,7 +249,7 @@ export function groupToWire({ name, repeats, isReg, files }: Group & { readonly 
 export function fileToWire({ filename, group, upload }: StoredFile): WireFile {
   const { finalizedAt, thumbhash, origin } = upload;
   const problem = upload.problem && problemToWire(upload.problem);
-  return { ...bytesToWire(filename, upload, finalizedAt), group, thumbhash, origin, problem };
+  return Object.assign(bytesToWire(filename, upload, finalizedAt), { group, thumbhash, origin, problem });
 }
 
 export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {
@@ -268,16 +268,11 @@ function bytesToWire(
   upload: Pick<StoredFile['upload'], 'sizeBytes' | 'contentType' | 'sha256' | 'facts' | 'warnings'>,
   uploadedAt: Micros,
 ): WireFile {
-  return {
-    filename,
-    size_bytes: upload.sizeBytes,
-    content_type: upload.contentType,
-    sha256: upload.sha256,
-    etag: etagOf(upload),
-    uploaded_at: timeOf(uploadedAt),
-    ...factsToWire(upload.facts),
-    ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemToWire) }),
-  };
+  const { sizeBytes: size_bytes, contentType: content_type, sha256 } = upload;
+  const file = { filename, size_bytes, content_type, sha256, etag: etagOf(upload), uploaded_at: timeOf(uploadedAt) };
+  const warnings = upload.warnings.length > 0 ? upload.warnings.map(problemToWire) : undefined;
+  // V8 takes ten times as long to spread objects of different shapes, for each of thousands of files of a status.
+  return Object.assign(file, factsToWire(upload.facts), { warnings });
 }
 
 function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {

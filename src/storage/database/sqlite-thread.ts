@@ -26,10 +26,8 @@ export interface ThreadRequest {
   readonly end?: 'commit' | 'rollback' | 'close' | undefined;
 }
 
-/** Rows as JSON arrays, in UTF-8 if they are long; `undefined` without columns. */
-export type StatementResult =
-  | { readonly columns: readonly string[]; readonly rows: string | Uint8Array<ArrayBuffer> }
-  | undefined;
+/** The rows as a JSON array of objects, in UTF-8 if it is long. */
+export type StatementResult = string | Uint8Array<ArrayBuffer>;
 
 /** The code is Node's, or `NOT_IN_PLACE` if the open file was moved or deleted. */
 interface ThreadError {
@@ -76,11 +74,7 @@ class SqliteFile {
   }
 
   run(statements: readonly SentStatement[]): StatementResult[] {
-    return statements.map(([sql, parameters]) => {
-      const { columns, run } = this.#prepare(sql);
-      const rows = run(parameters as never[]);
-      return columns.length === 0 ? undefined : { columns, rows };
-    });
+    return statements.map(([sql, parameters]) => this.#prepare(sql)(parameters as never[]));
   }
 
   read(statements: readonly SentStatement[]): StatementResult[] {
@@ -152,29 +146,22 @@ class SqliteFile {
   }
 }
 
-interface PreparedStatement {
-  readonly columns: readonly string[];
-  readonly run: (parameters: never[]) => string | Uint8Array<ArrayBuffer>;
-}
+type PreparedStatement = (parameters: never[]) => StatementResult;
 
 function prepareStatement(db: DatabaseSyncInstance, sql: string): PreparedStatement {
   // Notices that another connection has changed the tables.
   db.exec('select 1 from sqlite_schema limit 1');
   const statement = db.prepare(sql);
-  const columns = statement.columns().map(({ name }) => name);
-  if (!/^\s*select\b/i.test(sql)) {
-    statement.setReturnArrays(true);
-    return { columns, run: (parameters) => JSON.stringify(statement.all(...parameters)) };
-  }
-  // SQLite makes JSON in a quarter of the time of fetching each value. All columns are text or integers.
-  const names = columns.map((column) => `"${column.replaceAll('"', '""')}"`).join();
-  const toJson = db.prepare(`select cast(json_group_array(json_array(${names})) as blob) from (${sql})`);
+  if (!/^\s*select\b/i.test(sql)) return (parameters) => JSON.stringify(statement.all(...parameters));
+  // SQLite makes JSON in a quarter of the time of fetching each value, and V8 parses objects faster than it makes them from arrays.
+  // All columns are text or integers.
+  const values = statement.columns().map(({ name }) => `'${name}', "${name}"`);
+  const toJson = db.prepare(`select cast(json_group_array(json_object(${values})) as blob) from (${sql})`);
   toJson.setReturnArrays(true);
-  const run = (parameters: never[]) => {
+  return (parameters) => {
     const [json] = toJson.get(...parameters) as unknown as [Uint8Array<ArrayBuffer>];
     return json.length > MAX_TEXT_BYTES ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
   };
-  return { columns, run };
 }
 
 const port = parentPort!;
@@ -184,7 +171,7 @@ function send(answers: readonly ThreadAnswer[]): void {
   const results = answers.flatMap((answer) => ('results' in answer ? answer.results : []));
   port.postMessage(
     answers,
-    results.flatMap((result) => (result === undefined || typeof result.rows === 'string' ? [] : [result.rows.buffer])),
+    results.flatMap((result) => (typeof result === 'string' ? [] : [result.buffer])),
   );
 }
 

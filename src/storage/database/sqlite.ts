@@ -203,13 +203,7 @@ class CompilerWithoutLocks extends SqliteQueryCompiler {
 
 const COMPILER = new CompilerWithoutLocks();
 
-function rowsOf(result: StatementResult): unknown[] {
-  if (result === undefined) return [];
-  const { columns, rows } = result;
-  const json = typeof rows === 'string' ? rows : Buffer.from(rows.buffer, rows.byteOffset, rows.length).toString();
-  return (JSON.parse(json) as unknown[][]).map((row) => {
-    const object: Record<string, unknown> = {};
-    for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
-    return object;
-  });
+function rowsOf(json: StatementResult): unknown[] {
+  const text = typeof json === 'string' ? json : Buffer.from(json.buffer, json.byteOffset, json.length).toString();
+  return JSON.parse(text);
 }
