@@ -32,7 +32,7 @@ const BUDGETS: Record<string, number> = {
   api: 1980,
   service: 9053,
   storage: 8267,
-  dataset: 8322,
+  dataset: 8330,
   '.': 1036,
 };
 

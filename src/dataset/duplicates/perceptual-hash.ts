@@ -37,7 +37,7 @@ const PLACEHOLDER_PIXELS = 32;
 /** @param picture the thumbnail before its compression */
 export function appearanceOf(picture: SmallPicture): Appearance {
   const { width, height, channels, data } = picture;
-  const fields = reduced(fieldsOf(picture), PDQ_SIDE, PDQ_SIDE);
+  const fields = fieldsOf(picture);
   const pdq = pdqOf(brightnessOf(fields));
   const pixels = createHash('sha256').update(`${width} ${height} ${channels} `).update(data).digest();
   const parts = [pdq.hash, pdq.mirrored, coloursOf(fields), [pdq.quality], pixels.subarray(0, 12)];
@@ -58,29 +58,37 @@ interface Fields {
   readonly rgba: Float64Array;
 }
 
+/** Of a picture, 64 × 64. */
 function fieldsOf({ width, height, channels, data }: SmallPicture): Fields {
-  const rgba = new Float64Array(width * height * 4);
-  for (let from = 0, to = 0; to < rgba.length; from += channels, to += 4) {
-    const opacity = channels === 4 ? data[from + 3]! / 255 : 1;
-    for (let value = 0; value < 3; value++) rgba[to + value] = data[from + value]! * opacity;
-    rgba[to + 3] = opacity * 255;
-  }
-  return { columns: width, rows: height, rgba };
+  return meansOf({ columns: width, rows: height }, PDQ_SIDE, PDQ_SIDE, (rgba, to, first, end) => {
+    for (let from = first * channels; from < end * channels; from += channels) {
+      const opacity = channels === 4 ? data[from + 3]! / 255 : 1;
+      for (let value = 0; value < 3; value++) rgba[to + value]! += data[from + value]! * opacity;
+      rgba[to + 3]! += opacity * 255;
+    }
+  });
 }
 
-/** The means of equal parts. Of fewer fields than that, some are in several parts. */
 function reduced(fields: Fields, columns: number, rows: number): Fields {
+  return meansOf(fields, columns, rows, (rgba, to, first, end) => {
+    for (let from = first * 4; from < end * 4; from++) rgba[to + (from & 3)]! += fields.rgba[from]!;
+  });
+}
+
+/** The means of equal parts. Of fewer fields than that, some are in several parts. @param add adds fields of a row to sums */
+function meansOf(
+  source: Pick<Fields, 'columns' | 'rows'>,
+  columns: number,
+  rows: number,
+  add: (rgba: Float64Array, to: number, first: number, end: number) => void,
+): Fields {
   const rgba = new Float64Array(columns * rows * 4);
   for (let row = 0; row < rows; row++) {
-    const [top, bottom] = partOf(fields.rows, row, rows);
+    const [top, bottom] = partOf(source.rows, row, rows);
     for (let column = 0; column < columns; column++) {
-      const [left, right] = partOf(fields.columns, column, columns);
+      const [left, right] = partOf(source.columns, column, columns);
       const to = (row * columns + column) * 4;
-      for (let y = top; y < bottom; y++) {
-        const end = (y * fields.columns + right) * 4;
-        for (let from = (y * fields.columns + left) * 4; from < end; from++)
-          rgba[to + (from & 3)]! += fields.rgba[from]!;
-      }
+      for (let y = top; y < bottom; y++) add(rgba, to, y * source.columns + left, y * source.columns + right);
       for (let value = 0; value < 4; value++) rgba[to + value]! /= (right - left) * (bottom - top);
     }
   }
