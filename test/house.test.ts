@@ -30,9 +30,9 @@ const BUDGETS: Record<string, number> = {
   server: 3640,
   client: 1730,
   api: 1980,
-  service: 9053,
-  storage: 8267,
-  dataset: 8330,
+  service: 9058,
+  storage: 8271,
+  dataset: 8352,
   '.': 1036,
 };
 

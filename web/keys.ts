@@ -125,6 +125,12 @@ export type KeyName = keyof typeof KEY_TABLE;
 
 const ROWS = Object.entries(KEY_TABLE) as [KeyName, KeyRow][];
 
+/** They decide about what is shown, and show the next: a key that is held does so once. */
+const ONCE: ReadonlySet<KeyName> = new Set([
+  ...(['decideYes', 'decideNo', 'decideBack', 'decideSkip', 'duplicateApply', 'duplicateDifferent'] as const),
+  ...(['reviewAccept', 'reviewDismiss', 'viewerRemove'] as const),
+]);
+
 type KeyPress = Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey'>;
 
 /** A key press as the table writes it, such as `Ctrl+Shift+Enter`. */
@@ -214,7 +220,8 @@ export function useKeys(handlers: KeyHandlers): void {
       const name = keyNameOf(event, place, before);
       const isOff = viewer !== undefined && place === 'page' && !(name && BELOW_A_VIEWER.has(name));
       const handle = name && handlers[name];
-      if (isOff || handle === undefined || handle(event) === false) continue;
+      if (isOff || name === undefined || handle === undefined) continue;
+      if (!(event.repeat && ONCE.has(name)) && handle(event) === false) continue;
       event.preventDefault();
       return;
     }

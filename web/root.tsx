@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense } from 'react';
+import type { ReactNode } from 'react';
 import { Link, Route, Switch, useRoute } from 'wouter';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
 import { RunMessage } from './captioning/run-message.js';
@@ -26,7 +26,7 @@ import { Dock } from './upload/dock.js';
 const AccountPage = loadedLater(async () => (await import('./account/account-page.js')).AccountPage);
 
 /** Loaded when the guide is read. */
-const GuidePage = lazy(async () => ({ default: (await import('./guide/guide-page.js')).GuidePage }));
+const GuidePage = loadedLater(async () => (await import('./guide/guide-page.js')).GuidePage, { isLoadedAhead: false });
 
 /** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
@@ -59,7 +59,7 @@ function OwnPages() {
               <Route path="/datasets/:id/:view?">
                 {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? FIRST_VIEW} />}
               </Route>
-              <Route path="/guide/:name?">{({ name }) => framed(<Guide name={name} />)}</Route>
+              <Route path="/guide/:name?">{({ name }) => framed(<GuidePage name={name} />)}</Route>
               <Route path="/">{framed(<DatasetsPage />)}</Route>
               <Route path="/account">{framed(<AccountPage />)}</Route>
               <Route>{framed(<PageNotFound />)}</Route>
@@ -82,21 +82,13 @@ function OwnPages() {
   );
 }
 
-function Guide({ name }: { name: string | undefined }) {
-  return (
-    <Suspense>
-      <GuidePage name={name} />
-    </Suspense>
-  );
-}
-
 function SignedOutGuide({ name }: { name: string | undefined }) {
   return (
     <main className="flex flex-col gap-4 p-4">
       <Link href="/" className="flex touch items-center gap-2 self-start font-semibold">
         <img src="/favicon.svg" alt="" className="size-6" /> trainyard
       </Link>
-      <Guide name={name} />
+      <GuidePage name={name} />
     </main>
   );
 }

@@ -57,17 +57,20 @@ afterEach(() => discardServer(server));
 
 /** Only if its process is stopped can a test hold a decoder in the middle of a file. @returns the status of the upload */
 async function stalledUpload(): Promise<{ answer: Promise<number | undefined> }> {
-  // A stopped process must not have a job, which is counted too.
-  await eventually(
-    async () => !/^trainyard_jobs\{kind="hash-images",.*\} [1-9]/m.test(await metricsOf(server)) || undefined,
-  );
-  for (const one of inspectionProcesses(server)) process.kill(one, 'SIGSTOP');
+  await stopProcesses();
   const answer = api.upload(id, 'second.jpg', picture('second')).then(
     ({ status }) => status,
     () => undefined,
   );
   await beingInspected();
   return { answer };
+}
+
+/** None has a job, which would be counted too. */
+async function stopProcesses(): Promise<void> {
+  const hashing = /^trainyard_jobs\{kind="hash-images",.*\} [1-9]/m;
+  await eventually(async () => !hashing.test(await metricsOf(server)) || undefined);
+  for (const one of inspectionProcesses(server)) process.kill(one, 'SIGSTOP');
 }
 
 async function beingInspected(): Promise<void> {
@@ -87,7 +90,7 @@ test('decoders run in processes without secrets, of which one that is killed, or
   const maps = (of: number) => readFileSync(`/proc/${of}/maps`, 'latin1');
   expect([maps(pid).includes('libvips'), maps(server.process.pid!).includes('libvips')]).toEqual([true, false]);
 
-  process.kill(pid, 'SIGSTOP');
+  await stopProcesses();
   const client = await RawClient.open(server.url);
   await client.send(directBytes(api, id, 'left.jpg', picture('left')));
   await beingInspected();

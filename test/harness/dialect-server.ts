@@ -241,7 +241,8 @@ function listOf(dialect: Dialect, path: string): object | undefined {
   if (path === '/api/tags') return { models: [{ name: MODEL }, { name: 'other' }] };
   if (path === '/api/show') return { capabilities: ['completion', 'vision', 'thinking'] };
   if (path !== '/v1/models') return undefined;
-  const data = [{ id: MODEL, object: 'model' }];
+  const bundled = dialect === 'lm-studio' ? [{ id: 'text-embedding-nomic-embed-text-v1.5', object: 'model' }] : [];
+  const data = [{ id: MODEL, object: 'model' }, ...bundled];
   // The others say nothing of vision.
   if (dialect === 'llama.cpp') return { models: [{ name: MODEL, capabilities: ['completion', 'multimodal'] }], data };
   return { object: 'list', data };

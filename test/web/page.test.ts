@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { GUIDE_PAGES } from '../../web/guide/guide-pages.js';
 import * as media from '../fixtures/media.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
-import { Gate } from '../harness/paused-database.js';
+import { Gate } from '../harness/gate.js';
 import { revokeToken } from '../harness/server.js';
 import { captionedImages, datasetWith, linkDatasets, openDataset } from './linked-datasets.js';
 import { captionOf, chooseMore, soon } from './pairs/pairs-page.js';

@@ -21,6 +21,8 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
   const review = useReview(dataset.id);
   const { proposals, decided, decide } = review;
   const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
+  /** Texts that are edited and not yet accepted, by proposal. */
+  const [edits, setEdits] = useState<ReadonlyMap<string, string>>(new Map());
   const { index, entry: proposal, show, move } = useReviewed(proposals, 'at', ({ filename }) => [filename]);
   const open = proposals?.filter((each) => isOpen(each, decided)) ?? [];
   usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
@@ -36,8 +38,9 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
     const ifMatch = files.get(caption)?.etag ?? null;
     return { id, ifMatch, isOutdated: ifMatch !== base_etag };
   };
-  // What was cut off or is about an earlier caption is looked at.
-  const safe = open.filter((each) => !each.cut_off && files.has(each.filename) && !seen(each).isOutdated);
+  // What was cut off, is about an earlier caption or is being edited is looked at.
+  const isSafe = (each: CaptionProposal) => !each.cut_off && files.has(each.filename) && !edits.has(each.id);
+  const safe = open.filter((each) => isSafe(each) && !seen(each).isOutdated);
   const acceptAll = () => decide(safe.map(({ id, base_etag }) => ({ id, ifMatch: base_etag })));
   const { isOutdated, ...accepted } = seen(proposal);
   return (
@@ -54,7 +57,13 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
         file={files.get(proposal.filename)}
         caption={files.get(proposal.caption)}
         state={decided.get(proposal.id)}
-        onAccept={(text) => {
+        edited={edits.get(proposal.id)}
+        onEdit={(text) => {
+          const others = [...edits].filter(([id]) => id !== proposal.id);
+          setEdits(new Map(text === undefined ? others : [...others, [proposal.id, text]]));
+        }}
+        onAccept={() => {
+          const text = edits.get(proposal.id);
           goOn();
           decide([{ ...accepted, ...(text !== undefined && { text }) }]);
         }}
@@ -119,23 +128,33 @@ interface ReviewProps {
   readonly file: DatasetFile | undefined;
   readonly caption: DatasetFile | undefined;
   readonly state: Decided | undefined;
-  readonly onAccept: (text?: string) => void;
+  /** What the person has made of the proposal. */
+  readonly edited: string | undefined;
+  /** `undefined` gives the proposal back. */
+  readonly onEdit: (text: string | undefined) => void;
+  /** With the edited text, if there is one. */
+  readonly onAccept: () => void;
   readonly onDismiss: () => void;
 }
 
 /** One picture, its caption, and what a model proposes in its place. */
-function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccept, onDismiss }: ReviewProps) {
+function Review({ datasetId, proposal, isOutdated, file, caption, state, edited, ...on }: ReviewProps) {
   const canWrite = useCanWrite();
+  const { onEdit, onAccept, onDismiss } = on;
   const { filename, text = '', model, preset, cut_off: isCutOff } = proposal;
   const { state: read } = useText(datasetId, caption);
-  const [edited, setEdited] = useState<string>();
+  const [hasBegun, setHasBegun] = useState(false);
+  const edit = () => {
+    setHasBegun(true);
+    onEdit(text);
+  };
   const isEditing = edited !== undefined;
   const isWaiting = canWrite && (state === undefined || state.is === 'failed');
   const canAccept = isWaiting && file !== undefined;
   useKeys({
-    reviewAccept: canAccept ? () => onAccept() : undefined,
-    reviewEdit: canAccept ? () => setEdited(text) : undefined,
-    reviewDismiss: isWaiting ? onDismiss : undefined,
+    reviewAccept: canAccept ? onAccept : undefined,
+    reviewEdit: canAccept && !isEditing ? edit : undefined,
+    reviewDismiss: isWaiting && !isEditing ? onDismiss : undefined,
   });
   const before = caption === undefined ? '' : read.state === 'read' ? (read.text ?? '') : undefined;
   return (
@@ -170,7 +189,7 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
         </Part>
         <Part title="Proposal">
           {isEditing ? (
-            <Editor text={edited} onChange={setEdited} onSave={() => onAccept(edited)} />
+            <Editor text={edited} isFocused={hasBegun} onChange={onEdit} onSave={onAccept} />
           ) : (
             <Difference before={before ?? ''} after={text} only="after" />
           )}
@@ -183,17 +202,17 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, onAccep
           <div className="flex flex-wrap gap-2 max-md:sticky max-md:bottom-0 max-md:-mx-4 max-md:border-t max-md:border-line max-md:bg-page max-md:px-4 max-md:py-2">
             {isEditing ? (
               <>
-                <Button kind="primary" onClick={() => onAccept(edited)}>
+                <Button kind="primary" onClick={onAccept}>
                   Accept my text
                 </Button>
-                <Button onClick={() => setEdited(undefined)}>Cancel</Button>
+                <Button onClick={() => onEdit(undefined)}>Cancel</Button>
               </>
             ) : (
               <>
-                <Button kind="primary" disabled={!canAccept} onClick={() => onAccept()}>
+                <Button kind="primary" disabled={!canAccept} onClick={onAccept}>
                   Accept <KeyHint name="reviewAccept" />
                 </Button>
-                <Button disabled={!canAccept} onClick={() => setEdited(text)}>
+                <Button disabled={!canAccept} onClick={edit}>
                   Edit <KeyHint name="reviewEdit" />
                 </Button>
                 <Button onClick={onDismiss}>
@@ -223,12 +242,14 @@ function Note({ children }: { children: ReactNode }) {
 
 interface EditorProps {
   readonly text: string;
+  /** Whether it has just been opened, and not come back with its proposal. */
+  readonly isFocused: boolean;
   /** `undefined` closes it. */
   readonly onChange: (text: string | undefined) => void;
   readonly onSave: () => void;
 }
 
-function Editor({ text, onChange, onSave }: EditorProps) {
+function Editor({ text, isFocused, onChange, onSave }: EditorProps) {
   const onKeyDown = (event: KeyboardEvent) => {
     const key = event.nativeEvent.isComposing ? undefined : keyNameOf(event.nativeEvent, 'caption');
     if (key === 'saveNext') onSave();
@@ -239,7 +260,7 @@ function Editor({ text, onChange, onSave }: EditorProps) {
   return (
     <textarea
       // biome-ignore lint/a11y/noAutofocus: the person has chosen to edit it
-      autoFocus
+      autoFocus={isFocused}
       onFocus={({ target }) => target.setSelectionRange(text.length, text.length)}
       dir="auto"
       aria-label="Proposal"

@@ -1,4 +1,6 @@
+import { useEffect } from 'react';
 import { Link } from 'wouter';
+import { drafts } from '../captions/editing/drafts.js';
 import { isGone, useDataset } from '../live/dataset.js';
 import { LoadFailure } from '../ui/loaded.js';
 import { loadedLater } from '../ui/loaded-later.js';
@@ -42,6 +44,7 @@ const VIEWS: DatasetViewsByName = {
 /** The page of one dataset: a header and one of its views. */
 export function DatasetPage({ id, view }: { id: string; view: string }) {
   const { data: dataset, error, refetch } = useDataset(id);
+  useEffect(() => dataset && drafts.followDataset(dataset), [dataset]);
   if (dataset === undefined || isGone(error)) {
     return (
       <>

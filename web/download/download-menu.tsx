@@ -14,7 +14,7 @@ export function DownloadMenu({ dataset: { id, files } }: { dataset: DatasetWithF
   if (links === undefined || files.length === 0) return null;
   const downloads = {
     'All files': links.zip(),
-    'In kohya folders, with repeats': links.zip({ as: 'kohya' }),
+    'In kohya folders, with repeats (captions: .txt)': links.zip({ as: 'kohya' }),
     'With metadata.jsonl': links.zip({ as: 'metadata' }),
     'Only captions, zip': links.zip({ as: 'captions' }),
     'Only captions, csv': links.captions(),

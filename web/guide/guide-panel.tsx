@@ -1,11 +1,12 @@
 import { BookOpen, ExternalLink, X } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useEffect } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { Button } from '../ui/button.js';
+import { loadedLater } from '../ui/loaded-later.js';
 import { Store } from '../ui/store.js';
 import type { GuidePageName } from './guide-pages.js';
 
 /** Loaded when the guide is read. */
-const GuideText = lazy(async () => ({ default: (await import('./guide-text.js')).GuideText }));
+const GuideText = loadedLater(async () => (await import('./guide-text.js')).GuideText, { isLoadedAhead: false });
 
 /** A page of the guide or a heading in it, such as `pairs#in-the-browser`. */
 type GuidePlace = GuidePageName | `${GuidePageName}#${string}`;
@@ -74,9 +75,7 @@ export function GuidePanel() {
         aria-label="Text of the guide"
         className="grow overflow-y-auto px-4 py-4"
       >
-        <Suspense fallback={<p>Loading …</p>}>
-          <GuideText place={place} onPlace={show} />
-        </Suspense>
+        <GuideText place={place} onPlace={show} />
       </section>
     </aside>
   );

@@ -1,5 +1,5 @@
 import { Check, ChevronLeft, ChevronRight, Tag, X } from 'lucide-react';
-import { useEffect, useId, useMemo, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useMemo, useState } from 'react';
 import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
@@ -225,26 +225,22 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
     setDecisions(new Map(decisions).set(pair.stem, has));
     go(1);
   };
-  const save = () => {
+  const save = useEffectEvent(() => {
     const title = `Decide “${tag}” in ${countOf(changes.length, 'caption')}`;
     if (changes.length > 0) startJob(connect, datasetId, title, changes);
-    onClose();
-  };
-  // A key that is held decides about one picture.
-  const once =
-    (act: () => void) =>
-    ({ repeat: isHeld }: KeyboardEvent) =>
-      isHeld ? false : act();
+  });
+  // However it is left: by a button, Escape, or the browser's Back.
+  useEffect(() => () => save(), []);
   useKeys({
-    decideYes: once(() => decide(true)),
-    decideNo: once(() => decide(false)),
-    decideBack: once(() => go(-1)),
-    decideSkip: once(() => go(1)),
+    decideYes: () => decide(true),
+    decideNo: () => decide(false),
+    decideBack: () => go(-1),
+    decideSkip: () => go(1),
   });
   useEffect(() => warnBeforeLeaving(() => changes.length > 0), [changes]);
   const sentences = pairs.filter((each) => each.media.length > 0).length - asked.length;
   return (
-    <Dialog title={`“${tag}”?`} width="max-w-5xl" keyPlace="decisions" staysOnClickOutside onClose={save}>
+    <Dialog title={`“${tag}”?`} width="max-w-5xl" keyPlace="decisions" staysOnClickOutside onClose={onClose}>
       <p role="status" className="-mt-3 text-sm text-muted tabular-nums">
         {numberOf(decisions.size)} of {numberOf(asked.length)} decided
         {sentences > 0 && ` · ${countOf(sentences, 'caption')} in sentences left out`}
@@ -296,7 +292,7 @@ function DecideDialog({ datasetId, tag, pairs, onClose }: DecideDialogProps) {
           disabled={pair === undefined}
           onClick={() => go(1)}
         />
-        <Button kind="primary" onClick={save} className="ml-auto">
+        <Button kind="primary" onClick={onClose} className="ml-auto">
           {changes.length === 0 ? 'Close' : `Save ${countOf(changes.length, 'change')}`}
         </Button>
       </div>

@@ -15,6 +15,8 @@ interface LongListProps<T> {
   /** A class that sets the height at which the list scrolls. */
   readonly height?: string;
   readonly handle?: Ref<LongListHandle>;
+  /** Unlike for all others of the list. Rows with a state of their own, such as a field, need one. */
+  readonly keyOf?: (item: T) => string;
   /** Whether a line is around the list. */
   readonly isFramed?: boolean;
   readonly children: (item: T) => ReactNode;
@@ -26,12 +28,11 @@ export function LongList<T>({ isFramed = false, ...props }: LongListProps<T>) {
   return isFramed ? <div className="rounded-lg border border-line bg-panel">{list}</div> : list;
 }
 
-function FullList<T>({ label, items, children }: LongListProps<T>) {
+function FullList<T>({ label, items, keyOf, children }: LongListProps<T>) {
   return (
     <ul aria-label={label}>
       {items.map((item, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: rows have no state of their own
-        <li key={index} className={ROW}>
+        <li key={keyOf?.(item) ?? index} className={ROW}>
           {children(item)}
         </li>
       ))}
@@ -41,22 +42,23 @@ function FullList<T>({ label, items, children }: LongListProps<T>) {
 
 const ROW = 'border-t border-line first:border-t-0';
 
-function ScrolledList<T>({ label, items, height = 'max-h-96', handle, children }: LongListProps<T>) {
+function ScrolledList<T>({ label, items, height = 'max-h-96', handle, keyOf, children }: LongListProps<T>) {
   const frame = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
     count: items.length,
     getScrollElement: () => frame.current,
     estimateSize: () => 56,
     overscan: 5,
+    getItemKey: (index) => keyOf?.(items[index]!) ?? index,
   });
   useImperativeHandle(handle, () => ({ show: (index) => virtual.scrollToIndex(index) }));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
     <section ref={frame} tabIndex={0} className={`${height} overflow-y-auto`}>
       <ul aria-label={label} className="relative" style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map(({ index, start }) => (
+        {virtual.getVirtualItems().map(({ key, index, start }) => (
           <li
-            key={index}
+            key={key}
             ref={virtual.measureElement}
             data-index={index}
             aria-setsize={items.length}

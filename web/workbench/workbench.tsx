@@ -322,8 +322,9 @@ interface ManyCaptionsProps {
 function ManyCaptions({ datasetId, captions, shown, selected, done, scope }: ManyCaptionsProps) {
   const { statistics, read } = captions;
   const pairs = useMemo(() => {
-    const stems = new Set((selected.length > 0 ? selected : shown).map(({ stem }) => stem));
-    return (read.pairs ?? []).filter(({ stem }) => stems.has(stem) && !done.has(stem));
+    const targets = selected.length > 0 ? selected : shown.filter(({ stem }) => !done.has(stem));
+    const stems = new Set(targets.map(({ stem }) => stem));
+    return (read.pairs ?? []).filter(({ stem }) => stems.has(stem));
   }, [read.pairs, shown, selected, done]);
   if (statistics === undefined) return null;
   const initialKind = statistics.captions === 0 ? 'fill' : 'prepend';

@@ -35,8 +35,8 @@ type OpenExport = (from: number, etag?: string) => Promise<Response>;
 
 const HELP = `
 zip           images, clips and captions, as they are
-kohya         in folders 10_NAME with the repeats of the groups, as sd-scripts reads them; files without a group are in
-              1_DATASET, and groups of regularisation images in the folder reg
+kohya         in folders 10_NAME with the repeats of the groups, as sd-scripts reads them with --caption_extension .txt; files
+              without a group are in 1_DATASET, and groups of regularisation images in the folder reg
 metadata      images and clips, and metadata.jsonl with their captions, as Hugging Face reads it
 captions-zip  the captions alone
 captions-csv  the captions alone, as a table with the columns file_name and text

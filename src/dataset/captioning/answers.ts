@@ -95,8 +95,9 @@ function wordsOf(error: unknown): string {
 
 /** The words of an answer that is no success. */
 export function errorWords(body: string): string {
-  const [document] = documentsIn(body) as { error?: unknown; message?: unknown; detail?: unknown }[];
-  return wordsOf(document === undefined ? body : (document.error ?? document.message ?? document.detail ?? ''));
+  // Gemini's is in an array.
+  const [document] = documentsIn(body).flat() as { error?: unknown; message?: unknown; detail?: unknown }[];
+  return wordsOf(document ? (document.error ?? document.message ?? document.detail ?? '') : body);
 }
 
 /** Each as the servers say it; `test/harness/dialect-server.ts` names the sources. */
@@ -105,11 +106,13 @@ const NO_VISION =
 const CONTEXT =
   /available context size|context (length|size|window)|maximum (model|context) length|tokens? to keep|input is too long|context overflow/i;
 const MODEL = /model\b.*(not found|does not exist|not loaded|is unloaded)|no models? (loaded|found)|try pulling/i;
+/** OpenAI's 429 without credit: to ask again does not help. */
+const NO_CREDIT = /exceeded your current quota|insufficient_quota|billing/i;
 const PICTURE = /image|base64|video|'url' field|unknown part type/i;
 
 /** What an answer that is no success means; `busy` is asked again. */
 export function errorOutcome(status: number, words: string): CaptionOutcome | 'busy' {
-  if (status === 401 || status === 403) return 'unauthorized';
+  if (status === 401 || status === 403 || NO_CREDIT.test(words)) return 'unauthorized';
   if (NO_VISION.test(words)) return 'no_vision';
   if (CONTEXT.test(words)) return 'context_too_small';
   if (MODEL.test(words)) return 'model_missing';

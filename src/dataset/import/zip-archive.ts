@@ -177,14 +177,23 @@ function crc32With(crc: number, bytes: Uint8Array): number {
 }
 
 /** Programs of Windows may write backslashes (APPNOTE 4.4.17.1 demands slashes). */
-function pathOf({ filename }: FileEntry): string {
-  return filename.replaceAll('\\', '/').replace(/^(\.\/)+/, '');
+function pathOf(entry: FileEntry): string {
+  const name = isOfUnknownEncoding(entry) ? entry.filename : entry.filename.replaceAll('\\', '/');
+  return name.replace(/^(\.\/)+/, '');
+}
+
+/** In Shift-JIS and GBK, the second byte of a character may be that of a backslash. */
+function isOfUnknownEncoding({ filename, rawFilename }: FileEntry): boolean {
+  return /[^\p{ASCII}]\\/u.test(filename) && filename !== new TextDecoder().decode(rawFilename);
 }
 
 function faultOf(entry: FileEntry): string | undefined {
   const { encrypted, compressionMethod, uncompressedSize, compressedSize, unixMode = 0 } = entry;
   const path = pathOf(entry);
   if (path.length > MAX_PATH_LENGTH) return 'Its path is too long.';
+  if (isOfUnknownEncoding(entry)) {
+    return 'Its name is in an encoding that the archive does not tell. Unpack the archive where it was made, and add the folder.';
+  }
   if (/^\/|^[a-z]:/i.test(path) || path.split('/').includes('..')) return 'Its path leads out of the archive.';
   if ((unixMode & TYPE_MASK) === LINK_TYPE) return 'It is a link and not a file.';
   if (encrypted) return 'It is encrypted. Unpack the archive with its password, and add the folder.';

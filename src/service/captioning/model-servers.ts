@@ -46,7 +46,9 @@ function openaiRequest(endpoint: CaptionEndpoint, question: ModelQuestion): Mode
   ];
   const messages = [{ role: 'user', content }];
   const options = { max_tokens, temperature: TEMPERATURE, seed };
-  return ['/chat/completions', { model, stream: false, ...options, messages, ...endpoint.body }];
+  const fields = { model, stream: false, ...options, messages, ...endpoint.body };
+  // An operator takes a field away by `null`: GPT-5 rejects `max_tokens`.
+  return ['/chat/completions', Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))];
 }
 
 /** Ollama's `/v1` makes a message of each part, at which some models fail. */
@@ -171,7 +173,8 @@ export class ModelServer {
     if (!reachable) return { ...unknown, reachable, error: this.#refusal(sent) };
     const list = documentOf<Listed>(sent.text) ?? {};
     const rows = [list.data, list.models].find((each) => Array.isArray(each)) ?? [];
-    const names = rows.map((row) => row?.id ?? row?.name).filter(isModelName);
+    // LM Studio lists its embedding model too.
+    const names = rows.map((row) => row?.id ?? row?.name).filter((id) => isModelName(id) && !/\bembed/i.test(id));
     const model = named ?? (names.length === 1 ? names[0] : undefined);
     if (model === undefined) {
       const found = names.length === 0 ? 'no model' : `${names.length} models: ${names.slice(0, 10).join(', ')}`;

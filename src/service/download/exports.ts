@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ZipForm } from '../../api/request-schemas.js';
 import { kohyaFolderOf } from '../../dataset/groups.js';
-import { stemOf } from '../../dataset/media.js';
+import { mountedNameOf, stemOf } from '../../dataset/media.js';
 import type { Downloads, ExportedDataset, HashedFile } from './downloads.js';
 import { type ArchivedFile, readAhead } from './read-ahead.js';
 import { type MadeFile, zipOf } from './zip.js';
@@ -49,7 +49,7 @@ function contentsOf({ name, groups, files }: ExportedDataset, form: ZipForm): { 
     return { entries: files.filter(({ kind }) => kind === 'caption').map((file) => entryOf(file)) };
   if (form === 'kohya') {
     const folderOf = kohyaFolderOf(name, groups);
-    return { entries: files.map((file) => entryOf(file, `${folderOf(file.group)}/${file.filename}`)) };
+    return { entries: files.map((file) => entryOf(file, `${folderOf(file.group)}/${mountedNameOf(file.filename)}`)) };
   }
   if (form === 'files') return { entries: files.map((file) => entryOf(file)) };
   const { rows, others } = rowsOf(files);

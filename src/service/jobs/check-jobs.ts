@@ -103,8 +103,10 @@ export function verifyBlobJob(
       signal.throwIfAborted();
       const problem = 'problem' in fetched ? fetched.problem : undefined;
       const known = 'problem' in file.upload ? file.upload.problem : undefined;
-      const knownLoss = known?.code === 'BYTES_LOST' ? known.message : undefined;
-      if (problem?.message !== knownLoss) await dependencies.catalog.recordBytes(file, problem, dependencies.now());
+      // One that was found damaged stays so, since bytes that come back would clear it.
+      if (known !== undefined && known.code !== 'BYTES_LOST') return 'done';
+      if (problem?.message !== known?.message)
+        await dependencies.catalog.recordBytes(file, problem, dependencies.now());
       return 'done';
     },
   };

@@ -83,7 +83,7 @@ class SqliteFile {
     try {
       return this.run(statements);
     } finally {
-      this.#db.exec('rollback');
+      this.rollback();
     }
   }
 

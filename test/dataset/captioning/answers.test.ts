@@ -57,6 +57,9 @@ test.each<[string, string]>([
   ['<think>one</think><think>two</think> a wagon', 'a wagon'],
   ['a\u0000 wagon\r\nat dusk', 'a wagon\nat dusk'],
   ['<thinking>never closed', ''],
+  ['<think>one</think><answer>a wagon</answer>', 'a wagon'],
+  ['<|begin_of_box|>a wagon<|end_of_box|>', 'a wagon'],
+  ['\u25c1think\u25b7one\u25c1/think\u25b7a wagon', 'a wagon'],
 ])('%j is cleaned to %j', (answer, text) => {
   expect(cleanCaption(answer).text).toBe(text);
 });
@@ -75,10 +78,17 @@ test.each<[string, string]>([
   expect(JSON.stringify(answer)).not.toMatch(/\\u|object Object/);
 });
 
+test('an account without credit is not asked again', () => {
+  const words = errorWords('[{"error":{"message":"You exceeded your current quota."}}]');
+  expect([words, errorOutcome(429, words)]).toEqual(['You exceeded your current quota.', 'unauthorized']);
+});
+
 test('a trigger is put in front of a text that lacks it', () => {
   expect(withTrigger('a girl', 'p3nny')).toBe('p3nny, a girl');
   expect(withTrigger('P3nny sits', 'p3nny')).toBe('P3nny sits');
   expect(withTrigger('a girl', ' ')).toBe('a girl');
+  expect(withTrigger('desks in masks', 'sks')).toBe('sks, desks in masks');
+  expect(withTrigger('(sks) c++, \u732b\u304c\u3044\u308b', '\u732b')).toMatch(/^\(sks\)/);
 });
 
 test('a prompt has its variables, and the words to leave out', () => {

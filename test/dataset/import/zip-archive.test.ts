@@ -50,6 +50,8 @@ describe('openZip', () => {
     const long = Object.values(await contentsOf(zipOf([{ name: `${'n'.repeat(3000)}.jpg` }])));
     expect(long).toEqual(['Its path is too long.']);
     expect(await entryOf({ flags: 1 })).toMatch(/^It is encrypted\./);
+    const ofShiftJis = await contentsOf(zipOf([{ name: Buffer.from('955c2e6a7067', 'hex'), flags: 0 }]));
+    expect(Object.values(ofShiftJis)).toEqual([expect.stringMatching(/^Its name is in an encoding/)]);
     expect(await entryOf({ method: 14 })).toMatch(/method that is not supported \(14\)/);
     expect(await entryOf({ unixMode: 0o120777 })).toBe('It is a link and not a file.');
     const twice = zipOf([

@@ -5,7 +5,7 @@ import { type JobEnd, type JobHandler, JobRunner } from '../../../src/service/jo
 import { type Job, type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { onCatalogs } from '../../harness/backends.js';
-import { Gate } from '../../harness/paused-database.js';
+import { Gate } from '../../harness/gate.js';
 
 const KIND: JobKind = 'deliver';
 const SECOND = 1_000_000;

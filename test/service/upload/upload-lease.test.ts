@@ -13,7 +13,7 @@ import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { storeBlob } from '../../harness/backends.js';
-import { Gate } from '../../harness/paused-database.js';
+import { Gate } from '../../harness/gate.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
 import { openPlace, SECOND } from '../check/check-service.js';
 

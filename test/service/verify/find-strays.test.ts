@@ -8,7 +8,7 @@ import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { laptop } from '../../harness/author.js';
 import { onCatalogs, openDisk } from '../../harness/backends.js';
-import { Gate } from '../../harness/paused-database.js';
+import { Gate } from '../../harness/gate.js';
 
 /** A database that calls `act` after this number of reads. */
 function afterReads(database: Database, { count, act }: { count: number; act: () => Promise<unknown> }): Database {

@@ -135,7 +135,12 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await heading(page, 'b.jpg').waitFor();
     await page.keyboard.press('e');
     await page.getByRole('textbox', { name: 'Proposal' }).fill('a wagon that I know');
-    await page.keyboard.press('Control+Enter');
+    await heading(page, 'b.jpg').click();
+    await page.keyboard.press('j');
+    await heading(page, 'c.jpg').waitFor();
+    await page.keyboard.press('k');
+    await heading(page, 'b.jpg').waitFor();
+    await page.keyboard.press('a');
     await heading(page, 'c.jpg').waitFor();
     await page.keyboard.press('d');
     await heading(page, 'd.jpg').waitFor();
@@ -150,7 +155,8 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.keyboard.press('Shift+A');
     await page.getByRole('alert').getByText('The caption was changed meanwhile. Look at it again.').waitFor();
     await part(page, 'Caption').getByText('new').waitFor();
-    await page.keyboard.press('a');
+    await page.keyboard.press('e');
+    await page.keyboard.press('Control+Enter');
     for (const name of ['e.jpg', 'f.jpg']) {
       await heading(page, name).waitFor();
       await page.keyboard.press('d');

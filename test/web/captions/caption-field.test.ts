@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
-import { Gate } from '../../harness/paused-database.js';
+import { Gate } from '../../harness/gate.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
 import { captionedImages, datasetWith, openDataset } from '../linked-datasets.js';
 import { captionOf, cardOf, focusedOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';

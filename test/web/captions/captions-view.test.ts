@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { stemOf } from '../../../src/dataset/media.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { Gate } from '../../harness/paused-database.js';
+import { Gate } from '../../harness/gate.js';
 import { captionedImages, captionsOf as textsOf, datasetWith, openDataset } from '../linked-datasets.js';
 import { captionOf, cardOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';
 

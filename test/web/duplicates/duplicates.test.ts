@@ -79,7 +79,8 @@ describeInBrowser('the review of duplicates', (site) => {
       return route.continue();
     });
     await page.getByText('small.txt moves to large.jpg.').waitFor();
-    await page.keyboard.press('Enter');
+    for (const _ of ['down', 'held']) await page.keyboard.down('Enter');
+    await page.keyboard.up('Enter');
     await page.getByText('meanwhile, and not deleted: large.').waitFor();
     await page.getByText('The captions differ: large.jpg keeps its own.').waitFor();
     expect(await site.api.filenames(id)).toContain('small.jpg');

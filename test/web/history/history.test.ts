@@ -65,6 +65,7 @@ describeInBrowser('the history', (site) => {
     await context.setOffline(true);
     await dialog.getByRole('button', { name: 'Restore' }).click();
     await dialog.getByText('Could not reach the service.').waitFor();
+    await dialog.getByRole('button', { name: 'Restore' }).waitFor();
     await context.setOffline(false);
     await dialog.getByRole('button', { name: 'Restore' }).click();
     await dialog.waitFor({ state: 'detached' });

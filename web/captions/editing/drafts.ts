@@ -1,4 +1,4 @@
-import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
 import { Store, warnBeforeLeaving } from '../../ui/store.js';
@@ -161,6 +161,16 @@ class Drafts {
     if (entry?.draft?.state !== 'conflict') return;
     const { theirs, base } = entry.draft;
     this.#put(name, { draft: undefined, newer: newerOf(entry, { saved: theirs, over: base }) });
+  }
+
+  /** Forgets saves that the fetched dataset shows or has replaced, also of captions without a field. */
+  followDataset({ id, files }: Pick<DatasetWithFiles, 'id' | 'files'>): void {
+    for (const entry of this.#entries.values()) {
+      const shown = () => files.find(({ filename }) => filename === entry.filename)?.sha256;
+      if (entry.datasetId === id && entry.newer !== undefined && !entry.newer.replaced.has(shown())) {
+        this.#put(entry, { newer: undefined });
+      }
+    }
   }
 
   /** Compares a draft with the caption in the dataset, and records a conflict if the caption has changed. */

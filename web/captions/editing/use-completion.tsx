@@ -29,7 +29,7 @@ export function useCompletion(text: string, take: (text: string, caret: number) 
     if (name === 'completeMove' && (step === 1 || chosen >= 0)) {
       setChosen(Math.min(chosen + step, offered.length - 1));
     } else if (name === 'completeAccept' && tag !== undefined) accept(tag);
-    else if (name === 'completeClose' && tag !== undefined) onType(undefined);
+    else if (name === 'completeClose') onType(undefined);
     else return false;
     event.preventDefault();
     event.stopPropagation();

@@ -38,7 +38,13 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
       {(job === undefined || job.state === 'ended') && <FillForm datasetId={id} missing={missing} />}
       <div className="rounded-lg border border-line">
         <CaptionLoopProvider value={loop}>
-          <LongList label="Missing captions" items={listed} height="max-h-[36rem]" handle={list}>
+          <LongList
+            label="Missing captions"
+            items={listed}
+            height="max-h-[36rem]"
+            handle={list}
+            keyOf={({ stem }) => stem}
+          >
             {(pair) => (
               <div className="h-36 px-3 py-2">
                 <CaptionRow datasetId={id} pair={pair} />

@@ -2,6 +2,7 @@ import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl, S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import type { Presigning } from '../blobs.js';
 import type { S3Bucket } from './bucket.js';
+import { storeError } from './connection.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
 const MAX_EXPIRY_SECONDS = 604_800;
@@ -25,7 +26,9 @@ export async function linkSigner(
   return {
     origin: sample.origin,
     sign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
-      const { expiration } = await signer.config.credentials();
+      const { expiration } = await signer.config.credentials().catch((error) => {
+        throw storeError(error);
+      });
       const expiresAt = expiration?.getTime() ?? Number.POSITIVE_INFINITY;
       const credentialSeconds = Math.floor((expiresAt - Date.now()) / 1000);
       const expiresIn = Math.max(1, Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, credentialSeconds));

@@ -85,9 +85,10 @@ export class Spool {
       const message = `A bucket takes files of at most ${this.maxFileBytes} bytes, and this one may have ${units}.`;
       throw new ServiceError('no_space', message);
     }
-    const acquire = (timeout: AbortSignal) =>
-      withAnySignal([signal, timeout], (either) => this.#space.acquire(accountId, { units, signal: either }));
-    return withTimeout(MAX_WAIT_MS, acquire).catch((error) => {
+    const acquire = (ending: AbortSignal) => this.#space.acquire(accountId, { units, signal: ending });
+    // A copy by the operator waits for its uploads.
+    if (accountId === '') return acquire(signal);
+    return withTimeout(MAX_WAIT_MS, (timeout) => withAnySignal([signal, timeout], acquire)).catch((error) => {
       signal.throwIfAborted();
       if (error?.name !== 'TimeoutError') throw error;
       const message = 'The server has no spool space left for this upload right now. Try again soon.';
