@@ -30,7 +30,7 @@ const BUDGETS: Record<string, number> = {
   server: 3640,
   client: 1730,
   api: 1980,
-  service: 9058,
+  service: 9061,
   storage: 8271,
   dataset: 8352,
   '.': 1036,

@@ -49,7 +49,10 @@ function contentsOf({ name, groups, files }: ExportedDataset, form: ZipForm): { 
     return { entries: files.filter(({ kind }) => kind === 'caption').map((file) => entryOf(file)) };
   if (form === 'kohya') {
     const folderOf = kohyaFolderOf(name, groups);
-    return { entries: files.map((file) => entryOf(file, `${folderOf(file.group)}/${mountedNameOf(file.filename)}`)) };
+    const names = new Set(files.map(({ filename }) => filename));
+    // As a mount names it, unless another file has that name.
+    const nameOf = (own: string) => (names.has(mountedNameOf(own)) ? own : mountedNameOf(own));
+    return { entries: files.map((file) => entryOf(file, `${folderOf(file.group)}/${nameOf(file.filename)}`)) };
   }
   if (form === 'files') return { entries: files.map((file) => entryOf(file)) };
   const { rows, others } = rowsOf(files);

@@ -84,6 +84,7 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByRole('button', { name: 'Remove from 2 captions' }).click();
     await stores(id, 'one.txt', '');
     expect(await site.api.text(id, 'two.txt')).toBe('dusk');
+    await soon(() => tagsOf(page).allInnerTexts()).toEqual(['dusk\n1']);
     await boxOf(page, 'four.jpg').uncheck();
     await tagOf(page, 'dusk').press('+');
     await stores(id, 'one.txt', 'dusk');

@@ -231,7 +231,8 @@ describeInBrowser('uploads with faults', (site) => {
     // Another tab does not report it while files are received.
     const other = await site.open(`/datasets/${id}/fitness`);
     await other.page.getByText('Waiting for 3 files').first().waitFor();
-    await expect.poll(() => other.page.getByRole('region', { name: /Interrupted upload|Warnings/ }).count()).toBe(0);
+    await other.page.getByRole('region', { name: 'Warnings' }).getByText('Captions without media').waitFor();
+    expect(await other.page.getByText(/interrupted/i).count()).toBe(0);
     page.on('dialog', (dialog) => void dialog.accept());
     await page.reload();
     await panel.getByText('Interrupted: 3 files were announced and not sent.').waitFor();
