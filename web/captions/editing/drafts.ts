@@ -163,7 +163,7 @@ class Drafts {
     this.#put(name, { draft: undefined, newer: newerOf(entry, { saved: theirs, over: base }) });
   }
 
-  /** Forgets saves that the fetched dataset shows or has replaced, also of captions without a field. */
+  /** Forgets saves that the fetched dataset shows, or shows something newer than; their fields may not be rendered. */
   followDataset({ id, files }: Pick<DatasetWithFiles, 'id' | 'files'>): void {
     for (const entry of this.#entries.values()) {
       const shown = () => files.find(({ filename }) => filename === entry.filename)?.sha256;
@@ -176,7 +176,6 @@ class Drafts {
   /** Compares a draft with the caption in the dataset, and records a conflict if the caption has changed. */
   compareWithDataset(name: CaptionName, current: SavedCaption | undefined): void {
     const entry = this.entry(name);
-    if (entry?.newer !== undefined && !entry.newer.replaced.has(current?.sha256)) this.#put(name, { newer: undefined });
     const draft = entry?.draft;
     if (draft === undefined || draft.state === 'saving' || entry?.newer?.replaced.has(current?.sha256)) return;
     const { text, base } = draft;
