@@ -40,7 +40,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
   const openProposals = async (captions: Record<string, string>) => {
     const opened = await openWith(captions);
     const { api, id } = opened;
-    await api.json('POST', `/${id}/caption-runs`, { files: 'all' });
+    await api.json('POST', `/${id}/caption-runs`, { files: 'all', prompt: 'Describe {name}.' });
     await soon(async () => {
       const { body } = await api.request<{ runs: { state: string }[] }>('GET', `/${id}/caption-runs`);
       return body.runs[0]?.state;
@@ -109,9 +109,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
   });
 
   test('are proposals where a caption stands, and reviewed with keys, all of it undone at once', async () => {
-    // The last one is asked about last.
-    model.asked.length = 0;
-    model.mode = (_, index) => (index === 5 ? 'is cut off' : 'writes a caption');
+    model.mode = ({ prompt }) => (prompt === 'Describe f.' ? 'is cut off' : 'writes a caption');
     const { page, api, id } = await openProposals({ a: '1', b: '2', c: '3', d: 'a depot', e: '5', f: '6' });
     await messageOf(page).getByRole('link', { name: 'Review 6 proposals' }).waitFor();
     await page.getByRole('link', { name: 'Proposals 6' }).waitFor();
