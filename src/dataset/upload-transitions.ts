@@ -44,10 +44,16 @@ function requireNameInStem(group: StemGroup, filename: string): void {
   if (names.size >= MAX_NAMES_PER_STEM && !names.has(filename)) throw tooManyNames(filename);
 }
 
-/** Withdraws uploads by older links to the filename. @throws ServiceError `invalid_name` */
-export function reserve(group: StemGroup, file: PendingFile): StemGroup {
+/**
+ * Withdraws uploads by older links to the filename.
+ *
+ * @param arrived the ids of presigned uploads whose bytes are in the store, with success for their clients: they stay
+ * @throws ServiceError `invalid_name`
+ */
+export function reserve(group: StemGroup, file: PendingFile, arrived: ReadonlySet<string> = new Set()): StemGroup {
   requireNameInStem(group, file.filename);
-  const isWithdrawn = (other: DatasetFile) => isByLink(file) && isByLink(other) && other.filename === file.filename;
+  const isWithdrawn = (other: DatasetFile) =>
+    isByLink(file) && isByLink(other) && other.filename === file.filename && !arrived.has(other.id);
   return [...group.filter((other) => !isWithdrawn(other)), file];
 }
 
@@ -103,6 +109,9 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 export function finalize(group: StemGroup, holder: LeaseHolder, upload: CompleteFile['upload']): StemGroup | undefined {
   const held = heldBy(group, holder, completedAt(upload));
   if (held === undefined) return undefined;
+  // The bytes of a newer link were found first.
+  const isOutdated = (newestComplete(group, held.filename)?.createdAt ?? 0) > held.createdAt;
+  if (held.upload.via === 'presigned' && isOutdated) return group.filter((file) => file !== held);
   requireCondition(held.upload.condition, held.filename, storedFileIn(group, held.filename));
   return replaceOthers(group, held, upload);
 }
@@ -130,11 +139,12 @@ function replaceOthers(group: StemGroup, file: DatasetFile, upload: CompleteFile
   );
 }
 
-function isReplaced(other: DatasetFile, { upload: before }: DatasetFile, upload: CompleteFile['upload']): boolean {
-  const { upload: old } = other;
+function isReplaced(other: DatasetFile, file: DatasetFile, upload: CompleteFile['upload']): boolean {
+  const [{ upload: old }, { upload: before }] = [other, file];
   // A link is used while bytes are received through it. At the end of a check, all links were reserved after its beginning.
   if (old.state === 'pending') {
-    return before.state !== 'received' && isByLink(other) && (old.leaseUntil ?? 0) <= completedAt(upload);
+    const isOlder = before.state !== 'received' && other.createdAt <= file.createdAt;
+    return isOlder && isByLink(other) && (old.leaseUntil ?? 0) <= completedAt(upload);
   }
   if (upload.state === 'received') return false;
   return !(old.state === 'received' && before.state === 'received') || old.receivedAt <= before.receivedAt;

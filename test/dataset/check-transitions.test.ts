@@ -7,6 +7,7 @@ import {
   rejectReceived,
   remove,
   renewLease,
+  reserve,
   type StemGroup,
   withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
@@ -89,6 +90,17 @@ describe('a file that is received and not checked completely', () => {
     expect(renewLease(before, holder('new'), { now: 900, until: 999 })).toBeUndefined();
     const stays = ['used pending', 'other pending', 'new stored'];
     expect(shapeOf(finalize(before, holder('new'), storedAt(20)))).toEqual(stays);
+  });
+
+  test('through a link to the bucket stays with a newer link, and replaces no newer file', () => {
+    const [old, newer] = [pending('old', 2, 'presigned'), pending('newer', 3, 'presigned')];
+    expect(shapeOf(reserve([old], newer))).toEqual(['newer pending']);
+    const both = reserve([old], newer, new Set(['old']));
+    const unused = { ...newer, upload: { ...newer.upload, leaseUntil: null, leaseToken: null } };
+    expect(shapeOf(finalize([old, unused], holder('old'), storedAt(20)))).toEqual(['old stored', 'newer pending']);
+    const newerFirst = finalize(both, holder('newer'), storedAt(20))!;
+    expect(shapeOf(newerFirst)).toEqual(['old pending', 'newer stored']);
+    expect(shapeOf(finalize(newerFirst, holder('old'), storedAt(21)))).toEqual(['newer stored']);
   });
 
   test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {

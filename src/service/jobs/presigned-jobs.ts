@@ -10,12 +10,15 @@ import type { JobHandler } from './job-runner.js';
 
 const LISTINGS_AT_ONCE = 4;
 
-/** A search ends so long after all uploads expired: no transfer is likely to be in flight. */
-const SEARCH_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
+/** A search ends so long after all uploads expired: a large file that was begun in time may take hours. */
+const SEARCH_AFTER_EXPIRY: Micros = 24 * 3600 * MICROS_PER_SECOND;
 
 /** A dataset is searched again after a tenth of the time since its last reservation, within these bounds. */
 const MIN_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_INTERVAL: Micros = 10 * MICROS_PER_SECOND;
+
+/** And then, so long after the last reservation, at intervals of a twentieth of it. */
+const RARELY_AFTER: Micros = 2 * 3600 * MICROS_PER_SECOND;
 
 /** Decoding is bound by the processor, so more jobs of an account would not finish sooner. */
 const OF_ACCOUNT = 4;
@@ -45,7 +48,8 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
       }
       const reservedAt = await catalog.lastPresigned({ datasetId, expiresAfter: now() - SEARCH_AFTER_EXPIRY });
       if (reservedAt === null) return 'done';
-      const interval = Math.min(Math.max((now() - reservedAt) / 10, MIN_INTERVAL), MAX_INTERVAL);
+      const age = now() - reservedAt;
+      const interval = age > RARELY_AFTER ? age / 20 : Math.min(Math.max(age / 10, MIN_INTERVAL), MAX_INTERVAL);
       return { dueAt: now() + Math.round(interval) };
     },
   };

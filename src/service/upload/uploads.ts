@@ -76,11 +76,21 @@ export class Uploads {
     const byStem = stemGroupsOf([...files.values()]);
     const filenames = entries.map(({ filename }) => filename);
     const change = { datasetId: key.id, filenames, now: createdAt, isActivity: true };
+    const arrived = await this.#arrived(key.id);
     const changed = await catalog.change(change, (group, stem) =>
-      (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
+      (byStem.get(stem) ?? []).reduce<StemGroup>((files, file) => reserve(files, file, arrived), group),
     );
     if (changed === undefined) throw datasetNotFound(key.id);
     return files;
+  }
+
+  /** The ids of uploads that clients have written to the store, and that the next search will find. */
+  async #arrived(datasetId: string): Promise<ReadonlySet<string>> {
+    const ids = new Set<string>();
+    for await (const page of this.#dependencies.blobs.staging?.list(datasetId) ?? []) {
+      for (const { key } of page) ids.add(key.slice(datasetId.length + 1));
+    }
+    return ids;
   }
 
   #linkedFile(

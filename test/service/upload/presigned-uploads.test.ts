@@ -113,6 +113,17 @@ describe.skipIf(leftOut !== undefined)(
       expect((await api.status(id)).body).toMatchObject({ status: 'READY', files: ready.files });
     });
 
+    test('an upload that has arrived is stored, also if its client gets another link before it is found, which can still be used', async () => {
+      const id = await api.newDataset();
+      expect((await putTo(await api.link(id, 'a.txt', 5), 'a dog')).status).toBe(200);
+      const next = await api.link(id, 'a.txt', 5);
+      const storedAs = (text: string) =>
+        eventually(async () => (await api.status(id)).body.files[0]?.sha256 === sha256(text) || undefined);
+      await storedAs('a dog');
+      expect((await putTo(next, 'a cat')).status).toBe(200);
+      await storedAs('a cat');
+    });
+
     test('bytes that were to replace a file that is gone are not stored, and the dataset says so', async () => {
       const id = await api.newDataset();
       const etag = `"${(await api.upload(id, 'a.txt', 'old')).body.sha256}"`;
