@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
@@ -123,6 +123,10 @@ describe('import', () => {
     expect(json().skipped).toMatchObject([{ code: 'UNREADABLE', message: expect.stringContaining('leads out') }]);
     // Of the folder itself, a lock alone is written, and removed.
     expect(await readdir(folder)).toEqual(['01.jpg', '01.txt', 'more', 'out.txt']);
+    // To a push, what came from other folders was never in this one.
+    await rm(join(folder, 'out.txt'));
+    expect((await run(['push', folder, '--replace'])).code).toBe(0);
+    expect(await namesIn(basename(folder))).toEqual(sent);
   });
 
   test('brings what export gives, with the same digest and the same repeats', async () => {

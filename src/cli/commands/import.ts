@@ -162,7 +162,8 @@ async function prepareImport(
     contents,
     // What the source does not have stays in the dataset.
     isWholeFolder: false,
-    pair: { ...base.pair, folders: [await realpath(source)] },
+    // Not what a push of the folder remembers: names of the dataset are not those of files in the folder.
+    pair: { url: `${base.pair.url} import`, folders: [await realpath(source)] },
   };
   return { task, preview: { survey, files, groups } };
 }
