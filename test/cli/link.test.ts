@@ -150,12 +150,13 @@ describe.each(MACHINES)('mount.sh with %s', (name, machineOf) => {
     expect((await mountBy(machine, next.url, root)).code).toBe(0);
     await expectMounted(root);
     expect(existsSync(join(root, NAME, '_latent_cache'))).toBe(false);
-    await writeFile(join(root, NAME, 'mine.txt'), 'mine');
-    // By a clock that is behind that of the service.
-    const hourAgo = Date.now() / 1000 - 3600;
-    await utimes(join(root, NAME, 'mine.txt'), hourAgo, hourAgo);
+    for (const own of ['-rf.txt', 'mine.txt']) {
+      await writeFile(join(root, NAME, own), 'mine');
+      // As `mv` and `cp -p` leave it.
+      await utimes(join(root, NAME, own), 0, 0);
+    }
     const changed = await mountBy(machine, next.url, root);
-    expect([changed.code, changed.stderr]).toEqual([73, expect.stringContaining('mine.txt')]);
+    expect([changed.code, changed.stderr]).toEqual([73, expect.stringContaining('-rf.txt mine.txt')]);
     expect((await mountBy(machine, '--replace', next.url, root)).code).toBe(0);
     await expectMounted(root);
     const foreign = await newRoot();

@@ -38,7 +38,8 @@ async function serve({ add, sums, error, archive: answer = (response, bytes) => 
   const folder = join(source, 'yard');
   await mkdir(folder);
   await writeFile(join(folder, 'a.txt'), 'a wagon');
-  await writeFile(join(folder, '.mount.json'), '{}');
+  const [sha256] = lineOf('a.txt').split(' ');
+  await writeFile(join(folder, '.mount.json'), JSON.stringify({ files: [{ mounted_name: 'a.txt', sha256 }] }, null, 1));
   await add?.(folder);
   await run('tar', ['-c', '-S', '-f', join(source, 'yard.tar'), '-C', source, ...(await readdir(source))]);
   const archive = await readFile(join(source, 'yard.tar'));

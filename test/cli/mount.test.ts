@@ -42,6 +42,21 @@ describe('the command', () => {
     expect(await mountedIn(root)).toEqual(['one', 'two']);
   });
 
+  test('replaces a folder whose changes are in the dataset', async () => {
+    const root = await newRoot();
+    await datasetOf(api, await pairsOf(2), 'edited');
+    const mount = async () => (await run(['mount', 'edited', '--into', root])).code;
+    expect(await mount()).toBe(0);
+    const folder = join(root, 'edited');
+    await writeFile(join(folder, '01.txt'), 'my own words');
+    await writeFile(join(folder, '03.jpg'), await media.jpeg({ seed: 33 }));
+    await writeFile(join(folder, '03.txt'), 'the third');
+    expect(await mount()).toBe(73);
+    expect((await run(['push', folder])).code).toBe(0);
+    expect(await mount()).toBe(0);
+    expect([await readdir(root), await readFile(join(folder, '01.txt'), 'utf8')]).toEqual([['edited'], 'my own words']);
+  });
+
   test('links images of a data folder on request, and never captions; a name of two accounts is not one dataset', async () => {
     const root = await newRoot();
     expect((await run(['mount', 'one', '--into', root, '--data', server.dataFolder, '--link'])).code).toBe(0);

@@ -80,10 +80,18 @@ put_back() {
   done <"$temporary/names"
 }
 
-# Names of files below a mounted folder that were changed or added since, without what a trainer writes.
+# Names of files below a mounted folder that are not as its record says, which has a field on each line, or not in it, without what
+# trainers write. Times tell nothing: a file that was moved here may be old.
 changed() { # FOLDER
-  (cd -- "$1" && find . -type f -newer .mount.json ! -name .aitk_size.json ! -path './_*cache/*' \
-    ! -path './_controls/*' ! -path './.thumbs/*' | head -n 3 | tr '\n' ' ')
+  sed -n '/^ *"mounted_name": /{s/^[^:]*: "//;s/",*$//;s/\\"/"/g;h;}
+    /^ *"sha256": /{s/^[^:]*: "//;s/".*//;G;s/\n/  /;p;}' "$1/.mount.json" >"$temporary/recorded"
+  (echo .mount.json && sed 's/^[^ ]*  //' "$temporary/recorded") >"$temporary/known"
+  (cd -- "$1" && {
+    sha256sum -c <"$temporary/recorded" 2>/dev/null | sed -n 's/: FAILED.*//p'
+    find . -type f ! -name .aitk_size.json ! -name '*.npz' ! -name metadata_cache.json ! -name 'aspect_ratio_bucket_*.json' \
+      ! -path './_*cache/*' ! -path './cache/*' ! -path './_controls/*' ! -path './.thumbs/*' |
+      sed 's,^\./,,' | grep -vxF -f "$temporary/known"
+  } | head -n 3 | tr '\n' ' ')
 }
 
 main() {
@@ -122,8 +130,8 @@ main() {
     target=$root/$name
     if [ -n "$replace" ] || [ -z "$(ls -A -- "$target" 2>/dev/null)" ]; then unchanged='' && continue; fi
     [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
-    [ -z "$(changed "$target")" ] ||
-      fail 73 "$target was changed since it was mounted: $(changed "$target"). To discard that, use --replace."
+    others=$(changed "$target")
+    [ -z "$others" ] || fail 73 "$target was changed since it was mounted: $others. To discard that, use --replace."
   done <"$temporary/names"
   [ -z "$unchanged" ] || grep -q "\"digest\": \"$digest\"" "$target/.mount.json" || unchanged=''
   if [ -n "$unchanged" ] && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1; then

@@ -24,6 +24,7 @@ import {
   recordedFoldersIn,
   removeAside,
   removeStaging,
+  type WantedFiles,
   writeRecord,
 } from './mounted-folder.js';
 
@@ -129,7 +130,7 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
   for (const plan of plans) {
     const paths = mountPathsOf(options.root, plan.dataset.name);
     const warnings = await recover(paths);
-    const existing = await folderStateOf(paths.folder);
+    const existing = await folderStateOf(paths.folder, wantedFilesOf(plan));
     const isOutdated = !isCurrent(existing, plan);
     if (isOutdated) await requireReplaceable(existing, { plan, paths, options });
     else await removeStaging(paths);
@@ -148,7 +149,7 @@ async function mountFolders(plans: readonly FolderPlan[], options: MountOptions)
   await moveIntoPlace(outdated);
   for (const { plan, paths, existing, warnings } of outdated) {
     // A folder that changed while the new one was written is kept.
-    warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces })));
+    warnings.push(...(await removeAside(paths, { isDiscarded: options.replaces, wanted: wantedFilesOf(plan) })));
     if (existing.state === 'absent') warnings.push(...(await earlierNameWarnings(plan, options)));
   }
   return placements.map(({ plan, paths: { folder }, isOutdated, warnings }) => {
@@ -163,6 +164,10 @@ async function recover(paths: MountPaths): Promise<string[]> {
   // Beside it may stand controls of another moment, so it stays aside.
   if (old.mounted_with === undefined) await rename(paths.aside, paths.folder);
   return [];
+}
+
+function wantedFilesOf({ files }: FolderPlan): WantedFiles {
+  return new Map(files.map(({ mountedName, upload }) => [mountedName, upload.sha256]));
 }
 
 function isCurrent(existing: FolderState, plan: FolderPlan): boolean {

@@ -75,8 +75,15 @@ interface MountedState {
   readonly added: readonly string[];
 }
 
-/** A file with the recorded size and time counts as unchanged, since reading all files takes as long as a mount. */
-export async function folderStateOf(folder: string): Promise<FolderState> {
+/** SHA-256 by mounted name. */
+export type WantedFiles = ReadonlyMap<string, string>;
+
+/**
+ * A file with the recorded size and time counts as unchanged, since reading all files takes as long as a mount.
+ *
+ * @param wanted what the dataset has now: a change that is in it, too, counts as none
+ */
+export async function folderStateOf(folder: string, wanted?: WantedFiles): Promise<FolderState> {
   let names: string[];
   try {
     if (!(await lstat(folder)).isDirectory()) return { state: 'foreign' };
@@ -98,7 +105,23 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
     else if (isSameSize && (stats.mtimeMs === file.mtime_ms || (await sha256Of(path)) === file.sha256)) continue;
     else changed.push(file.mounted_name);
   }
-  return { state: 'mounted', record, changed, removed, added: addedTo(record, await namesIn(folder, record)) };
+  const added = addedTo(record, await namesIn(folder, record));
+  const notIn = (names: readonly string[]) => (wanted === undefined ? names : differencesTo(wanted, names, folder));
+  return {
+    ...{ state: 'mounted', record },
+    ...{ changed: await notIn(changed), removed: await notIn(removed), added: await notIn(added) },
+  };
+}
+
+async function differencesTo(wanted: WantedFiles, names: readonly string[], folder: string): Promise<string[]> {
+  const different: string[] = [];
+  for (const name of names) {
+    const path = join(folder, name);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const sha256 = stats?.isFile() ? await sha256Of(path) : stats && 'not a file';
+    if (sha256 !== wanted.get(name)) different.push(name);
+  }
+  return different;
 }
 
 function addedTo(record: MountRecord, names: readonly string[]): string[] {
@@ -211,8 +234,11 @@ async function removeFolder(folder: string): Promise<void> {
  *
  * @returns warnings for a person
  */
-export async function removeAside({ root, name, aside }: MountPaths, { isDiscarded = false } = {}): Promise<string[]> {
-  const existing = await folderStateOf(aside);
+export async function removeAside(
+  { root, name, aside }: MountPaths,
+  { isDiscarded = false, wanted }: { isDiscarded?: boolean; wanted?: WantedFiles } = {},
+): Promise<string[]> {
+  const existing = await folderStateOf(aside, wanted);
   const isOwn = existing.state === 'mounted' && existing.changed.length + existing.added.length === 0;
   let why = 'has files that trainyard did not write';
   if (isOwn || isDiscarded || existing.state === 'absent') {
