@@ -129,7 +129,8 @@ async function download(
     try {
       for await (const chunk of bodyOf(response)) {
         if (size + chunk.length > (total ?? Number.POSITIVE_INFINITY)) throw new CommandError(EXIT.protocol, TOO_MUCH);
-        await output.write(chunk);
+        // Unlike `write`, it writes all of it.
+        await output.writeFile(chunk);
         size += chunk.length;
         onBytes(size, total);
       }

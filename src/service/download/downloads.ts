@@ -168,10 +168,16 @@ export class Downloads {
   }
 
   /** Reads a file for an archive; the bytes of a small one are in memory when the promise resolves. @throws as `open` */
-  async archived(accountId: string, file: HashedFile, open?: () => AsyncIterable<Buffer>): Promise<Chunks> {
-    const isSmall = file.upload.sizeBytes <= READ_AHEAD_BYTES;
-    if (open !== undefined) return isSmall ? this.#whole(accountId, open) : open();
-    return isSmall ? this.#whole(accountId, () => this.#smallBytes(file)) : this.bytes(file);
+  async archived(
+    accountId: string,
+    file: HashedFile,
+    open: () => Promise<Chunks> | Chunks = () => this.#open(file),
+  ): Promise<Chunks> {
+    return isSmall(file) ? this.#whole(accountId, open) : open();
+  }
+
+  #open(file: HashedFile): Promise<Chunks> {
+    return isSmall(file) ? this.#smallBytes(file) : this.bytes(file);
   }
 
   /** A stream takes three times as long as `readFile` with a callback. */
@@ -204,7 +210,7 @@ export class Downloads {
     const hash = createHash('sha256');
     let last: Buffer | undefined;
     try {
-      for await (const chunk of await this.bytes(file)) {
+      for await (const chunk of await this.#open(file)) {
         if (last !== undefined) yield last;
         hash.update(chunk);
         last = chunk;
@@ -228,6 +234,10 @@ export class Downloads {
     if (body === undefined) throw disappeared(file);
     return body;
   }
+}
+
+function isSmall({ upload }: HashedFile): boolean {
+  return upload.sizeBytes <= READ_AHEAD_BYTES;
 }
 
 function replaced({ filename }: HashedFile, cause?: unknown): ServiceError {

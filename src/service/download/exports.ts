@@ -37,7 +37,8 @@ export function zipExport(
   const hash = createHash('sha256');
   // Bytes are named by the id.
   for (const { id, filename, upload } of entries) hash.update(`${id} ${upload.finalizedAt} ${filename}\n`);
-  const read = ({ file }: Entry) => reader.downloads.archived(reader.accountId, file);
+  const { accountId, downloads } = reader;
+  const read = ({ file }: Entry) => downloads.archived(accountId, file, () => downloads.intactBytes(file));
   return { etag: `"${hash.digest('hex')}"`, ...zipOf(entries, read, rows && metadataOf(rows, reader)) };
 }
 

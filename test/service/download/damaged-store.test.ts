@@ -84,6 +84,7 @@ const ARCHIVES = {
 test.each([
   ['zip', ...LOST[0]],
   ['zip', ...LOST[1]],
+  ['zip', 'was changed', flipBit],
   ['archive', ...LOST[0]],
 ] as const)(
   'a %s with a file that %s breaks off before its announced end, and is logged',
