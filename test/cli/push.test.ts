@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { appendFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { pushExitCode } from '../../src/cli/push/push.js';
@@ -240,6 +240,14 @@ describe('push --watch', () => {
     await writeFile(join(folder, '02.txt'), 'other words');
     await eventually(async () => ((await namesIn(name))?.length === 4 ? true : undefined));
     await eventually(async () => ((await textIn(name, '02.txt')) === 'other words' ? true : undefined));
+    // As a mount replaces it.
+    await cp(folder, `${folder}.new`, { recursive: true });
+    await rename(folder, `${folder}.old`);
+    await rename(`${folder}.new`, folder);
+    for (const text of ['words in the new folder', 'later words in it']) {
+      await writeFile(join(folder, '02.txt'), text);
+      await eventually(async () => ((await textIn(name, '02.txt')) === text ? true : undefined));
+    }
     await eventually(async () => (running.stdout().includes(`digest ${digestOf(folder)}`) ? true : undefined));
     running.process.kill('SIGINT');
     expect((await running.ended).code).toBe(0);

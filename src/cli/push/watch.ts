@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { withAnySignal } from '../../abort-signals.js';
 import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
@@ -120,25 +120,29 @@ function isRejection(error: Error): boolean {
   return error instanceof CommandError && error.exitCode === EXIT.dataError;
 }
 
-/** Watches a folder. @throws CommandError with 66 */
+/** The changes of a folder. */
 function changesOf(folder: string, signal: AbortSignal) {
   let changed = new AbortController();
   // Not the time of day, which may be set back meanwhile.
   let changedAt = 0;
-  try {
-    const watcher = watch(folder, { signal }, (_, filename) => {
-      // A pull keeps its incomplete files in a hidden folder.
-      if (filename?.startsWith('.')) return;
-      changedAt = performance.now();
-      changed.abort();
-    });
-    watcher.on('error', () => changed.abort());
-  } catch (error) {
-    throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
-  }
+  let watcher: FSWatcher | undefined;
+  const onChange = (_: string, filename: string | null) => {
+    // A pull keeps its incomplete files in a hidden folder.
+    if (filename?.startsWith('.')) return;
+    changedAt = performance.now();
+    changed.abort();
+  };
   return {
+    /** Watches the folder that has the path now: a mount may have replaced the earlier one. @throws CommandError with 66 */
     begin: () => {
+      watcher?.close();
       changed = new AbortController();
+      try {
+        watcher = watch(folder, { signal }, onChange).on('error', () => changed.abort());
+      } catch (error) {
+        const message = `${folder} can't be watched: ${(error as Error).message}`;
+        throw new CommandError(EXIT.noInput, message, { cause: error });
+      }
       return changed.signal;
     },
     /** Waits for a change since `begin`, and then for `QUIET_MS` without one. @throws the signal's reason */
