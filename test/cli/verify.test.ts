@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { folderWith } from '../harness/folder.js';
+import { newRoot } from '../harness/mounting.js';
 import { eventually, serverUntil } from '../harness/server.js';
 import { flipBit, pathOfBytes } from '../harness/transferring.js';
 import { commandsOn } from './commands.js';
@@ -40,6 +42,8 @@ describe('trainyard verify', () => {
     expect(stdout).toContain('wagons  2 files checked, 1 damaged file; the dataset is FAILED');
     expect(stdout).toMatch(/✗ .*red\.jpg.*Upload the file again/);
     expect(stdout).toContain('ships  2 files checked, none is damaged; the dataset is READY');
+    const pulled = await run(['pull', 'wagons', join(await newRoot(), 'pulled')]);
+    expect(pulled.stdout).toContain('1 image is damaged in the dataset, and is not fetched: red.jpg.');
     const again = await run(['verify', 'wagons', '--no-start', '--json']);
     // Its earlier name.
     expect((await run(['recheck', 'wagons', '--no-start', '--json'])).stdout).toBe(again.stdout);

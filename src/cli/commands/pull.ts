@@ -163,7 +163,7 @@ function bytesIn({ files }: Manifest, filenames: readonly string[]): number {
 }
 
 async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, conflicts }: PullResult): Promise<void> {
-  const { notFiles, notStored } = prepared;
+  const { notFiles, notStored, notFetched } = prepared;
   const paint = painterOf(process.stdout);
   for (const line of keptLines(plan, task.direction)) print(paint('yellow', line));
   if (notStored.length > 0) {
@@ -171,6 +171,11 @@ async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, co
     const why = `which still receives or checks ${them}, has rejected ${them} or found ${them} damaged`;
     const what = `${kindsOf(notStored)} ${are} not stored in the dataset`;
     print(paint('yellow', `${what}, ${why}: ${namesOf(notStored)}. The folder keeps ${them}.`));
+  }
+  if (notFetched.length > 0) {
+    const are = notFetched.length === 1 ? 'is' : 'are';
+    const what = `${kindsOf(notFetched)} ${are} damaged in the dataset, and ${are} not fetched`;
+    print(paint('yellow', `${what}: ${namesOf(notFetched)}.`));
   }
   printConflicts(await conflictsIn(task, prepared, conflicts));
   if (notFiles.length === 0) return;
@@ -180,7 +185,7 @@ async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, co
 
 function pullDocument(
   { folder, direction }: PullTask,
-  { manifest, local, state, notFiles, notStored }: PreparedPull,
+  { manifest, local, state, notFiles, notStored, notFetched }: PreparedPull,
   { dryRun, plan, pulled, removed, conflicts }: PullResult,
 ) {
   const { same: unchanged } = plan;
@@ -195,6 +200,7 @@ function pullDocument(
     conflicts: conflicts.map((name) => conflictDocument(name, sides)),
     not_files: notFiles,
     not_stored: notStored,
+    not_fetched: notFetched,
   };
 }
 
@@ -226,6 +232,8 @@ interface PreparedPull {
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
   readonly notStored: readonly string[];
+  /** Damaged files of the dataset that the folder does not have. */
+  readonly notFetched: readonly string[];
   readonly state: CommonState;
   /** The plan with a person's decisions about conflicts. */
   readonly decide: (decisions: Decisions) => SyncPlan;
@@ -277,7 +285,9 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
   // A folder without any of these files was emptied or created again, rather than each of its files removed.
   const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
   const available = new Map([...dataset].filter(([name]) => !others.has(name)));
-  const unfinished = manifest.status === 'READY' ? new Set<string>() : await unfinishedIn(task, manifest.id);
+  const { unfinished, damaged } =
+    manifest.status === 'READY' ? { unfinished: new Set(), damaged: [] } : await unfinishedIn(task, manifest.id);
+  const notFetched = damaged.filter((name) => !local.has(name));
   const notStored = [...local.keys()].filter((name) => !dataset.has(name) && unfinished.has(name)).sort();
   const left = new Set(notStored);
   const target = new Map([...local].flatMap(([name, { sha256 }]) => (left.has(name) ? [] : [[name, sha256]])));
@@ -286,7 +296,7 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
   const decide = (decisions: Decisions) =>
     syncPlanOf({ common, settled: state.settled, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
-  return { manifest, plan: decide(new Map()), local, notFiles, notStored, state, decide };
+  return { manifest, plan: decide(new Map()), local, notFiles, notStored, notFetched, state, decide };
 }
 
 /** Reads the top level of a folder, which may be missing. @throws CommandError with 73 or 74 */
@@ -319,10 +329,11 @@ async function readLocalFiles(
 }
 
 /** All names of a dataset, also those without a stored file. */
-async function unfinishedIn({ client, signal }: PullTask, datasetId: string): Promise<Set<string>> {
+async function unfinishedIn({ client, signal }: PullTask, datasetId: string) {
   const { files, awaited = [], checking = [], damaged = [], error } = await client.status(datasetId, { signal });
   const entries = [...files, ...awaited, ...checking, ...damaged, ...(error?.problems ?? [])];
-  return new Set(entries.flatMap(({ filename = [] }) => filename));
+  const unfinished: ReadonlySet<string> = new Set(entries.flatMap(({ filename = [] }) => filename));
+  return { unfinished, damaged: damaged.map(({ filename }) => filename) };
 }
 
 function hashesIn({ files }: Manifest): Map<string, string> {
