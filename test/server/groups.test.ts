@@ -67,6 +67,20 @@ test('a group keeps files that are replaced or follow later, goes with its files
   expect((await groupsOf(id)).files).not.toHaveProperty('a.jpg');
 });
 
+test('an undo brings a caption back into the group in which its picture is now', async () => {
+  const id = await datasetOf('a');
+  await client.groups.save(id, 'first', { add: ['a.jpg'] });
+  await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'another' }]);
+  await client.groups.save(id, 'second', { add: ['a.jpg'] });
+  const [latest] = (await client.history.revisions(id)).revisions;
+  await client.history.undo(id, latest?.number ?? 0);
+  expect((await groupsOf(id)).files).toEqual({ 'a.jpg': 'second', 'a.txt': 'second' });
+  await client.bulk.removeFiles(id, ['a.jpg', 'a.txt'], {});
+  await api.upload(id, 'a.jpg', await media.jpeg({ seed: 78 }));
+  await client.history.restore(id, 1);
+  expect((await groupsOf(id)).files).toEqual({});
+});
+
 test('a group takes a clip that is still being checked, and more names than one request has', async () => {
   const { id } = await client.create();
   const names = Array.from({ length: 1200 }, (_, i) => `${i}.txt`);

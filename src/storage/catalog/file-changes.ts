@@ -211,11 +211,14 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
   };
 }
 
-/** A file that comes to a stem is in the group of the stem, so that the bytes of a file can be replaced. */
+/** A file that comes to a stem is in the group of the stem, whether its bytes are new or come back from the history. */
 function withGroup(files: StemGroup, before: StemGroup): StemGroup {
-  const { group } = before.find((file) => file.group !== undefined) ?? {};
-  if (group === undefined) return files;
-  return files.map((file) => (file.group !== undefined || before.includes(file) ? file : { ...file, group }));
+  const [first] = before;
+  if (first === undefined) return files;
+  return files.map((file) => {
+    const { group: _, ...others } = file;
+    return file.group === first.group ? file : { ...others, ...(first.group !== undefined && { group: first.group }) };
+  });
 }
 
 /** The statements that write files, history and trash, and the columns of the dataset. */

@@ -52,9 +52,12 @@ export class Groups {
       const group = { name, repeats: change.repeats ?? repeats, isReg: change.isReg ?? isReg };
       const others = groups.filter((each) => each.name !== name && (before !== undefined || named.has(each.name)));
       if (others.length >= MAX_GROUPS) throw tooMany();
+      const [past] = await send([
+        sql<{ filename: string }>`select distinct filename from past_file where dataset_id = ${key.id}`,
+      ]);
       const statements = [
-        ...this.#move(key.id, { stems: stemsOf(add), to: name }),
-        ...this.#move(key.id, { stems: stemsOf(remove), to: null, from: name }),
+        ...this.#move(key.id, past, { stems: stemsOf(add), to: name }),
+        ...this.#move(key.id, past, { stems: stemsOf(remove), to: null, from: name }),
       ];
       return { groups: [...others, group], statements };
     });
@@ -116,16 +119,20 @@ export class Groups {
     return new Set(named.map(({ group_name }) => group_name));
   }
 
-  /** Moves all files of stems into a group or out of one. */
+  /** Moves all files of stems into a group or out of one, and those of the history, so that an undo splits no pair. */
   #move(
     datasetId: string,
+    past: readonly { filename: string }[],
     { stems, to, from }: { stems: readonly string[]; to: string | null; from?: string },
   ): Statement[] {
-    const isFrom = from === undefined ? sql`` : sql`and group_name = ${from}`;
-    return rowChunksOf(stems).map(
-      (chunk) => sql`update file set group_name = ${to}
-        where dataset_id = ${datasetId} and stem in (${sql.join(chunk)}) ${isFrom}`,
-    );
+    const wanted = new Set(stems);
+    const pastNames = past.map(({ filename }) => filename).filter((name) => wanted.has(stemOf(name)));
+    const moved = (table: string, column: string, values: readonly string[]) =>
+      rowChunksOf(values).map(
+        (chunk) => sql`update ${sql.table(table)} set group_name = ${to} where dataset_id = ${datasetId}
+          and ${sql.ref(column)} in (${sql.join(chunk)}) ${from === undefined ? sql`` : sql`and group_name = ${from}`}`,
+      );
+    return [...moved('file', 'stem', stems), ...moved('past_file', 'filename', pastNames)];
   }
 
   async #filesOf(datasetId: string, name: string): Promise<number> {
