@@ -52,6 +52,13 @@ export function onceAnswered(
   scope.addHook('onSend', async (request, reply) => onceClosed(reply.raw, () => end(request, reply)));
 }
 
+/** Fires once the response has closed, also after all of it was sent. */
+export function closedSignal(reply: FastifyReply): AbortSignal {
+  const closed = new AbortController();
+  onceClosed(reply.raw, () => closed.abort(connectionClosed()));
+  return closed.signal;
+}
+
 /** Fires only before the response has been sent. */
 export function disconnectSignal(reply: FastifyReply): AbortSignal {
   const disconnected = new AbortController();

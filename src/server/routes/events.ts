@@ -12,7 +12,7 @@ import {
 import { type Accounts, isExpired } from '../../storage/catalog/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal, type HoldUnsent } from '../connections.js';
+import { closedSignal, type HoldUnsent } from '../connections.js';
 import { NOSNIFF } from '../errors.js';
 import type { Handlers } from '../register-routes.js';
 import { changeToWire, listedToWire } from '../wire.js';
@@ -51,7 +51,7 @@ export function eventHandlers({
     'dataset.events': async ({ key, query, request, reply }) => {
       const { boundIds, isShare } = scopeOf(request);
       await datasets.summary(key);
-      await withAnySignal([stopping, disconnectSignal(reply)], (signal) =>
+      await withAnySignal([stopping, closedSignal(reply)], (signal) =>
         stream(reply, { options, signal }, async (send) => {
           const withLinked = query.linked === 'true';
           for await (const change of watchDataset(key, { signal, withLinked, withCaptionRuns: !isShare })) {
@@ -72,7 +72,7 @@ export function eventHandlers({
     },
     'account.events': async ({ accountId, request, reply }) => {
       const boundIds = request.grant?.datasetIds;
-      await withAnySignal([stopping, disconnectSignal(reply)], async (signal) => {
+      await withAnySignal([stopping, closedSignal(reply)], async (signal) => {
         const events = watchAccount(accountId, signal);
         try {
           // The client misses no change after the response headers.
