@@ -39,6 +39,7 @@ export async function registerWeb(app: FastifyInstance, uploadOrigin: string | u
     cacheControl: false,
     setHeaders: (reply, path) => {
       reply.setHeader('cache-control', isImmutable(path) ? IMMUTABLE : 'no-cache');
+      reply.setHeader('vary', 'accept-encoding');
     },
   });
   const assets = new Set<string>();

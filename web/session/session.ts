@@ -68,9 +68,12 @@ async function takeFromAddress(): Promise<void> {
     await signIn(credential).catch((error) => change({ current: undefined, reason: messageOf(error) }));
     return;
   }
-  // A code does not tell its account. A text that is no token offers nothing.
-  const account = 'token' in credential ? await accountOfToken(credential.token).catch(() => current) : undefined;
-  if (account?.tokenId !== current.tokenId) change({ offered: { credential, account: account?.account } });
+  // A link with a code names the id of its token, and not the account. A text that is no token offers nothing.
+  const { tokenId, account } =
+    'token' in credential
+      ? await accountOfToken(credential.token).catch(() => current)
+      : { tokenId: token, account: undefined };
+  if (tokenId !== current.tokenId) change({ offered: { credential, account } });
 }
 
 /** Exchanges a token or a code for a session. @throws as the client does */
