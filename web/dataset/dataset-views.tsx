@@ -1,10 +1,9 @@
 import type { ReactNode } from 'react';
-import { Link, Redirect, useLocation, useSearchParams } from 'wouter';
+import { Link, useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type KeyName, useKeys, withKey } from '../keys.js';
 import { ROLE_WORDS } from '../live/slot-words.js';
 import { useTitle } from '../ui/use-title.js';
-import { parametersOfOldCaptions } from '../workbench/workbench-filter.js';
 
 /** The name of the view that the address of a dataset shows without the name of a view. */
 export const FIRST_VIEW = 'workbench';
@@ -66,16 +65,11 @@ export function DatasetNav(props: DatasetViewsProps) {
   );
 }
 
-/** The view that the address names. The views Files and Captions were two before the workbench. */
+/** The view that the address names. */
 export function ShownView(props: DatasetViewsProps) {
   const { views, dataset, current } = props;
-  const [parameters] = useSearchParams();
   const shown = existingViews(props).find(([name]) => name === current)?.[1];
   useTitle(dataset.name, shown?.label);
-  if (current === 'files' || current === 'captions') {
-    const query = parametersOfOldCaptions(parameters).toString();
-    return <Redirect to={`/datasets/${dataset.id}${query === '' ? '' : `?${query}`}`} replace />;
-  }
   return (
     shown?.show(dataset) ?? (
       <p>

@@ -53,7 +53,7 @@ export function workbenchFilterOf(parameters: URLSearchParams): WorkbenchFilter 
   return {
     view: Object.hasOwn(PAIR_VIEWS, view) ? (view as PairView) : 'all',
     term: kind && { kind, term: parameters.get(kind) ?? '' },
-    search: parameters.get('q') ?? parameters.get('search') ?? '',
+    search: parameters.get('q') ?? '',
     order: Object.hasOwn(PAIR_ORDERS, order) ? (order as PairOrder) : 'name',
     file: parameters.get('file') ?? undefined,
   };
@@ -68,12 +68,6 @@ export function workbenchParameters({ view, term, search, order, file }: Workben
     ...(order !== 'name' && { sort: order }),
     ...(file !== undefined && { file }),
   });
-}
-
-/** The parameters of the workbench for those of the view Captions, which it has replaced. */
-export function parametersOfOldCaptions(parameters: URLSearchParams): URLSearchParams {
-  const { only, ...others } = Object.fromEntries(parameters);
-  return new URLSearchParams({ ...(only !== undefined && { filter: only }), ...others });
 }
 
 /** What a filter is chosen by. While it stays the same, its pairs and their order do. */

@@ -8,7 +8,6 @@ import { extended, EMPTY_SELECTION, rangeOf, toggled } from '../../../web/pairs/
 import {
   matchesOf,
   NO_FILTER,
-  parametersOfOldCaptions,
   viewCounts,
   viewsOf,
   workbenchFilterOf,
@@ -123,16 +122,6 @@ describe('the filter', () => {
     }
     const unknown = workbenchFilterOf(new URLSearchParams('filter=toString&sort=constructor'));
     expect([unknown.view, unknown.order]).toEqual(['all', 'name']);
-  });
-
-  test('of the old view Captions is that of the workbench', () => {
-    const parametersOf = (query: string) => parametersOfOldCaptions(new URLSearchParams(query)).toString();
-    expect(['', 'only=missing', 'tag=blue+sky', 'word=red'].map(parametersOf)).toEqual([
-      '',
-      'filter=missing',
-      'tag=blue+sky',
-      'word=red',
-    ]);
   });
 
   test('asks about a view, a tag and a name at once, and waits for captions that are not read', () => {
