@@ -21,14 +21,10 @@ export function AccountPage() {
   );
 }
 
-interface Totals {
-  readonly datasets: number;
-  readonly files: number;
-  readonly bytes: number;
-}
+type Account = NonNullable<ReturnType<typeof useAccount>>;
 
 /** What the account uses, beside its limits. */
-function UsagePanel({ usage, limits }: { usage: Totals & { readonly history_bytes?: number }; limits: Totals }) {
+function UsagePanel({ usage, limits }: { usage: NonNullable<Account['usage']>; limits: Account['limits'] }) {
   const rows = [
     { label: 'Files', total: 'bytes', format: sizeOf },
     { label: 'Number of files', total: 'files', format: numberOf },

@@ -5,7 +5,7 @@ import type { NewToken, Token } from '../../src/client/client.js';
 import { commandLine } from '../../src/command-line.js';
 import { RelativeTime } from '../datasets/relative-time.js';
 import { useDatasets } from '../live/datasets.js';
-import { useAccount } from '../session/account.js';
+import { ONLY_READS, useAccount } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { checkSession } from '../session/session.js';
@@ -163,7 +163,7 @@ function isOver({ expires_at }: Token): boolean {
 /** Why the own token can't make and revoke tokens; `undefined` if it can. */
 function useWhyNotManage(): string | undefined {
   const token = useAccount()?.token;
-  if (token?.read_only) return 'Your token only reads.';
+  if (token?.read_only) return ONLY_READS;
   return token?.datasets ? 'Your token is bound to certain datasets.' : undefined;
 }
 

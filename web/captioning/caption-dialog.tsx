@@ -9,8 +9,7 @@ import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { FormDialog, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
-import { Button } from '../ui/button.js';
-import { Dialog, DialogActions } from '../ui/dialog.js';
+import { Dialog } from '../ui/dialog.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { Alert } from '../ui/loaded.js';
 import { Choices } from '../ui/panel.js';
@@ -36,7 +35,7 @@ export function CaptionDialog(props: CaptionDialogProps) {
   });
   if (endpoints !== undefined && endpoints.length > 0) return <RunForm {...props} endpoints={endpoints} />;
   return (
-    <Dialog title="Caption with a model" onClose={props.onClose}>
+    <Dialog title="Caption with a model" onClose={props.onClose} close={{ children: 'Close' }}>
       {error !== null ? (
         <Alert>{messageOf(error)}</Alert>
       ) : endpoints === undefined ? (
@@ -50,9 +49,6 @@ export function CaptionDialog(props: CaptionDialogProps) {
           .
         </p>
       )}
-      <DialogActions>
-        <Button onClick={props.onClose}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { X } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
-import { Link, useRoute } from 'wouter';
+import { useRoute } from 'wouter';
 import type { CaptionRun } from '../../src/client/client.js';
 import { runCountsText } from '../../src/dataset/captioning/outcomes.js';
 import { isActive, refetchRuns, useCaptionRuns } from '../live/caption-runs.js';
 import { useDataset } from '../live/dataset.js';
+import { FileLink } from '../live/file-link.js';
 import { ReviewLink } from '../review.js';
 import { useRequesting } from '../session/dialog-form.js';
 import { useClient } from '../session/client.js';
@@ -136,10 +137,7 @@ function Failures({ run: { id, dataset_id: datasetId, counts } }: { run: Caption
       <ul className="mt-1 flex max-h-40 flex-col gap-1 overflow-y-auto">
         {data?.problems?.map(({ filename, message }) => (
           <li key={filename} className="wrap-anywhere">
-            <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link">
-              {filename}
-            </Link>
-            : {message}
+            <FileLink {...{ datasetId, filename }} />: {message}
           </li>
         ))}
       </ul>

@@ -12,7 +12,9 @@ export function captionStatisticsOf(pairs: readonly Pair[], textOf: (file: Datas
     written.filter((pair) => textIn(pair) !== undefined),
     textIn,
   );
-  const byLength = written.flatMap(({ caption }) => caption ?? []).sort((a, b) => captionLength(a) - captionLength(b));
+  const byLength = written
+    .flatMap(({ caption }) => caption ?? [])
+    .sort((a, b) => (a.characters ?? 0) - (b.characters ?? 0));
   const middle = byLength[Math.floor((byLength.length - 1) / 2)];
   return {
     captions: captioned.length,
@@ -23,12 +25,8 @@ export function captionStatisticsOf(pairs: readonly Pair[], textOf: (file: Datas
     /** Among captions that are not blank, by their length in characters. */
     shortest: byLength[0],
     longest: byLength.at(-1),
-    medianLength: middle && captionLength(middle),
+    medianLength: middle && (middle.characters ?? 0),
   };
 }
 
 export type CaptionStatistics = ReturnType<typeof captionStatisticsOf>;
-
-export function captionLength({ characters = 0 }: DatasetFile): number {
-  return characters;
-}

@@ -1,9 +1,9 @@
 import { memo, type ReactNode } from 'react';
-import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
+import { FileLink } from '../live/file-link.js';
 import { numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
-import { type CaptionStatistics, captionLength } from './caption-statistics.js';
+import type { CaptionStatistics } from './caption-statistics.js';
 
 interface StatisticsPanelProps {
   readonly datasetId: string;
@@ -31,13 +31,9 @@ export const StatisticsPanel = memo(function StatisticsPanel(props: StatisticsPa
   };
   const lengthOf = (file: DatasetFile | undefined) =>
     file && (
-      <Link
-        href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
-        title={`Show ${file.filename}`}
-        className="text-link"
-      >
-        {charactersOf(captionLength(file))}
-      </Link>
+      <FileLink datasetId={datasetId} filename={file.filename} title={`Show ${file.filename}`}>
+        {charactersOf(file.characters ?? 0)}
+      </FileLink>
     );
   const rows: Record<string, ReactNode> = {
     Captions: numberOf(captions),

@@ -14,7 +14,7 @@ import { WriteButton } from '../session/write-button.js';
 import { loadedLater } from '../ui/loaded-later.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
-import { Menu, MENU_LINK, MenuLine } from '../ui/menu.js';
+import { Menu, MENU_LINK } from '../ui/menu.js';
 import { AddButton } from '../upload/add-files/add-buttons.js';
 import { DownloadMenu } from '../download/download-menu.js';
 
@@ -89,7 +89,7 @@ function MoreItems({ dataset: { id, role, files }, onOpen }: MoreItemsProps) {
       <WriteButton icon={Trash2} onClick={() => onOpen('delete')} className="text-bad">
         Delete the dataset
       </WriteButton>
-      <MenuLine />
+      <hr className="my-1 border-line" />
       <Button icon={Keyboard} title={withKey('Keys', 'sheet')} onClick={() => onOpen('keys')}>
         Keys
       </Button>

@@ -3,6 +3,7 @@ import { Ellipsis, Film, ImageIcon, Images, Layers, Pencil, Share2, Trash2 } fro
 import { memo, useState } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
+import { ProgressBar } from '../ui/progress-bar.js';
 import { RelativeTime } from './relative-time.js';
 import { contentsOf } from '../live/datasets.js';
 import { Picture } from '../live/picture.js';
@@ -114,13 +115,8 @@ function State({ dataset }: { dataset: Dataset }) {
     return <p className="truncate text-busy">{waitingTextOf(counts)}</p>;
   }
   return (
-    <div className="flex items-center gap-2 text-busy">
-      <progress
-        value={uploaded}
-        max={uploaded + counts.pending}
-        aria-label={`Uploaded files of ${dataset.name}`}
-        className="h-1.5 min-w-0 grow appearance-none overflow-hidden rounded-full bg-busy-soft [&::-moz-progress-bar]:bg-busy [&::-webkit-progress-bar]:bg-busy-soft [&::-webkit-progress-value]:bg-busy"
-      />
+    <div className="flex items-center gap-2 whitespace-nowrap text-busy">
+      <ProgressBar label={`Uploaded files of ${dataset.name}`} total={uploaded + counts.pending} uploaded={uploaded} />
       {numberOf(uploaded)} of {numberOf(uploaded + counts.pending)}
     </div>
   );

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { PlainCaption } from '../captions/plain-caption.js';
-import { useKeys, withKey } from '../keys.js';
+import { isDialogOpen, useKeys, withKey } from '../keys.js';
 import { Preview } from '../pairs/media.js';
 import { isShownByBrowsers, mediaFactsOf } from '../pairs/media-facts.js';
 import { Full } from '../pairs/viewer/full.js';
@@ -55,7 +55,7 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   const focus = (index: number) => list.current?.querySelectorAll<HTMLElement>('input[type=checkbox]')[index]?.focus();
   // The keys of the next group follow at once.
   useEffect(() => {
-    if (document.querySelector('dialog[open]') === null) {
+    if (!isDialogOpen()) {
       list.current?.querySelector<HTMLElement>('input[type=checkbox]')?.focus({ preventScroll: true });
     }
   }, []);

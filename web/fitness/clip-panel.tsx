@@ -2,6 +2,7 @@ import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
 import { groupedBy } from '../../src/dataset/grouped-by.js';
+import { FileLink } from '../live/file-link.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';
@@ -49,12 +50,7 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: FilesProp
           <LongList isFramed label={`Clips of fewer than ${numFrames} frames`} items={short}>
             {(clip) => (
               <p className="flex gap-4 px-3 py-2 text-sm">
-                <Link
-                  href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
-                  className="mr-auto text-link wrap-anywhere"
-                >
-                  {clip.filename}
-                </Link>
+                <FileLink datasetId={datasetId} filename={clip.filename} className="mr-auto text-link wrap-anywhere" />
                 <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
               </p>
             )}

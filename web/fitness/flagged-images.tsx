@@ -1,6 +1,6 @@
 import { memo, useState } from 'react';
-import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
+import { FileLink } from '../live/file-link.js';
 import { Thumbnail } from '../live/thumbnail.js';
 import { Button } from '../ui/button.js';
 import { numberOf } from '../ui/format.js';
@@ -30,8 +30,9 @@ export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, fla
       <ul aria-label={label} className="grid w-full grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] gap-3">
         {flagged.slice(0, shown).map(({ file, detail }) => (
           <li key={file.filename}>
-            <Link
-              href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+            <FileLink
+              datasetId={datasetId}
+              filename={file.filename}
               title={`Show ${file.filename}`}
               className="group flex flex-col gap-1 rounded-lg text-xs"
             >
@@ -40,7 +41,7 @@ export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, fla
               </span>
               <span className="truncate group-hover:underline">{file.filename}</span>
               <span className="text-muted">{detail}</span>
-            </Link>
+            </FileLink>
           </li>
         ))}
       </ul>

@@ -1,6 +1,7 @@
 import { Eye, Trash2 } from 'lucide-react';
 import { memo, useMemo, useState } from 'react';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import { CaptionProgress } from '../captions/caption-progress.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
 import { useDeleting } from '../pairs/selection/selection-verbs.js';
 import { WriteButton } from '../session/write-button.js';
@@ -48,10 +49,11 @@ function Progress({ analyses: { progress, remaining, withoutThumbnail, analyzed 
   const { state, done, total, failed } = progress;
   if (state === 'running') {
     return (
-      <div className="flex flex-col gap-1.5 text-sm text-muted">
-        <progress value={done} max={total} aria-label="Images analyzed" className="h-2 w-full accent-accent" />
-        {numberOf(done)} of {countOf(total, 'image')} analyzed in this browser
-      </div>
+      <CaptionProgress
+        done={done}
+        total={total}
+        what={`${total === 1 ? 'image' : 'images'} analyzed in this browser`}
+      />
     );
   }
   return (
@@ -66,7 +68,7 @@ function Progress({ analyses: { progress, remaining, withoutThumbnail, analyzed 
 }
 
 /** In pixels, on the shorter side. The trainer never enlarges images, so it learns little from smaller ones. */
-const MIN_SIDE = 256;
+export const MIN_SIDE = 256;
 
 /** Images with a short side, as measured by the service. */
 function TinyImages({ dataset, images }: { dataset: DatasetWithFiles; images: readonly DatasetFile[] }) {
@@ -109,7 +111,7 @@ function TinyImages({ dataset, images }: { dataset: DatasetWithFiles; images: re
   );
 }
 
-function shorterOf({ width, height }: DatasetFile): number {
+export function shorterOf({ width, height }: DatasetFile): number {
   return Math.min(width ?? Number.POSITIVE_INFINITY, height ?? Number.POSITIVE_INFINITY);
 }
 

@@ -1,8 +1,8 @@
 import { memo, useMemo, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { BUCKET_STEPS, bucketsOf, isBelow, RESOLUTIONS, type Size } from '../../src/dataset/buckets.js';
-import { mediaTypeOf } from '../../src/dataset/media.js';
 import { groupedBy } from '../../src/dataset/grouped-by.js';
+import { isTrainable } from '../pairs/media-facts.js';
 import { capitalized, countOf, numberOf } from '../ui/format.js';
 import { Choices, Panel } from '../ui/panel.js';
 import { type FilesProps, FlaggedImages } from './flagged-images.js';
@@ -134,10 +134,6 @@ function AspectRatios({ images }: { images: readonly Measured[] }) {
 
 function isMeasured(file: DatasetFile): boolean {
   return file.width !== undefined && file.height !== undefined;
-}
-
-function isTrainable(file: DatasetFile): boolean {
-  return mediaTypeOf(file.filename)?.trainable === true;
 }
 
 const MAX_BARS = 14;

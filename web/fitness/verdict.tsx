@@ -2,7 +2,7 @@ import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import { type ReactNode, useMemo } from 'react';
 import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
+import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
 import { isInCategory, pairsOf } from '../live/pairs.js';
 import { copiesAmong } from '../search/query.js';
@@ -11,6 +11,7 @@ import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { STATUS_CLASSES } from '../ui/status-badge.js';
 import { useIsSendingTo } from '../upload/queue/upload-queue.js';
+import { MIN_SIDE, shorterOf } from './image-findings-panel.js';
 
 const ICONS = { READY: CircleCheck, FAILED: CircleX, UPLOADING: LoaderCircle, DRAFT: CircleDashed } as const;
 
@@ -33,22 +34,18 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-/** A picture whose shorter side has fewer pixels is enlarged by every bucket of a trainer. */
-const TINY_PX = 256;
-
 /** What keeps no dataset from training, and a person may want to change: each leads to its pairs. */
 function WorthALook({ dataset }: { dataset: DatasetWithFiles }) {
   const found = useMemo(() => {
     const pairs = pairsOf(dataset);
-    const isTiny = ({ width, height }: DatasetFile) => Math.min(width ?? TINY_PX, height ?? TINY_PX) < TINY_PX;
     const media = pairs.flatMap((pair) => pair.media);
     const blank = pairs.filter((pair) => isInCategory(pair, 'blank')).length;
     const search = (query: string) => `q=${encodeURIComponent(query)}`;
     return [
       { words: `${numberOf(copiesAmong(pairs).size)} copies`, query: search('is:duplicate') },
       {
-        words: `${numberOf(media.filter(isTiny).length)} tiny`,
-        query: search(`width:<${TINY_PX} OR height:<${TINY_PX}`),
+        words: `${numberOf(media.filter((file) => shorterOf(file) < MIN_SIDE).length)} tiny`,
+        query: search(`width:<${MIN_SIDE} OR height:<${MIN_SIDE}`),
       },
       { words: countOf(blank, 'blank caption'), query: 'filter=blank' },
     ].filter(({ words }) => !words.startsWith('0 '));

@@ -1,7 +1,7 @@
 import { tagsIn } from '../captions/tags/caption-tags.js';
 
 /** The texts of a caption before and after a revision. */
-export interface CaptionTexts {
+interface CaptionTexts {
   readonly before: string;
   readonly after: string;
 }

@@ -2,10 +2,10 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Dataset, DatasetWithFiles, Link } from '../../src/client/client.js';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
-import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
+import { LINK_SLOTS, roleOfSlot } from '../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
-import { slotLabel, slotWord } from '../live/slot-words.js';
+import { slotWord } from '../live/slot-words.js';
 import { useCanWrite } from '../session/account.js';
 import { useClient } from '../session/client.js';
 import { DialogForm, useRequesting } from '../session/dialog-form.js';
@@ -13,7 +13,7 @@ import { WriteButton } from '../session/write-button.js';
 import { Loaded } from '../ui/loaded.js';
 import { Dialog } from '../ui/dialog.js';
 import { SelectField } from '../ui/fields.js';
-import { countOf, numberOf, shortListOf } from '../ui/format.js';
+import { capitalized, countOf, numberOf, shortListOf } from '../ui/format.js';
 
 /** Links a training dataset to its controls and its mask. */
 export function LinksDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
@@ -53,7 +53,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const byId = new Map(datasets.map((each) => [each.id, each]));
   const controls = CONTROL_SLOTS.filter((slot) => chosen[slot] !== undefined);
   const slots: LinkSlot[] = [...CONTROL_SLOTS.slice(0, controls.length + 1), 'mask'];
-  const isUnfit = slots.some((slot) => chosen[slot] !== undefined && byId.get(chosen[slot])?.role !== roleOf(slot));
+  const isUnfit = slots.some((slot) => chosen[slot] !== undefined && byId.get(chosen[slot])?.role !== roleOfSlot(slot));
 
   return (
     <DialogForm
@@ -72,7 +72,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
       onCancel={onClose}
     >
       {slots.map((slot) => {
-        const [id, role] = [chosen[slot], roleOf(slot)];
+        const [id, role] = [chosen[slot], roleOfSlot(slot)];
         const value = id === undefined ? undefined : byId.get(id);
         const saved = dataset.links?.[slot];
         // Each dataset is linked in one slot only.
@@ -83,7 +83,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
         return (
           <div key={slot} className="flex flex-col gap-1.5">
             <SelectField
-              label={<span className="inline-block w-24">{slotLabel(slot, controls)}</span>}
+              label={<span className="inline-block w-24">{capitalized(slotWord(slot, controls))}</span>}
               disabled={!canWrite}
               value={value?.id ?? ''}
               options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}
@@ -170,8 +170,6 @@ function PairState({ link, word }: { link: Link; word: string }) {
 type ChosenLinks = { readonly [Slot in LinkSlot]?: string };
 
 const CONTROL_SLOTS = LINK_SLOTS.filter((slot) => slot !== 'mask');
-
-const roleOf = (slot: LinkSlot): 'mask' | 'control' => (slot === 'mask' ? 'mask' : 'control');
 
 const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
 

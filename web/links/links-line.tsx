@@ -1,7 +1,8 @@
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
-import { slotLabel } from '../live/slot-words.js';
+import { slotWord } from '../live/slot-words.js';
+import { capitalized } from '../ui/format.js';
 
 /** The controls and the mask of a training dataset, or the training datasets that use a control or mask. */
 export function LinksLine({ dataset }: { dataset: Pick<DatasetWithFiles, 'role' | 'links' | 'linked_from'> }) {
@@ -27,7 +28,7 @@ export function LinksLine({ dataset }: { dataset: Pick<DatasetWithFiles, 'role' 
         const { dataset_id, name } = links![slot]!;
         return (
           <li key={slot}>
-            {slotLabel(slot, slots)}: <DatasetNames datasets={[{ id: dataset_id, name }]} />
+            {capitalized(slotWord(slot, slots))}: <DatasetNames datasets={[{ id: dataset_id, name }]} />
           </li>
         );
       })}

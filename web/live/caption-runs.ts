@@ -10,7 +10,7 @@ const PROPOSALS_POLL_MS = 5000;
 /** More than a dataset has files. */
 const ALL = 20_000;
 
-export const runsKey = (datasetId: string) => ['caption-runs', datasetId] as const;
+const runsKey = (datasetId: string) => ['caption-runs', datasetId] as const;
 
 /** Whether a model still writes captions, or they are being stored. */
 export function isActive({ state }: CaptionRun): boolean {

@@ -21,10 +21,6 @@ function changeList(queries: QueryClient, change: (datasets: Dataset[]) => Datas
     ?.promise?.then(apply, () => {});
 }
 
-export function refetchDatasets(queries: QueryClient): void {
-  void queries.invalidateQueries({ queryKey: KEY });
-}
-
 /** Adds a new dataset to the cached list, or replaces one that has changed. */
 export function putDataset(queries: QueryClient, dataset: Dataset): void {
   changeList(queries, (known) => {

@@ -4,7 +4,7 @@ import { useRoute } from 'wouter';
 import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { applyChange, isGone, refetchDatasetSoon } from './dataset.js';
-import { putDataset, refetchDatasets, removeDataset } from './datasets.js';
+import { putDataset, removeDataset } from './datasets.js';
 
 /** The pause before the event stream is opened again; the polling interval where a proxy blocks event streams. */
 const RECONNECT_MS = 5000;
@@ -92,8 +92,7 @@ async function followDataset(
 }
 
 function refetchAll(queries: QueryClient): void {
-  refetchDatasets(queries);
-  void queries.invalidateQueries({ queryKey: ['caption-runs'] });
+  for (const key of ['datasets', 'caption-runs']) void queries.invalidateQueries({ queryKey: [key] });
   for (const query of queries.getQueryCache().findAll({ queryKey: ['dataset'], type: 'active' })) {
     refetchDatasetSoon(queries, String(query.queryKey[1]));
   }

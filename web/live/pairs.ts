@@ -21,7 +21,7 @@ export interface Pair {
 }
 
 /** An upload that was rejected or has expired. */
-export interface RejectedUpload {
+interface RejectedUpload {
   readonly filename: string;
   readonly problem: Problem;
 }

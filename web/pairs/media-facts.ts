@@ -1,4 +1,5 @@
 import type { DatasetFile } from '../../src/client/client.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
 import { durationOf } from '../ui/format.js';
 
 /** `1024 × 768`, or `640 × 480 · 2.5 s · 24 fps`. Leaves unknown facts out. */
@@ -37,4 +38,9 @@ const DISPLAYABLE = new Set(['jpeg', 'png', 'webp', 'gif', 'bmp', 'avif', 'mp4',
 
 export function isShownByBrowsers({ format = '' }: Pick<DatasetFile, 'format'>): boolean {
   return DISPLAYABLE.has(format);
+}
+
+/** Whether the trainer reads a picture or clip of this format. */
+export function isTrainable({ filename, kind }: DatasetFile): boolean {
+  return kind !== 'caption' && mediaTypeOf(filename)?.trainable === true;
 }

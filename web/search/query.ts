@@ -8,7 +8,7 @@ import { isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
 
 /** What a search is answered from. */
-export interface SearchSource {
+interface SearchSource {
   readonly linked: readonly LinkedDataset[];
   /** The text of a caption; `undefined` if it is not known. */
   readonly textOf: (file: DatasetFile) => string | undefined;
@@ -29,7 +29,7 @@ interface KnownSource extends SearchSource {
 type Asked<T> = (pair: Pair, source: KnownSource) => T;
 
 /** What a search asks for, and all terms of which it consists. */
-export interface SearchQuery {
+interface SearchQuery {
   readonly matches: Asked<boolean>;
   readonly terms: readonly SearchTerm[];
 }
@@ -52,7 +52,7 @@ export interface SearchFault {
   readonly to: number;
 }
 
-export type ParsedSearch =
+type ParsedSearch =
   /** `undefined` for an empty search, which everything matches. */
   | { readonly query: SearchQuery | undefined; readonly fault?: never }
   | { readonly fault: SearchFault; readonly query?: never };

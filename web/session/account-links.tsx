@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import { runVerb, withKey } from '../keys.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
+import { Alert } from '../ui/loaded.js';
 import { chooseTheme, currentTheme } from '../ui/theme.js';
 import { signOut } from './session.js';
 
@@ -48,9 +49,7 @@ export function AccountLinks({ link, areIcons = false }: AccountLinksProps) {
       <Button kind="quiet" {...words('Sign out')} onClick={() => void signOut().catch(fail)}>
         <LogOut size={size} aria-hidden /> {shown('Sign out')}
       </Button>
-      <p role="alert" className="max-w-64 px-3 text-sm text-bad empty:hidden">
-        {failure}
-      </p>
+      <Alert className="max-w-64 px-3">{failure}</Alert>
     </>
   );
 }

@@ -30,7 +30,7 @@ export interface OfferedSignIn {
   readonly account: string | undefined;
 }
 
-export interface Session {
+interface Session {
   /** `'unknown'` until the service has answered. */
   readonly current: SignedIn | 'unknown' | undefined;
   /** Why the user is signed out, for the sign-in page. */

@@ -80,10 +80,6 @@ export function Menu({ label, icon, children }: MenuProps) {
 /** A link in a menu. */
 export const MENU_LINK = 'flex min-h-9 touch items-center gap-2 rounded-md px-3 py-1.5 text-sm hover:bg-raised';
 
-export function MenuLine() {
-  return <hr className="my-1 border-line" />;
-}
-
 function moveFocus(frame: HTMLElement | null, step: number): void {
   const items = [...(frame?.querySelectorAll<HTMLElement>('a, button') ?? [])];
   const at = items.indexOf(document.activeElement as HTMLElement);

@@ -1,7 +1,7 @@
 const KEY = 'trainyard-theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 
-export type Theme = 'light' | 'dark';
+type Theme = 'light' | 'dark';
 
 /** Applies the chosen theme. Without a choice, follows the theme of the system. */
 export function applyTheme(): void {

@@ -29,7 +29,7 @@ interface PartialUndo {
 }
 
 /** The revisions that a change made: by the id of the change, or by their numbers, newest first. */
-export type MadeRevisions = { readonly changeId: string } | { readonly numbers: readonly number[] };
+type MadeRevisions = { readonly changeId: string } | { readonly numbers: readonly number[] };
 
 /** Files that are remembered as different although they look alike, or no longer: no revision. */
 type MadeDecision = { readonly different: readonly string[] };

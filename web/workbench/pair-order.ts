@@ -38,7 +38,7 @@ export const PAIR_ORDERS = {
 export type PairOrder = keyof typeof PAIR_ORDERS;
 
 /** A filter that was chosen, with the pairs that have matched it since. */
-export interface FrozenOrder {
+interface FrozenOrder {
   readonly key: string;
   /** What each pair was sorted by when it matched first, by stem: the lower value first. */
   readonly values: ReadonlyMap<string, number>;

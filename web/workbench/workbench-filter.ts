@@ -21,7 +21,7 @@ export const PAIR_VIEWS = {
 } as const satisfies Record<PairView, string>;
 
 /** A tag or word that captions contain. */
-export interface ChosenTerm {
+interface ChosenTerm {
   readonly kind: TermKind;
   readonly term: string;
 }

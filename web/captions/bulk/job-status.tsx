@@ -1,4 +1,4 @@
-import { Link } from 'wouter';
+import { FileLink } from '../../live/file-link.js';
 import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { CaptionProgress } from '../caption-progress.js';
@@ -38,9 +38,9 @@ function Result({ datasetId, result }: { datasetId: string; result: BulkResult }
     reason: (
       <>
         Not changed: this caption was edited in the meantime.{' '}
-        <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(change.filename)}`} className="text-link">
+        <FileLink datasetId={datasetId} filename={change.filename}>
           Look at it
-        </Link>
+        </FileLink>
       </>
     ),
   });

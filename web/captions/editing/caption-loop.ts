@@ -2,7 +2,7 @@ import { createContext, useContext, useLayoutEffect, useState } from 'react';
 import { isInCategory, type Pair } from '../../live/pairs.js';
 import { drafts } from './drafts.js';
 
-export type LoopStep = 'next' | 'previous' | 'missing';
+type LoopStep = 'next' | 'previous' | 'missing';
 
 interface LoopOptions {
   readonly datasetId: string;

@@ -253,8 +253,9 @@ class Drafts {
   }
 
   #put(name: CaptionName, change: Partial<CaptionEntry>): void {
+    const { datasetId, filename } = name;
     const key = keyOf(name);
-    const entry: CaptionEntry = { ...nameOf(name), ...this.#entries.get(key), ...change };
+    const entry: CaptionEntry = { datasetId, filename, ...this.#entries.get(key), ...change };
     if ('draft' in change) storeDraft(name, change.draft);
     const isEmpty = entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true;
     this.#entries.set(isEmpty ? undefined : entry, key);
@@ -291,10 +292,6 @@ function baseText({ base }: Draft): string {
 /** A unique key: no filename contains a slash. */
 function keyOf({ datasetId, filename }: CaptionName): string {
   return `${datasetId}/${filename}`;
-}
-
-function nameOf({ datasetId, filename }: CaptionName): CaptionName {
-  return { datasetId, filename };
 }
 
 function newerOf(

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { Link } from 'wouter';
+import { FileLink } from '../../live/file-link.js';
 import { useClient } from '../../session/client.js';
 import { useSignedIn } from '../../session/session.js';
 import { Button } from '../../ui/button.js';
@@ -72,9 +72,7 @@ function Row({ entry }: { entry: CaptionEntry }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <li className="flex flex-wrap items-center gap-x-3 py-1">
-      <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link wrap-anywhere">
-        {filename}
-      </Link>
+      <FileLink {...{ datasetId, filename }} />
       <span className="mr-auto min-w-0 wrap-anywhere text-muted">
         {failureOf(draft) ?? 'Changed or deleted elsewhere.'}
       </span>

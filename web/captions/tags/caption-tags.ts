@@ -87,13 +87,13 @@ function joined(gaps: readonly string[]): string {
 }
 
 /** A tag and the number of captions that have it. */
-export interface CountedTag {
+interface CountedTag {
   readonly term: string;
   readonly captions: readonly unknown[];
 }
 
 /** A rarer spelling, and the tag that it may stand for. */
-export interface NearSpelling<T extends CountedTag> {
+interface NearSpelling<T extends CountedTag> {
   readonly from: T;
   readonly to: T;
 }

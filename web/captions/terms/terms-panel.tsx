@@ -18,7 +18,7 @@ import { cleaned, nearTagsAmong, tagKeyOf } from '../tags/caption-tags.js';
 import { Button } from '../../ui/button.js';
 import { ChangePreview, usePlannedChange } from '../bulk/change-preview.js';
 import { retagging } from '../bulk/plan.js';
-import { keyNameOf, withKey } from '../../keys.js';
+import { KEY_TABLE, keyNameOf, withKey } from '../../keys.js';
 
 type Order = 'rare' | 'frequent';
 
@@ -310,11 +310,9 @@ function moveFocus(from: HTMLElement, step: number): void {
   rows[rows.indexOf(from) + step]?.focus();
 }
 
-const PIN_KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
-
 function Verbs(props: TagVerbs & { readonly tag: string; readonly pin: string | undefined }) {
   const { tag, pin, pins, selected, onRename, onRemove, onAdd, onDecide, onPin } = props;
-  const key = pin ?? PIN_KEYS.find((each) => pins[each] === undefined);
+  const key = pin ?? KEY_TABLE.tagPin.keys.find((each) => pins[each] === undefined);
   const verbs: (readonly [words: string, title: string, act: (tag: string) => void] | false)[] = [
     ['Rename', withKey('Rename or merge', 'tagRename'), onRename],
     ['Remove', withKey('Remove from all captions', 'tagRemove'), onRemove],

@@ -1,11 +1,13 @@
-import { type FormEvent, useMemo, useRef, useState } from 'react';
+import { type FormEvent, memo, useMemo, useRef, useState } from 'react';
 import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
 import { JobStatus } from '../../captions/bulk/job-status.js';
 import { startJob, useJob } from '../../captions/bulk/jobs.js';
 import { type BulkChange, changeTitle, planChanges } from '../../captions/bulk/plan.js';
-import { CaptionRow } from '../../captions/caption-row.js';
+import { CaptionField } from '../../captions/editing/caption-field.js';
 import { CaptionLoopProvider, useOwnCaptionLoop } from '../../captions/editing/caption-loop.js';
+import { FileLink } from '../../live/file-link.js';
 import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';
+import { Thumbnail } from '../../live/thumbnail.js';
 import { useConnect } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { TextField } from '../../ui/fields.js';
@@ -56,6 +58,29 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
     </Panel>
   );
 }
+
+/** The caption of a pair, editable beside its image; as high as its parent. */
+const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datasetId: string; pair: Pair }) {
+  const filename = (pair.media[0] ?? pair.files[0])?.filename ?? '';
+  return (
+    <div className="flex h-full gap-3">
+      <FileLink
+        {...{ datasetId, filename }}
+        aria-label={`Show ${filename}`}
+        title={filename}
+        className="group flex w-24 shrink-0 flex-col gap-1 text-xs sm:w-32"
+      >
+        <span className="relative flex min-h-0 grow items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted group-hover:border-accent">
+          <Thumbnail datasetId={datasetId} file={pair.media[0]} className="absolute inset-0" />
+        </span>
+        <span className="truncate text-muted group-hover:underline">{filename}</span>
+      </FileLink>
+      <div className="min-w-0 grow">
+        <CaptionField datasetId={datasetId} pair={pair} />
+      </div>
+    </div>
+  );
+});
 
 /** `5 images and clips need a caption`. */
 function titleOf(missing: readonly Pair[]): string {

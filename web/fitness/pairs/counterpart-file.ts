@@ -1,5 +1,6 @@
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { extensionOf, mediaTypeOf } from '../../../src/dataset/media.js';
+import { roleOfSlot } from '../../../src/dataset/pairs/roles.js';
 
 interface Place {
   /** The target that lacks a control or mask. */
@@ -17,8 +18,8 @@ interface Place {
 export function counterpartNameOf(filename: string, { stem, slot, isClip }: Place): string {
   const fault = faultOf(filename, { slot, isClip });
   if (fault !== undefined) {
-    const noun = slot === 'mask' ? 'mask' : 'control';
-    throw new Error(`${filename} can't be the ${noun} of ${stem}: ${fault} Choose a JPEG, PNG or WebP image.`);
+    const what = `the ${roleOfSlot(slot)} of ${stem}`;
+    throw new Error(`${filename} can't be ${what}: ${fault} Choose a JPEG, PNG or WebP image.`);
   }
   return `${stem}${extensionOf(filename)}`;
 }

@@ -1,10 +1,10 @@
 import { Upload } from 'lucide-react';
 import { type ReactNode, useMemo, useState } from 'react';
-import { Link } from 'wouter';
 import type { DatasetFile, DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { stemOf } from '../../../src/dataset/media.js';
 import { filesByStem } from '../../live/counterparts.js';
+import { FileLink } from '../../live/file-link.js';
 import { Thumbnail } from '../../live/thumbnail.js';
 import { useCanWrite } from '../../session/account.js';
 import { WriteButton } from '../../session/write-button.js';
@@ -73,7 +73,7 @@ export function FilesOfStems({ of, label, dataset, link, files, withTargets = fa
           {sides.flatMap(({ datasetId, byStem }) =>
             (byStem.get(stem) ?? []).map(({ filename, width, height }) => (
               <span key={datasetId + filename} className="flex flex-wrap gap-x-4">
-                <FileLink datasetId={datasetId} filename={filename} />
+                <FileLink {...{ datasetId, filename }} />
                 <span className="text-muted">{width && height && `${width} × ${height}`}</span>
               </span>
             )),
@@ -99,18 +99,10 @@ export function FileProblems({ datasetId, label, problems }: FileProblemsProps) 
       {(filename) => (
         <div className={PAIR_ROW}>
           <p className="min-w-0 grow basis-40 wrap-anywhere">{byName.get(filename)}</p>
-          <FileLink datasetId={datasetId} filename={filename} />
+          <FileLink {...{ datasetId, filename }} />
         </div>
       )}
     </StemList>
-  );
-}
-
-function FileLink({ datasetId, filename }: { datasetId: string; filename: string }) {
-  return (
-    <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link wrap-anywhere">
-      {filename}
-    </Link>
   );
 }
 
@@ -176,14 +168,15 @@ export function MissingList({ dataset, link, files, word }: LinkedFiles) {
 function Target({ datasetId, stem, file }: { datasetId: string; stem: string; file: DatasetFile | undefined }) {
   if (file === undefined) return null;
   return (
-    <Link
-      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+    <FileLink
+      datasetId={datasetId}
+      filename={file.filename}
       aria-label={`Show the target ${stem}`}
       title={`Show ${file.filename}`}
       className="flex size-12 shrink-0 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
     >
       <Thumbnail datasetId={datasetId} file={file} />
-    </Link>
+    </FileLink>
   );
 }
 

@@ -1,6 +1,6 @@
 import { Link } from 'wouter';
 import type { DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
-import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
+import { LINK_SLOTS, roleOfSlot } from '../../../src/dataset/pairs/roles.js';
 import { useDataset } from '../../live/dataset.js';
 import { slotWord } from '../../live/slot-words.js';
 import { useCanWrite } from '../../session/account.js';
@@ -82,7 +82,7 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
           </span>
         )}
       </div>
-      <StatusText noun={nounOf(slot)} link={link} />
+      <StatusText noun={roleOfSlot(slot)} link={link} />
       {findings.map(({ list, ...finding }) =>
         finding.count === 0 ? null : (
           <FindingGroup key={finding.title} {...finding}>
@@ -101,14 +101,10 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
   );
 }
 
-function nounOf(slot: LinkedFiles['link']['slot']): 'mask' | 'control' {
-  return slot === 'mask' ? 'mask' : 'control';
-}
-
 function findingsOf(linked: LinkedFiles, canWrite: boolean) {
   const { dataset, link, word } = linked;
   const { slot, name, missing, ambiguous, misfit, stretched, extra } = link;
-  const noun = nounOf(slot);
+  const noun = roleOfSlot(slot);
   const ofMasks = slot === 'mask';
   return [
     {

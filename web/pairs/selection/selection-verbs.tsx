@@ -1,6 +1,6 @@
 import { Columns2, Trash2, X } from 'lucide-react';
-import { Link } from 'wouter';
 import { withKey } from '../../keys.js';
+import { FileLink } from '../../live/file-link.js';
 import { WriteButton } from '../../session/write-button.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
@@ -85,10 +85,7 @@ export function DeletionFailures({ datasetId }: { datasetId: string }) {
       <LongList label="Not deleted" items={failures}>
         {({ filename, reason }) => (
           <p className="py-1 text-sm wrap-anywhere">
-            <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="font-bold text-link">
-              {filename}
-            </Link>
-            : {reason}
+            <FileLink {...{ datasetId, filename }} className="font-bold text-link" />: {reason}
           </p>
         )}
       </LongList>

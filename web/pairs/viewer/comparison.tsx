@@ -3,7 +3,8 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import type { Counterpart } from '../../live/counterparts.js';
 import { useLinks } from '../../live/dataset.js';
-import { slotLabel } from '../../live/slot-words.js';
+import { slotWord } from '../../live/slot-words.js';
+import { capitalized } from '../../ui/format.js';
 import { Labelled } from '../../ui/fields.js';
 import { mediaFactsOf } from '../media-facts.js';
 import { Full } from './full.js';
@@ -60,7 +61,7 @@ export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarP
   const slots = counterparts.map(({ slot }) => slot);
   const options = [
     { slot: undefined, label: 'Target alone', key: '0' },
-    ...slots.map((slot) => ({ slot, label: slotLabel(slot, slots), key: SLOT_KEYS[slot] })),
+    ...slots.map((slot) => ({ slot, label: capitalized(slotWord(slot, slots)), key: SLOT_KEYS[slot] })),
   ];
   return (
     <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b border-line bg-panel px-2 py-1">

@@ -1,5 +1,5 @@
 import { useCaption } from '../../captions/editing/use-caption.js';
-import { useKeys, withKey } from '../../keys.js';
+import { useKeys } from '../../keys.js';
 import type { Pair } from '../../live/pairs.js';
 import { WriteButton } from '../../session/write-button.js';
 import { countOf, sizeOf } from '../../ui/format.js';
@@ -50,7 +50,7 @@ export function PictureComparison(props: PictureComparisonProps) {
       datasetId={datasetId}
       onClose={onClose}
       beside={null}
-      tools={<ZoomButtons zooming={zooming} title={withKey('100 % at the pointer, and back', 'compareZoom')} />}
+      tools={<ZoomButtons zooming={zooming} />}
     >
       <ul className={`grid min-h-0 grow gap-px bg-line ${LAYOUTS[pairs.length]}`}>
         {pairs.map((pair, at) => (

@@ -2,7 +2,6 @@ import { ChevronLeft, ChevronRight, Crop, GalleryHorizontalEnd, Info, Trash2 } f
 import { useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import type { BucketRules } from '../../../src/dataset/buckets.js';
-import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { useCaptionLoop } from '../../captions/editing/caption-loop.js';
 import { KEY_TABLE, useKeys, withKey } from '../../keys.js';
 import { counterpartsOf, type LinkedDataset } from '../../live/counterparts.js';
@@ -13,6 +12,7 @@ import { WriteButton } from '../../session/write-button.js';
 import { Button } from '../../ui/button.js';
 import { numberOf } from '../../ui/format.js';
 import { useMedia, useStored } from '../../ui/use-stored.js';
+import { isTrainable } from '../media-facts.js';
 import { Placeholder } from '../media.js';
 import {
   Comparison,
@@ -68,7 +68,7 @@ export function Viewer(props: ViewerProps) {
   if (file === undefined) return null;
   const counterparts = file.kind === 'caption' ? [] : counterpartsOf(linked, pair);
   const counterpart = counterparts.find(({ slot }) => slot === choice.slot);
-  const isCropped = toggles.crop.isOn && counterpart === undefined && isTrained(file);
+  const isCropped = toggles.crop.isOn && counterpart === undefined && isTrainable(file);
   const picture = pictureSizeOf(file);
   return (
     <WholeWindow
@@ -83,7 +83,7 @@ export function Viewer(props: ViewerProps) {
       }
       tools={
         <>
-          <ZoomButtons zooming={zooming} title={withKey('100 % at the pointer, and back', 'viewerZoom')} />
+          <ZoomButtons zooming={zooming} />
           <ToggleButtons {...toggles} />
           <PairTools {...props} pair={pair} file={file} />
         </>
@@ -124,11 +124,6 @@ export function Viewer(props: ViewerProps) {
 
 function fileOf(pair: Pair | undefined, filename?: string): DatasetFile | undefined {
   return pair?.media.find((file) => file.filename === filename) ?? pair?.media[0] ?? pair?.files[0];
-}
-
-function isTrained({ filename }: DatasetFile): boolean {
-  const type = mediaTypeOf(filename);
-  return type?.kind !== 'caption' && type?.trainable === true;
 }
 
 /** A part of the viewer that is shown or not, as this browser keeps it. */

@@ -9,6 +9,7 @@ import {
   useState,
 } from 'react';
 import type { Size } from '../../../src/dataset/buckets.js';
+import { withKey } from '../../keys.js';
 import { Pressed } from './pressed.js';
 import type { DatasetFile } from '../../../src/client/client.js';
 
@@ -30,13 +31,8 @@ export function useZooming() {
 
 export type Zooming = ReturnType<typeof useZooming>;
 
-interface ZoomButtonsProps {
-  readonly zooming: Zooming;
-  /** The key, as a title. */
-  readonly title: string;
-}
-
-export function ZoomButtons({ zooming: { zoom, setZoom }, title }: ZoomButtonsProps) {
+export function ZoomButtons({ zooming: { zoom, setZoom } }: { zooming: Zooming }) {
+  const title = withKey('100 % at the pointer, and back', 'viewerZoom');
   return (
     <fieldset className="flex gap-1">
       <legend className="sr-only">Size</legend>

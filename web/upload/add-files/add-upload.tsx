@@ -10,8 +10,7 @@ import { datasetNameErrorOf, NameField } from '../../new-dataset/name-field.js';
 import { RoleChoice } from '../../roles/role-choice.js';
 import { useClient } from '../../session/client.js';
 import { DialogForm, useRequesting } from '../../session/dialog-form.js';
-import { Button } from '../../ui/button.js';
-import { Dialog, DialogActions } from '../../ui/dialog.js';
+import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/upload-queue.js';
 import type { DroppedFile } from './dropped-files.js';
@@ -77,12 +76,9 @@ function NothingToUpload({ prepared, onDone }: Omit<PreparedProps, 'captions'>) 
   const { rejected, hidden, candidates } = prepared;
   const unchanged = candidates.length;
   return (
-    <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl">
+    <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl" close={{ children: 'Close' }}>
       <SkippedFiles rejected={rejected} hidden={hidden} unchanged={unchanged} />
       {rejected.length + hidden + unchanged === 0 && <p>The folder contains no files.</p>}
-      <DialogActions>
-        <Button onClick={onDone}>Close</Button>
-      </DialogActions>
     </Dialog>
   );
 }

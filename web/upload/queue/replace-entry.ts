@@ -11,7 +11,7 @@ export interface ReplacedEntry {
 const WAIT_SECONDS = 30;
 
 /** Why an entry was not replaced: the new file was rejected, or it was stored and another client changed the old one. */
-export type NotReplaced = { readonly why: 'rejected' | 'conflict'; readonly reason: string };
+type NotReplaced = { readonly why: 'rejected' | 'conflict'; readonly reason: string };
 
 /**
  * Waits until an uploaded file is checked, and then removes the entry that it replaces.

@@ -6,7 +6,7 @@ import type { LinkSlot } from '../../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-faults.js';
 import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
-import { LINK_SLOTS } from '../../../../src/dataset/pairs/roles.js';
+import { LINK_SLOTS, roleOfSlot } from '../../../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../../../live/dataset.js';
 import { putDataset, useDatasets } from '../../../live/datasets.js';
 import { slotWord } from '../../../live/slot-words.js';
@@ -214,7 +214,7 @@ function kindsTextOf(files: readonly PushFile[]): string {
 }
 
 function ProofLines({ proof, slot }: { proof: PairProof; slot: LinkSlot }) {
-  const noun = slot === 'mask' ? 'mask' : 'control';
+  const noun = roleOfSlot(slot);
   const { missing, ambiguous, extra, clip } = proof;
   const lines = [
     { isError: true, stems: missing, text: `No ${noun} for ${countOf(missing.length, 'target')}` },
