@@ -395,14 +395,13 @@ function revocation({
     sharedDatasetId === undefined
       ? sql``
       : sql`and kind = 'share' and dataset_ids = ${JSON.stringify([sharedDatasetId])}`;
-  const update = sql<{ id: string }>`
+  return sql<{ id: string }>`
     with recursive made(id) as (
       select id from token where id = ${id} and kind <> 'code' ${ofAccount} ${ofDataset}
       union
       select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
     )
     update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
-  return update;
 }
 
 /** @param names of the datasets, by id */
@@ -508,13 +507,12 @@ export function addDirectUpload({
 
 /** What a dataset adds to the totals of its account. */
 export function usageOfDataset(id: string) {
-  const select = sql<{ files: number; bytes: number; historyBytes: number }>`
+  return sql<{ files: number; bytes: number; historyBytes: number }>`
     select count(*) as files, cast(coalesce(sum(name.bytes), 0) as bigint) as bytes,
       cast((${historyBytesOf(sql`past_file.dataset_id = ${id}`)}) as bigint) as "historyBytes"
     from (
       select max(coalesce(size_bytes, expected_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
     ) as name`;
-  return select;
 }
 
 /** The size of the blobs that only the history has. */

@@ -60,6 +60,7 @@ import {
   type FilePage,
   type FileRow,
   filesOf,
+  filesOfDataset,
   LINKED,
   storedAfter,
   storedFilesNamed,
@@ -195,8 +196,7 @@ export class Catalog {
 
   /** All files of a dataset of any account, unordered. */
   async files(datasetId: string): Promise<DatasetFile[]> {
-    const rows = await this.#db.run(query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId));
-    return filesOf(rows);
+    return filesOf(await this.#db.run(filesOfDataset(datasetId)));
   }
 
   async storedFile({ datasetId, filename }: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {

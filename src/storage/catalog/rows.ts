@@ -253,12 +253,10 @@ export interface DatasetFilter {
   readonly role?: Role | undefined;
   /** Only datasets older than this one. */
   readonly after?: { readonly createdAt: Micros; readonly id: string } | undefined;
-  /** Only datasets with a greater id, in the order of the ids. */
-  readonly afterId?: string | undefined;
   readonly limit?: number | undefined;
 }
 
-export function datasetsBy({ accountId, ids, name, role, after, afterId, limit }: DatasetFilter) {
+export function datasetsBy({ accountId, ids, name, role, after, limit }: DatasetFilter) {
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
   // An expression has no index: from a few ids on, SQLite would read all datasets of the account instead.
   const account = ids === undefined ? sql.ref<string>('account_id') : sql<string>`account_id || ''`;
@@ -271,7 +269,6 @@ export function datasetsBy({ accountId, ids, name, role, after, afterId, limit }
       eb(refTuple('created_at', 'id'), '<', tuple(after.createdAt, after.id)),
     );
   }
-  if (afterId !== undefined) select = select.where('id', '>', afterId).clearOrderBy().orderBy('id');
   return limit === undefined ? select : select.limit(limit);
 }
 
@@ -307,8 +304,7 @@ export function filesOfDataset(datasetId: string) {
 }
 
 export function filesOfStems(datasetId: string, stems: readonly string[]) {
-  const ofDataset = sql`select * from file where dataset_id = ${datasetId}`;
-  return rowChunksOf(stems).map((chunk) => sql<FileRow>`${ofDataset} and stem in (${sql.join(chunk)})`);
+  return rowChunksOf(stems).map((chunk) => sql<FileRow>`${filesOfDataset(datasetId)} and stem in (${sql.join(chunk)})`);
 }
 
 export function storedFilesNamed(datasetId: string, filenames: readonly string[]) {
