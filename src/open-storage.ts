@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
-import { requireOwnCatalog } from './service/verify/require-own-catalog.js';
+import { isNewCatalog, requireOwnCatalog } from './service/verify/require-own-catalog.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
-import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
+import { dataFolderPaths, hasCatalog, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
 import { openBlobs } from './storage/open-blobs.js';
 
@@ -15,13 +15,15 @@ export async function openStorage(config: Config, logger: Logger) {
   const isCatalogLocal = config.databaseUrl === undefined;
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
+  const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
+  // Before the file is made, so that a lost one can be put back, and an interrupted restore continued.
+  if (isCatalogLocal) await requireOwnCatalog(() => !hasCatalog(config.dataFolder), blobs);
   const accountLimits = { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles };
   const { close: closeCatalog, ...catalog } = await openCatalog(
     { ...config, captionGrace: config.rules.captionGrace, accountLimits },
     { onWarning: (message) => logger.warn(message) },
   );
-  const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
-  await requireOwnCatalog(catalog.database, blobs);
+  await requireOwnCatalog(() => isNewCatalog(catalog.database), blobs);
   const close = async () => {
     await blobs.close();
     await closeCatalog();

@@ -31,9 +31,9 @@ const BUDGETS: Record<string, number> = {
   client: 1730,
   api: 1980,
   service: 9061,
-  storage: 8271,
+  storage: 8183,
   dataset: 8352,
-  '.': 1036,
+  '.': 1038,
 };
 
 /** Lines of a function, without those of the functions in it. */

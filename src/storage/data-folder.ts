@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolders } from './folders.js';
 
@@ -30,6 +30,11 @@ export function missingData(
   const missing = names.map((name) => DATA_FOLDER_NAMES[name]).find((name) => !existsSync(join(folder, name)));
   if (missing === undefined) return undefined;
   return `No trainyard data in ${folder}: it has no ${missing}. Name the data folder with --data.`;
+}
+
+/** False also for an empty file, which SQLite takes for a new catalog. */
+export function hasCatalog(folder: string): boolean {
+  return (statSync(dataFolderPaths(folder).catalog, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** Makes a folder and its parents, which only the owner may read. */

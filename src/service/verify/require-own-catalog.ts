@@ -4,22 +4,22 @@ import { linkKeyOf } from '../../storage/catalog/copy-catalog.js';
 import { type Database, query } from '../../storage/database/database.js';
 
 /**
- * A new catalog must have an empty store. Otherwise its database was lost or is the wrong one, and knows nothing of the files.
+ * A new catalog must have an empty store. Otherwise the earlier one was lost or is elsewhere, and this one knows nothing of the files.
  *
  * @throws BackendUnusable
  */
-export async function requireOwnCatalog(database: Database, blobs: BlobReader): Promise<void> {
-  if (!(await isNew(database))) return;
+export async function requireOwnCatalog(isNew: () => boolean | Promise<boolean>, blobs: BlobReader): Promise<void> {
+  if (!(await isNew())) return;
   const name = await firstBlobOf(blobs);
   // Another instance may have been first.
-  if (name === undefined || !(await isNew(database))) return;
+  if (name === undefined || !(await isNew())) return;
   throw new BackendUnusable(
-    `The catalog is new, but the store has files of datasets, such as ${name}. Set DATABASE_URL and BLOBS_URL to the database and the store that belong together, run an interrupted restore or migrate-data again, or restore a backup into an empty store (trainyard restore). To start anew, use another prefix, or move the files away.`,
+    `The catalog is new, but the store has files of datasets, such as ${name}. If the earlier catalog is missing or empty, put it back, or restore a backup into an empty store (trainyard restore). Otherwise set --data, DATABASE_URL and BLOBS_URL to the catalog and the store that belong together, or run an interrupted restore or migrate-data again. To start from scratch, move the files away, or use another prefix.`,
     { isTemporary: false },
   );
 }
 
-async function isNew(database: Database): Promise<boolean> {
+export async function isNewCatalog(database: Database): Promise<boolean> {
   if ((await linkKeyOf(database)) !== undefined) return false;
   return (await database.run(query.selectFrom('dataset').select('id').limit(1))).length === 0;
 }

@@ -1,11 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { sql } from 'kysely';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
-import { BackendUnusable } from '../backend-unusable.js';
-import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { type Database, query } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
@@ -42,7 +37,6 @@ export async function openCatalog(
 ): Promise<OpenCatalog> {
   if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { ...catalogOptions, ...options });
   await makePrivateFolder(dataFolder);
-  await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
   return {
     ...partsOn(db, catalogOptions),
@@ -58,19 +52,6 @@ function partsOn(database: Database, options: CatalogOptions) {
   const [accounts, jobs] = [new Accounts(database), new Jobs(database)];
   const captionRuns = new CaptionRuns(database, catalog.changes);
   return { catalog, accounts, jobs, captionRuns, database };
-}
-
-/** @throws BackendUnusable if the folder has files but no catalog: a new one would know nothing of them */
-async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
-  const { catalog, blobs } = dataFolderPaths(dataFolder);
-  if ((statSync(catalog, { throwIfNoEntry: false })?.size ?? 0) > 0 || !existsSync(blobs)) return;
-  const entries = await readdir(blobs, { recursive: true, withFileTypes: true });
-  const file = entries.find((entry) => entry.isFile() && basename(entry.parentPath) !== STAGING);
-  if (file === undefined) return;
-  throw new BackendUnusable(
-    `The catalog ${catalog} is missing or empty, but ${blobs} has files of datasets. Put the catalog back, or restore a backup into a new folder (trainyard restore). To start from scratch, move ${blobs} away.`,
-    { isTemporary: false },
-  );
 }
 
 /** Opens the catalog in Postgres, whose processes notify one another of changes and use the database's clock. */

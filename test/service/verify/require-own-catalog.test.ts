@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
+import { dataFolderPaths } from '../../../src/storage/data-folder.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { databaseForTest } from '../../harness/postgres.js';
 import { serverUntil, startServer } from '../../harness/server.js';
@@ -23,6 +25,7 @@ test.skipIf((whyNoPostgres() ?? whyNoS3()) !== undefined)(
     ]) {
       await expect(startServer({}, { env, dataFolder })).rejects.toThrow(/catalog is new[^\n]* has files of datasets/);
     }
+    expect(existsSync(dataFolderPaths(dataFolder).catalog)).toBe(false);
     const again = await serverUntil(onTestFinished, {}, { env: world.env, dataFolder });
     expect((await fetch(`${again.url}/readyz`)).status).toBe(200);
   },

@@ -1,7 +1,6 @@
 import { cp, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { dataFolderPaths } from '../../../src/storage/data-folder.js';
 import { trainyard } from '../../harness/command.js';
 import { startServer, temporaryFolder } from '../../harness/server.js';
@@ -66,11 +65,11 @@ test('a catalog that is missing beside files of datasets is not replaced by a ne
 });
 
 test('a folder whose datasets have no files starts as new without its catalog', async () => {
-  const opened = () => openCatalog({ dataFolder: folder, blobGrace: 0 });
-  await (await opened()).close();
+  const serving = () => startServer({}, { dataFolder: folder });
+  await (await serving()).stop();
   await mkdir(join(dataFolderPaths(folder).blobs, 'empty'), { recursive: true });
   await rm(catalog);
-  const { catalog: empty, close } = await opened();
-  expect(await empty.datasets({})).toEqual([]);
-  await close();
+  const server = await serving();
+  expect((await (await server.api()).list()).body.datasets).toEqual([]);
+  await server.stop();
 });
