@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
 import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
 import type { FileKind, VideoFormat } from '../../dataset/media.js';
-import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
+import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/limits.js';
 import { fetchIntact } from '../check.js';
 import { fileNotFound } from '../datasets.js';
@@ -27,9 +28,6 @@ interface Thumbnailers {
   /** With a bucket, each has a copy of its image in the spool. */
   readonly atOnce: number;
 }
-
-/** A larger thumbnail is damaged: an image of noise with transparency has 174 kB. */
-const MAX_BYTES = 512 * 1024;
 
 /** A later attempt would end in the same way. */
 const PERMANENT = new Set<ErrorCode>(['thumbnail_unavailable', 'bytes_replaced', 'file_not_found']);
@@ -57,14 +55,14 @@ export class Thumbnails {
   }
 
   /**
-   * The thumbnail of an image or a clip; a damaged one is made again. An abort does not end one that is being made.
+   * The thumbnail of an image or a clip. An abort does not end one that is being made.
    *
    * @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found`; the signal's reason
    */
   async read(file: StoredFile, { accountId, signal }: { accountId: string; signal: AbortSignal }): Promise<Buffer> {
     const key = thumbnailKeyOf(blobKeyOf(file));
     const existing = await this.#stored(key);
-    if (existing !== undefined && isWhole(existing)) return existing;
+    if (existing !== undefined) return existing;
     const { filename, kind } = file;
     if (kind === 'caption') throw unavailable(`${filename} is a caption, so it has no thumbnail.`);
     if (!(await this.kinds()).includes(kind)) {
@@ -73,8 +71,7 @@ export class Thumbnails {
     const make = async () => {
       // Another request may have made it meanwhile.
       const found = await this.#stored(key);
-      if (found !== undefined && isWhole(found)) return found;
-      if (found !== undefined) await this.#dependencies.blobs.delete([key]);
+      if (found !== undefined) return found;
       return (await this.#makeAndStore(file, { accountId, signal: new AbortController().signal })).webp;
     };
     return this.#slots.run(accountId, make, { signal });
@@ -93,23 +90,9 @@ export class Thumbnails {
     });
   }
 
-  /** Reads a blob until it is too long for a thumbnail; empty if the store has damaged it. */
   async #stored(key: string): Promise<Buffer | undefined> {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      const body = await this.#dependencies.blobs.read(key);
-      if (body === undefined) return undefined;
-      for await (const chunk of body) {
-        chunks.push(chunk);
-        bytes += chunk.length;
-        if (bytes > MAX_BYTES) break;
-      }
-    } catch (error) {
-      if (!(error instanceof BlobChanged)) throw error;
-      return Buffer.alloc(0);
-    }
-    return Buffer.concat(chunks);
+    const body = await this.#dependencies.blobs.read(key);
+    return body && buffer(body);
   }
 
   /** Keeps a thumbnail that is stored already. */
@@ -156,11 +139,4 @@ export class Thumbnails {
 
 function unavailable(message: string, cause?: unknown): ServiceError {
   return new ServiceError('thumbnail_unavailable', message, { cause });
-}
-
-/** The header of a WebP has the length after its first 8 bytes (https://developers.google.com/speed/webp/docs/riff_container). */
-function isWhole(bytes: Buffer): boolean {
-  if (bytes.length > MAX_BYTES) return false;
-  const [riff, webp] = [bytes.toString('latin1', 0, 4), bytes.toString('latin1', 8, 12)];
-  return riff === 'RIFF' && webp === 'WEBP' && bytes.readUInt32LE(4) === bytes.length - 8;
 }
