@@ -70,12 +70,12 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(NAMES);
   });
 
-  test('and mount report that a service with only the API of the contract offers no downloads', async () => {
+  test('and mount say of a service with only the API of the contract that it is no trainyard', async () => {
     const proxy = await newProxy({ isContractOnly: true });
     const pulled = await run(['pull', name, await newRoot()], proxy.url);
-    expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
+    expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('it is no trainyard')]);
     const mounted = await run(['mount', name, '--into', await newRoot()], proxy.url);
-    expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
+    expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('it is no trainyard')]);
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

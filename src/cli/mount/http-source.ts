@@ -1,5 +1,5 @@
 import type { WireManifestLinks } from '../../api/schemas.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { explainMissingRoute } from '../remote.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError, invalidAnswer } from '../../client/answers.js';
 import type { Role } from '../../dataset/dataset.js';
@@ -58,17 +58,10 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset): Remot
 
 async function readManifest(
   client: TrainyardClient,
-  { id, name: wantedName, role = 'training', url }: HttpDataset,
+  { id, name: wantedName, role = 'training' }: HttpDataset,
   { wanted, signal }: { wanted: WantedState; signal: AbortSignal },
 ): Promise<Manifest> {
-  const manifest = await client.manifest(id, { ...wanted, signal }).catch(async (error) => {
-    const isMissing = error instanceof TrainyardError && error.status === 404;
-    if (!isMissing || error.code === 'revision_not_found') throw error;
-    // Throws another 404 if the dataset is deleted.
-    await client.status(id, { signal });
-    const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
-    throw new CommandError(EXIT.unavailable, message, { cause: error });
-  });
+  const manifest = await client.manifest(id, { ...wanted, signal }).catch(explainMissingRoute);
   const { dataset_id: datasetId, name, revision = 0, status, digest, files, groups = [] } = manifest;
   if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
     const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
