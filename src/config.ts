@@ -13,9 +13,6 @@ const MAX_LINK_BYTES = 100 * 1024 ** 3;
 const MAX_ACCOUNT_DATASETS = 100_000;
 const MAX_ACCOUNT_FILES = 10_000_000;
 
-/** To one process, on average over ten seconds. */
-const ACCOUNT_REQUESTS_PER_SECOND = 2000;
-
 /** Processor time. Slower inspections and decodes continue after the answer. */
 const MAX_INLINE_SECONDS = 4;
 
@@ -102,7 +99,6 @@ function configOf(values: Values, environment: Record<string, string | undefined
     limits: {
       account: { bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
       maxDatasetFiles,
-      accountRequestsPerSecond: ACCOUNT_REQUESTS_PER_SECOND,
     },
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
     historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,

@@ -28,7 +28,6 @@ export interface AuthOptions {
   readonly readLinks: ReadLinks;
   readonly failedLogins: FailedLogins;
   readonly sessionCookie: string;
-  readonly requestsPerSecond: number;
   /** In force. */
   readonly maxConnections: number;
   /** At once. */
@@ -39,7 +38,7 @@ export interface AuthOptions {
 /** Rejects requests without a valid token, session or link, or beyond its rights, before their body is read. */
 export function requireToken(scope: FastifyInstance, options: AuthOptions): void {
   const { accounts, readLinks, failedLogins, sessionCookie, now, maxConnections, maxDownloads } = options;
-  const requestRate = new RequestRate(options.requestsPerSecond);
+  const requestRate = new RequestRate(ACCOUNT_REQUESTS_PER_SECOND);
   const requestsInFlight = new Quota({
     ofAccount: Math.ceil(maxConnections / 2),
     what: 'requests in flight, half of the connections that this server takes',
@@ -228,7 +227,8 @@ export function browserNameOf({ headers }: FastifyRequest): string | null {
 const BROWSERS = { Edge: /Edg\//, Opera: /OPR\//, Firefox: /Firefox\//, Chrome: /Chrome\//, Safari: /Safari\// };
 const SYSTEMS = { Android: /Android/, iOS: /iPhone|iPad/, Windows: /Windows/, macOS: /Mac OS X/, Linux: /Linux/ };
 
-/** Clients send many requests at once and then none. */
+/** Of an account to one process. Clients send many at once and then none. */
+const ACCOUNT_REQUESTS_PER_SECOND = 2000;
 const BURST_SECONDS = 10;
 
 const MAX_POLL_DELAY_MS = 5000;

@@ -103,9 +103,9 @@ export class Metrics {
     });
   }
 
-  limits({ account, ...process }: Limits): void {
+  limits({ account, maxDatasetFiles }: Limits): void {
     this.limit('accountBytes', account.bytes);
-    for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
+    this.limit('maxDatasetFiles', maxDatasetFiles);
   }
 
   /** @param name in camel case, such as `maxFileBytes` */

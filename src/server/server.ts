@@ -67,7 +67,7 @@ export interface ServerOptions {
   readonly version: string;
 }
 
-interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins' | 'requestsPerSecond'> {
+interface ServedRoutes extends Omit<AuthOptions, 'maxConnections' | 'failedLogins'> {
   readonly handlers: Handlers;
   readonly auditLog: AuditLog | undefined;
   /** Without a trailing slash; `undefined`: the host that each client used. */
@@ -134,8 +134,7 @@ export function createServer(options: ServerOptions) {
     });
     await app.register(
       async (scope) => {
-        const requestsPerSecond = limits.accountRequestsPerSecond;
-        requireToken(scope, { ...served, failedLogins, maxConnections: connections.max, requestsPerSecond });
+        requireToken(scope, { ...served, failedLogins, maxConnections: connections.max });
         recordRequests(scope, auditLog, now);
         registerRoutes(scope, handlers, hasBasePath);
       },

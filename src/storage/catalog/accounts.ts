@@ -432,11 +432,10 @@ export interface AccountLimits extends AccountUsage {
   readonly datasetFiles: number;
 }
 
-/** The limits of an account, and of this process. */
+/** The limits of each account and dataset. */
 export interface Limits {
   readonly account: AccountUsage;
   readonly maxDatasetFiles: number;
-  readonly accountRequestsPerSecond: number;
 }
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
