@@ -34,6 +34,7 @@ export type WarningCode =
   | 'CONTENT_DIFFERS'
   | 'NOT_TRAINED_ON'
   | 'ANIMATED_IMAGE'
+  | 'GREYS_OF_16_BITS'
   | 'NOT_FULLY_CHECKED'
   | 'MAY_BE_DAMAGED'
   | 'WRONG_DURATION'

@@ -62,6 +62,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   CONTENT_DIFFERS: { title: 'Wrong extension' },
   NOT_TRAINED_ON: { title: 'Ignored by the trainer' },
   ANIMATED_IMAGE: { title: 'Animated images' },
+  GREYS_OF_16_BITS: { title: 'Greys that trainers read as white' },
   NOT_FULLY_CHECKED: { title: 'Not fully checked' },
   MAY_BE_DAMAGED: { title: 'Ignored images that may be damaged' },
   WRONG_DURATION: { title: 'Clips of a wrong duration' },

@@ -27,9 +27,8 @@ export async function convertImage({ path, target }: { path: string; target: str
     if (content.kind !== 'image') throw new StructureError(`is ${content.description} now`);
     const { format } = content;
     await requireConvertible(file, { path, format });
-    const image = format === 'bmp' ? bitmap(file) : decoder(path);
-    await image
-      .toColourspace('srgb')
+    const converting = format === 'bmp' ? bitmap(file) : await pixels.uprightInSrgb(path);
+    await converting
       .png()
       .toFile(target)
       .catch((error) => {
@@ -39,8 +38,6 @@ export async function convertImage({ path, target }: { path: string; target: str
     file.close();
   }
 }
-
-const decoder = (path: string) => sharp(path, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true });
 
 function bitmap(file: FileBytes) {
   const { pixels, width, height, channels } = readBmpPixels(file);
@@ -75,7 +72,7 @@ export async function requireConvertible(file: FileBytes, { path, format }: { pa
 const advised = (reason: string) => new NotFixable(`${reason}. Save it as PNG yourself`);
 
 async function whyNoDecodedPixels(file: FileBytes, { path, format }: { path: string; format: ImageFormat }) {
-  const metadata = await decoder(path)
+  const metadata = await sharp(path, STRICT_DECODING)
     .metadata()
     .catch((error) => {
       throw decodingError(error);

@@ -108,6 +108,8 @@ export interface ImageHeader {
   /** 1 to 8, of EXIF. */
   readonly orientation: number;
   readonly animated: boolean;
+  /** Greys of 16 bits, of which trainers make white (Pillow, `convert('RGB')`). */
+  readonly isDeepGrey?: boolean;
   /** Estimated peak memory of libvips for a thumbnail. */
   readonly decoderBytes: number;
   /** The same row after row, where the format can be proved in that way. */

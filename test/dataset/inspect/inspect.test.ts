@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { inspect, inspectWith, loadDecoder } from '../../../src/dataset/inspect/inspect.js';
 import { OutOfMemory } from '../../../src/dataset/inspect/inspection-error.js';
@@ -50,6 +51,15 @@ describe('valid images', () => {
       'NOT_TRAINED_ON',
       'ANIMATED_IMAGE',
     ]);
+  });
+
+  test('greys of 16 bits, which trainers read as white, have a warning', async () => {
+    const png = await sharp(await media.png({}))
+      .toColourspace('grey16')
+      .png()
+      .toBuffer();
+    expect(codesOf(await inspectBytes('a.png', png))).toEqual(['GREYS_OF_16_BITS']);
+    expect(codesOf(await inspectBytes('a.png', await sharp(png).toColourspace('b-w').png().toBuffer()))).toEqual([]);
   });
 });
 

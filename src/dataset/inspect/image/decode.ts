@@ -1,5 +1,5 @@
 /* The decoding by libvips of `PixelDecoder` in `inspection.ts`. */
-import sharp, { type SharpOptions } from 'sharp';
+import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import type { ImageDescription, MaskTraits } from '../inspection.js';
 import { damaged, OutOfMemory, type StructureError } from '../inspection-error.js';
@@ -31,6 +31,14 @@ export async function describe(source: string | Buffer): Promise<ImageDescriptio
   } catch (error) {
     throw decodingError(error);
   }
+}
+
+/** An upright picture. From 16 bits with a colour profile, libvips makes Display P3, and would drop that profile. */
+export async function uprightInSrgb(source: string | Buffer): Promise<Sharp> {
+  const image = sharp(source, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true });
+  const { space, hasProfile } = await image.metadata();
+  const converted = space === 'rgb16' && hasProfile ? image.withIccProfile('srgb', { attach: false }) : image;
+  return converted.toColourspace('srgb');
 }
 
 export async function prove(source: string | Buffer, { rows }: { rows?: number } = {}): Promise<void> {

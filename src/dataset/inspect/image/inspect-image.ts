@@ -105,6 +105,10 @@ export async function inspectImage(
     const message = `${shown} is animated; the trainer reads only its first frame.`;
     warnings.push(warningIn(filename, 'ANIMATED_IMAGE', message));
   }
+  if (header?.isDeepGrey && isTrainable && !named.asMask) {
+    const message = `${shown} has greys of 16 bits, which trainers read as white. Save it with 8 bits.`;
+    warnings.push(warningIn(filename, 'GREYS_OF_16_BITS', message));
+  }
   if (damage !== undefined) {
     const message = `${shown} ${damage}. The trainer ignores it; replace it if you want to keep it.`;
     warnings.push(warningIn(filename, 'MAY_BE_DAMAGED', message));

@@ -68,6 +68,7 @@ export function readPng(file: FileBytes): ImageHeader {
     height,
     orientation: metadata.orientation(),
     animated: metadata.frames > 1,
+    isDeepGrey: depth === 16 && colour === 0,
     decoderBytes: lineBytes * heldLines(LINES_HELD_SCALED),
     rowsBytes: lineBytes * heldLines(Math.min(height, LINES_HELD)),
   };

@@ -47,11 +47,8 @@ async function reduced<T>(source: ThumbnailSource, encode: (small: Sharp) => Pro
   const { maxPixels } = source;
   const decodable = 'frame' in source ? Buffer.from(source.frame, 'base64') : await decodableFile(source.path);
   try {
-    return await encode(
-      sharp(decodable, { ...decoder.STRICT_DECODING, ignoreIcc: false, autoOrient: true })
-        .resize(maxPixels, maxPixels, { fit: 'inside', withoutEnlargement: true })
-        .toColourspace('srgb'),
-    );
+    const image = await decoder.uprightInSrgb(decodable);
+    return await encode(image.resize(maxPixels, maxPixels, { fit: 'inside', withoutEnlargement: true }));
   } catch (error) {
     const cause = decoder.decodingError(error);
     if (!(cause instanceof StructureError)) throw cause;
