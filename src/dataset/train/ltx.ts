@@ -8,7 +8,7 @@ const SIDE_STEP = 32;
 const FRAME_STEP = 8;
 
 /** With two of them, a batch already has one sample alone. */
-const MAX_BUCKETS = 3;
+const MAX_SHAPES = 3;
 
 /** Any other file is opened as a clip (`scripts/process_videos.py:159, 231`). */
 const READ_AS_IMAGES: ReadonlySet<string> = new Set(['.png', '.jpg', '.jpeg']);
@@ -25,15 +25,19 @@ export function ltxFactsOf(datasets: readonly TrainingDataset[], size: { resolut
   const rows = datasets.flatMap(rowsOf);
   const controls = datasets.map(({ links }) => links.filter(({ slot }) => slot !== 'mask').length);
   const hasReferences = rows.every(({ reference }) => reference !== undefined);
+  const length = Math.max(FRAME_STEP * Math.floor(((size.frames ?? 1) - 1) / FRAME_STEP), FRAME_STEP) + 1;
+  const shapes = shapesOf(images.filter(isReadAsImage), size.resolution);
+  // The nearest shape counts before the length (`process_videos.py:308-332`): in a shape of images alone, a clip would become one frame.
+  const clipShapes = clips.length > 0 ? [...shapesOf(clips, size.resolution), ...shapes] : [];
+  const clipBuckets = new Set(clipShapes.map((shape) => `${shape}x${length}`));
   const silent = clips.filter((clip) => clip.has_audio === false).length;
   return {
     rows: rows.map(({ caption = '', video, reference }, i) => {
       return { caption, video, reference: hasReferences ? reference : undefined, isLast: i === rows.length - 1 };
     }),
-    buckets: [
-      ...bucketsFor(clips, { ...size, frames: size.frames ?? 1 }),
-      ...bucketsFor(images.filter(isReadAsImage), { ...size, frames: 1 }),
-    ].join(';'),
+    buckets: [...clipBuckets, ...shapes.map((shape) => `${shape}x1`)].join(';'),
+    length,
+    short: numberedIfAny(clips.filter(({ frames = length }) => frames < length).length, 'clip is', 'clips are'),
     unread: numberedIfAny(images.length + clips.length - rows.length, 'image is', 'images are'),
     captionless: numberedIfAny(rows.filter(({ caption }) => caption === undefined).length, 'file has', 'files have'),
     lacksReferences: Math.max(...controls) > 0 && !hasReferences,
@@ -66,20 +70,16 @@ function isReadAsImage({ filename }: TrainingFile): boolean {
   return READ_AS_IMAGES.has(extensionOf(filename));
 }
 
-/** `768x448x81`: the shapes that most files have, with the area of the resolution. */
-function bucketsFor(
-  files: readonly TrainingFile[],
-  { resolution, frames }: { resolution: number; frames: number },
-): string[] {
+/** `768x448`: the shapes that most files have, with the area of the resolution. */
+function shapesOf(files: readonly TrainingFile[], resolution: number): string[] {
   const counts = new Map<string, number>();
-  const length = FRAME_STEP * Math.floor((frames - 1) / FRAME_STEP) + 1;
   for (const { width = resolution, height = resolution } of files) {
     // Enlarged first, since a bucket is never larger than its file.
     const large = { width: width * resolution, height: height * resolution };
     const size = bucketOf(large, { resolution, step: SIDE_STEP });
-    const bucket = `${size.width}x${size.height}x${length}`;
-    counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
+    const shape = `${size.width}x${size.height}`;
+    counts.set(shape, (counts.get(shape) ?? 0) + 1);
   }
-  const byCount = [...counts].sort((a, b) => b[1] - a[1]).map(([bucket]) => bucket);
-  return byCount.slice(0, MAX_BUCKETS);
+  const byCount = [...counts].sort((a, b) => b[1] - a[1]).map(([shape]) => shape);
+  return byCount.slice(0, MAX_SHAPES);
 }

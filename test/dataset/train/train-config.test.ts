@@ -207,7 +207,8 @@ describe('advice about these very datasets', () => {
     ['musubi', '1 structured caption (.json) is there', STRUCTURED, IMAGES, 'structured'],
     // 54 frames of 1280 x 720: 49 is 8n + 1, and sides are multiples of 32.
     ['ltx', '--resolution-buckets "672x384x49"', dataset([clip('1.mp4', 54)])],
-    ['ltx', '--resolution-buckets "672x384x81;512x512x1"', MIXED],
+    ['ltx', '--resolution-buckets "672x384x81;512x512x81;512x512x1"', MIXED],
+    ['ltx', '1 clip is shorter than 9 frames', dataset([clip('1.mp4', 54), clip('2.mp4', 5)])],
     ['ltx', 'reference_video is left out', LACKING],
     ['ltx', '1 file has no text here', LACKING],
     ['ltx', '1 image is left out', dataset([image('1.webp'), image('2.png')])],
