@@ -28,7 +28,7 @@ export function addWebhookCommands(program: Command): void {
     `\nExamples:\n${lines.map((line) => `  $ trainyard webhook ${line}`).join('\n')}`;
   const add = command('add <url>', 'Create a webhook and print its secret. It is not shown again.').option(
     '--event <type>',
-    'an event that it receives: dataset.ready, dataset.failed or dataset.deleted; repeatable (default: all)',
+    'an event that it receives: dataset.ready, dataset.failed, dataset.deleted or captions.finished; repeatable (default: all)',
     collect<string>,
   );
   onService(add, ADD_HELP, addWebhook);

@@ -19,9 +19,9 @@ import { counted, errorMessage, formatBytes, printable } from '../../terminal/te
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../../terminal/progress.js';
 
 const BACKUP_HELP = `
-Backs up the state of one moment; the service may be running. Every file is read once and checked against its SHA-256. Run
-again with the same DIR, it copies only new files, and removes files that were deleted since. If it is interrupted, the last
-complete backup stays. DIR includes the digests of tokens and the key of upload links; only you can read it.
+Backs up the state of one moment; the service may be running. Every file is checked against its SHA-256 when it is copied.
+Run again with the same DIR, it copies only new files, and removes files that were deleted since. If it is interrupted, the
+last complete backup stays. DIR includes the digests of tokens and the key of upload links; only you can read it.
 
 Examples:
   $ trainyard backup /mnt/nas/trainyard
