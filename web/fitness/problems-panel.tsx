@@ -98,7 +98,12 @@ function Group({ group, dataset, files, areErrors, fixes }: GroupProps) {
         </div>
       )}
       <Alert className="px-3 py-2">{withdrawal.failure}</Alert>
-      <LongList label={group.title} items={group.problems}>
+      <LongList
+        label={group.title}
+        items={group.problems}
+        // A message may quote what is changed while its fix is open. Without a fix, a file may have two of a kind.
+        keyOf={(problem) => (fixes.has(problem) && problem.filename) || problem.message}
+      >
         {(problem) => <Row {...row} problem={problem} fix={canWrite ? fixes.get(problem) : undefined} />}
       </LongList>
       {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && <FixLine dataset={dataset} />}

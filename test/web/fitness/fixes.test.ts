@@ -103,8 +103,12 @@ describeInBrowser('problems', (site) => {
     await dialog.getByLabel('Written in').selectOption('windows-1251');
     await dialog.getByText('cafй', { exact: true }).waitFor();
     await dialog.getByLabel('Written in').selectOption('windows-1252');
+    // Meanwhile, another file is listed above it.
+    await site.api.upload(id, 'a2.txt', media.captionBytes('thé', 'windows-1252'));
+    await originalOf(page, 'a2.txt').waitFor();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await soon(() => site.api.text(id, 'b.txt')).toBe('café');
+    await page.getByRole('button', { name: 'Dismiss a2.txt' }).click();
 
     await page.getByRole('button', { name: 'Delete all 2' }).click();
     await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();

@@ -156,7 +156,7 @@ type EncodingProps = FileToFix & { readonly datasetId: string };
 function EncodingButton(props: EncodingProps) {
   const { datasetId, filename, stored } = props;
   const client = useClient();
-  const [found, setFound] = useState<Pick<EncodingDialogProps, 'readings' | 'ifMatch'>>();
+  const [found, setFound] = useState<Pick<EncodingDialogProps, 'filename' | 'readings' | 'ifMatch'>>();
   const { failure, run } = useRequesting();
   const read = async (original: Blob, ifMatch: string | null) => {
     const bytes = new Uint8Array(await original.slice(0, MAX_READ_BYTES + 1).arrayBuffer());
@@ -167,7 +167,7 @@ function EncodingButton(props: EncodingProps) {
       throw new Error('How it was meant is not certain. Correct it in its field.');
     }
     const repaired = meant === undefined ? [] : [{ encoding: 'UTF-8, read as Windows-1252', text: meant }];
-    setFound({ readings: [...repaired, ...readings], ifMatch });
+    setFound({ filename, readings: [...repaired, ...readings], ifMatch });
   };
   const readStored = async () => {
     const answer = await client.file(datasetId, filename);
