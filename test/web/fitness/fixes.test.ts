@@ -53,6 +53,7 @@ describeInBrowser('problems', (site) => {
       'b.json': '{"a": "signal"}',
     };
     const { id, page } = await open(before);
+    await site.api.json('PUT', `/${id}/groups/signals`, { add: ['b.jpg'] });
     await page.getByRole('button', { name: 'Rename to a.png' }).click();
     await soon(() => site.api.filenames(id)).toContain('a.png');
     await soon(() => site.api.filenames(id)).not.toContain('a.jpg');
@@ -61,6 +62,7 @@ describeInBrowser('problems', (site) => {
     const own = ['b_2.json', 'b_2.png', 'b_2.txt'];
     await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.json', 'b.txt', ...own]);
     expect(await site.api.text(id, 'b_2.txt')).toBe('a signal');
+    expect((await site.api.status(id)).body.groups).toMatchObject([{ name: 'signals', files: 6 }]);
     await page.getByText('Files that share a caption').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Undo' }).click();
     await soon(() => site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.json', 'b.png', 'b.txt']);

@@ -1,5 +1,6 @@
 import type { DatasetFile, TrainyardClient } from '../../../src/client/client.js';
 import { nameForFormat, TakenNames } from '../../../src/dataset/fix/media-names.js';
+import { stemOf } from '../../../src/dataset/media.js';
 import { FIX_ADVICE } from '../../../src/dataset/problems.js';
 import { useDataset } from '../../live/dataset.js';
 import { type Connect, newChangeId, signOutIfUnauthorized, useConnect } from '../../session/client.js';
@@ -106,6 +107,10 @@ async function convertOne(
   const { failed } = await client.push({ id: datasetId }, [file], { ifMatch });
   if (failed[0] !== undefined) throw failed[0].error;
   if (name === filename || isCopied) return;
+  // A new stem is in no group; its captions go along.
+  if (stored?.group !== undefined && stemOf(name) !== stemOf(filename)) {
+    await client.groups.save(datasetId, stored.group, { add: [name] });
+  }
   if (stored === undefined) {
     await client.bulk.withdraw(datasetId, [filename]);
     return;
