@@ -181,4 +181,21 @@ describeInBrowser('changes to files', (site) => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await cardOf(page, 'a.jpg').waitFor();
   });
+
+  test('of selected pairs: two that would get one name when they are moved both arrive', async () => {
+    const { api, open } = await site.newAccount();
+    const pairs = await captionedImages({ a: 'snow', b: 'fog', cat_a: 'rain' });
+    const from = await datasetWith(api, pairs, { name: 'cat' });
+    const to = await datasetWith(api, await captionedImages({ a: 'a different snow' }), { name: 'chosen' });
+    const { page } = await open(`/datasets/${from}`);
+    for (const name of ['a.jpg', 'cat_a.jpg']) await boxOf(page, name).check();
+    await page.keyboard.press('m');
+    await page.getByRole('option', { name: 'chosen' }).click();
+    await page.getByText('2 pairs moved to chosen, 1 with another name.').waitFor();
+    expect(await captionsOf(api, to)).toEqual({
+      'a.txt': 'a different snow',
+      'cat_a_2.txt': 'snow',
+      'cat_a.txt': 'rain',
+    });
+  });
 });

@@ -179,7 +179,7 @@ function namesThere(
   source: string,
 ): ReadonlyMap<Pair, string> {
   const there = groupedBy(existing, ({ filename }) => foldCase(stemOf(filename)));
-  const taken = new Set(there.keys());
+  const taken = new Set([...there.keys(), ...pairs.map(({ stem }) => foldCase(stem))]);
   const prefix = source.replace(/[^\p{L}\p{N}._-]+/gu, '_');
   return new Map(
     pairs.map((pair) => {
