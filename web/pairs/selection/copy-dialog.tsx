@@ -38,7 +38,11 @@ export function CopyDialog({ dataset, pairs, verb, onArrived, onClose }: CopyDia
   const [state, setState] = useState<State>({ is: 'asking' });
   const stop = useRef(new AbortController());
   useEffect(() => () => stop.current.abort(), []);
+  const hasBegun = useRef(false);
   const copy = async (choose: () => Promise<Dataset>) => {
+    // A double click makes one dataset.
+    if (hasBegun.current) return;
+    hasBegun.current = true;
     const { signal } = stop.current;
     try {
       const to = await choose();
@@ -49,6 +53,7 @@ export function CopyDialog({ dataset, pairs, verb, onArrived, onClose }: CopyDia
       if (verb === 'move' && outcome.arrived.length > 0) onArrived(outcome.arrived);
     } catch (error) {
       if (signal.aborted) return;
+      hasBegun.current = false;
       setState({ is: 'asking', failure: messageOf(error) });
       signOutIfUnauthorized(error);
     }
