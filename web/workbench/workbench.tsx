@@ -129,7 +129,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
     selectNone: selected.length > 0 ? selecting.none : undefined,
     remove: targets.length > 0 ? () => deleting.ask(targets) : undefined,
     copyTo: copying.canAsk ? () => copying.ask('copy') : undefined,
-    moveTo: copying.canAsk ? () => copying.ask('move') : undefined,
+    moveTo: copying.canAsk && !deleting.isRunning ? () => copying.ask('move') : undefined,
   });
 
   const currentPair = pairs.find(({ stem }) => stem === current);
