@@ -10,19 +10,34 @@ import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
 import { Alert } from '../ui/loaded.js';
+import { Store, warnBeforeLeaving } from '../ui/store.js';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { MAX_NAMES_PER_REQUEST } from '../../src/api/limits.js';
 import { refetchRuns } from '../live/caption-runs.js';
 import { newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../session/client.js';
 import { recordChange } from '../undo/recent-change.js';
 
+/** Texts of each dataset that are edited and not yet accepted, by proposal. They stay while the user visits another page. */
+const edits = new Store<ReadonlyMap<string, string>>();
+
+warnBeforeLeaving(() => edits.values().length > 0);
+
+/** `undefined` drops the edits of these proposals. */
+function keepEdit(datasetId: string, ids: readonly string[], text: string | undefined): void {
+  const kept = new Map(edits.get(datasetId));
+  for (const id of ids) {
+    if (text === undefined) kept.delete(id);
+    else kept.set(id, text);
+  }
+  edits.set(kept.size > 0 ? kept : undefined, datasetId);
+}
+
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
 export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
   const review = useReview(dataset.id);
   const { proposals, decided, decide } = review;
   const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
-  /** Texts that are edited and not yet accepted, by proposal. */
-  const [edits, setEdits] = useState<ReadonlyMap<string, string>>(new Map());
+  const edited = edits.useValue(dataset.id);
   const { index, entry: proposal, show, move } = useReviewed(proposals, 'at', ({ filename }) => [filename]);
   const open = proposals?.filter((each) => isOpen(each, decided)) ?? [];
   usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
@@ -39,7 +54,7 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
     return { id, ifMatch, isOutdated: ifMatch !== base_etag };
   };
   // What was cut off, is about an earlier caption or is being edited is looked at.
-  const isSafe = (each: CaptionProposal) => !each.cut_off && files.has(each.filename) && !edits.has(each.id);
+  const isSafe = (each: CaptionProposal) => !each.cut_off && files.has(each.filename) && !edited?.has(each.id);
   const safe = open.filter((each) => isSafe(each) && !seen(each).isOutdated);
   const acceptAll = () => decide(safe.map(({ id, base_etag }) => ({ id, ifMatch: base_etag })));
   const { isOutdated, ...accepted } = seen(proposal);
@@ -57,13 +72,10 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
         file={files.get(proposal.filename)}
         caption={files.get(proposal.caption)}
         state={decided.get(proposal.id)}
-        edited={edits.get(proposal.id)}
-        onEdit={(text) => {
-          const others = [...edits].filter(([id]) => id !== proposal.id);
-          setEdits(new Map(text === undefined ? others : [...others, [proposal.id, text]]));
-        }}
+        edited={edited?.get(proposal.id)}
+        onEdit={(text) => keepEdit(dataset.id, [proposal.id], text)}
         onAccept={() => {
-          const text = edits.get(proposal.id);
+          const text = edited?.get(proposal.id);
           goOn();
           decide([{ ...accepted, ...(text !== undefined && { text }) }]);
         }}
@@ -353,7 +365,9 @@ function useReview(datasetId: string) {
           ...dismiss.map((id) => [id, { is: 'dismissed' }] as const),
           ...answer.accepted.map(({ id, outcome, problem }) => [id, outcomeOf(outcome, problem?.message)] as const),
         ]);
-        accepted.current += answer.accepted.filter(({ outcome }) => outcome === 'accepted').length;
+        const saved = answer.accepted.flatMap(({ id, outcome }) => (outcome === 'accepted' ? id : []));
+        keepEdit(datasetId, [...dismiss, ...saved], undefined);
+        accepted.current += saved.length;
         record({ isUnfinished: true });
       } catch (error) {
         mark(ids.map((id) => [id, { is: 'failed', reason: messageOf(error) }]));

@@ -125,6 +125,17 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.keyboard.press('g');
     await page.keyboard.press('p');
     await heading(page, 'Proposal 1 of 6').waitFor();
+    await page.keyboard.press('e');
+    const edited = page.getByRole('textbox', { name: 'Proposal' });
+    await edited.fill('a text that stays');
+    await page.getByRole('link', { name: 'Workbench', exact: true }).click();
+    await cardOf(page, 'a.jpg').waitFor();
+    await page.goBack();
+    await soon(() => edited.inputValue()).toBe('a text that stays');
+    const asksBeforeReload = () => page.evaluate(() => !dispatchEvent(new Event('beforeunload', { cancelable: true })));
+    expect(await asksBeforeReload()).toBe(true);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await asksBeforeReload()).toBe(false);
     await page.keyboard.press('j');
     await heading(page, 'b.jpg').waitFor();
     await page.keyboard.press('k');
@@ -132,7 +143,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await page.keyboard.press('a');
     await heading(page, 'b.jpg').waitFor();
     await page.keyboard.press('e');
-    await page.getByRole('textbox', { name: 'Proposal' }).fill('a wagon that I know');
+    await edited.fill('a wagon that I know');
     await heading(page, 'b.jpg').click();
     await page.keyboard.press('j');
     await heading(page, 'c.jpg').waitFor();
@@ -164,6 +175,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     const byModel = expect.stringMatching(/^a red wagon/);
     await soon(texts).toEqual([byModel, 'a wagon that I know', '3', byModel, 'theirs', '6']);
     await page.getByText('3 proposals accepted.').waitFor();
+    expect(await asksBeforeReload()).toBe(false);
     await page.getByRole('link', { name: 'Go to the workbench' }).click();
     await searchOf(page).fill('by:model');
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'd.jpg']);
