@@ -50,8 +50,9 @@ export function useTagging(options: TaggingOptions) {
   const ask = (verb: 'add' | 'remove') => {
     if (canAsk) setQuestion({ verb, pairs: targets });
   };
+  const isRunning = job !== undefined && job.state !== 'ended';
   const change = (bulk: BulkChange) => {
-    if (job !== undefined && job.state !== 'ended') return setNote('Another change to captions runs.');
+    if (isRunning) return setNote('Another change to captions runs.');
     const changes = planChanges(targets, textOf, bulk);
     if (changes.length > 0) startJob(connect, datasetId, changeTitle(bulk, changes.length), changes);
     else setNote('Each of them has the tag, or is written in sentences.');
@@ -96,6 +97,7 @@ export function useTagging(options: TaggingOptions) {
           selected: selected.length,
           onAdd: (tag: string) => (selected.length > 0 ? change({ kind: 'add', tag }) : setNote('Select pairs first.')),
           onDecide: (tag: string) => {
+            if (isRunning) return setNote('Another change to captions runs.');
             const asked = selected.length > 0 ? selected : (captions.read.pairs ?? []);
             setQuestion({ verb: 'decide', tag, pairs: asked });
           },

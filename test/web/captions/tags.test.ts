@@ -172,9 +172,18 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await stores(id, 'two.txt', 'dusk, city');
     await soon(() => site.api.filenames(id)).not.toContain('three.txt');
-    // The browser's Back saves too.
+    // Decisions wait while another change runs. The browser's Back saves too.
     for (const key of ['g', 'h', 'g', 'w']) await page.keyboard.press(key);
+    const gate = new Gate();
+    await onSave(page, (route) => gate.opened.then(() => route.continue()));
+    await boxOf(page, 'three.jpg').check();
+    await tagOf(page, 'dusk').press('+');
+    await boxOf(page, 'three.jpg').uncheck();
     await tagOf(page, 'dusk').click();
+    await page.getByRole('button', { name: 'Decide one by one' }).click();
+    await page.getByText('Another change to captions runs.').waitFor();
+    gate.open();
+    await page.getByText('1 caption changed.').waitFor();
     await page.getByRole('button', { name: 'Decide one by one' }).click();
     await page.keyboard.press('y');
     await page.goBack();
