@@ -5,7 +5,7 @@ import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { Gate } from '../../harness/gate.js';
 import { captionedImages, captionsOf as textsOf, datasetWith, openDataset } from '../linked-datasets.js';
-import { captionOf, cardOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';
+import { boxOf, captionOf, cardOf, onSave, SAVES, soon } from '../pairs/pairs-page.js';
 
 describeInBrowser('the captions of a dataset', (site) => {
   const openWith = async (captions: Parameters<typeof captionedImages>[0]) => {
@@ -75,6 +75,14 @@ describeInBrowser('the captions of a dataset', (site) => {
     ]);
     await soon(() => preview(page).first().getByRole('insertion').textContent()).toBe('sks, ');
     expect(await captionsOf(id)).toEqual(original);
+    // A caption that is left out counts only while its pair is selected.
+    await boxOf(page, 'bom.jpg').check();
+    await page.getByRole('checkbox', { name: 'Change bom.txt' }).uncheck();
+    await boxOf(page, 'bom.jpg').uncheck();
+    await boxOf(page, 'html.jpg').check();
+    await page.getByRole('button', { name: 'Change 1 caption', exact: true }).waitFor();
+    await boxOf(page, 'html.jpg').uncheck();
+    await page.getByRole('checkbox', { name: 'Change bom.txt' }).check();
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
     await page.getByText('3 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({

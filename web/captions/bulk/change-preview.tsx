@@ -33,7 +33,7 @@ export function usePlannedChange({ datasetId, pairs, change }: PlannedChangeOpti
   }, [pairs, planned]);
   const [left, setLeft] = useState({ change, filenames: NONE });
   const leftOut = left.change === change ? left.filenames : NONE;
-  const count = changes.length - leftOut.size;
+  const count = changes.filter(({ filename }) => !leftOut.has(filename)).length;
   return {
     changes,
     /** The number of captions that are left out because they are sentences. */
