@@ -17,8 +17,14 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
   const queries = useQueryClient();
   const canWrite = useCanWrite();
   const { failure, run } = useRequesting();
-  const change = async (work: () => Promise<unknown>) => {
-    await run(async () => void (await work()));
+  /** @param restore shows what is saved, after a failure */
+  const change = async (work: () => Promise<unknown>, restore = () => {}) => {
+    await run(async () => {
+      await work().catch((error) => {
+        restore();
+        throw error;
+      });
+    });
     refetchDatasetSoon(queries, datasetId);
   };
   return (
@@ -43,7 +49,8 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
                 onBlur={({ target }) => {
                   const next = target.valueAsNumber;
                   if (!target.reportValidity() || next === repeats) return;
-                  void change(() => client.groups.save(datasetId, name, { repeats: next }));
+                  const restore = () => (target.valueAsNumber = repeats);
+                  void change(() => client.groups.save(datasetId, name, { repeats: next }), restore);
                 }}
                 onKeyDown={({ key, currentTarget }) => key === 'Enter' && currentTarget.blur()}
                 className="min-h-9 touch w-24 rounded-lg border border-line bg-page px-3 text-text tabular-nums"
@@ -55,9 +62,10 @@ export function GroupsPanel({ datasetId, groups }: { datasetId: string; groups: 
                 type="checkbox"
                 defaultChecked={is_reg}
                 disabled={!canWrite}
-                onChange={({ target }) =>
-                  void change(() => client.groups.save(datasetId, name, { is_reg: target.checked }))
-                }
+                onChange={({ target }) => {
+                  const restore = () => (target.checked = is_reg);
+                  void change(() => client.groups.save(datasetId, name, { is_reg: target.checked }), restore);
+                }}
                 className="accent-accent"
               />
               Regularisation

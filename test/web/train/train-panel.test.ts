@@ -86,6 +86,13 @@ describeInBrowser('groups', (site) => {
 
     await page.getByRole('link', { name: 'Train', exact: true }).click();
     const row = page.getByRole('region', { name: 'Groups' }).getByRole('listitem', { name: 'cat woman' });
+    await page.route(/\/groups\//, (route) => route.abort());
+    await row.getByLabel('Repeats').fill('9');
+    await row.getByLabel('Repeats').press('Enter');
+    await soon(() => row.getByLabel('Repeats').inputValue()).toBe('1');
+    await row.getByLabel('Regularisation').click();
+    await soon(() => row.getByLabel('Regularisation').isChecked()).toBe(false);
+    await page.unroute(/\/groups\//);
     await row.getByLabel('Repeats').fill('10');
     await row.getByLabel('Repeats').press('Enter');
     await row.getByLabel('Regularisation').check();
