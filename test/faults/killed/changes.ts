@@ -37,8 +37,8 @@ function alone(make: (api: Api, round: number) => Promise<Attempt>): Change {
 }
 
 const AT_ONCE = 6;
-/** One request may name 1000. */
-const MAX_NAMES = IS_ALL ? 1000 : 200;
+/** One request may name 1000. More than 64 are not all written at once. */
+const MAX_NAMES = IS_ALL ? 1000 : 100;
 const LARGE = 6 * MAX_NAMES;
 /** So many of a large dataset change, and as many others are removed. */
 const CHANGED = MAX_NAMES;
