@@ -8,6 +8,7 @@ import { anyUploadLinks } from '../../src/api/schemas.js';
 import { endingOf } from '../../src/cli/terminal/exit-codes.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
+import { IS_ALL } from '../harness/available.js';
 import { type Ended, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
@@ -182,7 +183,7 @@ describe('an answer without end', () => {
   test('is no archive', async () => {
     const entry = Buffer.alloc(512 + 10_000_000);
     new Header({ path: 'other.jpg', size: 10_000_000, type: 'File', mode: 0o644 }).encode(entry);
-    const part = gzipSync(entry);
+    const part = gzipSync(entry, { level: 0 });
     const isArchive = (path: string) => path.endsWith('/archive');
     const service = await serviceWith(isArchive, (response) => sendForever(response, part));
     const root = await newRoot();
@@ -192,24 +193,28 @@ describe('an answer without end', () => {
 });
 
 describe('a mount over HTTP', () => {
-  test.each([
+  const COMMANDS = [
     ['mount', 200],
     ['pull', 206],
-  ])('%s ends where each answer, with %i, begins at the first byte and breaks', async (command, status) => {
-    const { 'a.jpg': bytes } = DATASET.files;
-    let requests = 0;
-    const service = await startScriptedService(DATASET, ({ path }, response) => {
-      // A client that goes on ends here with success.
-      if (!path.includes('/files/a.jpg') || requests >= 50) return false;
-      const part = bytes.subarray(0, requests++ % 2 === 0 ? 1000 : 2000);
-      const range = status === 206 && { 'content-range': `bytes 0-${bytes.length - 1}/${bytes.length}` };
-      response.writeHead(status, { 'content-length': bytes.length, ...range });
-      response.write(part, () => response.destroy());
-    });
-    const root = await newRoot();
-    const ended = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
-    expect([ended.code, ended.stderr]).toEqual([69, AFTER_PROGRESS]);
-  });
+  ] as const;
+  test.each(COMMANDS.slice(0, IS_ALL ? 2 : 1))(
+    '%s ends where each answer, with %i, begins at the first byte and breaks',
+    async (command, status) => {
+      const { 'a.jpg': bytes } = DATASET.files;
+      let requests = 0;
+      const service = await startScriptedService(DATASET, ({ path }, response) => {
+        // A client that goes on ends here with success.
+        if (!path.includes('/files/a.jpg') || requests >= 50) return false;
+        const part = bytes.subarray(0, requests++ % 2 === 0 ? 1000 : 2000);
+        const range = status === 206 && { 'content-range': `bytes 0-${bytes.length - 1}/${bytes.length}` };
+        response.writeHead(status, { 'content-length': bytes.length, ...range });
+        response.write(part, () => response.destroy());
+      });
+      const root = await newRoot();
+      const ended = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
+      expect([ended.code, ended.stderr]).toEqual([69, AFTER_PROGRESS]);
+    },
+  );
 
   test('of an id replaces no folder of another dataset, unless that is asked for by its name', async () => {
     // The dataset that was asked for by its id calls itself like another folder of the root.
