@@ -7,11 +7,12 @@ import { Api } from '../harness/api.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
 import { freePort } from '../harness/free-port.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
+import { eventually, temporaryFolder } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 
 const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url));
 
-const server = await startServer({ 'caption-grace-seconds': 0 });
+const server = await sharedServer();
 const api = await server.api();
 const home = await temporaryFolder();
 const stopped = `http://127.0.0.1:${await freePort()}`;
@@ -21,10 +22,7 @@ beforeAll(async () => {
   const id = await api.newDataset('broken');
   await api.upload(id, 'bare.jpg', await media.jpeg());
 });
-afterAll(async () => {
-  await discardServer(server);
-  await rm(home, { recursive: true, force: true });
-});
+afterAll(() => rm(home, { recursive: true, force: true }));
 
 /** Runs a command of a user who has logged in. */
 const run = (args: readonly string[], options: { env?: Record<string, string>; input?: string } = {}) =>

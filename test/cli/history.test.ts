@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { newRoot } from '../harness/mounting.js';
-import { serverUntil } from '../harness/server.js';
+import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { commandsOn } from './commands.js';
 
-const server = await serverUntil(afterAll, { 'caption-grace-seconds': 0 });
+const server = await sharedServer();
 const { api, envFor, run: trainyard } = await commandsOn(server);
 let id: string;
 beforeAll(async () => {
@@ -66,7 +66,7 @@ describe('the history on the command line', () => {
       ['--revision', '1', '--pin'],
     ]) {
       const root = await newRoot();
-      const { mounts } = (await run('mount', 'wagons', '--into', root, ...args, '--json')).json();
+      const { mounts } = (await run('mount', id, '--into', root, ...args, '--json')).json();
       expect(mounts).toMatchObject([{ outcome: 'mounted', digest, revision: 1, files: 2 }]);
       expect(await readFile(join(root, 'wagons', 'red.txt'), 'utf8')).toBe('a red wagon, at dusk');
     }
