@@ -110,7 +110,7 @@ test.skipIf(noS3)('to a folder and a bucket, it moves only the files', async () 
   expect(await servedHoldings(from, { token, env })).toEqual(holdings);
 });
 
-test('an interrupted migration leaves no catalog, and continues', async () => {
+test('an interrupted migration leaves no catalog, and continues', { tags: ['long'] }, async () => {
   const CAPTIONS = 500;
   const server = await serverUntil(onTestFinished);
   const api = await server.api();
