@@ -37,10 +37,6 @@ const NOT_RUN = [
   /red\.jpg --accept/,
 ] as const;
 
-/** After them, all that examples name is as before. */
-const CHANGES_NOTHING =
-  /^trainyard (backup|check|diff|export|jobs|link|log|login|ls|mount|proposals|pull|show|status|token list|train-config|verify|webhook ls)\b/;
-
 /** What the examples name, and what it is called here. */
 type Names = readonly (readonly [RegExp, string])[];
 
@@ -258,14 +254,11 @@ describe('every command that is printed', () => {
 
   async function expectToWork(lines: readonly (readonly [string, string])[]): Promise<void> {
     const failed: string[] = [];
-    let names: Names | undefined;
     for (const [line, where] of lines) {
       const cwd = await temporaryFolder();
       for (const folder of ['photos', 'edits', 'depth', 'kohya', 'hf-export', 'wagons.zip', 'table.csv'])
         await cp(join(home, folder), join(cwd, folder), { recursive: true });
-      names ??= await prepare();
-      const command = runnable(line, names);
-      if (!CHANGES_NOTHING.test(line)) names = undefined;
+      const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);
       if (code !== 0) failed.push(`${where}: ${line}\n  ran as: ${command}\n  ended with ${code}: ${stdout}${stderr}`);
       await rm(cwd, { recursive: true });

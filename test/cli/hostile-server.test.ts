@@ -193,28 +193,22 @@ describe('an answer without end', () => {
 });
 
 describe('a mount over HTTP', () => {
-  const COMMANDS = [
-    ['mount', 200],
-    ['pull', 206],
-  ] as const;
-  test.each(COMMANDS.slice(0, IS_ALL ? 2 : 1))(
-    '%s ends where each answer, with %i, begins at the first byte and breaks',
-    async (command, status) => {
-      const { 'a.jpg': bytes } = DATASET.files;
-      let requests = 0;
-      const service = await startScriptedService(DATASET, ({ path }, response) => {
-        // A client that goes on ends here with success.
-        if (!path.includes('/files/a.jpg') || requests >= 50) return false;
-        const part = bytes.subarray(0, requests++ % 2 === 0 ? 1000 : 2000);
-        const range = status === 206 && { 'content-range': `bytes 0-${bytes.length - 1}/${bytes.length}` };
-        response.writeHead(status, { 'content-length': bytes.length, ...range });
-        response.write(part, () => response.destroy());
-      });
-      const root = await newRoot();
-      const ended = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
-      expect([ended.code, ended.stderr]).toEqual([69, AFTER_PROGRESS]);
-    },
-  );
+  const COMMANDS = IS_ALL ? ['mount', 'pull'] : ['mount'];
+  test.each(COMMANDS)('%s ends where each answer begins at the first byte and breaks', async (command) => {
+    const { 'a.jpg': bytes } = DATASET.files;
+    let requests = 0;
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      // A client that goes on ends here with success.
+      if (!path.includes('/files/a.jpg') || requests >= 50) return false;
+      const part = bytes.subarray(0, requests++ % 2 === 0 ? 1000 : 2000);
+      const range = command === 'pull' && { 'content-range': `bytes 0-${bytes.length - 1}/${bytes.length}` };
+      response.writeHead(range ? 206 : 200, { 'content-length': bytes.length, ...range });
+      response.write(part, () => response.destroy());
+    });
+    const root = await newRoot();
+    const ended = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
+    expect([ended.code, ended.stderr]).toEqual([69, AFTER_PROGRESS]);
+  });
 
   test('of an id replaces no folder of another dataset, unless that is asked for by its name', async () => {
     // The dataset that was asked for by its id calls itself like another folder of the root.

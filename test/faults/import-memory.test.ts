@@ -31,9 +31,7 @@ async function megabytesOf(count: number): Promise<number> {
 }
 
 const [FEW, MANY] = IS_ALL ? [2000, 10_000] : [100, 700];
-
 test(`an import of ${MANY} entries takes hardly more memory than one of ${FEW}`, async () => {
-  // The bytes of the other images are more than that.
   expect((image.length * (MANY - FEW)) / 2).toBeGreaterThan(MORE_MEGABYTES * 1e6);
   const [few, many] = [await megabytesOf(FEW), await megabytesOf(MANY)];
   expect(many).toBeLessThan(few + MORE_MEGABYTES);

@@ -57,7 +57,6 @@ const SOURCES = [
   ['a dataset with a control and a mask from a service', LINKED, []],
   ['a dataset from a data folder', ALONE, ['--data', server.dataFolder]],
 ] as const;
-
 test.each(SOURCES.slice(0, IS_ALL ? 2 : 1))(
   'a mount of %s that is killed at any moment never leaves a mixture, and the next one completes it',
   async (_, names, sourceArgs) => {
