@@ -87,7 +87,9 @@ onCatalogs((open) => {
         if (ran.length <= pauses.length) throw new Error('no luck');
         return ran.length === pauses.length + 1 ? { dueAt: now() + 2 * MINUTE } : 'done';
       };
-      const { runner, ran, errors, jobs, add, advance, now } = await start(run, handling);
+      // Not the length of a pause: the end of its lease is when a running job is due.
+      const options = { ...handling, leaseDuration: 90 * SECOND };
+      const { runner, ran, errors, jobs, add, advance, now } = await start(run, options);
       await add('x');
       runner.start();
       for (const seconds of [...pauses, 120]) {
