@@ -31,7 +31,7 @@ const BUDGETS: Record<string, number> = {
   client: 1730,
   api: 1980,
   service: 9093,
-  storage: 8260,
+  storage: 8261,
   dataset: 8372,
   '.': 1034,
 };

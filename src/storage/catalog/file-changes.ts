@@ -213,7 +213,8 @@ function applyTransition(transition: Transition, { row, stems, before: groups }:
 
 /** A file that comes to a stem is in the group of the stem, whether its bytes are new or come back from the history. */
 function withGroup(files: StemGroup, before: StemGroup): StemGroup {
-  const [first] = before;
+  // An upload that has begun has no group yet.
+  const first = before.find((file) => file.group !== undefined) ?? before.find(isStored);
   if (first === undefined) return files;
   return files.map((file) => {
     const { group: _, ...others } = file;
