@@ -68,7 +68,7 @@ export class Uploads {
     { author, conditions = new Map() }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
   ): Promise<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules } = this.#dependencies;
-    await findRecord(catalog, key);
+    const { counts } = await findRecord(catalog, key);
     const createdAt = now();
     const entries = parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
     await this.#requireConditions(key.id, entries);
@@ -76,7 +76,7 @@ export class Uploads {
     const byStem = stemGroupsOf([...files.values()]);
     const filenames = entries.map(({ filename }) => filename);
     const change = { datasetId: key.id, filenames, now: createdAt, isActivity: true };
-    const arrived = await this.#arrived(key.id);
+    const arrived = counts.pending > 0 ? await this.#arrived(key.id) : undefined;
     const changed = await catalog.change(change, (group, stem) =>
       (byStem.get(stem) ?? []).reduce<StemGroup>((files, file) => reserve(files, file, arrived), group),
     );
