@@ -5,9 +5,10 @@ import { IS_QUICK } from './available.js';
 import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { TestServer } from './server.js';
 
-/** Where Debian, other Linux distributions and macOS install Chromium. */
+/** Where Debian, other Linux distributions and macOS install Chromium. Its headless shell is a third quicker. */
 const EXECUTABLES = [
   process.env.TEST_CHROMIUM ?? '',
+  '/usr/bin/chromium-headless-shell',
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
