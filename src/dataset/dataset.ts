@@ -149,8 +149,8 @@ export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload'])
   return via === 'direct' ? until + CLEANUP_DELAY : until;
 }
 
-/** How much earlier a presigned link expires than its reservation, so that polling finds an upload that began just before. */
-export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
+/** How much longer a reservation lasts than its presigned link: an upload that began just before takes so long, at 500 kB/s. */
+export const presignedMarginOf = (bytes: number): Micros => Math.ceil(60 + bytes / 500_000) * MICROS_PER_SECOND;
 
 /** A client that sends files makes a change in less time, or holds a lease. */
 const QUIET: Micros = 30 * MICROS_PER_SECOND;

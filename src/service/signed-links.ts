@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { DETECTION_MARGIN, MICROS_PER_SECOND, type Micros, type PendingFile } from '../dataset/dataset.js';
+import { MICROS_PER_SECOND, type Micros, type PendingFile, presignedMarginOf } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { blobKeyOf, type Presigning } from '../storage/blobs/blobs.js';
 import type { DatasetKey } from './datasets.js';
@@ -71,11 +71,11 @@ export class UploadLinks {
   async #presign(file: PendingFile, now: Micros): Promise<UploadLink> {
     const { expiresAt, expectedBytes } = file.upload;
     if (this.#presigning === undefined) throw new Error(`${file.filename} needs a link that the store can't presign.`);
-    const expiresInSeconds = Math.max(1, Math.floor((expiresAt - DETECTION_MARGIN - now) / MICROS_PER_SECOND));
     const sizeBytes = expectedBytes ?? 0;
+    const seconds = (expiresAt - presignedMarginOf(sizeBytes) - now) / MICROS_PER_SECOND;
     // The time of the database: this machine's clock may be wrong by more than a link's lifetime.
-    const signedAt = new Date(now / 1000);
-    const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
+    const times = { expiresInSeconds: Math.max(1, Math.floor(seconds)), signedAt: new Date(now / 1000) };
+    const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, ...times });
     return { url: link.url, headers: link.headers, expiresAt: now + link.expiresInSeconds * MICROS_PER_SECOND };
   }
 

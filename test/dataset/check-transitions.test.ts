@@ -18,6 +18,7 @@ import {
   MICROS_PER_SECOND,
   nextChangeOf,
   type PendingFile,
+  presignedMarginOf,
   type ReceivedFile,
   type StoredFile,
   statusOf,
@@ -182,6 +183,10 @@ describe('a recheck of a stored file', () => {
 
 const NOW = 1_000_000 * MICROS_PER_SECOND;
 const ago = (seconds: number) => NOW - seconds * MICROS_PER_SECOND;
+
+test('a presigned upload of 4 GB that begins as its link expires has two hours, and a caption a minute', () => {
+  expect([0, 4e9].map((bytes) => presignedMarginOf(bytes) / MICROS_PER_SECOND)).toEqual([60, 8060]);
+});
 
 test('pending uploads are interrupted if nothing has happened for half a minute, and the bytes of none are received', () => {
   const link = pending('unused', 1, 'link');

@@ -5,9 +5,9 @@ import { stemGroupsOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
-  DETECTION_MARGIN,
   type Micros,
   type PendingFile,
+  presignedMarginOf,
   type WriteCondition,
 } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
@@ -100,7 +100,7 @@ export class Uploads {
   ): PendingFile {
     const { blobs, rules } = this.#dependencies;
     const isPresigned = blobs.presigning !== undefined;
-    const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
+    const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? presignedMarginOf(sizeBytes) : 0);
     const upload = {
       via: isPresigned ? 'presigned' : 'link',
       expectedBytes: sizeBytes,
