@@ -1,4 +1,4 @@
-import { tripsForRequests } from '../../test/harness/round-trips.js';
+import { tripsForRequests } from '../count-trips.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import { startTcpProxy } from '../../test/harness/tcp-link.js';
 import type { Benchmark } from '../bench.js';

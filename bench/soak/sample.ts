@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { descendantsMegabytes, residentMegabytes } from '../../test/harness/process-tree.js';
+import { descendantsMegabytes, residentMegabytes } from './process-tree.js';
 
 /** The resources of a server at one moment. */
 export interface SoakSample {

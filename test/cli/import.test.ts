@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -10,6 +9,7 @@ import { sharedServer } from '../harness/shared-server.js';
 import { needTerminal, openTerminal } from '../harness/terminal.js';
 import { type ZipEntry, zipOf } from '../hostile/zip.js';
 import { commandsOn } from './commands.js';
+import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
 const { api, client, envFor, run, newName, statusOf, namesIn, textIn } = await commandsOn(server);
@@ -28,8 +28,6 @@ async function zipOfEntries(entries: readonly ZipEntry[], name = newName()): Pro
 async function below(folder: string, files: Promise<Record<string, Buffer | string>>) {
   return Object.fromEntries(Object.entries(await files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
 }
-
-const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
 
 describe('import', () => {
   test('brings a zip into a dataset of its name as one revision, which undo takes back', async () => {

@@ -1,5 +1,4 @@
 import { execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
@@ -16,12 +15,13 @@ import { acquireLock } from '../../src/storage/lock-file.js';
 import { whyNoBusybox } from '../harness/available.js';
 import { newRoot } from '../harness/mounting.js';
 import { eventually } from '../harness/server.js';
+import { sha256 } from '../harness/sha256.js';
 
 const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL('../../web/public/mount.sh', import.meta.url));
 const SHELLS = [['dash'], ...(whyNoBusybox() === undefined ? [['busybox', 'sh']] : [])];
 
-const lineOf = (path: string) => `${createHash('sha256').update('a wagon').digest('hex')}  ${path}\n`;
+const lineOf = (path: string) => `${sha256('a wagon')}  ${path}\n`;
 
 interface Service {
   /** Adds to the folder that the archive has. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, cp, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -11,6 +10,7 @@ import { folderWith, pairsOf } from '../harness/folder.js';
 import { eventually } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
 import { commandsOn } from './commands.js';
+import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
 const { api, run, start, newName, newProxy, statusOf, namesIn, textIn } = await commandsOn(server);
@@ -18,7 +18,6 @@ const push = (args: readonly string[], url?: string) => run(['push', ...args], u
 
 /** What `sha256sum * | sha256sum` prints in the folder. */
 function digestOf(folder: string): string {
-  const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
   // As `*` leaves out hidden files, such as the lock that a running command removes.
   const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
   const lines = names.map((name) => ({ name, line: `${sha256(readFileSync(join(folder, name)))}  ${name}\n` }));

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
-import { temporaryFolder } from '../harness/server.js';
+import { expect, test } from 'vitest';
+import { newRoot } from '../harness/mounting.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,8 +22,7 @@ test('the client has nothing but its own files, the contract and Zod, so that it
 });
 
 test('the package exports the client and the error class', async () => {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = await newRoot();
   await mkdir(join(folder, 'node_modules'));
   await symlink(ROOT, join(folder, 'node_modules/trainyard'));
   await writeFile(

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { CorpusFile, Original } from './corpus-file.js';
 import { damagedCopies } from './damage/damage.js';
-import { sha256Of } from './seed.js';
+import { sha256 } from '../harness/sha256.js';
 
 /**
  * Writes the originals and their damaged copies into the cache folder. Names contain a hash of the content, so that files of an
@@ -18,10 +18,10 @@ export function buildCorpus(
   const manifest = new Map<string, CorpusFile>();
   const damageable: CorpusFile[] = [];
   for (const { format, extension, origin, bytes, isDamaged } of originals) {
-    const sha256 = sha256Of(bytes);
-    const path = `files/${format}/${sha256.slice(0, 12)}${extension}`;
+    const digest = sha256(bytes);
+    const path = `files/${format}/${digest.slice(0, 12)}${extension}`;
     if (manifest.has(path)) continue;
-    const file: CorpusFile = { path, format, sha256, sizeBytes: bytes.length, origin };
+    const file: CorpusFile = { path, format, sha256: digest, sizeBytes: bytes.length, origin };
     manifest.set(path, file);
     store(cache, path, bytes);
     if (isDamaged) damageable.push(file);
@@ -32,7 +32,7 @@ export function buildCorpus(
       const path = of.path.replace(/\.(\w+)$/, `.${kind}.$1`);
       const { format, origin } = of;
       const damage = { kind, of: of.path };
-      manifest.set(path, { path, format, sha256: sha256Of(bytes), sizeBytes: bytes.length, origin, damage });
+      manifest.set(path, { path, format, sha256: sha256(bytes), sizeBytes: bytes.length, origin, damage });
       store(cache, path, bytes);
     }
   }

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { digestOf, digestWithLinks } from '../../src/dataset/digest.js';
+import { sha256 } from '../harness/sha256.js';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const fileOf = (filename: string) => ({ filename, group: 'no part of it', upload: { sha256: sha256(filename) } });
 const lineOf = (filename: string) => `${sha256(filename)}  ${filename}\n`;
 

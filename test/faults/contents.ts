@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { jpeg } from '../fixtures/media.js';
 
 const plain = await jpeg();
@@ -28,8 +27,4 @@ export function contentOf(filename: string, note: string, padding = 0): Buffer {
 export function* captionPieces(bytes: number): Generator<Buffer> {
   const piece = Buffer.alloc(64 * 1024, 'a red wagon on a siding, overcast sky\n');
   for (let left = bytes; left > 0; left -= piece.length) yield piece.subarray(0, Math.min(left, piece.length));
-}
-
-export function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

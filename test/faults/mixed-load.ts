@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { WireSavedCaptions } from '../../src/api/schemas.js';
 import { type Api, put } from '../harness/api.js';
-import { contentOf, sha256 } from './contents.js';
+import { contentOf } from './contents.js';
+import { sha256 } from '../harness/sha256.js';
 
 export const ABSENT = 'absent';
 

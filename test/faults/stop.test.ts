@@ -5,9 +5,10 @@ import { type Api, put } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
 import { trainyard } from '../harness/command.js';
 import { discardServer, eventually, serverUntil, startServer, type TestServer } from '../harness/server.js';
-import { contentOf, sha256 } from './contents.js';
+import { contentOf } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
+import { sha256 } from '../harness/sha256.js';
 
 /** Longer than a test takes: the server ends only when every request ends by itself. */
 const FOR_EVER = { 'stop-seconds': 86_400, 'idle-seconds': 86_400 };

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import * as media from '../fixtures/media.js';
 
 /** What a client sends as a file: two different files that are fit, nothing, or bytes that no file of the kind has. */
@@ -40,8 +39,4 @@ export function extensionOf(filename: string): string {
 export function contentFor(filename: string, name: ContentName): Content {
   const contents = CONTENTS[extensionOf(filename)] ?? CONTENTS['.txt'];
   return (contents as Record<ContentName, Content>)[name];
-}
-
-export function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

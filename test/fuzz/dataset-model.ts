@@ -1,4 +1,5 @@
-import { type Content, contentFor, type ContentName, extensionOf, sha256 } from './contents.js';
+import { type Content, contentFor, type ContentName, extensionOf } from './contents.js';
+import { sha256 } from '../harness/sha256.js';
 
 /** The condition of a write: the stored file has this content, or there is none. */
 export type Expected = 'red' | 'blue' | 'absent';

@@ -3,9 +3,10 @@ import type { WireDataset, WireDatasetWithFiles, WireSavedCaptions } from '../..
 import { type Api, put } from '../harness/api.js';
 import { discardServer, startServer } from '../harness/server.js';
 import { expectSame, failureOf, type Run } from './check.js';
-import { contentFor, sha256 } from './contents.js';
+import { contentFor } from './contents.js';
 import { type Change, DatasetModel, type Expected, type Link, type Outcome } from './dataset-model.js';
 import { type Step, step } from './steps.js';
+import { sha256 } from '../harness/sha256.js';
 
 /** Changes datasets in random order, and compares them with a model. @returns the failing sequence; `undefined` if there was none */
 export async function fuzzSequences(run: Run): Promise<string | undefined> {

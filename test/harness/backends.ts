@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, onTestFinished } from 'vitest';
@@ -16,7 +16,7 @@ import { openSqlite } from '../../src/storage/database/sqlite.js';
 import { whyNoPostgres, whyNoS3 } from './available.js';
 import { databaseForTest } from './postgres.js';
 import { linkCredentials, needsS3, newBucket, type TestBucket } from './s3.js';
-import { temporaryFolder } from './server.js';
+import { newRoot } from './mounting.js';
 
 /** Opens a real, empty backend for one test; it is closed and removed with the test. */
 export interface Backend<T> {
@@ -35,12 +35,6 @@ export async function storeBlob(blobs: BlobStore, key: string, bytes: Uint8Array
   return (await staged.commit()).version;
 }
 
-async function folderForTest(): Promise<string> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** The subject of a catalog test. */
 interface CatalogForTest {
   readonly catalog: Catalog;
@@ -55,7 +49,7 @@ interface CatalogForTest {
 
 /** Every database that the catalog runs on. */
 export const catalogs: readonly Backend<CatalogForTest>[] = [
-  { name: 'SQLite', open: async () => catalogOver(openSqlite, join(await folderForTest(), 'catalog.sqlite')) },
+  { name: 'SQLite', open: async () => catalogOver(openSqlite, join(await newRoot(), 'catalog.sqlite')) },
   {
     name: 'Postgres',
     leftOut: whyNoPostgres(),
@@ -104,7 +98,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
 
 /** A store in an empty folder. */
 export async function openDisk(): Promise<{ folder: string; blobs: DiskBlobs }> {
-  const folder = await folderForTest();
+  const folder = await newRoot();
   const blobs = await DiskBlobs.open(folder);
   onTestFinished(() => blobs.close());
   return { folder, blobs };
@@ -125,7 +119,7 @@ export async function openS3({
   log?: Log;
 } = {}): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
   const bucket = newBucket();
-  const spoolFolder = await folderForTest();
+  const spoolFolder = await newRoot();
   const location = parseS3Url(bucket.url(parameters, below));
   const defaults = { spoolFolder, spoolBytes, log: () => {}, linkCredentials: linkCredentials() };
   const blobs = await S3Blobs.open(location, { ...defaults, ...rest });

@@ -1,8 +1,7 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import * as media from '../fixtures/media.js';
-import { temporaryFolder } from './server.js';
+import { newRoot } from './mounting.js';
 
 /**
  * A folder of that name with these files, which may be in sub-folders (`control/01.jpg`); removed with the test.
@@ -10,8 +9,7 @@ import { temporaryFolder } from './server.js';
  * @returns its path
  */
 export async function folderWith(files: Record<string, Buffer | string>, name = 'wagons'): Promise<string> {
-  const parent = await temporaryFolder();
-  onTestFinished(() => rm(parent, { recursive: true, force: true }));
+  const parent = await newRoot();
   const folder = join(parent, name);
   await mkdir(folder);
   await Promise.all(

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Api } from './api.js';
 import { temporaryFolder } from './server.js';
+import { sha256 } from './sha256.js';
 
-/** An empty folder to mount into, removed with the test. */
+/** An empty folder, removed with the test. */
 export async function newRoot(): Promise<string> {
   const root = await temporaryFolder();
   onTestFinished(() => rm(root, { recursive: true, force: true }));
@@ -61,8 +61,6 @@ export async function digestOfFolder(folder: string): Promise<string> {
   const lines = names.map(async (name) => `${sha256(await readFile(join(folder, name)))}  ${name}\n`);
   return sha256((await Promise.all(lines)).join(''));
 }
-
-const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
 
 /** The files that trainers write into a dataset's folder: ai-toolkit and its UI, diffusion-pipe, sd-scripts, SimpleTuner. */
 const TRAINER_LITTER: readonly string[] = [

@@ -15,8 +15,6 @@ const newId = () => `pairs-${String(++ids).padStart(6, '0')}`;
 export class PairedDatasets {
   readonly catalog: Catalog;
   readonly accountId: string;
-  /** How often the transition of a change ran, and how many stems changed: more runs mean that a transaction was repeated. */
-  readonly transitions = { runs: 0, stems: 0 };
 
   constructor({ catalog, accountId }: { catalog: Catalog; accountId: string }) {
     this.catalog = catalog;
@@ -34,30 +32,17 @@ export class PairedDatasets {
     return this.catalog.links.replace({ accountId: this.accountId, id: targetId }, { links: rows, now: 40 });
   }
 
-  /** Stores files in one change; one with a `changeId` begins a revision. */
-  put(
-    datasetId: string,
-    filenames: readonly string[],
-    options: { size?: Size; catalog?: Catalog; changeId?: string } = {},
-  ) {
-    const { size = [1024, 768], catalog = this.catalog, changeId } = options;
+  put(datasetId: string, filenames: readonly string[], { size = [1024, 768] }: { size?: Size } = {}) {
     const files = stemGroupsOf(filenames.map((filename) => stored(datasetId, filename, size)));
-    this.transitions.stems += files.size;
-    const author = changeId === undefined ? laptop : { ...laptop, changeId };
-    return catalog.change({ datasetId, filenames, now: 50, isActivity: true, author }, (group, stem) => {
-      this.transitions.runs++;
-      const added = files.get(stem) ?? [];
-      return added.reduce<StemGroup>((changed, file) => store(changed, file, undefined), group);
-    });
+    const change = { datasetId, filenames, now: 50, isActivity: true, author: laptop };
+    return this.catalog.change(change, (group, stem) =>
+      (files.get(stem) ?? []).reduce<StemGroup>((changed, file) => store(changed, file, undefined), group),
+    );
   }
 
-  remove(datasetId: string, filename: string, catalog = this.catalog) {
-    this.transitions.stems++;
+  remove(datasetId: string, filename: string) {
     const change = { datasetId, filenames: [filename], now: 60, isActivity: true, author: laptop };
-    return catalog.change(change, (group) => {
-      this.transitions.runs++;
-      return remove(group, filename);
-    });
+    return this.catalog.change(change, (group) => remove(group, filename));
   }
 
   /** Makes the first file damaged, or sound again, as a recheck does. */

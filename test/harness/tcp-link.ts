@@ -148,8 +148,6 @@ export interface TcpProxy {
    * answer arrives, which is not relayed.
    */
   readonly breakAt: (asked: RegExp, answer?: RegExp) => void;
-  /** Delays each answer by this time from now on. */
-  readonly slowDown: (delayMs: number) => void;
   /** Breaks every connection; new ones are relayed. */
   readonly breakAll: () => void;
   readonly close: () => Promise<void>;
@@ -168,7 +166,6 @@ export async function startTcpProxy(
 ): Promise<TcpProxy> {
   const conversations: { trips: string[] }[] = [];
   let isSilent = false;
-  let delayMs = answerDelayMs;
   let ambush: { asked: RegExp; answer: RegExp | undefined } | undefined;
   const relay = new Relay(target, (client, upstream) => {
     const trips: string[] = [];
@@ -204,7 +201,7 @@ export async function startTcpProxy(
         isAnswered = true;
         client.write(chunk);
       };
-      setTimeout(() => setImmediate(goOn), delayMs);
+      setTimeout(() => setImmediate(goOn), answerDelayMs);
     });
   });
   await relay.listen();
@@ -213,9 +210,6 @@ export async function startTcpProxy(
     conversations,
     fallSilent: () => {
       isSilent = true;
-    },
-    slowDown: (ms) => {
-      delayMs = ms;
     },
     breakAt: (asked, answer) => {
       ambush = { asked, answer };

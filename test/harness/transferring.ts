@@ -1,15 +1,15 @@
-import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { Api } from './api.js';
-import { startServer, type TestServer, temporaryFolder } from './server.js';
+import { startServer, type TestServer } from './server.js';
+import { newRoot } from './mounting.js';
+import { sha256 } from './sha256.js';
 
 /** The path of a folder that does not exist yet, and is removed with the test. */
 export async function newFolder(): Promise<string> {
-  const parent = await temporaryFolder();
-  onTestFinished(() => rm(parent, { recursive: true, force: true }));
+  const parent = await newRoot();
   return join(parent, 'folder');
 }
 
@@ -27,11 +27,11 @@ export async function holdingsOf(api: Api): Promise<Holdings> {
     const files = listed.map(({ thumbhash, ...file }) => file);
     const { role, links, counts } = (await api.status(id)).body;
     holdings[name] = { dataset_id, role, status, counts, files, ...(links && { links }) };
-    for (const { filename, sha256 } of files) {
+    for (const { filename, sha256: expected } of files) {
       const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
       const bytes = Buffer.from(await response.arrayBuffer());
-      const found = createHash('sha256').update(bytes).digest('hex');
-      if (found !== sha256) throw new Error(`${filename} of ${name} came as ${response.status}, ${found}`);
+      const found = sha256(bytes);
+      if (found !== expected) throw new Error(`${filename} of ${name} came as ${response.status}, ${found}`);
     }
   }
   return holdings;

@@ -2,12 +2,13 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import { revokeToken, temporaryFolder } from '../harness/server.js';
+import { revokeToken } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { newRoot } from '../harness/mounting.js';
 
 const run = promisify(execFile);
 const UTF_8 = { env: { ...process.env, LC_ALL: 'C.UTF-8' } };
@@ -20,8 +21,7 @@ const bytesOf = async (response: Response) => Buffer.from(await response.arrayBu
 
 /** Unpacks with the system's tar, an independent implementation, into a folder that is removed with the test. */
 async function unpacked(response: Response): Promise<{ folder: string; listed: string[]; files: Map<string, Buffer> }> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newRoot();
   const path = join(folder, 'archive');
   await writeFile(path, await bytesOf(response));
   const { stdout } = await run('tar', ['--list', '--quoting-style=literal', '-f', path], UTF_8);

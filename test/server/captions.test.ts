@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
 const api = await server.api();
@@ -12,8 +12,7 @@ beforeEach(async () => {
   id = await api.newDataset();
 });
 
-const sha256Of = (text: string) => createHash('sha256').update(text).digest('hex');
-const etagOf = (text: string) => `"${sha256Of(text)}"`;
+const etagOf = (text: string) => `"${sha256(text)}"`;
 const current = (text: string) => ({ etag: etagOf(text), size_bytes: Buffer.byteLength(text) });
 const textsOf = async (names: readonly string[]) => (await client.bulk.captions(id, names)).map(({ text }) => text);
 
@@ -25,7 +24,7 @@ describe('reading captions', () => {
     expect(captions).toEqual(
       (['caf\u00e9 "1".txt', 'empty.txt', 'a.txt', 'empty.txt'] as const).map((filename) => ({
         filename,
-        sha256: sha256Of(texts[filename]),
+        sha256: sha256(texts[filename]),
         etag: etagOf(texts[filename]),
         text: texts[filename],
       })),
@@ -35,7 +34,7 @@ describe('reading captions', () => {
   test('and saving them as they were returned loses only its byte order mark', async () => {
     await api.upload(id, 'a.txt', '\ufeff\ufeffa dog\r\n');
     const [caption] = await client.bulk.captions(id, ['a.txt']);
-    expect(caption?.sha256).toBe(sha256Of('\ufeff\ufeffa dog\r\n'));
+    expect(caption?.sha256).toBe(sha256('\ufeff\ufeffa dog\r\n'));
     await client.upload(id, 'a.txt', new Blob([caption?.text ?? '']));
     expect(await api.text(id, 'a.txt')).toBe('\ufeffa dog\r\n');
   });
@@ -48,7 +47,7 @@ describe('reading captions', () => {
     expect(captions.map(({ filename }) => filename)).toEqual(wanted);
     expect(captions.slice(0, 1200).every(({ text }) => text === 'short')).toBe(true);
     expect(captions.slice(1200).map(({ text }) => text?.length ?? null)).toEqual([65_536, null]);
-    expect(captions.at(-1)?.sha256).toBe(sha256Of(texts['larger.txt']));
+    expect(captions.at(-1)?.sha256).toBe(sha256(texts['larger.txt']));
     expect(await client.bulk.captions(id, [])).toEqual([]);
   });
 

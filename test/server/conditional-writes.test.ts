@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, put } from '../harness/api.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
 const api = await server.api();
@@ -10,7 +10,7 @@ beforeEach(async () => {
   id = await api.newDataset();
 });
 
-const etagOf = (text: string) => `"${createHash('sha256').update(text).digest('hex')}"`;
+const etagOf = (text: string) => `"${sha256(text)}"`;
 
 function upload(text: string, headers: Record<string, string> = {}): Promise<Answer<{ etag: string }>> {
   const form = new FormData();

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { ZipForm } from '../../src/api/request-schemas.js';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
-import { temporaryFolder } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { newRoot } from '../harness/mounting.js';
 
 const run = promisify(execFile);
 
@@ -25,8 +25,7 @@ const bytesOf = async (response: Response) => Buffer.from(await response.arrayBu
 
 /** Runs Python, an independent implementation of zip and csv, on bytes. */
 async function byPython<T>(bytes: Buffer, script: string): Promise<T> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newRoot();
   const path = join(folder, 'input');
   await writeFile(path, bytes);
   const program = `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`;

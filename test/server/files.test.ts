@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
@@ -6,6 +5,7 @@ import type { WireRecheck } from '../../src/api/schemas.js';
 import { type DownloadLinks, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { sharedServer } from '../harness/shared-server.js';
+import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
 const api = await server.api();
@@ -28,7 +28,7 @@ describe('reading a file', () => {
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'image/jpeg',
       'content-length': String(image.length),
-      etag: `"${createHash('sha256').update(image).digest('hex')}"`,
+      etag: `"${sha256(image)}"`,
       'accept-ranges': 'bytes',
       'x-content-type-options': 'nosniff',
       'content-security-policy': expect.stringContaining('sandbox'),
@@ -118,7 +118,7 @@ test('the manifest lists every file with size, SHA-256 and facts, and the digest
   expect(body).toMatchObject({
     dataset_id: id,
     status: 'READY',
-    digest: createHash('sha256').update(sums).digest('hex'),
+    digest: sha256(sums),
     files: [
       { filename: 'dog 1.jpg', size_bytes: image.length, width: 640, height: 400 },
       { filename: 'dog 1.txt', size_bytes: 5, characters: 5 },
@@ -242,7 +242,7 @@ describe('a link for reading', () => {
   });
 
   test("a browser may cache for ever only what a URL with the file's SHA-256 answers, and no error", async () => {
-    const file = { filename: NAME, sha256: createHash('sha256').update(image).digest('hex') };
+    const file = { filename: NAME, sha256: sha256(image) };
     const beyond = await fetch(links.file(file), { headers: { range: `bytes=${image.length}-` } });
     expect([beyond.status, beyond.headers.get('cache-control')]).toEqual([416, null]);
     for (const urlOf of [links.file, links.thumbnail].map((each) => each.bind(links))) {

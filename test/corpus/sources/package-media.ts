@@ -1,8 +1,9 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { EXTENSIONS, type Format, type Original } from '../corpus-file.js';
-import { sha256Of, shuffledByHash } from '../seed.js';
+import { shuffledByHash } from '../seed.js';
 import type { UnpackedPackage } from './packages.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** Larger files cost as much as many small ones. */
 const MAX_BYTES = 1_500_000;
@@ -32,9 +33,9 @@ export function packageMedia(packages: readonly UnpackedPackage[], counts: Count
     const { size } = statSync(path);
     const isWanted = (left.get(format) ?? 0) > 0 && size > 0 && size <= MAX_BYTES;
     const bytes = isWanted ? readFileSync(path) : undefined;
-    if (bytes === undefined || pixelsOf(bytes, format) > MAX_PIXELS || picked.has(sha256Of(bytes))) continue;
+    if (bytes === undefined || pixelsOf(bytes, format) > MAX_PIXELS || picked.has(sha256(bytes))) continue;
     left.set(format, left.get(format)! - 1);
-    picked.set(sha256Of(bytes), { ...candidate, bytes, isDamaged: size <= MAX_DAMAGED_BYTES });
+    picked.set(sha256(bytes), { ...candidate, bytes, isDamaged: size <= MAX_DAMAGED_BYTES });
   }
   return [...picked.values()];
 }

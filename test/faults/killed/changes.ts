@@ -3,8 +3,9 @@ import type { WireNewToken, WireTokenList } from '../../../src/api/account-schem
 import type { WireRevision, WireRevisionWithFiles } from '../../../src/api/history-schemas.js';
 import { Api, type Answer, put } from '../../harness/api.js';
 import { IS_ALL } from '../../harness/available.js';
-import { contentOf, sha256 } from '../contents.js';
+import { contentOf } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** One change, and how to tell whether it was made. */
 export interface Attempt {

@@ -10,11 +10,12 @@ import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { serverUntil } from '../../harness/server.js';
-import { contentOf, sha256 } from '../contents.js';
+import { contentOf } from '../contents.js';
 import { ABSENT } from '../mixed-load.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn } from '../remains.js';
 import { must, range } from './changes.js';
 import { expectBeforeOrAfter, KILLS, report, roundsOf } from './rounds.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const server = await serverUntil(afterAll, { 'blob-grace-seconds': 0, 'caption-grace-seconds': 0 });
 const api = await server.api();

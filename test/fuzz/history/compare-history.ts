@@ -2,7 +2,6 @@ import type { WireRevision } from '../../../src/api/history-schemas.js';
 import type { WireFile } from '../../../src/api/schemas.js';
 import type { TrainyardClient } from '../../../src/client/client.js';
 import { expectSame } from '../check.js';
-import { sha256 } from '../contents.js';
 import {
   differenceOf,
   digestOfFiles,
@@ -11,6 +10,7 @@ import {
   isFit,
   type ModelRevision,
 } from './history-model.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** Revisions on a page of the list, so that there are several pages. */
 const PAGE_SIZE = 4;

@@ -1,9 +1,9 @@
 import { expectSame } from '../check.js';
-import { sha256 } from '../contents.js';
 import { filesOf, listRevisions } from './compare-history.js';
 import { type DatasetUnderTest, etagOf } from './dataset-under-test.js';
 import type { ModelRevision } from './history-model.js';
 import { CAPTIONS } from './steps.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** Kills the server during a bulk change, an upload and a restore. */
 export async function crash(dataset: DatasetUnderTest, afterMs: number, restored: ModelRevision): Promise<void> {

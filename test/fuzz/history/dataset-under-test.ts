@@ -2,10 +2,10 @@ import { TrainyardClient } from '../../../src/client/client.js';
 import { Api } from '../../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 import { contentOf } from '../../faults/contents.js';
-import { sha256 } from '../contents.js';
 import { type Compared, filesOf } from './compare-history.js';
 import { type Author, HistoryModel } from './history-model.js';
 import type { Text } from './steps.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** Without a grace, files that the history must keep are missing at once if they are deleted. */
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '../contents.js';
 import type { Changes, Files } from './history-model.js';
+import { sha256 } from '../../harness/sha256.js';
 
 export interface SyncRules {
   /** The side whose version is kept where both sides have changed a file. */

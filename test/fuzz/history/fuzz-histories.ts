@@ -6,13 +6,13 @@ import { trainyard } from '../../harness/command.js';
 import { temporaryFolder } from '../../harness/server.js';
 import { faultsOf } from '../../faults/remains.js';
 import { expectSame, failureOf, type Run } from '../check.js';
-import { sha256 } from '../contents.js';
 import { compareHistory, compareLatest, expectKept } from './compare-history.js';
 import { DatasetUnderTest, etagOf, Installation } from './dataset-under-test.js';
 import { SyncedFolder } from './folder-model.js';
 import type { Author, HistoryModel, ModelRevision } from './history-model.js';
 import { type PlainWrite, sequenceOfSteps, type Step, type Text } from './steps.js';
 import { crash } from './crash.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** A pair that no step changes, so that every folder and dataset is one that can be pushed. */
 const LASTING = ['x.jpg', 'x.txt'];

@@ -1,4 +1,5 @@
-import { extensionOf, sha256 } from '../contents.js';
+import { extensionOf } from '../contents.js';
+import { sha256 } from '../../harness/sha256.js';
 
 /** The SHA-256 of each file, by name. */
 export type Files = ReadonlyMap<string, string>;

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { put } from '../../harness/api.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
-import { notedJpeg, sha256 } from '../../faults/contents.js';
+import { notedJpeg } from '../../faults/contents.js';
 import { directBytes, putBytes, RawClient } from '../../faults/raw-client.js';
 import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from '../../faults/remains.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const server = await startServer();
 const api = await server.api();

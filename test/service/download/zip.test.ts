@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { zipOf } from '../../../src/service/download/zip.js';
 import { imageNamed } from '../../harness/stored-image.js';
+import { newRoot } from '../../harness/mounting.js';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -19,8 +19,7 @@ function fileOf(filename: string, sizeBytes: number): StoredFile {
 
 /** Writes an archive to a sparse file, and checks its size against the stated one. */
 async function written({ sizeBytes, open: start }: ReturnType<typeof zipOf>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await newRoot();
   const path = join(folder, 'archive.zip');
   const file = await open(path, 'w');
   let [bytes, writtenBytes] = [0, 0];

@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto';
 import { link, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bringFiles, requireSpace } from '../../../src/service/mount/bring-files.js';
 import type { LocalSource, PlacedFile, RemoteSource } from '../../../src/service/mount/mount-source.js';
 import { newRoot } from '../../harness/mounting.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const TEXT = 'a train';
 const uploadOf = (bytes: Buffer | string) => {
-  return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { sizeBytes: bytes.length, sha256: sha256(bytes) };
 };
 const file: PlacedFile = { filename: 'b.txt', upload: uploadOf(TEXT), mountedName: 'b.txt' };
 const { signal } = new AbortController();

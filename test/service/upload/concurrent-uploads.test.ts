@@ -1,9 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
 import { put } from '../../harness/api.js';
 import { eventually, serverUntil } from '../../harness/server.js';
-import { contentOf, notedJpeg, sha256 } from '../../faults/contents.js';
+import { contentOf, notedJpeg } from '../../faults/contents.js';
 import { putBytes, RawClient } from '../../faults/raw-client.js';
 import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from '../../faults/remains.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const server = await serverUntil(afterAll, { 'blob-grace-seconds': 0, 'lease-seconds': 2 });
 const api = await server.api();

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
@@ -8,6 +7,7 @@ import { Follower } from '../../harness/follower.js';
 import { type BreakingProxy, type Fault, startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const leftOut = whyNoS3();
 

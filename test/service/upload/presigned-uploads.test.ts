@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
-import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
@@ -18,6 +17,7 @@ import {
   type TestServer,
 } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 };
 const putTo = (url: string, body: Uint8Array | string, headers: Record<string, string> = {}) =>

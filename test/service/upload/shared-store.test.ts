@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { sha256 } from '../../faults/contents.js';
 import * as media from '../../fixtures/media.js';
 import { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -8,6 +7,7 @@ import { proxiedForTest } from '../../harness/postgres.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
+import { sha256 } from '../../harness/sha256.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 2, 'stop-seconds': 2 };
 

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { sql } from 'kysely';
@@ -12,7 +12,7 @@ import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { type Backend, onEach } from '../../harness/backends.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
-import { temporaryFolder } from '../../harness/server.js';
+import { newRoot } from '../../harness/mounting.js';
 
 type Row = Record<string, unknown>;
 
@@ -29,8 +29,7 @@ const databases: readonly Backend<Unopened>[] = [
   {
     name: 'SQLite',
     open: async () => {
-      const folder = await temporaryFolder();
-      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const folder = await newRoot();
       const path = join(folder, 'catalog.sqlite');
       const run = async (statements: string) => {
         const db = new DatabaseSync(path);

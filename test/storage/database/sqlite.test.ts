@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Database, isUniqueViolation, query } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { temporaryFolder } from '../../harness/server.js';
+import { newRoot } from '../../harness/mounting.js';
 
 /** An empty database. While `held`, its write lock is another connection's, so that transactions wait. */
 async function setUp() {
@@ -182,8 +183,7 @@ const OPEN = `
 `;
 
 async function pathForTest(): Promise<string> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = await newRoot();
   return join(folder, 'catalog.sqlite');
 }
 

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
@@ -9,8 +9,9 @@ import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { newBucket } from '../../../harness/s3.js';
-import { eventually, serverUntil, startServer, temporaryFolder } from '../../../harness/server.js';
+import { eventually, serverUntil, startServer } from '../../../harness/server.js';
 import { type TcpLink, tcpLinkTo } from '../../../harness/tcp-link.js';
+import { newRoot } from '../../../harness/mounting.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
@@ -136,8 +137,7 @@ onS3(() => {
     const silent = { message: expect.stringContaining('not answer'), isTemporary: true };
     await expect(openS3({ timeouts, parameters: { endpoint: 'http://127.0.0.1:9' } })).rejects.toMatchObject(silent);
     await expect(openS3({ parameters: { ca: '/no/such.pem' } })).rejects.toThrow('ca= in BLOBS_URL');
-    const spoolFolder = await temporaryFolder();
-    onTestFinished(() => rm(spoolFolder, { recursive: true }));
+    const spoolFolder = await newRoot();
     const openAs = (credentials: Record<string, string>) => {
       const before = { ...process.env };
       Object.assign(process.env, credentials);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
@@ -10,11 +9,11 @@ import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
 import { onS3, openS3, stagedIn } from '../../../harness/backends.js';
 import { linkCredentials } from '../../../harness/s3.js';
+import { sha256 } from '../../../harness/sha256.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const limit = { bytes: 100 * MIB, message: 'too much of it' };
-const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const bytesOf = (length: number, seed = 1) => Buffer.alloc(length, `a file ${seed}`);
 
 async function put(url: string, body: Buffer, headers: Record<string, string> = {}): Promise<number> {
@@ -46,7 +45,7 @@ onS3(() => {
       expect(await put(url, bytesOf(10), { 'content-type': 'text/html', 'x-amz-meta-a': 'b' })).toBe(200);
       const exact = { limit: { ...limit, bytes: 10 }, signal };
       const staged = await blobs.staging.receive('d/a', exact);
-      expect(staged).toMatchObject({ sizeBytes: 10, sha256: sha256Of(bytesOf(10)) });
+      expect(staged).toMatchObject({ sizeBytes: 10, sha256: sha256(bytesOf(10)) });
       const { version } = await staged!.commit();
       expect(await put(url, bytesOf(10, 2))).toBe(200);
       expect(await buffer((await blobs.read('d/a', { version }))!)).toEqual(bytesOf(10));

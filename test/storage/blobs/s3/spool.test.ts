@@ -1,10 +1,10 @@
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { Spool } from '../../../../src/storage/blobs/s3/spool.js';
 import { lockFolder } from '../../../../src/storage/folder-lock.js';
-import { temporaryFolder } from '../../../harness/server.js';
+import { newRoot } from '../../../harness/mounting.js';
 
 const signal = new AbortController().signal;
 const bytesOf = (length: number) => Buffer.alloc(length, 'x');
@@ -15,8 +15,7 @@ const options = (bytes: number, accountId = 'a') => ({
 
 let folder: string;
 beforeEach(async () => {
-  folder = await temporaryFolder();
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  folder = await newRoot();
 });
 
 async function openSpool(maxBytes: number): Promise<Spool> {

@@ -5,11 +5,11 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startBrowser, visit } from '../harness/browser.js';
-import { discardServer, startServer } from '../harness/server.js';
+import { startBrowser, visit } from '../test/harness/browser.js';
+import { discardServer, startServer } from '../test/harness/server.js';
 
-const EXAMPLE = fileURLToPath(new URL('../../examples/railway/', import.meta.url));
-const PICTURES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
+const EXAMPLE = fileURLToPath(new URL('../examples/railway/', import.meta.url));
+const PICTURES = fileURLToPath(new URL('../docs/images/', import.meta.url));
 
 await mkdir(PICTURES, { recursive: true });
 const [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);

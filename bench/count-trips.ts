@@ -1,4 +1,4 @@
-import type { TcpProxy } from './tcp-link.js';
+import type { TcpProxy } from '../test/harness/tcp-link.js';
 
 /** Statements that the server sends without a request. */
 const BACKGROUND_STATEMENTS =
