@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
+import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 import { Api } from './api.js';
 import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { World } from './world.js';
@@ -175,4 +176,12 @@ export async function eventually<T>(
     if (Date.now() > deadline) throw new Error(`nothing after ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** The status of a dataset once all its uploads are checked, by polling as any client of the API does. */
+export function checked(api: Api, id: string): Promise<WireDatasetWithFiles> {
+  return eventually(async () => {
+    const { body } = await api.status(id);
+    return body.status === 'UPLOADING' ? undefined : body;
+  });
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { put } from '../../harness/api.js';
 import { whyNoFfmpeg } from '../../harness/available.js';
-import { eventually } from '../../harness/server.js';
+import { checked } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 
 const shared = await sharedServer();
@@ -22,10 +22,7 @@ test.skipIf(leftOut !== undefined)(
     const answer = await api.upload(id, 'bad.avi', media.longClip(media.damaged.clip()));
     expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ checking: true })]);
     expect(answer.body).not.toHaveProperty('warnings');
-    const failed = await eventually(async () => {
-      const { body } = await api.status(id);
-      return body.status === 'UPLOADING' ? undefined : body;
-    });
+    const failed = await checked(api, id);
     expect(failed).toMatchObject({ status: 'FAILED', error: { problems: [{ code: 'VIDEO_CORRUPT' }] } });
     expect(failed.error?.message).toContain('bad.avi is damaged');
     expect(failed.files.find(({ filename }) => filename === 'good.mp4')?.frames).toBe(15);

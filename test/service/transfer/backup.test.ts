@@ -10,7 +10,7 @@ import { Api } from '../../harness/api.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf, digestOfFolder, newRoot } from '../../harness/mounting.js';
-import { discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../../harness/server.js';
+import { checked, discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../../harness/server.js';
 import {
   blobPathsIn,
   flipBit,
@@ -230,10 +230,7 @@ test('a clip that is not decoded yet is backed up and restored with its bytes, a
     const server = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder });
     onTestFinished(() => discardServer(server));
     const api = new Api(server.url, token);
-    return eventually(async () => {
-      const { body } = await api.status(key.id);
-      return body.status === 'UPLOADING' ? undefined : body;
-    });
+    return checked(api, key.id);
   };
   const [copy, whole, partial] = [await newFolder(), await newFolder(), await newFolder()];
   expect((await backUp(folder, copy)).code).toBe(0);

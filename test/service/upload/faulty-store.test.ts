@@ -5,7 +5,7 @@ import type { Api } from '../../harness/api.js';
 import { whyNoS3 } from '../../harness/available.js';
 import { Follower } from '../../harness/follower.js';
 import { type BreakingProxy, type Fault, startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { checked, discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
 import { sha256 } from '../../harness/sha256.js';
 
@@ -39,10 +39,7 @@ describe.skipIf(leftOut !== undefined)(
     const upload = async (id: string, filename: string, bytes: Buffer, headers: Record<string, string> = {}) => {
       const url = await api.link(id, filename, bytes.length);
       expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes), headers })).status).toBe(200);
-      return eventually(async () => {
-        const { body } = await api.status(id);
-        return body.status === 'UPLOADING' ? undefined : body;
-      });
+      return checked(api, id);
     };
     const shortenReads = () =>
       proxy.rule(({ method, path }) => (method === 'GET' && !path.includes('list-type') ? shortened : undefined));

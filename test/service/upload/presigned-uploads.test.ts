@@ -9,6 +9,7 @@ import { whyNoS3 } from '../../harness/available.js';
 import { ONLY_PROGRESS, trainyard } from '../../harness/command.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import {
+  checked,
   discardServer,
   eventually,
   NO_HISTORY,
@@ -43,11 +44,7 @@ describe.skipIf(leftOut !== undefined)(
     });
 
     /** Polls the status, as any client of the API does. */
-    const finalized = (id: string): Promise<WireDatasetWithFiles> =>
-      eventually(async () => {
-        const { body } = await api.status(id);
-        return body.status === 'UPLOADING' ? undefined : body;
-      });
+    const finalized = (id: string): Promise<WireDatasetWithFiles> => checked(api, id);
 
     /** What the audit log says of an upload, once it does. */
     const audited = (dataset: string, filename: string) =>
@@ -193,10 +190,7 @@ test.skipIf(whyNoS3() !== undefined)(
     ] as const) {
       expect((await putTo(body.uploads[name]!.upload_url, bytes)).status).toBe(200);
     }
-    const dataset = await eventually(async () => {
-      const answer = (await now.status(earlier)).body;
-      return answer.status === 'UPLOADING' ? undefined : answer;
-    });
+    const dataset = await checked(now, earlier);
     expect(dataset).toMatchObject({ status: 'READY', files: [{ filename: 'a.jpg' }, { filename: 'a.txt' }] });
 
     const id = await now.newDataset();

@@ -5,7 +5,7 @@ import { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { proxiedForTest } from '../../harness/postgres.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { checked, discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
 import { sha256 } from '../../harness/sha256.js';
 
@@ -72,10 +72,7 @@ describe.skipIf(leftOut !== undefined)(
       api = new Api(survivor.url, api.token);
       const { body: before } = await api.status(id);
       expect([before.status, before.counts.pending]).toEqual(['UPLOADING', 1]);
-      const dataset = await eventually(async () => {
-        const { body } = await api.status(id);
-        return body.status === 'UPLOADING' ? undefined : body;
-      });
+      const dataset = await checked(api, id);
       expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
       expect(readsOf(key).map(({ status }) => status)).toEqual([200, 200]);
     });
