@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { type ComparedFile, duplicateGroups } from '../../../src/dataset/duplicates/duplicate-groups.js';
 import { makeThumbnail } from '../../../src/dataset/inspect/image/thumbnail.js';
 import { writeUpload } from '../../harness/inspecting.js';
+import { cropped } from './picture-series.js';
 
 // Only the service must not read it.
 sharp.unblock({ operation: ['VipsForeignLoadSvg'] });
@@ -37,19 +38,6 @@ function groupsOf(files: readonly ComparedFile[], areDifferent = (_a: string, _b
     });
 }
 
-/** Without `share` of the width and height, half of it on each side. */
-async function cropped(bytes: Buffer, share: number): Promise<Sharp> {
-  const { width, height } = await sharp(bytes).metadata();
-  const side = (length: number) => Math.round((length * share) / 2);
-  const area = {
-    left: side(width),
-    top: side(height),
-    width: width - 2 * side(width),
-    height: height - 2 * side(height),
-  };
-  return sharp(bytes).extract(area).jpeg({ quality: 92 });
-}
-
 describe('pictures are duplicates', () => {
   test('after recompression, resizing, another format, blur and a crop of 2 %', async () => {
     const { width } = await sharp(BRIDGE).metadata();
@@ -60,7 +48,7 @@ describe('pictures are duplicates', () => {
       'half.webp': resized(0.5).webp(),
       'eighth.jpg': resized(1 / 8).jpeg(),
       'blurred.jpg': sharp(BRIDGE).blur(2).jpeg(),
-      'cropped.jpg': await cropped(BRIDGE, 0.02),
+      'cropped.jpg': sharp(await cropped(BRIDGE, 0.02)),
     };
     const files = [await fileOf('grass.jpg', GRASS), await fileOf('street.jpg', STREET)];
     for (const [name, image] of Object.entries(copies)) files.push(await fileOf(name, image));

@@ -105,17 +105,11 @@ async function singly(images: readonly Sharp[]): Promise<Buffer[][]> {
   return Promise.all(images.map(async (image) => [await image.png().toBuffer()]));
 }
 
-async function cropped(original: Buffer, share: number): Promise<Buffer> {
+/** Without `share` of the width and height, half of it on each side. */
+export async function cropped(original: Buffer, share: number): Promise<Buffer> {
   const { width, height } = await sharp(original).metadata();
-  const cut = (length: number) => Math.round((length * share) / 2);
-  return jpeg(
-    sharp(original).extract({
-      left: cut(width),
-      top: cut(height),
-      width: width - 2 * cut(width),
-      height: height - 2 * cut(height),
-    }),
-  );
+  const [left, top] = [width, height].map((length) => Math.round((length * share) / 2)) as [number, number];
+  return jpeg(sharp(original).extract({ left, top, width: width - 2 * left, height: height - 2 * top }));
 }
 
 async function resized(original: Buffer, factor: number): Promise<Buffer> {

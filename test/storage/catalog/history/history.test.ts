@@ -166,25 +166,6 @@ onCatalogs((open) => {
       ]);
       expect(await catalog.trash.due(LATER)).toEqual([blobKeyOf(old!)]);
     });
-
-    test('is restored from, with the same ids, and a restored file can be removed again', async () => {
-      const { subject, catalog, database } = await newSubject();
-      await subject.put({ 'a.jpg': 1, 'a.txt': 2 }, 10);
-      const before = (await catalog.files(subject.id)).map(({ id }) => id).sort();
-      await subject.put({ 'a.txt': 3, 'b.txt': 4 }, 20);
-      await subject.remove('a.jpg', 30);
-      expect((await subject.restore(1, 40))?.revision).toBe(4);
-      expect((await catalog.files(subject.id)).map(({ id }) => id).sort()).toEqual(before);
-      expect(await subject.contentsOf(4)).toEqual({ 'a.jpg': 1, 'a.txt': 2 });
-      expect((await subject.revisions()).at(-1)).toMatchObject({
-        ...{ how: 'restore', restored_from: 1, added: 1, removed: 1, changed: 1, files: 2 },
-      });
-      expect(await historyBytes(database)).toBe(4 + 5);
-      await subject.remove('a.jpg', 50);
-      expect(await subject.contentsOf(4)).toEqual({ 'a.jpg': 1, 'a.txt': 2 });
-      expect(await subject.contentsOf(1)).toEqual({ 'a.jpg': 1, 'a.txt': 2 });
-      expect(await historyBytes(database)).toBe(4 + 5 + 2);
-    });
   });
 
   describe('retention', () => {
