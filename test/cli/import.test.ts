@@ -38,7 +38,7 @@ describe('import', () => {
     const zip = await zipWith({ ...(await below('wagons', pairsOf(2))), '__MACOSX/wagons/._01.jpg': 'x' }, name);
     const first = await importing(zip);
     expect(first.stdout).toContain(`Sent 2 images and 2 captions to "${name}".`);
-    expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system made it, or hides it.');
+    expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system or a trainer made it, or hides it.');
     const { files, id } = (await statusOf(name))!;
     expect(files.map(({ filename, sha256: hash }) => [filename, hash])).toEqual(
       Object.entries(pairs).map(([filename, bytes]) => [filename, sha256(bytes)]),
