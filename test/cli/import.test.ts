@@ -114,6 +114,18 @@ describe('import', () => {
     expect((await importing(zip, '--json')).json()).toMatchObject({ kept, conflicts: [] });
   });
 
+  test('holds a new caption back while the dataset has another picture of its name', async () => {
+    const [name, zip] = [newName(), await zipWith(await pairsOf(1))];
+    await api.upload(await api.newDataset(name), '01.jpg', await media.jpeg({ seed: 9 }));
+    const stopped = await importing(zip, name);
+    expect([stopped.code, stopped.stdout]).toEqual([73, expect.stringContaining('01.txt is in conflict')]);
+    const kept = { decided_for_dataset: ['01.jpg', '01.txt'] };
+    expect((await importing(zip, name, '--theirs', '--json')).json()).toMatchObject({ sent: [], kept });
+    expect(await namesIn(name)).toEqual(['01.jpg']);
+    expect((await importing(zip, name, '--ours')).code).toBe(0);
+    expect(await textIn(name, '01.txt')).toBe('wagon 1');
+  });
+
   test('brings a folder with folders in it, and follows no link out of it', async () => {
     const folder = await folderWith({ ...(await pairsOf(1)), ...(await below('more/evening', pairsOf(2))) }, newName());
     await symlink('/etc/hostname', join(folder, 'out.txt'));
