@@ -64,7 +64,7 @@ export function normalizedFilename(raw: string): string {
   return raw.length > MAX_FILENAME_LENGTH ? raw : raw.normalize('NFC');
 }
 
-function filenameFault(raw: string): string | undefined {
+export function filenameFault(raw: string): string | undefined {
   if (raw === '') return 'is empty';
   if (raw.length > MAX_FILENAME_LENGTH) return `is too long; at most ${MAX_FILENAME_BYTES} bytes fit`;
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';

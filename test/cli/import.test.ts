@@ -36,7 +36,7 @@ describe('import', () => {
     const zip = await zipWith({ ...(await below('wagons', pairsOf(2))), '__MACOSX/wagons/._01.jpg': 'x' }, name);
     const first = await importing(zip);
     expect(first.stdout).toContain(`Sent 2 images and 2 captions to "${name}".`);
-    expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system made it, or hides it.');
+    expect(first.stdout).toContain('__MACOSX/wagons/._01.jpg: An operating system or a trainer made it, or hides it.');
     const { files, id } = (await statusOf(name))!;
     expect(files.map(({ filename, sha256: hash }) => [filename, hash])).toEqual(
       Object.entries(pairs).map(([filename, bytes]) => [filename, sha256(bytes)]),
@@ -110,6 +110,18 @@ describe('import', () => {
     await api.upload(id, '02.txt', 'edited');
     const kept = { changed_in_dataset: ['02.txt'] };
     expect((await importing(zip, '--json')).json()).toMatchObject({ kept, conflicts: [] });
+  });
+
+  test('holds a new caption back while the dataset has another picture of its name', async () => {
+    const [name, zip] = [newName(), await zipWith(await pairsOf(1))];
+    await api.upload(await api.newDataset(name), '01.jpg', await media.jpeg({ seed: 9 }));
+    const stopped = await importing(zip, name);
+    expect([stopped.code, stopped.stdout]).toEqual([73, expect.stringContaining('01.txt is in conflict')]);
+    const kept = { decided_for_dataset: ['01.jpg', '01.txt'] };
+    expect((await importing(zip, name, '--theirs', '--json')).json()).toMatchObject({ sent: [], kept });
+    expect(await namesIn(name)).toEqual(['01.jpg']);
+    expect((await importing(zip, name, '--ours')).code).toBe(0);
+    expect(await textIn(name, '01.txt')).toBe('wagon 1');
   });
 
   test('brings a folder with folders in it, and follows no link out of it', async () => {

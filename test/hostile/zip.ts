@@ -11,8 +11,6 @@ export interface ZipEntry {
   /** What both headers say. */
   readonly size?: number;
   readonly packedSize?: number;
-  /** Where the list of entries says that the entry is. */
-  readonly offset?: number;
   /** `0o120777` for a link. */
   readonly unixMode?: number;
 }
@@ -38,7 +36,7 @@ export function zipOf(entries: readonly ZipEntry[], { count = entries.length }: 
     parts.push(Buffer.from('PK\x03\x04'), common, name, packed);
     const tail = Buffer.alloc(14);
     tail.writeUInt32LE(((entry.unixMode ?? 0) << 16) >>> 0, 6);
-    tail.writeUInt32LE(entry.offset ?? at, 10);
+    tail.writeUInt32LE(at, 10);
     // Made on Unix, so that the mode counts.
     list.push(Buffer.from('PK\x01\x02'), Buffer.from([20, 3]), common, tail, name);
     at += 30 + name.length + packed.length;

@@ -3,6 +3,7 @@ import { readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { shellWord } from '../../command-line.js';
+import { isHiddenPath } from '../../dataset/import/entry-paths.js';
 import type { SkipCode } from '../../dataset/import/survey.js';
 import { extensionOf, isDatasetFile, mediaTypeOf } from '../../dataset/media.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
@@ -59,9 +60,6 @@ export interface FolderContents {
 
 const READS_AT_ONCE = 64;
 
-/** Folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
-export const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
-
 /** Lists single files, and the top level of folders; links in `paths` are always followed. @throws CommandError with 66 */
 export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
   const found: Found = { files: [], skipped: [], faults: [], unreadable: [] };
@@ -112,7 +110,7 @@ async function readFolder(path: string, { follow }: { follow: boolean }, found: 
     const name = entry.name.toString();
     if (!Buffer.from(name).equals(entry.name)) {
       found.faults.push(notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.'));
-    } else if (!name.startsWith('.') && !TRAINER_FOLDERS.has(name)) {
+    } else if (!isHiddenPath(name)) {
       const link = entry.isSymbolicLink() ? { root: follow ? '/' : root } : undefined;
       await addFile({ name, path: join(path, name), link }, found);
     }

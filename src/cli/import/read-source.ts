@@ -3,18 +3,12 @@ import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { Writable } from 'node:stream';
 import { TABLE_EXTENSIONS } from '../../dataset/import/caption-table.js';
+import { isHiddenPath } from '../../dataset/import/entry-paths.js';
 import { flattened } from '../../dataset/import/flatten.js';
 import type { FoundFile, ImportEntry, ImportSurvey } from '../../dataset/import/survey.js';
 import { extensionOf } from '../../dataset/media.js';
 import { byFilename } from '../../dataset/names.js';
-import {
-  fileVersionOf,
-  type FolderContents,
-  isFolder,
-  type LocalFile,
-  TRAINER_FOLDERS,
-  unreadable,
-} from '../folder/read-folder.js';
+import { fileVersionOf, type FolderContents, isFolder, type LocalFile, unreadable } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
 
@@ -74,32 +68,24 @@ async function addFolder({ path, name }: { path: string; name: string }, walk: W
   const found = await readdir(path, { withFileTypes: true }).catch(unreadable(path));
   for (const each of found.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const place = { path: join(path, each.name), name: `${name}/${each.name}` };
-    const isHidden = each.name.startsWith('.');
-    if (each.isDirectory() && !isHidden && !TRAINER_FOLDERS.has(each.name)) {
-      await addFolder(place, walk);
-      continue;
-    }
-    const fault = each.isDirectory() && !isHidden ? 'It is a cache of a trainer.' : undefined;
-    entries.push(await folderEntry(place, { fault, link: each.isSymbolicLink() ? root : undefined }));
+    if (each.isDirectory() && !isHiddenPath(each.name)) await addFolder(place, walk);
+    else entries.push(await folderEntry(place, each.isSymbolicLink() ? root : undefined));
   }
 }
 
-async function folderEntry(
-  { path, name }: { path: string; name: string },
-  { fault, link }: { fault?: string | undefined; link?: string | undefined } = {},
-): Promise<SourceEntry> {
-  const entry = { path: name, sizeBytes: 0, modified: 0, fault, bytes: () => readFile(path) };
+async function folderEntry({ path, name }: { path: string; name: string }, link?: string): Promise<SourceEntry> {
+  const entry = { path: name, sizeBytes: 0, modified: 0, bytes: () => readFile(path) };
   try {
     const stats = await stat(path, { bigint: true });
     const isOutside = link !== undefined && !(await realpath(path)).startsWith(link);
-    const kind = isOutside
+    const fault = isOutside
       ? 'It is a link that leads out of the folder. To follow such links, add --follow.'
       : stats.isFile()
         ? undefined
         : 'It is not a file.';
     return {
       ...entry,
-      fault: fault ?? kind,
+      fault,
       sizeBytes: Number(stats.size),
       modified: Number(stats.mtimeMs),
       local: { path, version: fileVersionOf(stats) },

@@ -1,3 +1,5 @@
+import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+
 /** The SHA-256 of each file of a folder or dataset, by filename. */
 export type Hashes = ReadonlyMap<string, string>;
 
@@ -63,6 +65,8 @@ function settledWinner({ source, target, settled }: FileVersions): 'source' | 't
 
 export type SettledConflicts = ReadonlyMap<string, SettledConflict>;
 
+const isCaption = (name: string) => mediaTypeOf(name)?.kind === 'caption';
+
 /** What a push or a pull does with each file; every list is sorted. */
 export type SyncPlan = Readonly<Record<SyncStep, readonly string[]>>;
 
@@ -73,6 +77,7 @@ export function syncPlanOf(
   { common, settled, source, target }: { common: Hashes; settled?: SettledConflicts; source: Hashes; target: Hashes },
   rules: SyncRules & { readonly decisions: Decisions },
 ): SyncPlan {
+  const { decisions } = rules;
   const plan: Record<SyncStep, string[]> = {
     same: [],
     write: [],
@@ -84,12 +89,23 @@ export function syncPlanOf(
     'removed-from-target': [],
     'target-wins': [],
   };
-  for (const name of [...new Set([...source.keys(), ...target.keys()])].sort()) {
-    const decided = rules.decisions.get(name);
+  const stepOf = (name: string): SyncStep => {
+    const decided = decisions.get(name);
     const own = decided === undefined ? rules : { winner: decided, replaces: true, overrules: false };
     const [from, to] = [source.get(name), target.get(name)];
     const versions = { common: common.get(name), source: from, target: to, settled: settled?.get(name) };
-    plan[syncStep(versions, own)].push(name);
+    return syncStep(versions, own);
+  };
+  const media = new Map([...source.keys()].filter((name) => !isCaption(name)).map((name) => [stemOf(name), name]));
+  for (const name of [...new Set([...source.keys(), ...target.keys()])].sort()) {
+    let step = stepOf(name);
+    const medium = media.get(stemOf(name));
+    if (step === 'write' && medium !== undefined && isCaption(name) && !target.has(name) && !decisions.has(name)) {
+      // A new caption is for the picture beside it, and the target has another picture of this name.
+      const other = stepOf(medium);
+      if (other === 'conflict' || other === 'target-wins') step = other;
+    }
+    plan[step].push(name);
   }
   return plan;
 }

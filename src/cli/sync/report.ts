@@ -88,7 +88,7 @@ const MAX_SHOWN = 20;
 
 const MAX_LINES_SHOWN = 12;
 
-/** `undefined` if the file was removed there. */
+/** `undefined` if the file is not there. */
 type Version = { readonly sizeBytes: number; readonly text: string | undefined } | undefined;
 
 export interface Conflict {
@@ -161,7 +161,7 @@ function linesOf({ filename, folder, dataset }: Conflict, paint: Painter, maxLin
 }
 
 function deedOf(side: 'folder' | 'dataset', sign: string, version: Version): string {
-  return version === undefined ? `removed from the ${side}` : `changed in the ${side} (${sign})`;
+  return version === undefined ? `not in the ${side}` : `changed in the ${side} (${sign})`;
 }
 
 function textLinesOf(version: Version): string[] {
@@ -218,7 +218,7 @@ export async function askAboutConflicts(
   return decisions;
 }
 
-/** For `--json`; null where the file was removed. */
+/** For `--json`; null where there is no such file. */
 export function conflictDocument(filename: string, sides: { folder: Hashes; dataset: Hashes; common: Hashes }) {
   return {
     filename,

@@ -84,11 +84,13 @@ export function readCaptionTable(path: string, bytes: Uint8Array, choices: Colum
   const captionColumn = columnOf(rows, others, choices.captionColumn, CAPTION_COLUMNS);
   if (captionColumn === undefined) return `has no column with captions. ${listed}`;
   let severalCaptions = 0;
+  // A table of images and clips may have a column for each.
+  const fileColumns = [fileColumn, ...(fileColumn === choices.fileColumn ? [] : knownIn(others, FILE_COLUMNS))];
   const named = rows.flatMap((row) => {
-    const [file = ''] = [row.get(fileColumn) ?? []].flat();
+    const file = fileColumns.flatMap((column) => row.get(column) ?? []).find(Boolean);
     const captions = [row.get(captionColumn) ?? []].flat();
     if (captions.length > 1) severalCaptions++;
-    return file === '' ? [] : [{ file, caption: captions[0] }];
+    return file === undefined ? [] : [{ file, caption: captions[0] }];
   });
   return { path, columns, fileColumn, captionColumn, rows: named, severalCaptions, faults };
 }
@@ -101,12 +103,14 @@ function columnOf(
 ): string | undefined {
   if (chosen !== undefined && columns.includes(chosen)) return chosen;
   const valuesIn = (column: string) => rows.reduce((sum, row) => sum + Number((row.get(column) ?? '').length > 0), 0);
-  const candidates = known
-    .flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? [])
-    .map((column) => ({ column, values: valuesIn(column) }))
-    .filter(({ values }) => values > 0);
   // The sort is stable: of two, the first known one.
-  return candidates.sort((a, b) => b.values - a.values)[0]?.column;
+  return knownIn(columns, known)
+    .filter((column) => rows.some((row) => [row.get(column) ?? []].flat().length > 0))
+    .sort((a, b) => valuesIn(b) - valuesIn(a))[0];
+}
+
+function knownIn(columns: readonly string[], known: readonly string[]): string[] {
+  return known.flatMap((name) => columns.find((column) => column.trim().toLowerCase() === name) ?? []);
 }
 
 /** In UTF-8, with or without a byte order mark. */

@@ -2,13 +2,12 @@ import { groupedBy } from '../grouped-by.js';
 import { stemOf } from '../media.js';
 import { parseGroupName } from '../names.js';
 
-const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
+/** The last are folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
+const SYSTEM_FILES = /^((eh)?thumbs\.db|desktop\.ini|__macosx|_(latent|t_e|clip_vision)_cache|_controls)$/i;
 
-/** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
+/** Whether an operating system or a trainer made the file, such as `.DS_Store`, or hides it. */
 export function isHiddenPath(path: string): boolean {
-  return path
-    .split('/')
-    .some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.has(part.toLowerCase()));
+  return path.split('/').some((part) => (part.startsWith('.') && part !== '..') || SYSTEM_FILES.test(part));
 }
 
 /** The top folder that all files share; `''` if they share none. */
@@ -46,8 +45,8 @@ export function kohyaOf(path: string): KohyaFolder | undefined {
   }
 }
 
-/** Images that only regularize, from kohya's folder `reg` beside `img`. */
-const REGULARIZATION = /^(reg|regularization|regularisation|class)([ _-]?images?)?$/i;
+/** A path below a folder of images that only regularize, such as kohya's `reg` beside `img`. */
+export const REGULARIZATION = /(^|\/)(reg|regularization|regularisation|class)([ _-]?images?)?\//i;
 
 export interface KohyaGroup extends KohyaFolder {
   readonly is_reg: boolean;
@@ -64,10 +63,7 @@ export function kohyaGroupsOf(files: readonly { readonly folder: string; readonl
     return parts.slice(0, parts.findLastIndex((part) => kohyaOf(part) !== undefined) + 1).join('/');
   });
   byPath.delete('');
-  const isReg = (path: string) =>
-    parentOf(path)
-      .split('/')
-      .some((part) => REGULARIZATION.test(part));
+  const isReg = (path: string) => REGULARIZATION.test(path);
   const taken = new Set<string>();
   return [...byPath]
     .sort(([a], [b]) => Number(isReg(a)) - Number(isReg(b)))

@@ -1,5 +1,5 @@
 import { mediaTypeOf, stemOf } from '../media.js';
-import { parseFilename } from '../names.js';
+import { filenameFault, normalizedFilename } from '../names.js';
 
 /** A file in a folder of what is imported. */
 export interface NestedFile {
@@ -21,12 +21,32 @@ export function nestedGroupsOf<T extends NestedFile>(files: readonly T[]): Neste
     const group = last.get(key);
     if (group?.every(({ name }) => name !== nested.name) === true) group.push(nested);
     else {
-      const next: [T, ...T[]] = [nested];
-      last.set(key, next);
-      groups.push(next);
+      groups.push([nested]);
+      last.set(key, groups.at(-1)!);
     }
   }
-  return groups;
+  return joined(groups);
+}
+
+/** Captions alone join the picture or clip with which they share most outer folders: `night/text/1.txt` is for `night/1.jpg`. */
+function joined<T extends NestedFile>(groups: readonly [T, ...T[]][]): NestedGroup<T>[] {
+  const hasMedia = (group: NestedGroup<T>) => group.some(({ name }) => mediaTypeOf(name)?.kind !== 'caption');
+  /** The folder and those around it, each with the stem. */
+  const placesOf = ([{ folder, name }]: NestedGroup<T>) => {
+    const parts = folder.split('/').slice(0, MAX_PREFIX_FOLDERS);
+    return [...parts, ''].map((_, out) => `${parts.slice(0, parts.length - out).join('/')}\n${stemOf(name)}`);
+  };
+  const nearest = new Map<string, [T, ...T[]]>();
+  for (const group of groups.filter(hasMedia)) {
+    for (const place of placesOf(group)) if (!nearest.has(place)) nearest.set(place, group);
+  }
+  return groups.filter((group) => {
+    const place = hasMedia(group) ? undefined : placesOf(group).find((each) => nearest.has(each));
+    const owner = nearest.get(place ?? '');
+    if (owner?.every((file) => group.every(({ name }) => name !== file.name)) !== true) return true;
+    owner.push(...group);
+    return false;
+  });
 }
 
 /** What only one group of a stem can have in a dataset: the name of each caption, and the images and clips. */
@@ -56,7 +76,8 @@ export function freeStemFor<T extends NestedFile>(
   const stem = stemOf(first.name);
   const endings = [first, ...others].map(({ name }) => name.slice(stem.length));
   const parts = first.folder === '' ? [] : first.folder.split('/').slice(-MAX_PREFIX_FOLDERS);
-  const prefixed = parts.map((_, index) => [...parts.slice(-1 - index), stem].join('_'));
+  const prefixed = parts.map((_, index) => normalizedFilename([...parts.slice(-1 - index), stem].join('_')));
+  const isFilename = (name: string) => mediaTypeOf(name) !== undefined && filenameFault(name) === undefined;
   const isUsable = (name: string) => !taken.has(name) && endings.every((end) => isFilename(name + end));
   const found = prefixed.find(isUsable);
   if (found !== undefined) return found;
@@ -78,12 +99,4 @@ export function flattened<T extends NestedFile>(files: readonly T[]): T[] {
     taken.add(free);
     return group.map((nested) => ({ ...nested, name: free + nested.name.slice(stem.length) }));
   });
-}
-
-function isFilename(name: string): boolean {
-  try {
-    return parseFilename(name) === name;
-  } catch {
-    return false;
-  }
 }

@@ -128,7 +128,7 @@ class Survey<E extends ImportEntry> {
     const { path, fault, sizeBytes } = entry;
     const name = lastPartOf(path);
     const extension = extensionOf(name);
-    if (isHiddenPath(path)) this.#skip('HIDDEN', path, 'An operating system made it, or hides it.');
+    if (isHiddenPath(path)) this.#skip('HIDDEN', path, 'An operating system or a trainer made it, or hides it.');
     else if (fault !== undefined) this.#skip('UNREADABLE', path, fault);
     else if (entry.isTable || isTablePath(path)) this.#tableEntries.push(entry);
     else {
@@ -215,14 +215,16 @@ class Survey<E extends ImportEntry> {
     const [captionOf, knownCaptionOf] = [captionFinder(this.#media, parentOf(path)), captionFinder(known, '')];
     const faults = [...table.faults];
     const texts = new Map<string, string>();
-    for (const { file, caption } of table.rows) {
-      const named = captionOf(file) ?? knownCaptionOf(file);
+    const rows = table.rows.map((row) => ({ ...row, named: captionOf(row.file) ?? knownCaptionOf(row.file) }));
+    // Of two rows for a file, the one that names more of its path counts.
+    rows.sort((a, b) => (a.named?.rank ?? 0) - (b.named?.rank ?? 0));
+    for (const { file, caption, named } of rows) {
       const shown = file.length > MAX_SHOWN ? `${file.slice(0, MAX_SHOWN)}…` : file;
       if (named === undefined) faults.push(`${shown} is not among the images and clips.`);
       if (named === undefined || caption === undefined) continue;
       const { folder, name, modified } = named;
       const earlier = texts.get(`${folder}/${name}`) ?? caption;
-      if (earlier !== caption) faults.push(`${shown} has another caption in an earlier row, which is taken.`);
+      if (earlier !== caption) faults.push(`${shown} has another caption in another row, which is taken.`);
       if (texts.has(`${folder}/${name}`)) continue;
       texts.set(`${folder}/${name}`, caption);
       const sizeBytes = new TextEncoder().encode(caption).length;
@@ -252,11 +254,11 @@ class Survey<E extends ImportEntry> {
 type Named = Pick<FoundFile<never>, 'folder' | 'name' | 'path' | 'modified'>;
 
 /**
- * Finds the file that a row names, and returns it with the name of its caption: by its path from the table, or else by the longest
- * end of it that one stem alone has. Tables of other machines have absolute paths, and kohya's have no extension. A row of an export
- * may name a caption itself.
+ * Finds the file that a row names, and returns it with the name of its caption: by its path from the table (rank 0), or else by the
+ * longest end of it, also flattened, that one stem alone has. Tables of other machines have absolute paths and other extensions, and
+ * kohya's have none. A row of an export may name a caption itself.
  */
-function captionFinder(files: readonly Named[], folder: string): (named: string) => Named | undefined {
+function captionFinder(files: readonly Named[], folder: string) {
   const byPath = new Map<string, Named | undefined>();
   const isSame = (a: Named | undefined, b: Named) => a?.folder === b.folder && stemOf(a.name) === stemOf(b.name);
   for (const file of files) {
@@ -269,7 +271,7 @@ function captionFinder(files: readonly Named[], folder: string): (named: string)
       }
     }
   }
-  return (named) => {
+  return (named: string) => {
     if (named.length > MAX_NAMED_LENGTH) return undefined;
     const path = named
       .trim()
@@ -277,18 +279,16 @@ function captionFinder(files: readonly Named[], folder: string): (named: string)
       .replace(/^(\.\/)+/, '')
       .normalize('NFC');
     const last = lastPartOf(path);
-    const isCaption = mediaTypeOf(last)?.kind === 'caption';
-    const keys = endingsOf(path).flatMap((ending) => (isCaption ? [ending, stemOf(ending)] : ending));
-    const found = [
-      [folder, path]
-        .filter(Boolean)
-        .map((part) => `/${part}`)
-        .join(''),
-      ...keys,
-    ]
-      .map((key) => byPath.get(key))
-      .find(Boolean);
-    return found && { ...found, name: stemOf(found.name) + (isCaption ? last.slice(stemOf(last).length) : '.txt') };
+    const kind = mediaTypeOf(last)?.kind;
+    const keys = endingsOf(path)
+      .flatMap((ending) => [ending, ending.replaceAll('/', '_')])
+      .flatMap((ending) => (kind === undefined ? ending : [ending, stemOf(ending)]));
+    const whole = folder === '' ? `/${path}` : `/${folder}/${path}`;
+    const found = [whole, ...keys].map((key) => byPath.get(key));
+    const rank = found.findIndex(Boolean);
+    const file = found[rank];
+    const ending = kind === 'caption' ? last.slice(stemOf(last).length) : '.txt';
+    return file && { ...file, rank, name: stemOf(file.name) + ending };
   };
 }
 

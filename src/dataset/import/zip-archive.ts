@@ -73,16 +73,13 @@ export async function openZip(blob: Blob, name: string): Promise<PackedEntry[]> 
     const reason = (error as Error).message.replace(/\.$/, '');
     throw unreadable(`${reason}. If it is incomplete, copy or download it again.`, error);
   }
-  const overlapping = overlappingIn(listed);
   const last = new Map(listed.map((entry) => [entry.path, entry]));
   return listed.map((entry) => {
     const isOld = last.get(entry.path) !== entry;
-    const other = overlapping.has(entry) ? SHARED : isOld ? OLD : undefined;
-    return { ...entry, fault: entry.fault ?? other };
+    return { ...entry, fault: entry.fault ?? (isOld ? OLD : undefined) };
   });
 }
 
-const SHARED = 'It shares its bytes with another file of the archive.';
 const OLD = 'The archive has a later file of this name.';
 
 function readerOf(blob: Blob): Reader<Blob> {
@@ -204,15 +201,4 @@ function faultOf(entry: FileEntry): string | undefined {
     return `It would unpack to ${uncompressedSize} bytes from ${compressedSize}: no image, clip or caption does that.`;
   }
   return undefined;
-}
-
-/** The entries whose bytes lie in those of another one, by which a small archive unpacks to any size. */
-function overlappingIn(entries: readonly PackedEntry[]): ReadonlySet<PackedEntry> {
-  const overlapping = new Set<PackedEntry>();
-  let end = 0;
-  for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
-    if (entry.offset < end) overlapping.add(entry);
-    end = Math.max(end, entry.offset + LOCAL_HEADER_BYTES + entry.packedBytes);
-  }
-  return overlapping;
 }

@@ -70,9 +70,17 @@ describe('shapes', () => {
     for (const other of ['a/0_dog', '20_', 'dog', '2024_summer']) expect(kohyaOf(other)).toBeUndefined();
   });
 
+  test('keep a caption with the picture whose folders it shares', async () => {
+    const paths = ['w/day/1.jpg', 'w/night/1.jpg', 'w/night/captions/1.txt', 'x/img/1.jpg', 'x/txt/1.txt'];
+    const { files } = await imported(Object.fromEntries(paths.map((path) => [path, 'a'])));
+    expect(files).toMatchObject({ 'night_1.txt': 'w/night/captions/1.txt', 'img_1.txt': 'x/txt/1.txt' });
+    expect(files).not.toHaveProperty(['1.txt']);
+  });
+
   test('say why each entry is skipped', async () => {
     const { files, skipped } = await imported({
       '__MACOSX/w/._1.jpg': 'x',
+      'w/_controls/1.jpg': 'x',
       'w/1.jpg': 'a',
       'w/README.txt': 'Made with …',
       'w/raw.psd': 'x',
@@ -82,7 +90,8 @@ describe('shapes', () => {
     });
     expect(files).toEqual({ '1.jpg': 'w/1.jpg' });
     expect(skipped).toEqual({
-      'HIDDEN __MACOSX/w/._1.jpg': 'An operating system made it, or hides it.',
+      'HIDDEN __MACOSX/w/._1.jpg': 'An operating system or a trainer made it, or hides it.',
+      'HIDDEN w/_controls/1.jpg': 'An operating system or a trainer made it, or hides it.',
       'NO_MEDIA w/README.txt': 'There is no image or clip of this name.',
       'OTHER_TYPE w/raw.psd': expect.stringContaining('is not an image, video or caption'),
       'EMPTY w/2.png': 'It is empty. Copy it again from its source.',
@@ -184,6 +193,23 @@ describe('tables of captions', () => {
     // A choice for another table.
     const other = await imported({ '1.jpg': 'a', 'metadata.csv': csv }, { captionColumn: 'Short' });
     expect(other.tables[0]).toMatchObject({ captionColumn: 'text' });
+  });
+
+  test.each([
+    ['a flattened name', ['1.jpg', 'night_1.jpg'], 'night/1.jpg,red', { 'night_1.txt': '“red”' }],
+    ['the whole path', ['train/1.jpg'], 'test/1.jpg,blue\ntrain/1.jpg,red', { '1.txt': '“red”' }],
+    ['another extension', ['1.JPG', '2.jpg'], '1.jpg,red\n2.webp,blue', { '1.txt': '“red”', '2.txt': '“blue”' }],
+    ['blank captions', ['1.jpg'], '1.jpg,""', { '1.txt': '“”' }],
+  ])('find files by %s', async (_, paths, rows, captions) => {
+    const media = Object.fromEntries(paths.map((path) => [path, 'a']));
+    const { files } = await imported({ ...media, 'captions.csv': `file_name,text\n${rows}\n` });
+    expect(Object.fromEntries(Object.entries(files).filter(([name]) => name.endsWith('.txt')))).toEqual(captions);
+  });
+
+  test('name files in the columns that each row has', async () => {
+    const rows = '{"image_path":"1.jpg","caption":"red"}\n{"video_path":"2.mp4","caption":"blue"}\n';
+    const { files } = await imported({ '1.jpg': 'a', '2.mp4': 'b', 'all.jsonl': rows });
+    expect(files).toMatchObject({ '1.txt': '“red”', '2.txt': '“blue”' });
   });
 
   test('alone are for the files of the dataset, by their names', async () => {

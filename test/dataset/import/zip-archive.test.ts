@@ -78,17 +78,6 @@ describe('openZip', () => {
     await expect(open(zipOf(many))).rejects.toThrow('as only an archive made to fill disks does');
   });
 
-  test('does not read entries that share their bytes', async () => {
-    const bytes = zipOf([
-      { name: 'a.txt', bytes: 'red' },
-      { name: 'b.txt', bytes: 'red', offset: 0 },
-    ]);
-    expect(await contentsOf(bytes)).toEqual({
-      'a.txt': 'red',
-      'b.txt': 'It shares its bytes with another file of the archive.',
-    });
-  });
-
   test('names an archive that can not be read', async () => {
     const good = zipOf([{ name: 'a.jpg', bytes: PIXELS }]);
     const bad = [Buffer.alloc(0), Buffer.from('<html>'), good.subarray(0, good.length / 2), good.subarray(0, -5)];

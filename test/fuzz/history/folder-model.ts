@@ -89,5 +89,14 @@ function outcomeOf(
       else if (winner === 'source' && copies) changes.set(name, from);
     } else if (winner === 'source' && (to === undefined || replace)) changes.set(name, from);
   }
+  // A new caption stays out with its picture.
+  for (const name of changes.keys()) {
+    const picture = name.replace(/txt$/, 'jpg');
+    const [from, to, base] = [source.get(picture), target.get(picture), common.get(picture)];
+    const isKept = from !== undefined && from !== to && from !== base && to !== base && winner !== 'source';
+    if (picture === name || !source.has(name) || target.has(name) || !isKept) continue;
+    changes.delete(name);
+    if (winner === null) conflicts.push(name);
+  }
   return { changes, conflicts: conflicts.sort() };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { kohyaGroupsOf, topFolderOf } from '../../../src/dataset/import/entry-paths.js';
 import { readCandidates, withoutCollisions } from '../../../web/upload/add-files/check-files.js';
-import type { DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
+import { type DroppedFile, withEntriesOfArchives } from '../../../web/upload/add-files/dropped-files.js';
 import {
   choiceOf,
   droppedFoldersOf,
@@ -11,6 +11,7 @@ import {
 } from '../../../web/upload/add-files/dropped-folders.js';
 import { planUpload, type UploadChoices } from '../../../web/upload/add-files/plan-upload.js';
 import type { KnownFiles } from '../../../web/upload/add-files/prepare-upload.js';
+import { zipOf } from '../../hostile/zip.js';
 
 const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
@@ -47,6 +48,11 @@ describe('dropped files', () => {
       path: 'a/dog.jpg',
       reason: expect.stringContaining('2 files would be named dog.jpg'),
     });
+  });
+
+  test.each(['reg/1_dog/1.jpg', '10_dog/1.jpg'])("keep kohya's folders of a zip: %s", async (path) => {
+    const file = new File([new Uint8Array(zipOf([{ name: path }]))], 'dogs.zip');
+    expect(await withEntriesOfArchives([{ path: 'dogs.zip', file }])).toMatchObject([{ path: `dogs/${path}` }]);
   });
 
   test('finds the folder that all files share', () => {
@@ -139,6 +145,8 @@ describe('files of one name in a folder and its subfolder', () => {
     expect((await planOf(['a/IMG.jpg', 'a/IMG.txt', 'a/x/IMG.png'])).main).toEqual(['IMG.jpg', 'IMG.txt', 'x_IMG.png']);
     const { main, clashing } = await planOf(['a/IMG.jpg', 'a/captions/IMG.txt']);
     expect([main, clashing]).toEqual([['IMG.jpg', 'IMG.txt'], []]);
+    const { renamed } = await planOf(['a/day/1.jpg', 'a/night/1.jpg', 'a/night/text/1.txt']);
+    expect(renamed).toContainEqual({ from: '1.txt', to: 'night_1.txt' });
   });
 
   test('get names that no other file has', async () => {
@@ -154,7 +162,7 @@ describe('files whose names the dataset has', () => {
     const replaced = await planOf(paths, {}, knowing('IMG.jpg'));
     expect(replaced.etags).toEqual({ 'IMG.jpg': 'old', 'IMG.txt': null, 'b.jpg': null });
     expect(replaced.overwriting).toEqual(['IMG.jpg']);
-    expect((await planOf(paths, { existing: 'keep' }, knowing('IMG.jpg'))).main).toEqual(['IMG.txt', 'b.jpg']);
+    expect((await planOf(paths, { existing: 'keep' }, knowing('IMG.jpg'))).main).toEqual(['b.jpg']);
     const both = await planOf(paths, { existing: 'both' }, knowing('IMG.jpg'));
     expect(both.etags).toEqual({ 'new_IMG.jpg': null, 'new_IMG.txt': null, 'b.jpg': null });
   });

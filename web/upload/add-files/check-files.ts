@@ -32,7 +32,7 @@ export async function readCandidates(
       return { folder, name, file, modified };
     }),
     rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
-    /** Number of files that an operating system made, such as `.DS_Store`. */
+    /** Number of files that an operating system or a trainer made, such as `.DS_Store`. */
     hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,
   };
 }

@@ -117,9 +117,11 @@ class DatasetPlan {
         continue;
       }
       this.unchanged += group.length - changed.length;
+      // A caption stays out with its picture: the dataset has another one of this name.
+      const keepsMedia = this.#choices.existing === 'keep' && overwriting.some(({ name }) => isMedia(name));
       for (const { folder, name, file } of group) {
         const isUnchanged = unchanged.has(file);
-        if (!isUnchanged && names.has(name) && this.#choices.existing !== 'replace') continue;
+        if (!isUnchanged && (keepsMedia || (names.has(name) && this.#choices.existing !== 'replace'))) continue;
         this.placed.push({ folder, name });
         if (!isUnchanged) this.files.push({ ...file, etag: etagOf(name) });
       }

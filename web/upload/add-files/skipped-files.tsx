@@ -3,7 +3,7 @@ import { LongList } from '../../ui/long-list.js';
 
 interface SkippedFilesProps {
   readonly rejected: readonly { readonly path: string; readonly reason: string }[];
-  /** Number of files that an operating system made. */
+  /** Number of files that an operating system or a trainer made. */
   readonly hidden: number;
   readonly unchanged?: number;
 }

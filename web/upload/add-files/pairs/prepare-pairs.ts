@@ -53,7 +53,7 @@ export async function preparePairUpload(
     })),
     /** Files that are in no part, or that no dataset accepts. */
     rejected: [...parts.flatMap(({ rejected }) => rejected), ...outside.map(({ path }) => ({ path, reason }))],
-    /** Number of files that an operating system made. */
+    /** Number of files that an operating system or a trainer made. */
     hidden: dropped.outside.length - outside.length + parts.reduce((sum, { hidden }) => sum + hidden, 0),
     /** Why the sub-folders don't make pairs, with what to do. */
     fault: pairFoldersOf(dropped.folders, new Set(Object.keys(links)))?.fault,
