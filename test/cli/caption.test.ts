@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { startDialectServer } from '../harness/dialect-server.js';
 import { serverUntil } from '../harness/server.js';
+import { flipBit, pathOfBytes } from '../harness/transferring.js';
 import { commandsOn } from './commands.js';
 
 const model = await startDialectServer('llama.cpp');
@@ -45,6 +46,13 @@ describe('caption', () => {
     expect((await run('caption', 'wagons', '--stop')).stdout).toContain('No run of this dataset is active.');
   });
 
+  test('asks without a caption whose bytes are damaged', async () => {
+    await datasetOf('damaged', { a: 'a caption on a failing disk' });
+    await flipBit(await pathOfBytes(server.dataFolder, 'a caption on a failing disk'));
+    const { stdout } = await run('caption', 'damaged', '--all', '--prompt', 'Not as {caption}', '--wait');
+    expect(stdout).toMatch(/^0 captions, 1 proposal, 0 failed/);
+  });
+
   test('ends with a code that tells what became of the run', async () => {
     await datasetOf('fails', { a: undefined, b: undefined, c: undefined, d: undefined });
     model.mode = (_, index) => (index % 4 === 0 ? 'refuses' : 'writes a caption');
@@ -81,5 +89,18 @@ describe('proposals', () => {
     expect((await run('proposals', 'depot', 'x.jpg')).code).toBe(66);
     const texts = await Promise.all(['a', 'b', 'c'].map((stem) => api.text(id, `${stem}.txt`)));
     expect(texts).toEqual(['a blue wagon', 'a red wagon', 'words of a person']);
+  });
+
+  test('that were cut off are accepted only by their names', async () => {
+    const id = await datasetOf('short', { a: 'a red wagon', b: 'a red wagon' });
+    model.asked.length = 0;
+    model.mode = (_, index) => (index === 0 ? 'is cut off' : 'writes a caption');
+    await run('caption', 'short', '--all', '--wait');
+    const all = await run('proposals', 'short', '--accept', '--yes');
+    expect([all.code, all.stdout]).toEqual([0, expect.stringMatching(/^Accepted 1 proposal as revision \d+\.\n/)]);
+    expect(all.stdout).toContain('1 proposal was cut off. To accept one as it is, name its file.\n');
+    expect(await api.text(id, 'a.txt')).toBe('a red wagon');
+    expect((await run('proposals', 'short', '--accept', '--yes')).stdout).toMatch(/^1 proposal was cut off/);
+    expect((await run('proposals', 'short', 'a.jpg', '--accept')).stdout).toContain('Accepted 1 proposal');
   });
 });

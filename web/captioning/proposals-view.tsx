@@ -17,29 +17,28 @@ import { refetchRuns } from '../live/caption-runs.js';
 import { newChangeId, signOutIfUnauthorized, useClient, useConnect } from '../session/client.js';
 import { recordChange } from '../undo/recent-change.js';
 
-/** Texts of each dataset that are edited and not yet accepted, by proposal. They stay while the user visits another page. */
+/** Texts of each dataset that are edited and not yet accepted, by caption. They stay on other pages, and for a later proposal. */
 const edits = new Store<ReadonlyMap<string, string>>();
 
 warnBeforeLeaving(() => edits.values().length > 0);
 
-/** `undefined` drops the edits of these proposals. */
-function keepEdit(datasetId: string, ids: readonly string[], text: string | undefined): void {
+/** `undefined` drops the edits of these captions. */
+function keepEdit(datasetId: string, captions: readonly string[], text: string | undefined): void {
   const kept = new Map(edits.get(datasetId));
-  for (const id of ids) {
-    if (text === undefined) kept.delete(id);
-    else kept.set(id, text);
+  for (const caption of captions) {
+    if (text === undefined) kept.delete(caption);
+    else kept.set(caption, text);
   }
   edits.set(kept.size > 0 ? kept : undefined, datasetId);
 }
 
 /** The review of what models propose: one picture with its caption and the proposal. The address names the picture. */
 export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
-  const review = useReview(dataset.id);
-  const { proposals, decided, decide } = review;
   const files = useMemo(() => new Map(dataset.files.map((file) => [file.filename, file])), [dataset.files]);
+  const review = useReview(dataset.id, files);
+  const { proposals, open, decided, decide } = review;
   const edited = edits.useValue(dataset.id);
   const { index, entry: proposal, show, move } = useReviewed(proposals, 'at', ({ filename }) => [filename]);
-  const open = proposals?.filter((each) => isOpen(each, decided)) ?? [];
   usePreloaded(dataset.id, proposals?.slice(index + 1, index + 3).map(({ filename }) => files.get(filename)) ?? []);
   if (proposals === undefined || proposal === undefined || open.length === 0) {
     return <NoProposal datasetId={dataset.id} review={review} />;
@@ -54,7 +53,7 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
     return { id, ifMatch, isOutdated: ifMatch !== base_etag };
   };
   // What was cut off, is about an earlier caption or is being edited is looked at.
-  const isSafe = (each: CaptionProposal) => !each.cut_off && files.has(each.filename) && !edited?.has(each.id);
+  const isSafe = (each: CaptionProposal) => !each.cut_off && !edited?.has(each.caption);
   const safe = open.filter((each) => isSafe(each) && !seen(each).isOutdated);
   const acceptAll = () => decide(safe.map(({ id, base_etag }) => ({ id, ifMatch: base_etag })));
   const { isOutdated, ...accepted } = seen(proposal);
@@ -72,10 +71,10 @@ export function ProposalsView({ dataset }: { dataset: DatasetWithFiles }) {
         file={files.get(proposal.filename)}
         caption={files.get(proposal.caption)}
         state={decided.get(proposal.id)}
-        edited={edited?.get(proposal.id)}
-        onEdit={(text) => keepEdit(dataset.id, [proposal.id], text)}
+        edited={edited?.get(proposal.caption)}
+        onEdit={(text) => keepEdit(dataset.id, [proposal.caption], text)}
         onAccept={() => {
-          const text = edited?.get(proposal.id);
+          const text = edited?.get(proposal.caption);
           goOn();
           decide([{ ...accepted, ...(text !== undefined && { text }) }]);
         }}
@@ -118,7 +117,7 @@ function Bar({ index, count, open, safe, onMove, onAcceptAll }: BarProps) {
       <span className="text-sm text-muted tabular-nums max-sm:hidden">{countOf(count - open, 'decision')} made</span>
       <span className="grow" />
       {left > 0 && safe > 0 && (
-        <span className="text-sm text-muted">{numberOf(left)} cut off or outdated: to be looked at</span>
+        <span className="text-sm text-muted">{numberOf(left)} cut off, outdated or edited: to be looked at</span>
       )}
       <WriteButton
         disabled={safe === 0}
@@ -161,11 +160,10 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, edited,
     onEdit(text);
   };
   const isEditing = edited !== undefined;
-  const isWaiting = canWrite && (state === undefined || state.is === 'failed');
-  const canAccept = isWaiting && file !== undefined;
+  const isWaiting = canWrite && file !== undefined && isOpen(state);
   useKeys({
-    reviewAccept: canAccept ? onAccept : undefined,
-    reviewEdit: canAccept && !isEditing ? edit : undefined,
+    reviewAccept: isWaiting ? onAccept : undefined,
+    reviewEdit: isWaiting && !isEditing ? edit : undefined,
     reviewDismiss: isWaiting && !isEditing ? onDismiss : undefined,
   });
   const before = caption === undefined ? '' : read.state === 'read' ? (read.text ?? '') : undefined;
@@ -186,10 +184,10 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, edited,
             {preset !== null && `, ${preset}`}
           </p>
         </div>
-        {isOutdated && (
+        {isWaiting && isOutdated && (
           <Note>The caption was changed since the model was asked. Accepting replaces what stands here.</Note>
         )}
-        {isCutOff && <Note>The answer was cut off. Edit it before you accept it.</Note>}
+        {isWaiting && isCutOff && <Note>The answer was cut off. Edit it before you accept it.</Note>}
         <Part title="Caption">
           {before === undefined ? (
             'Loading …'
@@ -221,10 +219,10 @@ function Review({ datasetId, proposal, isOutdated, file, caption, state, edited,
               </>
             ) : (
               <>
-                <Button kind="primary" disabled={!canAccept} onClick={onAccept}>
+                <Button kind="primary" onClick={onAccept}>
                   Accept <KeyHint name="reviewAccept" />
                 </Button>
-                <Button disabled={!canAccept} onClick={edit}>
+                <Button onClick={edit}>
                   Edit <KeyHint name="reviewEdit" />
                 </Button>
                 <Button onClick={onDismiss}>
@@ -321,8 +319,12 @@ interface Accepted {
   readonly ifMatch: string | null;
 }
 
-/** The open proposals of a dataset as they were when the review began, and what became of them since. */
-function useReview(datasetId: string) {
+/**
+ * The open proposals of a dataset as they were when the review began, and what became of them since.
+ *
+ * @param files by name. A proposal whose picture is deleted does not wait for a decision.
+ */
+function useReview(datasetId: string, files: ReadonlyMap<string, DatasetFile>) {
   const client = useClient();
   const connect = useConnect();
   const queries = useQueryClient();
@@ -346,7 +348,8 @@ function useReview(datasetId: string) {
     recordChange(datasetId, { text, made: { changeId }, isUnfinished });
   };
   // An undo takes back the whole review, so it is offered at its end: once all are decided, or it is left.
-  const areAllDecided = data?.proposals.every((each) => !isOpen(each, decided));
+  const open = data?.proposals.filter(({ id, filename }) => files.has(filename) && isOpen(decided.get(id))) ?? [];
+  const areAllDecided = data !== undefined && open.length === 0;
   const finish = useEffectEvent(() => {
     saving.current = saving.current.then(() => record({ isUnfinished: false }));
   });
@@ -362,11 +365,14 @@ function useReview(datasetId: string) {
         const reviewing = connect({ how: 'edit', id: changeId }).captioning;
         const answer = await reviewing.decide(datasetId, { accept: [...accept], dismiss: [...dismiss] });
         mark([
-          ...dismiss.map((id) => [id, { is: 'dismissed' }] as const),
+          ...dismiss.map((id) => [id, outcomeOf('not_open', undefined)] as const),
+          ...answer.dismissed.map((id) => [id, { is: 'dismissed' }] as const),
           ...answer.accepted.map(({ id, outcome, problem }) => [id, outcomeOf(outcome, problem?.message)] as const),
         ]);
         const saved = answer.accepted.flatMap(({ id, outcome }) => (outcome === 'accepted' ? id : []));
-        keepEdit(datasetId, [...dismiss, ...saved], undefined);
+        const done = new Set([...answer.dismissed, ...saved]);
+        const captions = data?.proposals.flatMap(({ id, caption }) => (done.has(id) ? caption : [])) ?? [];
+        keepEdit(datasetId, captions, undefined);
         accepted.current += saved.length;
         record({ isUnfinished: true });
       } catch (error) {
@@ -381,6 +387,7 @@ function useReview(datasetId: string) {
   return {
     proposals: isFetching && decided.size === 0 ? undefined : data?.proposals,
     total: data?.total ?? 0,
+    open,
     error,
     refetch,
     decided,
@@ -398,8 +405,7 @@ function outcomeOf(outcome: 'accepted' | keyof typeof FAILURES, problem: string 
   return outcome === 'accepted' ? { is: 'accepted' } : { is: 'failed', reason: problem ?? FAILURES[outcome] };
 }
 
-/** Whether a proposal waits for a decision. */
-function isOpen({ id }: CaptionProposal, decided: ReadonlyMap<string, Decided>): boolean {
-  const state = decided.get(id);
+/** Whether a proposal can be decided. */
+function isOpen(state: Decided | undefined): boolean {
   return state === undefined || state.is === 'failed';
 }

@@ -18,10 +18,11 @@ import { Alert } from '../ui/loaded.js';
 import { MessageCard } from '../ui/message-card.js';
 import { ProgressBar } from '../ui/progress-bar.js';
 
+/** The ids of the runs whose message was dismissed. */
 const DISMISSED = 'trainyard-dismissed-run';
 const BUSY = 'Its server is busy, or loads the model. It is asked again soon.';
 
-/** How far the last run of captions of the dataset that is shown has come, and what it leaves to do. */
+/** How far a run of captions of the dataset that is shown has come, or what the last one that is not dismissed leaves to do. */
 export function RunMessage() {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   return parameters === null ? null : <OfDataset id={parameters.id} isReviewed={parameters.view === 'proposals'} />;
@@ -29,13 +30,15 @@ export function RunMessage() {
 
 function OfDataset({ id, isReviewed }: { id: string; isReviewed: boolean }) {
   const { data: dataset } = useDataset(id);
-  const [run] = useCaptionRuns({ id, role: dataset?.role ?? 'mask' });
-  const [dismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED));
-  useUndo(run);
-  if (run === undefined || run.id === dismissed || (!isActive(run) && (isReviewed || !leavesWork(run)))) return null;
+  const runs = useCaptionRuns({ id, role: dataset?.role ?? 'mask' });
+  const [dismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED) ?? '');
+  useUndo(runs);
+  const run = runs.find(isActive) ?? runs.find((each) => leavesWork(each) && !dismissed.includes(each.id));
+  if (run === undefined || (isReviewed && !isActive(run))) return null;
   const dismiss = () => {
-    localStorage.setItem(DISMISSED, run.id);
-    setDismissed(run.id);
+    const ids = `${dismissed} ${run.id}`.trim();
+    localStorage.setItem(DISMISSED, ids);
+    setDismissed(ids);
   };
   return <Message run={run} onDismiss={dismiss} />;
 }
@@ -46,17 +49,18 @@ function leavesWork({ state, counts }: CaptionRun): boolean {
 }
 
 /** The captions of a run that has ended in this tab are undone as any other change of many. */
-function useUndo(run: CaptionRun | undefined): void {
-  const active = useRef<string>(undefined);
+function useUndo(runs: readonly CaptionRun[]): void {
+  const active = useRef(new Set<string>());
   useEffect(() => {
-    if (run === undefined) return;
-    const { id, dataset_id: datasetId, revision, model, counts } = run;
-    if (isActive(run)) active.current = id;
-    if (isActive(run) || active.current !== id || revision === null) return;
-    active.current = undefined;
-    const text = `${countOf(counts.applied, 'caption')} by ${model}.`;
-    recordChange(datasetId, { text, made: { numbers: [revision] } });
-  }, [run]);
+    for (const run of runs) {
+      const { id, dataset_id: datasetId, revision, model, counts } = run;
+      if (isActive(run)) active.current.add(id);
+      else if (active.current.delete(id) && revision !== null) {
+        const text = `${countOf(counts.applied, 'caption')} by ${model}.`;
+        recordChange(datasetId, { text, made: { changeId: id } });
+      }
+    }
+  }, [runs]);
 }
 
 function Message({ run, onDismiss }: { run: CaptionRun; onDismiss: () => void }) {
@@ -129,13 +133,14 @@ function Failures({ run: { id, dataset_id: datasetId, counts } }: { run: Caption
     queryFn: ({ signal }) => client.captioning.run(datasetId, id, { signal }),
     enabled: isOpen,
   });
+  const failed = data?.problems?.filter(({ outcome }) => outcome !== 'cut_off');
   return (
     <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary className="touch cursor-pointer font-medium text-bad">
         {countOf(counts.failed, 'file')} without an answer
       </summary>
       <ul className="mt-1 flex max-h-40 flex-col gap-1 overflow-y-auto">
-        {data?.problems?.map(({ filename, message }) => (
+        {failed?.map(({ filename, message }) => (
           <li key={filename} className="wrap-anywhere">
             <FileLink {...{ datasetId, filename }} />: {message}
           </li>

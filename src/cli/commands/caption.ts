@@ -39,7 +39,7 @@ Examples:
   $ trainyard proposals wagons --dismiss --yes        all of them
 
 [-removed-] {+added+}. A caption that was changed since the model was asked is not replaced: its proposal is "outdated", and
-the exit code is 73. The page reviews proposals beside their pictures, and edits them.`;
+the exit code is 73. An answer that was cut off is accepted only by name. The page shows proposals beside their pictures.`;
 
 interface CaptionOptions {
   readonly all?: true;
@@ -109,8 +109,7 @@ async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Pro
   const { run } = started;
   if (run === null) return { document: started, lines: ['No file is left to caption.'] };
   if (!options.wait) {
-    const begun = `${printable(run.model)} captions ${counted(run.total, 'file')}.`;
-    return { document: started, lines: [begun, ...nextLines(dataset, run)] };
+    return { document: started, lines: [`${printable(run.model)} captions ${counted(run.total, 'file')}.`] };
   }
   const ended = await endOf(client, run, { isQuiet: options.json === true, signal });
   const { counts, problems = [], reason } = ended;
@@ -153,9 +152,8 @@ async function endOf(
       if (run.state === 'done' || run.state === 'stopped') return run;
       const done = run.total - run.counts.waiting;
       const busy = run.busy_until === null ? '' : ', the server is busy or loads the model';
-      display.update(() => [
-        `${bar(done, run.total)} ${percent(done, run.total)}  ${done} of ${counted(run.total, 'file')}${busy}`,
-      ]);
+      const files = `${done} of ${counted(run.total, 'file')}${busy}`;
+      display.update(() => [`${bar(done, run.total)} ${percent(done, run.total)}  ${files}`]);
       await sleep(POLL_MS, signal);
     }
   } finally {
@@ -175,9 +173,13 @@ async function decideProposals(
   { client, options, signal }: Call<{ accept?: true; dismiss?: true; yes?: true }>,
   names: readonly string[],
 ): Promise<Output> {
-  const proposals = await openProposals(client, dataset, { names, signal });
-  if (proposals.length === 0) return { document: { proposals }, lines: ['No proposal waits for a decision.'] };
   const { accept, dismiss } = options;
+  const open = await openProposals(client, dataset, { names, signal });
+  const proposals = accept && names.length === 0 ? open.filter((each) => !each.cut_off) : open;
+  const cutOff = counted(open.length - proposals.length, 'proposal was', 'proposals were');
+  const left = open.length > proposals.length ? [`${cutOff} cut off. To accept one as it is, name its file.`] : [];
+  if (proposals.length === 0)
+    return { document: { proposals }, lines: [left[0] ?? 'No proposal waits for a decision.'] };
   if (!accept && !dismiss) return listed(dataset, proposals, { client, signal });
   const verb = accept ? 'Accept' : 'Dismiss';
   const question = `${verb} ${counted(proposals.length, 'proposal')} of "${printable(dataset.name)}"?`;
@@ -192,15 +194,14 @@ async function decideProposals(
   }
   const accepted = answers.flatMap((answer) => answer.accepted);
   const dismissed = answers.flatMap((answer) => answer.dismissed);
-  const left = accepted.filter(({ outcome }) => outcome !== 'accepted');
-  if (left.length > 0) process.exitCode = EXIT.cannotCreate;
+  const failed = accepted.filter(({ outcome }) => outcome !== 'accepted');
+  if (failed.length > 0) process.exitCode = EXIT.cannotCreate;
   const nameOf = new Map(proposals.map(({ id, filename }) => [id, filename]));
   const revision = answers.flatMap((answer) => answer.revision ?? []).at(-1);
-  const done = accept
-    ? `Accepted ${counted(accepted.length - left.length, 'proposal')}${revision === undefined ? '' : ` as revision ${revision}`}.`
-    : `Dismissed ${counted(dismissed.length, 'proposal')}.`;
-  const kept = left.map(({ id, outcome }) => `! ${printable(nameOf.get(id) ?? id)}: ${outcome.replace('_', ' ')}`);
-  return { document: { accepted, dismissed, revision }, lines: [done, ...firstLines(kept, 'file')] };
+  const decided = counted(accepted.length - failed.length + dismissed.length, 'proposal');
+  const done = `${verb}ed ${decided}${revision === undefined ? '' : ` as revision ${revision}`}.`;
+  const kept = failed.map(({ id, outcome }) => `! ${printable(nameOf.get(id) ?? id)}: ${outcome.replace('_', ' ')}`);
+  return { document: { accepted, dismissed, revision }, lines: [done, ...left, ...firstLines(kept, 'file')] };
 }
 
 /** @throws CommandError with 66 if a named file has none */
@@ -230,8 +231,7 @@ async function listed(
   }
   const paint = painterOf(process.stdout);
   const lines = proposals.flatMap(({ filename, caption, text = '', model, outdated, cut_off }) => {
-    const notes = [...(outdated ? ['outdated'] : []), ...(cut_off ? ['cut off'] : [])];
-    const about = [`by ${printable(model)}`, ...notes].join(', ');
+    const about = `by ${printable(model)}${outdated ? ', outdated' : ''}${cut_off ? ', cut off' : ''}`;
     const isSame = texts.get(caption) === text;
     const words = isSame ? [paint('dim', '    the same text')] : wordLines(texts.get(caption) ?? '', text, paint);
     return [`${paint('yellow', printable(filename))}  ${about}`, ...words];

@@ -29,7 +29,6 @@ export type CaptionOutcome = keyof typeof CAPTION_OUTCOMES;
 
 /** They meet one file; the next may succeed. */
 export const OUTCOMES_OF_ONE_FILE: readonly CaptionOutcome[] = [
-  'cut_off',
   'empty',
   'refused',
   'image_rejected',

@@ -109,9 +109,9 @@ async function questionOf(
   const [medium, caption] = [stored.get(file.filename), stored.get(file.caption)];
   if (medium === undefined || medium.upload.problem !== undefined) return undefined;
   const { trigger, leaveOut, frames, maxTokens, seed } = run.options;
-  const texts = caption && usesCaption(run.prompt) ? await downloads.texts(run.account_id, [caption]) : undefined;
-  const values = { name: stemOf(medium.filename), caption: (caption && texts?.get(caption)) ?? '', trigger };
-  const prompt = promptOf(run.prompt, values, leaveOut);
+  const read = caption !== undefined && usesCaption(run.prompt) ? [caption] : [];
+  const [text = ''] = (await downloads.texts(run.account_id, read, { leavesOutDamaged: true })).values();
+  const prompt = promptOf(run.prompt, { name: stemOf(medium.filename), caption: text, trigger }, leaveOut);
   const { name, longestSide, body, video } = server.endpoint;
   const asked = [maxTokens, seed, frames, name, longestSide, body, video, run.model, prompt];
   const digest = textDigestOf(JSON.stringify([run.account_id, medium.upload.sha256, ...asked]));
@@ -168,11 +168,15 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
       const datasetKey = { accountId, id: ending?.run.dataset_id ?? '' };
       const dataset = await catalog.record(datasetKey);
       if (ending === undefined || dataset === undefined) return 'done';
-      const { run, ready } = ending;
+      const { run, ready: answered } = ending;
+      const named = { datasetId: run.dataset_id, filenames: answered.map(({ filename }) => filename) };
+      const stored = new Set((await catalog.storedFiles(named)).map(({ filename }) => filename));
+      const ready = answered.filter(({ filename }) => stored.has(filename));
+      const gone = answered.filter(({ filename }) => !stored.has(filename));
       const { token_id: tokenId, model } = run;
       const author = { tokenId, tokenName: `captions by ${model}`, how: 'caption', changeId: id } as const;
       const captions = ready.map((file) => writeOf({ ...run, ...file }));
-      const changes = new Map<string, ProposalChange>();
+      const changes = new Map<string, ProposalChange>(gone.map((file) => [file.id, { state: 'gone' }]));
       let reason: string | null = null;
       try {
         const options = { author, signal };

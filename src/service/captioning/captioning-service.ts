@@ -115,7 +115,7 @@ export class CaptioningService {
     return { server, ...(await this.#promptOf(key.accountId, request)), ...(await this.#filesOf(key, request)) };
   }
 
-  /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
+  /** Starts a run, unless no file is left. @throws ServiceError as the route */
   async start(
     key: DatasetKey,
     request: RunRequest,
@@ -123,7 +123,7 @@ export class CaptioningService {
   ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
     const { jobs, now, newId } = this.#dependencies;
     const { files, counts, server, preset, prompt } = await this.plan(key, request);
-    if (request.dry_run || files.length === 0) return { run: undefined, counts };
+    if (files.length === 0) return { run: undefined, counts };
     const { name: endpoint, model, error } = await server.state(signal);
     if (model === null) {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
@@ -136,10 +136,8 @@ export class CaptioningService {
       ...{ endpoint, model, preset, prompt, token_id: author.tokenId },
       options: { trigger, leaveOut, frames, maxTokens, seed },
     };
-    await this.#runs.start(
-      run,
-      files.map((file) => ({ id: newId(), ...file })),
-    );
+    const asked = files.map((file) => ({ id: newId(), ...file }));
+    await this.#runs.start(run, asked);
     jobs.wake();
     return { run: await this.run(key, run.id), counts };
   }
@@ -152,10 +150,8 @@ export class CaptioningService {
 
   async #promptOf(accountId: string, { preset: given, prompt }: Pick<RunRequest, 'preset' | 'prompt'>) {
     if (prompt !== undefined && given !== undefined) {
-      throw new ServiceError(
-        'invalid_field',
-        'The request is not valid. It has a prompt and a preset: send one of them.',
-      );
+      const message = 'The request is not valid. It has a prompt and a preset: send one of them.';
+      throw new ServiceError('invalid_field', message);
     }
     if (prompt !== undefined) return { preset: null, prompt };
     const name = (given ?? DEFAULT_PROMPT).normalize('NFC');

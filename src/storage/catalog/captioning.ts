@@ -39,7 +39,6 @@ export type RunKey = Pick<CaptionRun, 'id' | 'dataset_id'>;
 
 export interface CaptionRunView extends CaptionRun {
   readonly counts: Readonly<Partial<Record<ProposalState, number>>>;
-  /** With all its captions; null before it has ended. */
   readonly revision: number | null;
 }
 
@@ -126,12 +125,13 @@ export class CaptionRuns {
   ): Promise<CaptionRunView[]> {
     const revision = sql`(select max(number) from revision
       where revision.dataset_id = caption_run.dataset_id and change_id = caption_run.id) as revision`;
+    const state = sql`case when state = 'proposed' and not (${IS_OPEN}) then 'gone' else state end as state`;
     const ofDataset = sql`dataset_id = ${datasetId} ${ids === undefined ? sql`` : sql`and id in (${sql.join(ids)})`}`;
     const [runs, counts] = await read([
       sql<RunRow & { revision: number | null }>`select caption_run.*, ${revision} from caption_run
         where ${ofDataset} order by started_at desc`,
-      sql<{ run_id: string; state: ProposalState; files: number }>`select run_id, state, count(*) as files
-        from caption_proposal where run_id in (select id from caption_run where ${ofDataset}) group by run_id, state`,
+      sql<{ run_id: string; state: ProposalState; files: number }>`select run_id, ${state}, count(*) as files
+        from caption_proposal as proposal where run_id in (select id from caption_run where ${ofDataset}) group by 1, 2`,
     ]);
     return runs.map((run) => ({
       ...runOf(run),

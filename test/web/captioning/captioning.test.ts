@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { type DialectServer, type Mode, startDialectServer } from '../../harness/dialect-server.js';
 import { startServer } from '../../harness/server.js';
@@ -36,15 +37,17 @@ describeInBrowser('captions by a model', { start }, (site) => {
     const { api, open } = await site.newAccount();
     return { api, ...(await openDataset({ api, open }, files, path)) };
   };
-  /** A dataset whose captions have a proposal each. */
-  const openProposals = async (captions: Record<string, string>) => {
-    const opened = await openWith(captions);
-    const { api, id } = opened;
-    await api.json('POST', `/${id}/caption-runs`, { files: 'all', prompt: 'Describe {name}.' });
+  const caption = async (api: Api, id: string, request: object) => {
+    await api.json('POST', `/${id}/caption-runs`, request);
     await soon(async () => {
       const { body } = await api.request<{ runs: { state: string }[] }>('GET', `/${id}/caption-runs`);
       return body.runs[0]?.state;
     }).toBe('done');
+  };
+  /** A dataset whose captions have a proposal each. */
+  const openProposals = async (captions: Record<string, string>) => {
+    const opened = await openWith(captions);
+    await caption(opened.api, opened.id, { files: 'all', prompt: 'Describe {name}.' });
     await opened.page.reload();
     return opened;
   };
@@ -72,10 +75,11 @@ describeInBrowser('captions by a model', { start }, (site) => {
     expect(first).toMatch(/^p3nny, a red wagon, number \d$/);
     expect(await api.text(id, 'a.txt')).toBe('my own words');
     model.mode = 'writes a caption';
+    await api.upload(id, 'a.txt', 'my other words');
     await messageOf(page).getByRole('button', { name: 'Resume' }).click();
     await soon(() => api.filenames(id)).toContain('d.txt');
     await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
-    await soon(() => api.filenames(id)).not.toContain('d.txt');
+    await soon(async () => (await api.filenames(id)).filter((name) => name.endsWith('.txt'))).toEqual(['a.txt']);
   });
 
   test('are asked for with a prompt that the account saves, uses again and deletes', { tags: ['long'] }, async () => {
@@ -130,6 +134,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await edited.fill('a text that stays');
     await page.getByRole('link', { name: 'Workbench', exact: true }).click();
     await cardOf(page, 'a.jpg').waitFor();
+    await caption(api, id, { files: 'all', filenames: ['a.jpg'], seed: 2 });
     await page.goBack();
     await soon(() => edited.inputValue()).toBe('a text that stays');
     const asksBeforeReload = () => page.evaluate(() => !dispatchEvent(new Event('beforeunload', { cancelable: true })));
@@ -142,6 +147,11 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await heading(page, 'a.jpg').waitFor();
     await page.keyboard.press('a');
     await heading(page, 'b.jpg').waitFor();
+    await page.keyboard.press('k');
+    await page.getByRole('status').getByText('Accepted.').waitFor();
+    await part(page, 'Caption').locator('ins, del').waitFor({ state: 'detached' });
+    expect(await page.getByText('The caption was changed since the model was asked.').count()).toBe(0);
+    await page.keyboard.press('j');
     await page.keyboard.press('e');
     await edited.fill('a wagon that I know');
     await heading(page, 'b.jpg').click();
@@ -155,7 +165,7 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await heading(page, 'd.jpg').waitFor();
     await page.getByRole('button', { name: 'Accept all 2' }).waitFor();
     await api.upload(id, 'e.txt', 'theirs');
-    await page.getByText('2 cut off or outdated: to be looked at').waitFor();
+    await page.getByText('2 cut off, outdated or edited: to be looked at').waitFor();
     await page.route(
       /\/caption-proposals$/,
       (route) => api.upload(id, 'd.txt', 'a new depot').then(() => route.continue()),
@@ -184,24 +194,33 @@ describeInBrowser('captions by a model', { start }, (site) => {
   });
 
   test('stop by themselves where the model fails for all, and say why and for which pictures', async () => {
-    const { page } = await openWith({ a: undefined, b: undefined, c: undefined, d: undefined, e: 'words' });
-    model.mode = "can't see";
+    const none = { a: undefined, b: undefined, c: undefined, d: undefined, f: undefined };
+    const { page, api, id } = await openWith({ ...none, e: 'words' });
+    model.asked.length = 0;
+    model.mode = (_, index) => (index === 0 ? 'is cut off' : "can't see");
     await boxOf(page, 'a.jpg').check();
     await page.getByRole('checkbox', { name: 'Select all' }).check();
     await page.getByRole('button', { name: 'Caption', exact: true }).click();
-    const dialog = page.getByRole('dialog', { name: 'Caption 5 selected pairs with a model' });
-    await dialog.getByText('4 without a caption, 1 by you: your 1 stays.').waitFor();
-    await dialog.getByRole('button', { name: 'Caption 4 files' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Caption 6 selected pairs with a model' });
+    await dialog.getByText('5 without a caption, 1 by you: your 1 stays.').waitFor();
+    await dialog.getByRole('button', { name: 'Caption 5 files' }).click();
     await messageOf(page).getByText("can't see pictures").first().waitFor();
     await messageOf(page)
       .getByText(/files? without an answer/)
       .click();
-    await messageOf(page).getByRole('link', { name: 'a.jpg' }).waitFor();
+    await messageOf(page).getByRole('link', { name: 'b.jpg' }).waitFor();
+    expect(await messageOf(page).getByRole('link', { name: 'a.jpg' }).count()).toBe(0);
+    model.mode = 'writes a caption';
+    await caption(api, id, { filenames: ['d.jpg'] });
+    await page.reload();
+    await messageOf(page).getByText('test-vl was stopped at 4 of 5 files').waitFor();
     await messageOf(page).getByRole('button', { name: 'Dismiss the run' }).click();
     await messageOf(page).waitFor({ state: 'detached' });
     await chooseMore(page, 'Caption with a model …');
-    await page.getByText('1 run until now').click();
-    await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain('sentence: 1 waiting, 3 failed');
+    await page.getByText('2 runs until now').click();
+    await soon(() => page.getByRole('list', { name: 'Runs' }).textContent()).toContain(
+      'sentence: 1 waiting, 1 proposed, 3 failed',
+    );
   });
 });
 
