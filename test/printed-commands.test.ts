@@ -277,28 +277,26 @@ describe('every command that is printed', () => {
     await expectToWork(await linesToRun());
   });
 
-  test.skipIf(noBrowser !== undefined)(
-    `does what it says where the page prints it${noBrowser === undefined ? '' : `, left out: ${noBrowser}`}`,
-    async () => {
-      const lines = [...onPage.keys()];
-      for (const part of ['npm i -g', ' login ', ' push photos', ' mount ', ' --fix', 'tar -x', 'sh -s --']) {
-        expect([part, lines.some((line) => line.includes(part))]).toEqual([part, true]);
-      }
-      const unpack = lines.find((line) => line.includes('tar -x'));
-      const failed: string[] = [];
-      for (const [line, where] of onPage) {
-        const cwd = await temporaryFolder();
-        for (const folder of ['photos', 'fix']) await cp(join(home, folder), join(cwd, folder), { recursive: true });
-        const own = line.replace(/\bFOLDER\b/, 'fix').replaceAll('/workspace/datasets', 'datasets');
-        // It checks what the line before it has unpacked.
-        const isVerifying = line.includes('sha256sum');
-        const command = isVerifying ? `${unpack?.replaceAll('/workspace/datasets', 'datasets')} && ${own}` : own;
-        const { code, stdout, stderr } = await run(command, cwd, pageApi);
-        if (code !== 0) failed.push(`${where}: ${command}\n  ended with ${code}: ${stdout}${stderr}`);
-        if (isVerifying) expect(stdout).toContain('intact');
-        await rm(cwd, { recursive: true });
-      }
-      expect(failed.join('\n')).toBe('');
-    },
-  );
+  const title = `does what it says where the page prints it${noBrowser === undefined ? '' : `, left out: ${noBrowser}`}`;
+  test.skipIf(noBrowser !== undefined)(title, async () => {
+    const lines = [...onPage.keys()];
+    for (const part of ['npm i -g', ' login ', ' push photos', ' mount ', ' --fix', 'tar -x', 'sh -s --']) {
+      expect([part, lines.some((line) => line.includes(part))]).toEqual([part, true]);
+    }
+    const unpack = lines.find((line) => line.includes('tar -x'));
+    const failed: string[] = [];
+    for (const [line, where] of onPage) {
+      const cwd = await temporaryFolder();
+      for (const folder of ['photos', 'fix']) await cp(join(home, folder), join(cwd, folder), { recursive: true });
+      const own = line.replace(/\bFOLDER\b/, 'fix').replaceAll('/workspace/datasets', 'datasets');
+      // It checks what the line before it has unpacked.
+      const isVerifying = line.includes('sha256sum');
+      const command = isVerifying ? `${unpack?.replaceAll('/workspace/datasets', 'datasets')} && ${own}` : own;
+      const { code, stdout, stderr } = await run(command, cwd, pageApi);
+      if (code !== 0) failed.push(`${where}: ${command}\n  ended with ${code}: ${stdout}${stderr}`);
+      if (isVerifying) expect(stdout).toContain('intact');
+      await rm(cwd, { recursive: true });
+    }
+    expect(failed.join('\n')).toBe('');
+  });
 });

@@ -88,84 +88,81 @@ class Load {
 
 const leftOut = whyNoPostgres() ?? whyNoS3();
 
-test.skipIf(leftOut !== undefined)(
-  `of two instances under load each is killed, and loses Postgres and the store, and no client notices${leftOut ? `, left out: ${leftOut}` : ''}`,
-  async () => {
-    const { TEST_S3_ENDPOINT: endpoint = '' } = await s3Environment();
-    const [databaseUrl, bucket] = [await databaseForTest(), newBucket()];
-    const lines = { postgres: await tcpLinkTo(databaseUrl), store: await tcpLinkTo(endpoint) };
-    const relayed = new URL(databaseUrl);
-    relayed.host = new URL(lines.postgres.url).host;
-    const env = { DATABASE_URL: relayed.href, BLOBS_URL: bucket.url({ endpoint: lines.store.url }) };
-    const all: TestServer[] = [];
-    onTestFinished(async () => {
-      for (const server of all) {
-        if (server.process.exitCode === null && server.process.signalCode === null) await server.stop('SIGKILL');
-        await rm(server.dataFolder, { recursive: true, force: true });
-      }
-    });
-    const start = async () => {
-      const server = await startServer(SETTINGS, { env });
-      all.push(server);
-      return server;
-    };
-    const running = await Promise.all([start(), start()]);
-    const token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
-    const urls = () => running.map(({ url }) => url);
-    const balancer = new Balancer(urls(), { token, patienceMs: PATIENCE_MS });
-    const load = new Load(balancer);
-    await load.start(token);
-    onTestFinished(() => load.stop().catch(() => {}));
-
-    /** Ends each instance and starts another one in its place. @returns the tries of clients meanwhile */
-    const replaceEach = async (signal: NodeJS.Signals): Promise<readonly Try[]> => {
-      const before = balancer.tries.length;
-      await load.progress(SOME);
-      for (const place of [0, 1]) {
-        await running[place]!.stop(signal);
-        await load.progress(SOME);
-        running[place] = await start();
-        balancer.instances[place] = running[place].url;
-        await load.progress(SOME);
-      }
-      return balancer.tries.slice(before);
-    };
-    const isRefusal = ({ outcome }: Try) => typeof outcome === 'number' && outcome >= 500;
-    expect((await replaceEach('SIGKILL')).filter(isRefusal)).toEqual([]);
-    if (IS_ALL) {
-      const isLost = ({ outcome }: Try) => (typeof outcome === 'string' ? outcome !== 'ECONNREFUSED' : outcome > 503);
-      expect((await replaceEach('SIGTERM')).filter(isLost)).toEqual([]);
+const title = `of two instances under load each is killed, and loses Postgres and the store, and no client notices${leftOut ? `, left out: ${leftOut}` : ''}`;
+test.skipIf(leftOut !== undefined)(title, async () => {
+  const { TEST_S3_ENDPOINT: endpoint = '' } = await s3Environment();
+  const [databaseUrl, bucket] = [await databaseForTest(), newBucket()];
+  const lines = { postgres: await tcpLinkTo(databaseUrl), store: await tcpLinkTo(endpoint) };
+  const relayed = new URL(databaseUrl);
+  relayed.host = new URL(lines.postgres.url).host;
+  const env = { DATABASE_URL: relayed.href, BLOBS_URL: bucket.url({ endpoint: lines.store.url }) };
+  const all: TestServer[] = [];
+  onTestFinished(async () => {
+    for (const server of all) {
+      if (server.process.exitCode === null && server.process.signalCode === null) await server.stop('SIGKILL');
+      await rm(server.dataFolder, { recursive: true, force: true });
     }
+  });
+  const start = async () => {
+    const server = await startServer(SETTINGS, { env });
+    all.push(server);
+    return server;
+  };
+  const running = await Promise.all([start(), start()]);
+  const token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
+  const urls = () => running.map(({ url }) => url);
+  const balancer = new Balancer(urls(), { token, patienceMs: PATIENCE_MS });
+  const load = new Load(balancer);
+  await load.start(token);
+  onTestFinished(() => load.stop().catch(() => {}));
 
-    /** Until an instance says so, and a direct upload that is sent meanwhile waits for the end. */
-    const without = async (line: TcpLink, fault: 'goAway' | 'stall'): Promise<void> => {
-      const refusals = () => balancer.tries.filter(({ to, outcome }) => to === 'instance' && outcome === 503).length;
-      const before = refusals();
-      const id = await new Api(running[0]!.url, token).newDataset();
-      const form = new FormData();
-      form.append('file', new Blob(['bytes']), 'direct.txt');
-      await line[fault]();
-      const sent = balancer.request('POST', `/${id}/upload`, { body: form });
-      await eventually(() => refusals() > before || undefined, PATIENCE_MS).finally(line.mend);
-      expect((await sent).status).toBe(200);
+  /** Ends each instance and starts another one in its place. @returns the tries of clients meanwhile */
+  const replaceEach = async (signal: NodeJS.Signals): Promise<readonly Try[]> => {
+    const before = balancer.tries.length;
+    await load.progress(SOME);
+    for (const place of [0, 1]) {
+      await running[place]!.stop(signal);
       await load.progress(SOME);
-    };
-    for (const line of [lines.postgres, lines.store]) {
-      await without(line, 'goAway');
-      if (IS_ALL) await without(line, 'stall');
+      running[place] = await start();
+      balancer.instances[place] = running[place].url;
+      await load.progress(SOME);
     }
+    return balancer.tries.slice(before);
+  };
+  const isRefusal = ({ outcome }: Try) => typeof outcome === 'number' && outcome >= 500;
+  expect((await replaceEach('SIGKILL')).filter(isRefusal)).toEqual([]);
+  if (IS_ALL) {
+    const isLost = ({ outcome }: Try) => (typeof outcome === 'string' ? outcome !== 'ECONNREFUSED' : outcome > 503);
+    expect((await replaceEach('SIGTERM')).filter(isLost)).toEqual([]);
+  }
 
-    await load.stop();
-    const found = () => unhealed({ instances: urls(), databaseUrl, bucket });
-    await expect.poll(found, { timeout: PATIENCE_MS }).toEqual(HEALED);
-    for (const url of urls()) await load.expectAllAt(url, token);
-    const isViolation = ({ to, outcome, retryAfter }: Try) => {
-      if (to === 'store' || typeof outcome === 'string') return outcome === 'HANG';
-      return outcome >= 500 && !(outcome === 503 && retryAfter !== undefined);
-    };
-    expect(balancer.tries.filter(isViolation)).toEqual([]);
-    for (const server of all)
-      expect(server.output()).not.toMatch(/"status":500|nhandled|uncaught|^\s+at |worker died/m);
-    for (const { process } of running) expect([process.exitCode, process.signalCode]).toEqual([null, null]);
-  },
-);
+  /** Until an instance says so, and a direct upload that is sent meanwhile waits for the end. */
+  const without = async (line: TcpLink, fault: 'goAway' | 'stall'): Promise<void> => {
+    const refusals = () => balancer.tries.filter(({ to, outcome }) => to === 'instance' && outcome === 503).length;
+    const before = refusals();
+    const id = await new Api(running[0]!.url, token).newDataset();
+    const form = new FormData();
+    form.append('file', new Blob(['bytes']), 'direct.txt');
+    await line[fault]();
+    const sent = balancer.request('POST', `/${id}/upload`, { body: form });
+    await eventually(() => refusals() > before || undefined, PATIENCE_MS).finally(line.mend);
+    expect((await sent).status).toBe(200);
+    await load.progress(SOME);
+  };
+  for (const line of [lines.postgres, lines.store]) {
+    await without(line, 'goAway');
+    if (IS_ALL) await without(line, 'stall');
+  }
+
+  await load.stop();
+  const found = () => unhealed({ instances: urls(), databaseUrl, bucket });
+  await expect.poll(found, { timeout: PATIENCE_MS }).toEqual(HEALED);
+  for (const url of urls()) await load.expectAllAt(url, token);
+  const isViolation = ({ to, outcome, retryAfter }: Try) => {
+    if (to === 'store' || typeof outcome === 'string') return outcome === 'HANG';
+    return outcome >= 500 && !(outcome === 503 && retryAfter !== undefined);
+  };
+  expect(balancer.tries.filter(isViolation)).toEqual([]);
+  for (const server of all) expect(server.output()).not.toMatch(/"status":500|nhandled|uncaught|^\s+at |worker died/m);
+  for (const { process } of running) expect([process.exitCode, process.signalCode]).toEqual([null, null]);
+});

@@ -72,6 +72,18 @@ async function storedIn(dataFolder: string): Promise<Files | string> {
   return rows.length === 0 ? ABSENT : Object.fromEntries(await Promise.all(hashes));
 }
 
+/** A command that copies a backup to a data folder. */
+const ofBackup = (argsOf: (from: string, to: string) => string[]) => async (folder: string) => {
+  await upload(await api.newDataset(), 0);
+  const from = join(folder, 'backup');
+  expect((await trainyard(['backup', from, '--data', server.dataFolder])).code).toBe(0);
+  const after = await storedIn(from);
+  return async (round: number): Promise<CommandRun> => {
+    const to = join(folder, `copy-${round}`);
+    return { args: argsOf(from, to), read: () => storedIn(to), after };
+  };
+};
+
 /** Prepares in a folder of its own, and returns the run of each round. */
 const COMMANDS: Record<string, (folder: string) => Promise<(round: number) => Promise<CommandRun>>> = {
   backup: async (folder) => {
@@ -82,16 +94,8 @@ const COMMANDS: Record<string, (folder: string) => Promise<(round: number) => Pr
       return { args, read: () => storedIn(folder), after: await storedIn(server.dataFolder) };
     };
   },
-  restore: async (folder) => {
-    await upload(await api.newDataset(), 0);
-    const from = join(folder, 'backup');
-    expect((await trainyard(['backup', from, '--data', server.dataFolder])).code).toBe(0);
-    const after = await storedIn(from);
-    return async (round) => {
-      const to = join(folder, `copy-${round}`);
-      return { args: ['restore', from, '--data', to], read: () => storedIn(to), after };
-    };
-  },
+  restore: ofBackup((from, to) => ['restore', from, '--data', to]),
+  'migrate-data': ofBackup((from, to) => ['migrate-data', '--from', from, '--to', to]),
   pull: async (folder) => {
     const id = await api.newDataset('pulled');
     return async (round) => {

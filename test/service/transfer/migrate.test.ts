@@ -1,11 +1,10 @@
 import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
 import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
-import { type Ended, startCommand, trainyard } from '../../harness/command.js';
+import { type Ended, trainyard } from '../../harness/command.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf, stateOf } from '../../harness/mounting.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
@@ -108,33 +107,6 @@ test.skipIf(noS3)('to a folder and a bucket, it moves only the files', async () 
   const moved = await migrate([from], [from, ...args.slice(1)], env);
   expect([moved.stderr, moved.code]).toEqual(['', 0]);
   expect(await servedHoldings(from, { token, env })).toEqual(holdings);
-});
-
-test('an interrupted migration leaves no catalog, and continues', { tags: ['long'] }, async () => {
-  const CAPTIONS = 500;
-  const server = await serverUntil(onTestFinished);
-  const api = await server.api();
-  const id = await api.newDataset('large');
-  const captions = Array.from({ length: CAPTIONS }, (_, i) => ({ filename: `${i}.txt`, text: `caption ${i}` }));
-  expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
-  await server.stop();
-  const to = await newFolder();
-  const args = ['migrate-data', '--from', server.dataFolder, '--to', to, '--json'];
-  const copiedFiles = async () => (await blobPathsIn(to)).length;
-  let before = 0;
-  for (const signal of ['SIGKILL', 'SIGINT'] as const) {
-    const running = startCommand(args);
-    while ((await copiedFiles()) <= before && running.process.exitCode === null) await turn();
-    running.process.kill(signal);
-    const ended = await running.ended;
-    if (signal === 'SIGINT') expect([ended.code, ended.json().error.code]).toEqual([130, 'INTERRUPTED']);
-    before = await copiedFiles();
-    expect(before).toBeLessThan(CAPTIONS);
-    expect(await readdir(to)).not.toContain('catalog.sqlite');
-  }
-  expect((await trainyard(args)).json()).toMatchObject({ files: CAPTIONS, copied_files: CAPTIONS - before });
-  const migrated = await servedHoldings(to, { token: api.token });
-  expect(migrated.large?.files).toHaveLength(CAPTIONS);
 });
 
 describe('checks source and target', () => {

@@ -81,76 +81,75 @@ const PLACES_TO_VERIFY = COMBINATIONS.filter(({ name }) => ['sqlite+disk', 'post
 describe.each(PLACES_TO_VERIFY)('verify --store on $name', ({ name, leftOut }) => {
   if (name.endsWith('s3')) needsS3();
 
-  test.skipIf(leftOut !== undefined)(
-    'finds damaged, missing and orphaned files, removes orphans with --repair, and finds nothing once the bytes are back',
-    async () => {
-      process.env.TRAINYARD_TEST_COMBINATION = name;
-      onTestFinished(() => void delete process.env.TRAINYARD_TEST_COMBINATION);
-      const server = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0, 'blob-grace-seconds': 3600 });
-      const api = await server.api();
-      const env = await environmentOf(server.dataFolder);
-      const isFolder = env.BLOBS_URL === undefined;
-      const store = isFolder ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL!);
-      const files = { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' };
-      const datasetId = await datasetOf(api, files, 'wagons');
-      const nameOfBlob = async (filename: string) => {
-        const opened = await openCatalog({ ...server, databaseUrl: env.DATABASE_URL, blobGrace: 0 });
-        const file = await opened.catalog.storedFile({ datasetId, filename }).finally(() => opened.close());
-        return store.nameOf(`${datasetId}/${file?.id}`);
-      };
-      // The service replaces and removes files, makes thumbnails and waits for uploads.
-      const past = await nameOfBlob('b.txt');
-      await api.upload(datasetId, 'b.txt', 'another text');
-      await (await api.raw('GET', `/${datasetId}/files/a.jpg/thumbnail`)).arrayBuffer();
-      await api.links(datasetId, { 'waiting.txt': 10 });
-      const deleted = await api.newDataset();
-      await api.upload(deleted, 'c.txt', 'gone');
-      await api.request('DELETE', `/${deleted}`);
-      const missing = await nameOfBlob('b.txt');
-      // A bucket gives bytes that are back another version.
-      const lost = isFolder ? [past, missing] : [missing];
-      await store.damage(await nameOfBlob('a.txt'));
-      for (const each of lost) await store.remove(each);
-      const orphan = store.nameOf(`${datasetId}/${newId()}`);
-      await store.write(orphan, 'no row names this');
-      await store.write(`${orphan}.thumbnail`, 'nor this');
-      await store.write('notes of a person.md', 'keep me');
-      const unfinished = await store.leaveUnfinished();
-      const young = await checkStoreOf(server, '--repair', '--blob-grace-seconds', '3600');
-      expect([young.code, young.stderr]).toEqual([65, expect.stringContaining('"progress"')]);
-      expect(young.json()).toMatchObject({
-        ...{ clean: false, unsolved: 4 + lost.length, repaired: { left: 3 } },
-        found: { damaged: 1, missing: lost.length, orphaned: 2, unfinished, foreign: 1 },
-      });
-      const named = young.json().findings as { kind: string; name?: string; filename?: string }[];
-      expect(named.find(({ kind }) => kind === 'damaged')?.filename).toBe('a.txt');
-      expect(named.find(({ kind }) => kind === 'missing')?.filename).toBe('b.txt');
-      const orphans = named.flatMap(({ kind, name }) => (kind === 'orphaned' ? [name] : []));
-      expect(orphans.sort()).toEqual([orphan, `${orphan}.thumbnail`]);
-      await api.request('DELETE', `/${datasetId}/files/waiting.txt`);
-      const { body } = await api.status(datasetId);
-      expect([body.status, body.counts]).toMatchObject(['FAILED', { captions: 2, images: 1, rejected: 2 }]);
-      expect(body.error?.problems).toMatchObject([
-        { code: 'BYTES_LOST', filename: 'a.txt' },
-        { code: 'BYTES_LOST', filename: 'b.txt' },
-      ]);
+  const title =
+    'finds damaged, missing and orphaned files, removes orphans with --repair, and finds nothing once the bytes are back';
+  test.skipIf(leftOut !== undefined)(title, async () => {
+    process.env.TRAINYARD_TEST_COMBINATION = name;
+    onTestFinished(() => void delete process.env.TRAINYARD_TEST_COMBINATION);
+    const server = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0, 'blob-grace-seconds': 3600 });
+    const api = await server.api();
+    const env = await environmentOf(server.dataFolder);
+    const isFolder = env.BLOBS_URL === undefined;
+    const store = isFolder ? folderStore(server.dataFolder) : bucketStore(env.BLOBS_URL!);
+    const files = { 'a.jpg': await media.jpeg(), 'a.txt': 'a red wagon', 'b.txt': 'a blue one' };
+    const datasetId = await datasetOf(api, files, 'wagons');
+    const nameOfBlob = async (filename: string) => {
+      const opened = await openCatalog({ ...server, databaseUrl: env.DATABASE_URL, blobGrace: 0 });
+      const file = await opened.catalog.storedFile({ datasetId, filename }).finally(() => opened.close());
+      return store.nameOf(`${datasetId}/${file?.id}`);
+    };
+    // The service replaces and removes files, makes thumbnails and waits for uploads.
+    const past = await nameOfBlob('b.txt');
+    await api.upload(datasetId, 'b.txt', 'another text');
+    await (await api.raw('GET', `/${datasetId}/files/a.jpg/thumbnail`)).arrayBuffer();
+    await api.links(datasetId, { 'waiting.txt': 10 });
+    const deleted = await api.newDataset();
+    await api.upload(deleted, 'c.txt', 'gone');
+    await api.request('DELETE', `/${deleted}`);
+    const missing = await nameOfBlob('b.txt');
+    // A bucket gives bytes that are back another version.
+    const lost = isFolder ? [past, missing] : [missing];
+    await store.damage(await nameOfBlob('a.txt'));
+    for (const each of lost) await store.remove(each);
+    const orphan = store.nameOf(`${datasetId}/${newId()}`);
+    await store.write(orphan, 'no row names this');
+    await store.write(`${orphan}.thumbnail`, 'nor this');
+    await store.write('notes of a person.md', 'keep me');
+    const unfinished = await store.leaveUnfinished();
+    const young = await checkStoreOf(server, '--repair', '--blob-grace-seconds', '3600');
+    expect([young.code, young.stderr]).toEqual([65, expect.stringContaining('"progress"')]);
+    expect(young.json()).toMatchObject({
+      ...{ clean: false, unsolved: 4 + lost.length, repaired: { left: 3 } },
+      found: { damaged: 1, missing: lost.length, orphaned: 2, unfinished, foreign: 1 },
+    });
+    const named = young.json().findings as { kind: string; name?: string; filename?: string }[];
+    expect(named.find(({ kind }) => kind === 'damaged')?.filename).toBe('a.txt');
+    expect(named.find(({ kind }) => kind === 'missing')?.filename).toBe('b.txt');
+    const orphans = named.flatMap(({ kind, name }) => (kind === 'orphaned' ? [name] : []));
+    expect(orphans.sort()).toEqual([orphan, `${orphan}.thumbnail`]);
+    await api.request('DELETE', `/${datasetId}/files/waiting.txt`);
+    const { body } = await api.status(datasetId);
+    expect([body.status, body.counts]).toMatchObject(['FAILED', { captions: 2, images: 1, rejected: 2 }]);
+    expect(body.error?.problems).toMatchObject([
+      { code: 'BYTES_LOST', filename: 'a.txt' },
+      { code: 'BYTES_LOST', filename: 'b.txt' },
+    ]);
 
-      const repaired = await checkStoreOf(server, '--repair');
-      const left = { unsolved: 2 + lost.length, repaired: { removed: 2, left: 1 } };
-      expect([repaired.code, repaired.json()]).toMatchObject([65, left]);
-      await store.remove('notes of a person.md');
-      await api.upload(datasetId, 'a.txt', 'a red wagon');
-      if (isFolder) await store.write(past, 'a blue one');
-      if (isFolder) await store.write(missing, 'another text');
-      else await api.upload(datasetId, 'b.txt', 'another text');
-      expect(await findingsOf(server)).toEqual([]);
-      expect((await api.status(datasetId)).body.status).toBe('READY');
-      await store.write(orphan, 'no row names this');
-      expect(await findingsOf(server)).toMatchObject([{ kind: 'orphaned', name: orphan }]);
-      const solved = await checkStoreOf(server, '--repair');
-      expect([solved.code, solved.json()]).toMatchObject([0, { unsolved: 0, repaired: { removed: 1 } }]);
-    },
-  );
+    const repaired = await checkStoreOf(server, '--repair');
+    const left = { unsolved: 2 + lost.length, repaired: { removed: 2, left: 1 } };
+    expect([repaired.code, repaired.json()]).toMatchObject([65, left]);
+    await store.remove('notes of a person.md');
+    await api.upload(datasetId, 'a.txt', 'a red wagon');
+    if (isFolder) await store.write(past, 'a blue one');
+    if (isFolder) await store.write(missing, 'another text');
+    else await api.upload(datasetId, 'b.txt', 'another text');
+    expect(await findingsOf(server)).toEqual([]);
+    expect((await api.status(datasetId)).body.status).toBe('READY');
+    await store.write(orphan, 'no row names this');
+    expect(await findingsOf(server)).toMatchObject([{ kind: 'orphaned', name: orphan }]);
+    const solved = await checkStoreOf(server, '--repair');
+    expect([solved.code, solved.json()]).toMatchObject([0, { unsolved: 0, repaired: { removed: 1 } }]);
+  });
 });
 
 const commandOn = (dataFolder: string, ...flags: string[]) =>

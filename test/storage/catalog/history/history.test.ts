@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import type { Author, StoredFile } from '../../../../src/dataset/dataset.js';
 import type { VersionedFile } from '../../../../src/dataset/history/revisions.js';
 import { remove, type StemGroup, store } from '../../../../src/dataset/upload-transitions.js';
-import { blobKeyOf } from '../../../../src/storage/blobs/blobs.js';
 import { recountUsage } from '../../../harness/recount-usage.js';
 import type { Catalog } from '../../../../src/storage/catalog/catalog.js';
 import { pruneHistory } from '../../../../src/storage/catalog/history/retention.js';
@@ -153,18 +152,6 @@ onCatalogs((open) => {
       expect(pastFileOf(past!).upload).toMatchObject({ blobVersion: 'etag', finalizedAt: 5 });
       expect(await catalog.trash.due(LATER)).toEqual([]);
       expect(await historyBytes(database)).toBe(5);
-    });
-
-    test('has no revision of an identical replacement, whose old blob goes to the trash', async () => {
-      const { subject, catalog } = await newSubject();
-      await subject.put({ 'a.txt': 1 }, 10);
-      const [old] = await catalog.files(subject.id);
-      expect((await subject.put({ 'a.txt': 1 }, 20))?.revision).toBe(1);
-      expect(await subject.past()).toEqual([]);
-      expect(await catalog.files(subject.id)).toEqual([
-        expect.objectContaining({ upload: expect.objectContaining({ addedIn: 1 }) }),
-      ]);
-      expect(await catalog.trash.due(LATER)).toEqual([blobKeyOf(old!)]);
     });
   });
 
