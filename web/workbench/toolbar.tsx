@@ -34,12 +34,12 @@ interface ToolbarProps {
   readonly below: ReactNode;
 }
 
-/** What is shown, in which order and size. It stays in view; on a phone its parts scroll sideways. */
+/** What is shown, in which order and size. It stays in view; on a phone its parts scroll sideways, and elsewhere they wrap. */
 export function Toolbar(props: ToolbarProps) {
   const { panels, hasTags, filter, onFilter, size, onSize, search, fault, order, children, below } = props;
   return (
     <div className="sticky top-0 z-20 border-b border-line bg-page sm:top-12">
-      <search className="relative flex h-11 items-center gap-2 px-2 max-sm:overflow-x-auto">
+      <search className="relative flex min-h-11 items-center gap-x-2 px-2 max-sm:overflow-x-auto sm:flex-wrap">
         {hasTags && <Fold name="tags" label="Tags, words, statistics" panels={panels} />}
         {children}
         <Views {...props} />
@@ -92,7 +92,7 @@ function Fold({ name, label, panels }: { name: PanelName; label: string; panels:
 function Views({ filter, counts, onFilter, chips }: ToolbarProps) {
   const { view, term } = filter;
   return (
-    <fieldset className="flex gap-1 sm:min-w-0 sm:grow sm:overflow-x-auto sm:py-0.5 *:shrink-0">
+    <fieldset className="flex gap-1 sm:min-w-0 sm:grow sm:basis-24 sm:overflow-x-auto sm:py-0.5 *:shrink-0">
       <legend className="sr-only">Filter</legend>
       {[...counts].map(
         ([each, count]) =>
