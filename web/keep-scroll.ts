@@ -8,8 +8,8 @@ const positions = new Map<string, number>();
 let isLoaded = false;
 
 /**
- * Scrolls each view to where it was left, and a new one to its beginning. Browsers do this for Back and Forward alone, and before
- * the view has its height.
+ * Scrolls each view to where it was left, and a new one to its beginning; one that shows a file scrolls to it. Browsers do this for
+ * Back and Forward alone, and before the view has its height.
  */
 export function useKeptScroll(): void {
   const [path] = useLocation();
@@ -17,7 +17,8 @@ export function useKeptScroll(): void {
     const record = () => positions.set(path, scrollY);
     addEventListener('scroll', record, { passive: true });
     // The browser restores the view that the page is loaded with.
-    const top = positions.get(path) ?? (isLoaded ? 0 : undefined);
+    const namesFile = new URLSearchParams(location.search).has('file');
+    const top = namesFile ? undefined : (positions.get(path) ?? (isLoaded ? 0 : undefined));
     const stop = top === undefined ? undefined : scrollOnceTallEnough(top);
     isLoaded = true;
     return () => {

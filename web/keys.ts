@@ -182,8 +182,8 @@ export function verbsNow(): KeyName[] {
   const places: readonly KeyPlace[] = viewer === undefined ? PAGE_PLACES : [viewer];
   const handled = [...bindings].flatMap((handlers) => Object.entries(handlers()));
   const bound = new Set(handled.flatMap(([name, handle]) => (handle === undefined ? [] : name)));
-  const isNamed = ({ place, shown, keys: [key = ''] }: KeyRow) =>
-    places.includes(place) && shown === undefined && !/Space|Escape/.test(key);
+  const isNamed = ({ place, keys: [key = ''] }: KeyRow) =>
+    places.includes(place) && !/Space|Escape|Arrow|^[1-9]$/.test(key);
   return ROWS.filter(([name, row]) => bound.has(name) && isNamed(row)).map(([name]) => name);
 }
 

@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
-import { Link, Route, Switch, useRoute } from 'wouter';
+import { Link, Route, Router, Switch, useRoute } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
 import { RunMessage } from './captioning/run-message.js';
 import { DatasetPage } from './dataset/dataset-page.js';
@@ -31,7 +32,16 @@ const GuidePage = loadedLater(async () => (await import('./guide/guide-page.js')
 /** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
   const [isShared, shared] = useRoute('/shared/datasets/:id/:view?');
-  return isShared ? <SharedPage key={shared.id} id={shared.id} view={shared.view ?? FIRST_VIEW} /> : <OwnPages />;
+  return (
+    <Router searchHook={useEscapedSearch}>
+      {isShared ? <SharedPage key={shared.id} id={shared.id} view={shared.view ?? FIRST_VIEW} /> : <OwnPages />}
+    </Router>
+  );
+}
+
+/** The router unescapes a query before its parameters are parsed, which unescapes them once more (wouter, paths.js, sanitizeSearch). */
+function useEscapedSearch(): string {
+  return useSearch().replaceAll('%25', '%2525');
 }
 
 function OwnPages() {

@@ -1,4 +1,13 @@
-import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  type Ref,
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { useKeys } from '../keys.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
@@ -92,8 +101,9 @@ export function PairGrid(props: PairGridProps) {
   useImperativeHandle(handle, () => ({ show, reveal }));
 
   const isTargetShown = isLaidOut && target !== undefined && indexes.has(target);
+  // After the layout effect of a viewer that closes, which shows the pair that it had.
   // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls once, even if the card moves later
-  useLayoutEffect(() => {
+  useEffect(() => {
     if (!isTargetShown) return;
     const { start, end } = rowOf(target);
     window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
@@ -176,9 +186,10 @@ function hasOwnKeys({ target, key }: Pick<globalThis.KeyboardEvent, 'target' | '
   return target.closest(isClick ? '[data-caption], [data-compares]' : '[data-caption]') !== null;
 }
 
-/** Whether a key is for an element outside of the grid, such as a button or a list that scrolls. */
+/** Whether a key is for an element outside of the grid, such as a button or a list that scrolls. A verb of the palette has none. */
 function isElsewhere(event: globalThis.KeyboardEvent, list: HTMLElement | null): boolean {
   const { target } = event;
+  if (target === null) return false;
   if (!(target instanceof Element) || hasOwnKeys(event)) return true;
   return !target.matches('body, main') && list?.contains(target) !== true;
 }

@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { imagesOf } from '../../harness/folder.js';
 import { datasetOfRole, datasetWith, linkDatasets, openDataset } from '../linked-datasets.js';
 import { boxOf, cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
@@ -68,6 +69,33 @@ describeInBrowser('the viewer', (site) => {
     await soon(() => queryOf(page)).toBe('?view=17.jpg');
     await page.goto(`${site.server.url}/datasets/${id}?view=18.jpg`);
     await page.getByText('18.jpg is no longer in the dataset.').waitFor();
+
+    // A name with an escape does not open the picture of the unescaped name.
+    for (const name of ['0%20b.jpg', '0 b.jpg']) await api.upload(id, name, image);
+    await pictureOf(page, '0%20b.jpg').click();
+    await headingOf(page, '0%20b.jpg').waitFor();
+  });
+
+  test('and other views are left for a file, which is then in view', async () => {
+    const { page } = await openWith(await imagesOf(30));
+    const palette = page.getByRole('dialog', { name: 'Go to, or do' });
+    const goTo = async (name: string) => {
+      await page.keyboard.press('Control+k');
+      await palette.getByRole('combobox').fill(name);
+      await palette.getByRole('option', { name, selected: true }).waitFor();
+      await page.keyboard.press('Enter');
+      await soon(() => focusedOf(page)).toBe(`Open ${name}`);
+      await soon(async () => Math.abs((await cardOf(page, name).boundingBox())!.y - 300)).toBeLessThan(300);
+    };
+    await pictureOf(page, '01.jpg').focus();
+    await page.keyboard.press('End');
+    await soon(() => focusedOf(page)).toBe('Open 30.jpg');
+    for (const key of ['g', 'h']) await page.keyboard.press(key);
+    await page.waitForURL(/\/history$/);
+    await goTo('03.jpg');
+    await page.keyboard.press('Enter');
+    await headingOf(page, '03.jpg').waitFor();
+    await goTo('28.jpg');
   });
 
   test('shows 100 % at the pointer, zooms with the wheel, pans, and keeps the size from pair to pair', async () => {

@@ -216,7 +216,8 @@ describeInBrowser('the palette', (site) => {
     await chooseMore(page, 'Go to, or do …');
     await palette(page).waitFor();
     expect(await offered('Compare 2 to 4')).toBe(0);
-    await page.keyboard.press('Escape');
+    await palette(page).getByRole('option', { name: 'Write the caption' }).click();
+    await soon(() => focusedOf(page)).toBe('Caption of a.jpg');
     for (const name of ['a.jpg', 'b.jpg']) await boxOf(page, name).check();
     await chooseMore(page, 'Go to, or do …');
     expect(await offered('Compare 2 to 4')).toBe(1);
