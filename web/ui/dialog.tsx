@@ -19,6 +19,7 @@ interface DialogProps {
 export function Dialog(props: DialogProps) {
   const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false, keyPlace, close } = props;
   const dialog = useModal();
+  const pressed = useRef<EventTarget>(null);
   const id = useId();
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
@@ -30,7 +31,13 @@ export function Dialog(props: DialogProps) {
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === dialog.current && !staysOnClickOutside && onClose()}
+      onPointerDown={(event) => {
+        pressed.current = event.target;
+      }}
+      onClick={({ target }) => {
+        // A text that is selected past the edge is a click on the dialog, too.
+        if (target === dialog.current && target === pressed.current && !staysOnClickOutside) onClose();
+      }}
       className={`m-auto w-[calc(100%-2rem)] scroll-py-24 rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
     >
       <div className="flex flex-col gap-4 p-4 sm:p-6">

@@ -58,6 +58,10 @@ export function TagsPanel(props: TagsPanelProps) {
             datasetId={dataset.id}
             verbs={tagVerbs}
             onRenamed={(from, to) => {
+              const pins = tagVerbs?.pins ?? {};
+              const key = Object.keys(pins).find((each) => pins[each] === from);
+              // To pin a tag again takes it off.
+              if (key !== undefined) tagVerbs?.onPin(key, to || from);
               if (term?.kind !== 'tag' || term.term !== from) return;
               onFilter({ term: to === '' ? undefined : { kind: 'tag', term: to } });
             }}

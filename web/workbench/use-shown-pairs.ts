@@ -7,7 +7,7 @@ import type { TermKind } from '../captions/terms/terms.js';
 import { captionsWith, useTerms } from '../captions/terms/use-terms.js';
 import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
-import { asksForTexts, markedTexts, parsedSearch, searchMatcher } from '../search/query.js';
+import { markedTexts, searchMatcher } from '../search/query.js';
 import { useSearch } from '../search/use-search.js';
 import { useFrozenOrder } from './pair-order.js';
 import {
@@ -34,15 +34,9 @@ export function useWorkbenchFilter() {
   return { filter, setFilter, times };
 }
 
-/** Reads the captions of a training dataset, if `isWanted` or if the filter asks about them, and counts what is in them. */
-export function useReadCaptions(
-  { id, role }: DatasetWithFiles,
-  pairs: readonly Pair[],
-  { filter: { view, term, search }, isWanted }: { filter: WorkbenchFilter; isWanted: boolean },
-) {
-  const asks = term !== undefined || view === 'duplicates' || asksForTexts(parsedSearch(search).query);
-  const needsTexts = role === 'training' && (isWanted || asks);
-  const read = useReadPairs(id, needsTexts ? pairs : undefined);
+/** Reads the captions of a training dataset, and counts what is in them. */
+export function useReadCaptions({ id, role }: DatasetWithFiles, pairs: readonly Pair[], term: WorkbenchFilter['term']) {
+  const read = useReadPairs(id, role === 'training' ? pairs : undefined);
   const [lastKind, setKind] = useState<TermKind>('tag');
   const kind = term?.kind ?? lastKind;
   const tagCounts = useTerms(read.pairs, 'tag');

@@ -73,7 +73,7 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const [size, setSize] = useStored('trainyard-card-size', CARD_SIZES, 'M');
   const { filter, setFilter, times } = useWorkbenchFilter();
   const { linked, error, retry } = useLinkedDatasets(dataset);
-  const captions = useReadCaptions(dataset, pairs, { filter, isWanted: panels.isOpen.tags || panels.isOpen.inspector });
+  const captions = useReadCaptions(dataset, pairs, filter.term);
   const proposed = useProposedStems(dataset);
   const view = useShownPairs(pairs, { filter, times, linked, proposed, known: captions });
   const { shown, done } = view;
@@ -180,7 +180,9 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
           )}
           <NotSaved datasetId={id} onShow={showFile} />
           <DeletionProgress datasetId={id} />
-          {!panels.isOpen.inspector && verbs}
+          {!panels.isOpen.inspector && (
+            <div className="max-w-full shrink-0 max-sm:w-max max-sm:max-w-none">{verbs}</div>
+          )}
         </Toolbar>
         <div className="flex grow items-start">
           {isTraining && (

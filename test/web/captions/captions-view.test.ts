@@ -156,6 +156,11 @@ describeInBrowser('the captions of a dataset', (site) => {
 
   test('can be cancelled, leaves the dataset READY, and undoes the changes it made', { tags: ['long'] }, async () => {
     const { id, page } = await openWith({ n000: 'caption of n000' });
+    await page.getByLabel('Trigger word').fill('first');
+    await page.getByRole('button', { name: 'Change 1 caption', exact: true }).click();
+    await page.getByText('1 caption changed.').waitFor();
+    let undos = 0;
+    page.on('request', (request) => request.url().endsWith('/undo') && undos++);
     const names = Array.from({ length: 249 }, (_, index) => `n${String(index + 1).padStart(3, '0')}`);
     const captions = names.map((name) => ({ filename: `${name}.txt`, text: `caption of ${name}` }));
     await site.api.json('PUT', `/${id}/captions`, { captions });
@@ -169,6 +174,8 @@ describeInBrowser('the captions of a dataset', (site) => {
     });
     await page.getByRole('button', { name: 'Change 250 captions' }).click();
     await page.getByText('100 of 250 captions changed').waitFor();
+    // It would undo the change before.
+    await page.keyboard.press('Control+z');
     await page.getByRole('button', { name: 'Cancel' }).click();
     gate.open();
     const job = jobOf(page, 'Prepend “sks” to 250 captions');
@@ -178,6 +185,7 @@ describeInBrowser('the captions of a dataset', (site) => {
     // The job survives a visit to another view.
     await page.getByRole('link', { name: 'History', exact: true }).first().click();
     await page.getByRole('link', { name: 'Workbench', exact: true }).click();
+    expect(undos).toBe(0);
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('Undone: 200 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);

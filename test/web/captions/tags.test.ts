@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { Gate } from '../../harness/gate.js';
-import { captionedImages, openDataset } from '../linked-datasets.js';
+import { captionedImages, openDataset, stemsTo } from '../linked-datasets.js';
 import { boxOf, captionOf, cardOf, onSave, pictureOf, SAVES, soon } from '../pairs/pairs-page.js';
 
 const SENTENCE = 'A blue_sky hangs over the city, and the train waits.';
@@ -65,7 +65,14 @@ describeInBrowser('the tags of a dataset', (site) => {
     const { id, page } = await open({ one: 'city', two: undefined, three: SENTENCE, four: 'city, dusk' });
     for (const name of ['one.jpg', 'two.jpg', 'three.jpg', 'four.jpg']) await boxOf(page, name).check();
     await page.keyboard.press('t');
-    await page.getByLabel('Tag', { exact: true }).fill('dusk');
+    const field = page.getByLabel('Tag', { exact: true });
+    await field.fill('dusk');
+    // A text that is selected past the edge of the dialog stays.
+    const { x, y } = (await field.boundingBox())!;
+    await page.mouse.move(x + 9, y + 9);
+    await page.mouse.down();
+    await page.mouse.move(1, y + 9);
+    await page.mouse.up();
     await page.getByText('1 caption is written in sentences, and stays as it is.').waitFor();
     await page.getByRole('button', { name: 'Add to 2 captions' }).waitFor();
     await page.keyboard.press('Enter');
@@ -107,6 +114,23 @@ describeInBrowser('the tags of a dataset', (site) => {
     await page.getByText('1 caption changed.').waitFor();
     await page.reload();
     await soon(() => tagsOf(page).allInnerTexts()).toEqual(['dusk\n3\n2', 'city\n1']);
+    await tagOf(page, 'dusk').press('F2');
+    await page.keyboard.type('town');
+    await page.keyboard.press('Enter');
+    await soon(() => tagsOf(page).allInnerTexts()).toEqual(['town\n3\n2', 'city\n1']);
+    await pictureOf(page, 'one.jpg').focus();
+    await page.keyboard.press('3');
+    await stores(id, 'one.txt', 'city');
+  });
+
+  test('are added to all selected pairs on a narrow window too', async () => {
+    const captions = Object.fromEntries(stemsTo(60).map((stem) => [stem, 'city']));
+    const { page } = await openDataset(site, captionedImages(captions), '', { width: 900 });
+    await cardOf(page, '01.jpg').waitFor();
+    await page.keyboard.press('Control+a');
+    await page.getByRole('button', { name: 'Tag', exact: true }).click();
+    await page.getByLabel('Tag', { exact: true }).fill('dusk');
+    await page.getByRole('button', { name: 'Add to 60 captions' }).waitFor();
   });
 
   test('are added by their keys beside what is typed and not saved, and to no caption that could not be read', async () => {

@@ -54,14 +54,19 @@ async function run(
   if (stateOf() !== 'ended') return;
   const put = (changed: Pick<BulkJob, 'done' | 'state' | 'result'>) =>
     jobs.set({ changeId, title, changes, ...changed }, datasetId);
+  const record = (summary: string, changed: number, isUnfinished: boolean) => {
+    if (changed > 0) recordChange(datasetId, { text: `${title}: ${summary}`, title, made: { changeId }, isUnfinished });
+  };
   put({ done: 0, state: 'running' });
   const result = await applyChanges(connect({ how: 'bulk', id: changeId }), datasetId, changes, {
     isCancelled: () => stateOf() === 'stopping',
-    onProgress: (done) => put({ done, state: stateOf() }),
+    onProgress: (done, changed) => {
+      put({ done, state: stateOf() });
+      // After each request, so that an undo meanwhile is not of the change before.
+      record(`${countOf(changed, 'caption')} changed.`, changed, true);
+    },
   });
-  if (result.changed.length > 0) {
-    recordChange(datasetId, { text: `${title}: ${summaryOf(result)}`, title, made: { changeId } });
-  }
+  record(summaryOf(result), result.changed.length, false);
   if (result.changed.length === changes.length) dismissJob(datasetId);
   else put({ done: changes.length, state: 'ended', result });
 }
@@ -97,7 +102,7 @@ async function applyChanges(
   client: TrainyardClient,
   datasetId: string,
   changes: readonly CaptionChange[],
-  { isCancelled, onProgress }: { isCancelled: () => boolean; onProgress: (done: number) => void },
+  { isCancelled, onProgress }: { isCancelled: () => boolean; onProgress: (done: number, changed: number) => void },
 ): Promise<BulkResult> {
   const [changed, skipped]: [CaptionChange[], CaptionChange[]] = [[], []];
   const failed: BulkResult['failed'][number][] = [];
@@ -117,7 +122,7 @@ async function applyChanges(
         else (saved || now.get(change.filename) === change.after ? changed : skipped).push(change);
       }
       done += slice.length;
-      onProgress(done);
+      onProgress(done, changed.length);
     } catch (error) {
       // The others would fail as well.
       failed.push(...changes.slice(done).map((change) => ({ ...change, reason: messageOf(error) })));

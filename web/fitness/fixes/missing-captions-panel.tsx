@@ -33,7 +33,7 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
   const list = useRef<LongListHandle>(null);
   const reveal = (stem: string) => list.current?.show(listed.findIndex((pair) => pair.stem === stem));
   const loop = useOwnCaptionLoop({ datasetId: id, pairs: listed, reveal });
-  if (missing.length === 0 && job === undefined) return null;
+  if (missing.length === 0) return job && <JobStatus datasetId={id} job={job} />;
   return (
     <Panel title={titleOf(missing)}>
       {job !== undefined && <JobStatus datasetId={id} job={job} />}
