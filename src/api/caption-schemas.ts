@@ -54,6 +54,7 @@ export const captionRunBody = z.strictObject({
   frames: z.int().min(1).max(32).default(8).describe('Of a clip, evenly spaced.'),
   max_tokens: z.int().min(16).max(32_768).default(400),
   seed: z.int().min(0).max(2_147_483_647).default(1).describe('Another seed asks the same question anew.'),
+  dry_run: z.boolean().default(false).describe('True: only counts.'),
 });
 
 export const wireCaptionRun = z
@@ -92,7 +93,7 @@ export const wireCaptionRuns = z.object({
 
 export const wireStartedRun = z
   .object({
-    run: wireCaptionRun.nullable().describe('Null if no file is left.'),
+    run: wireCaptionRun.nullable().describe('Null for a dry run, and if no file is left.'),
     counts: z.object({
       without_caption: count.describe('A run of them stores their captions directly.'),
       by_model: count.describe('A run of them makes proposals.'),

@@ -27,7 +27,7 @@ export function captioningHandlers(captioning: CaptioningService) {
     'caption-run.start': async ({ key, body, request, reply }) => {
       const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
-      if (run !== undefined) request.audited = { run: run.id, endpoint: run.endpoint };
+      request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
       return startedToWire(run, counts);
     },
     'caption-run.list': async ({ key }) => ({ runs: (await captioning.list(key)).map(captionRunToWire) }),

@@ -115,7 +115,7 @@ export class CaptioningService {
     return { server, ...(await this.#promptOf(key.accountId, request)), ...(await this.#filesOf(key, request)) };
   }
 
-  /** Starts a run, unless no file is left. @throws ServiceError as the route */
+  /** Starts a run, unless it is dry or no file is left. @throws ServiceError as the route */
   async start(
     key: DatasetKey,
     request: RunRequest,
@@ -123,7 +123,7 @@ export class CaptioningService {
   ): Promise<{ run: CaptionRunView | undefined; counts: RunCounts }> {
     const { jobs, now, newId } = this.#dependencies;
     const { files, counts, server, preset, prompt } = await this.plan(key, request);
-    if (files.length === 0) return { run: undefined, counts };
+    if (request.dry_run || files.length === 0) return { run: undefined, counts };
     const { name: endpoint, model, error } = await server.state(signal);
     if (model === null) {
       throw new ServiceError('caption_endpoint_unusable', `The endpoint ${endpoint} can't be used: ${error}`);
