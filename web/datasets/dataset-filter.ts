@@ -1,5 +1,5 @@
 import type { Dataset, Status } from '../../src/client/client.js';
-import { foldCase } from '../ui/format.js';
+import { nameMatcher } from '../live/pairs.js';
 
 /** Sort orders of the list, with their labels. The first is the default. */
 export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
@@ -21,11 +21,8 @@ const ORDERS: Record<Sort, (a: Dataset, b: Dataset) => number> = {
 
 /** The datasets to show, and the number of those that match the search, by status: their names contain every word of it. */
 export function filterDatasets(datasets: readonly Dataset[], { search, status, sort }: DatasetListFilter) {
-  const words = foldCase(search).split(' ').filter(Boolean);
-  const found = datasets.filter(({ name }) => {
-    const folded = foldCase(name);
-    return words.every((word) => folded.includes(word));
-  });
+  const matches = nameMatcher(search);
+  const found = datasets.filter(({ name }) => matches([name]));
   const counts = { DRAFT: 0, UPLOADING: 0, READY: 0, FAILED: 0 };
   for (const dataset of found) counts[dataset.status]++;
   const shown = status === undefined ? found : found.filter((dataset) => dataset.status === status);

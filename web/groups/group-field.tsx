@@ -49,7 +49,9 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
         disabled={isReadOnly}
         placeholder={before.size > 1 ? 'Several groups' : 'None'}
         autoComplete="off"
-        onKeyDown={({ key, currentTarget }) => key === 'Enter' && currentTarget.blur()}
+        onKeyDown={({ key, nativeEvent, currentTarget }) =>
+          key === 'Enter' && !nativeEvent.isComposing && currentTarget.blur()
+        }
         onBlur={({ target }) => void save(target.value.trim())}
         className="min-h-9 touch rounded-lg border border-line bg-page px-3"
       />

@@ -97,7 +97,7 @@ export const TermsPanel = memo(function TermsPanel(props: TermsPanelProps) {
             {counts.sentences > 0 && `. ${countOf(counts.sentences, 'caption')} in sentences: see Words.`}
           </p>
           {tagVerbs && <NearTags {...{ datasetId, counts, onRenamed }} />}
-          <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
+          <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown} keyOf={({ term }) => term}>
             {(term) =>
               tagVerbs && edited?.tag === term.term ? (
                 <TagEditor

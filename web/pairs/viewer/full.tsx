@@ -34,7 +34,7 @@ export function Full({ datasetId, file, isCompared = false, isStretched = false 
     );
   }
   const onError = () => setState({ isBroken: true, isLoaded: false });
-  const fit = isStretched ? 'object-fill' : 'object-contain';
+  const [fit, size] = isStretched ? ['object-fill', '100% 100%'] : ['object-contain', 'contain'];
   if (file.kind === 'video') {
     return (
       <video
@@ -58,7 +58,11 @@ export function Full({ datasetId, file, isCompared = false, isStretched = false 
       onError={onError}
       onLoad={() => setState({ isBroken: false, isLoaded: true })}
       // The thumbnail would show through a transparent image.
-      style={isLoaded ? undefined : { background: `center / 100% 100% url(${JSON.stringify(links.thumbnail(file))})` }}
+      style={
+        isLoaded
+          ? undefined
+          : { background: `center / ${size} no-repeat url(${JSON.stringify(links.thumbnail(file))})` }
+      }
       className={`size-full ${fit}`}
     />
   );
