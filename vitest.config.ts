@@ -20,7 +20,7 @@ const API = [
 ];
 
 /** Small files that take long. Vitest would begin them last, since it begins with the largest. */
-const FIRST = /test\/(acceptance|release|faults\/killed\/killed|packaging\/npm-package)\.test\.ts$/;
+const FIRST = /test\/(acceptance|faults\/killed\/killed|packaging\/npm-package)\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -40,7 +40,7 @@ const refused = (ended: Promise<unknown>, message: string) =>
 
 const PUBLIC = 'git@code.example:yard/trainyard.git';
 
-test('a release names its version, and has the package, a bill of materials and their checksums', async () => {
+test('a release names its version, and has the package, its parts and checksums', { tags: ['long'] }, async () => {
   const { folder, git, commit, release } = await repository();
   const read = (name: string) => readFile(join(folder, name), 'utf8');
   await refused(release(), 'CHANGELOG.md has no section');

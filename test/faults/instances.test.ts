@@ -89,7 +89,7 @@ class Load {
 const leftOut = whyNoPostgres() ?? whyNoS3();
 
 const title = `of two instances under load each is killed, and loses Postgres and the store, and no client notices${leftOut ? `, left out: ${leftOut}` : ''}`;
-test.skipIf(leftOut !== undefined)(title, async () => {
+test.skipIf(leftOut !== undefined)(title, { tags: ['long'] }, async () => {
   const { TEST_S3_ENDPOINT: endpoint = '' } = await s3Environment();
   const [databaseUrl, bucket] = [await databaseForTest(), newBucket()];
   const lines = { postgres: await tcpLinkTo(databaseUrl), store: await tcpLinkTo(endpoint) };

@@ -9,7 +9,7 @@ import { fuzzSequences } from './fuzz-sequences.js';
 
 /** With `npm run fuzz`, other seeds and more cases run. */
 const SEED = 20_261_126;
-const REQUESTS = IS_ALL ? 2000 : 250;
+const REQUESTS = IS_ALL ? 2000 : 125;
 
 const server = await sharedServer();
 

@@ -83,7 +83,7 @@ describe.each(PLACES_TO_VERIFY)('verify --store on $name', ({ name, leftOut }) =
 
   const title =
     'finds damaged, missing and orphaned files, removes orphans with --repair, and finds nothing once the bytes are back';
-  test.skipIf(leftOut !== undefined)(title, async () => {
+  test.skipIf(leftOut !== undefined)(title, { tags: name.endsWith('s3') ? ['long'] : [] }, async () => {
     process.env.TRAINYARD_TEST_COMBINATION = name;
     onTestFinished(() => void delete process.env.TRAINYARD_TEST_COMBINATION);
     const server = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0, 'blob-grace-seconds': 3600 });
