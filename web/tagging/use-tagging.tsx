@@ -31,9 +31,6 @@ interface TaggingOptions {
   readonly current: Pair | undefined;
 }
 
-/** A change of many captions that are not all read would leave some out. */
-const NOT_READ = 'The captions are not read yet.';
-
 type Question =
   | { readonly verb: 'add' | 'remove'; readonly pairs: readonly Pair[] }
   | { readonly verb: 'decide'; readonly tag: string; readonly pairs: readonly Pair[] };
@@ -49,16 +46,16 @@ export function useTagging(options: TaggingOptions) {
   const [note, setNote] = useState('');
   const targets = selected.length > 0 ? selected : current === undefined ? [] : [current];
   const canAsk = canWrite && targets.length > 0;
+  // A change of captions that are not all read would leave some out: a question waits until they are.
   const areRead = captions.read.pairs !== undefined;
   const onClose = () => setQuestion(undefined);
   const ask = (verb: 'add' | 'remove') => {
-    if (!areRead) setNote(NOT_READ);
-    else if (canAsk) setQuestion({ verb, pairs: targets });
+    if (canAsk) setQuestion({ verb, pairs: targets });
   };
   const isRunning = job !== undefined && job.state !== 'ended';
   const change = (bulk: BulkChange) => {
     if (isRunning) return setNote('Another change to captions runs.');
-    if (!areRead) return setNote(NOT_READ);
+    if (!areRead) return setNote('The captions are not read yet.');
     const changes = planChanges(targets, textOf, bulk);
     if (changes.length > 0) startJob(connect, datasetId, changeTitle(bulk, changes.length), changes);
     else setNote('Each of them has the tag, or is written in sentences.');
@@ -84,7 +81,7 @@ export function useTagging(options: TaggingOptions) {
       question?.verb === 'decide' ? (
         <DecideDialog {...{ datasetId, onClose }} {...question} />
       ) : (
-        question && <TagDialog {...{ datasetId, onClose }} {...question} tags={captions.tags} />
+        question && areRead && <TagDialog {...{ datasetId, onClose }} {...question} tags={captions.tags} />
       ),
     verbs: isTraining && (
       <>
