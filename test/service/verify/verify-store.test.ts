@@ -81,8 +81,7 @@ const PLACES_TO_VERIFY = COMBINATIONS.filter(({ name }) => ['sqlite+disk', 'post
 describe.each(PLACES_TO_VERIFY)('verify --store on $name', ({ name, leftOut }) => {
   if (name.endsWith('s3')) needsS3();
 
-  const title =
-    'finds damaged, missing and orphaned files, removes orphans with --repair, and finds nothing once the bytes are back';
+  const title = 'finds damaged, missing and orphaned files, removes orphans, and finds nothing once the bytes are back';
   test.skipIf(leftOut !== undefined)(title, { tags: name.endsWith('s3') ? ['long'] : [] }, async () => {
     process.env.TRAINYARD_TEST_COMBINATION = name;
     onTestFinished(() => void delete process.env.TRAINYARD_TEST_COMBINATION);
