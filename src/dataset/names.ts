@@ -64,6 +64,7 @@ export function normalizedFilename(raw: string): string {
   return raw.length > MAX_FILENAME_LENGTH ? raw : raw.normalize('NFC');
 }
 
+/** What is wrong with the name of a file, as the end of a sentence; `undefined` if a dataset can have it. */
 export function filenameFault(raw: string): string | undefined {
   if (raw === '') return 'is empty';
   if (raw.length > MAX_FILENAME_LENGTH) return `is too long; at most ${MAX_FILENAME_BYTES} bytes fit`;

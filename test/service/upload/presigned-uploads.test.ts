@@ -66,7 +66,7 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     expect((await putTo(imageUrl, image)).status).toBe(200);
     expect((await api.status(id)).body.status).toBe('UPLOADING');
     const captionUrl = body.uploads['dog 1.txt']!.upload_url;
-    expect((await putTo(captionUrl, 'a dog', { 'content-type': 'application/x-whatever' })).status).toBe(200);
+    expect((await putTo(captionUrl, 'a dog', { 'content-type': 'application/x-unknown' })).status).toBe(200);
     const dataset = await finalized(id);
     expect(dataset).toMatchObject({ status: 'READY', warnings: [] });
     expect(dataset.files.map((file) => [file.filename, file.sha256, file.content_type])).toEqual([
