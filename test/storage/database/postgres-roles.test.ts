@@ -80,14 +80,14 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
       const breakAll = `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`;
       // Connections that are being opened keep a database from being renamed.
       await eventually(() => onDatabase(maintenance.href, breakAll, reject, breakAll).catch(() => undefined));
-      const messages = await eventually(async () => {
+      await eventually(async () => {
         const answers = await Promise.all([api.status(id), api.upload(id, 'a.txt', 'a'), api.list()]);
+        // A connection that is being ended may still answer.
+        if (answers.some(({ status }) => status === 200)) return undefined;
         expect(answers.map(({ status }) => status)).toEqual([503, 503, 503]);
         for (const { headers } of answers) expect(headers.get('retry-after')).not.toBeNull();
-        const texts = answers.map(({ body }) => body.error_message ?? '');
-        return texts.every((text) => text.includes('rejects the server')) ? texts : undefined;
+        return answers.every(({ body }) => body.error_message?.includes('rejects the server')) ? true : undefined;
       });
-      expect(messages).toHaveLength(3);
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
       await onDatabase(maintenance.href, accept, breakAll);
       await eventually(async () => ((await api.upload(id, 'a.txt', reject)).status === 200 ? true : undefined));
