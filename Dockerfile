@@ -22,7 +22,7 @@ COPY --from=build /app/package.json /app/LICENSE /app/CHANGELOG.md ./
 # So that `docker exec CONTAINER trainyard token create` works. The user "node" is of the base image.
 RUN ln -s /app/dist/cli/main.js /usr/local/bin/trainyard && mkdir -m 700 /data && chown node:node /data
 # The same settings of Node as `npm start`.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=8
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=2
 ENV TRAINYARD_HOST=0.0.0.0 TRAINYARD_PORT=8787 TRAINYARD_DATA=/data
 USER node
 VOLUME /data
