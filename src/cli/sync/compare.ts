@@ -100,9 +100,10 @@ export function syncPlanOf(
   for (const name of [...new Set([...source.keys(), ...target.keys()])].sort()) {
     let step = stepOf(name);
     const medium = media.get(stemOf(name));
-    if (step === 'write' && medium !== undefined && isCaption(name) && !target.has(name) && !decisions.has(name)) {
-      // A new caption is for the picture beside it, and the target has another picture of this name.
-      const other = stepOf(medium);
+    const isNewCaption = step === 'write' && isCaption(name) && !target.has(name);
+    if (isNewCaption && medium !== undefined && decisions.get(name) !== 'source') {
+      // It is for the picture beside it, and the target has another picture of this name.
+      const other = decisions.has(name) ? 'target-wins' : stepOf(medium);
       if (other === 'conflict' || other === 'target-wins') step = other;
     }
     plan[step].push(name);

@@ -59,6 +59,17 @@ test('a conflict that was decided is one again when either version is another on
   expect([step('c', 'd'), step('d', 'c'), step('d', 'b'), step('b', 'd')]).toEqual(Array(4).fill('conflict'));
 });
 
+test('a new caption is written without its picture only if that was decided', () => {
+  const source = new Map(Object.entries({ '1.jpg': 'own', '1.txt': 'words' }));
+  const versions = { common: new Map(), source, target: new Map([['1.jpg', 'other']]) };
+  const stepBy = (...decided: ['1.jpg' | '1.txt', 'source' | 'target'][]) => {
+    const plan = syncPlanOf(versions, { ...NONE, decisions: new Map(decided) });
+    return Object.entries(plan).find(([, names]) => names.includes('1.txt'))?.[0];
+  };
+  expect([stepBy(), stepBy(['1.txt', 'source'])]).toEqual(['conflict', 'write']);
+  expect([stepBy(['1.txt', 'target']), stepBy(['1.jpg', 'target'])]).toEqual(Array(2).fill('target-wins'));
+});
+
 test('what both have in common is no longer taken for sent or decided', async () => {
   const pair = { folders: ['/photos'], url: 'http://localhost', datasetId: 'd' };
   const [sent, common] = [new Map([['a.mp4', 'v1']]), new Map([['a.mp4', 'v2']])];
