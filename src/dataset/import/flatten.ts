@@ -28,13 +28,17 @@ export function nestedGroupsOf<T extends NestedFile>(files: readonly T[]): Neste
   return joined(groups);
 }
 
-/** Captions alone join the picture or clip with which they share most outer folders: `night/text/1.txt` is for `night/1.jpg`. */
+/**
+ * Captions alone join the picture or clip in a folder of the same name, or else with which they share most outer folders:
+ * `captions/night/1.txt` is for `images/night/1.jpg`, and `night/text/1.txt` for `night/1.jpg`.
+ */
 function joined<T extends NestedFile>(groups: readonly [T, ...T[]][]): NestedGroup<T>[] {
   const hasMedia = (group: NestedGroup<T>) => group.some(({ name }) => mediaTypeOf(name)?.kind !== 'caption');
-  /** The folder and those around it, each with the stem. */
+  /** The folder, its name alone, and the folders around it, each with the stem. */
   const placesOf = ([{ folder, name }]: NestedGroup<T>) => {
     const parts = folder.split('/').slice(0, MAX_PREFIX_FOLDERS);
-    return [...parts, ''].map((_, out) => `${parts.slice(0, parts.length - out).join('/')}\n${stemOf(name)}`);
+    const [own = '', ...around] = [...parts, ''].map((_, out) => parts.slice(0, parts.length - out).join('/'));
+    return [own, `…/${parts.at(-1)}`, ...around].map((place) => `${place}\n${stemOf(name)}`);
   };
   const nearest = new Map<string, [T, ...T[]]>();
   for (const group of groups.filter(hasMedia)) {

@@ -72,8 +72,10 @@ describe('shapes', () => {
 
   test('keep a caption with the picture whose folders it shares', async () => {
     const paths = ['w/day/1.jpg', 'w/night/1.jpg', 'w/night/captions/1.txt', 'x/img/1.jpg', 'x/txt/1.txt'];
-    const { files } = await imported(Object.fromEntries(paths.map((path) => [path, 'a'])));
+    const parallel = ['y/img/a/1.jpg', 'y/img/b/1.jpg', 'y/txt/b/1.txt'];
+    const { files } = await imported(Object.fromEntries([...paths, ...parallel].map((path) => [path, 'a'])));
     expect(files).toMatchObject({ 'night_1.txt': 'w/night/captions/1.txt', 'img_1.txt': 'x/txt/1.txt' });
+    expect(files).toMatchObject({ 'b_1.jpg': 'y/img/b/1.jpg', 'b_1.txt': 'y/txt/b/1.txt' });
     expect(files).not.toHaveProperty(['1.txt']);
   });
 
