@@ -267,17 +267,18 @@ describe('a run', () => {
     expect(ofA).toMatchObject([{ run: run.id, caption: 'a.txt', outdated: false }]);
   });
 
-  test('stores and proposes nothing for pictures that are removed before its end', async () => {
-    const id = await datasetOf({ a: null, b: 'b1', c: null });
+  test('stores nothing for pictures that are removed or replaced before its end, and proposes for the latter', async () => {
+    const id = await datasetOf({ a: null, b: 'b1', c: null, d: null });
     const held = heldAnswer();
-    models.llama.mode = (_, index) => (index < 2 ? 'writes a caption' : held.mode());
+    models.llama.mode = (_, index) => (index < 3 ? 'writes a caption' : held.mode());
     const { run } = await client.captioning.start(id, { endpoint: 'llama', files: 'all' });
     await eventually(async () => ((await client.captioning.run(id, run!.id)).counts.waiting === 1 ? true : undefined));
     await client.bulk.removeFiles(id, ['a.png', 'b.png']);
+    await api.upload(id, 'c.png', await media.png());
     held.answer('writes a caption');
     const ended = await endOf(id, run!.id);
-    expect(ended).toMatchObject({ state: 'done', total: 3, counts: { applied: 1, gone: 2, proposed: 0 } });
-    expect(Object.keys(await textsOf(id))).toEqual(['b.txt', 'c.txt']);
+    expect(ended).toMatchObject({ state: 'done', total: 4, counts: { applied: 1, gone: 2, proposed: 1 } });
+    expect(Object.keys(await textsOf(id))).toEqual(['b.txt', 'd.txt']);
   });
 
   test('stops after three failures of the model server in a row, and asks again when it is resumed', async () => {

@@ -170,13 +170,18 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
       if (ending === undefined || dataset === undefined) return 'done';
       const { run, ready: answered } = ending;
       const named = { datasetId: run.dataset_id, filenames: answered.map(({ filename }) => filename) };
-      const stored = new Set((await catalog.storedFiles(named)).map(({ filename }) => filename));
-      const ready = answered.filter(({ filename }) => stored.has(filename));
-      const gone = answered.filter(({ filename }) => !stored.has(filename));
+      const files = await catalog.storedFiles(named);
+      const stored = new Map(files.map(({ filename, upload }) => [filename, upload.finalizedAt]));
+      // The model may have seen an earlier picture of this name.
+      const isNewer = ({ filename }: Proposal) => (stored.get(filename) ?? 0) > run.started_at;
+      const isReady = (file: Proposal) => stored.has(file.filename) && !isNewer(file);
+      const [ready, others] = [answered.filter(isReady), answered.filter((file) => !isReady(file))];
       const { token_id: tokenId, model } = run;
       const author = { tokenId, tokenName: `captions by ${model}`, how: 'caption', changeId: id } as const;
       const captions = ready.map((file) => writeOf({ ...run, ...file }));
-      const changes = new Map<string, ProposalChange>(gone.map((file) => [file.id, { state: 'gone' }]));
+      const changes = new Map<string, ProposalChange>(
+        others.map((file) => [file.id, { state: isNewer(file) ? 'proposed' : 'gone' }]),
+      );
       let reason: string | null = null;
       try {
         const options = { author, signal };
