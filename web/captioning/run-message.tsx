@@ -33,6 +33,7 @@ function OfDataset({ id, isReviewed }: { id: string; isReviewed: boolean }) {
   const runs = useCaptionRuns({ id, role: dataset?.role ?? 'mask' });
   const [dismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED) ?? '');
   useUndo(runs);
+  const leavesWork = (each: CaptionRun) => each.counts.proposed > 0 || (each === runs[0] && canGoOn(each));
   const run = runs.find(isActive) ?? runs.find((each) => leavesWork(each) && !dismissed.includes(each.id));
   if (run === undefined || (isReviewed && !isActive(run))) return null;
   const dismiss = () => {
@@ -43,9 +44,9 @@ function OfDataset({ id, isReviewed }: { id: string; isReviewed: boolean }) {
   return <Message run={run} onDismiss={dismiss} />;
 }
 
-/** Whether a person has something to decide or to mend. */
-function leavesWork({ state, counts }: CaptionRun): boolean {
-  return counts.proposed > 0 || counts.failed > 0 || (state === 'stopped' && counts.waiting > 0);
+/** Whether files have no answer yet. A later run may have asked about those of an earlier one. */
+function canGoOn({ state, counts }: CaptionRun): boolean {
+  return counts.failed > 0 || (state === 'stopped' && counts.waiting > 0);
 }
 
 /** The captions of a run that has ended in this tab are undone as any other change of many. */

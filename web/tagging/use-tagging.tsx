@@ -4,6 +4,7 @@ import { startJob, useJob } from '../captions/bulk/jobs.js';
 import { type BulkChange, type CaptionChange, changeTitle, planChanges, retagging } from '../captions/bulk/plan.js';
 import type { KnownTag } from '../captions/editing/use-completion.js';
 import { rewriteCaption } from '../captions/editing/drafts.js';
+import { textStateOf } from '../captions/editing/texts.js';
 import { type ReadPairs, textOf } from '../captions/read-pairs.js';
 import { useTerms } from '../captions/terms/use-terms.js';
 import { isSentence, retagged, tagsIn, withTag } from '../captions/tags/caption-tags.js';
@@ -55,7 +56,9 @@ export function useTagging(options: TaggingOptions) {
   const isRunning = job !== undefined && job.state !== 'ended';
   const change = (bulk: BulkChange) => {
     if (isRunning) return setNote('Another change to captions runs.');
-    if (!areRead) return setNote('The captions are not read yet.');
+    // One that was changed elsewhere a moment ago may not be.
+    const areTextsRead = targets.every(({ caption }) => !caption || textStateOf(caption.sha256).state === 'read');
+    if (!areTextsRead) return setNote('The captions are not read yet.');
     const changes = planChanges(targets, textOf, bulk);
     if (changes.length > 0) startJob(connect, datasetId, changeTitle(bulk, changes.length), changes);
     else setNote('Each of them has the tag, or is written in sentences.');
