@@ -48,3 +48,19 @@ export async function withTimeout<T>(ms: number, work: (signal: AbortSignal) => 
     clearTimeout(timer);
   }
 }
+
+/** Ends the wait for work that may miss the abort, as `fetch` does (see `abortable`). @throws the signal's reason */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8302,
-  server: 3647,
-  client: 1730,
+  cli: 8299,
+  server: 3638,
+  client: 1709,
   api: 1980,
-  service: 9093,
-  storage: 8261,
-  dataset: 8372,
-  '.': 1034,
+  service: 9090,
+  storage: 8258,
+  dataset: 8368,
+  '.': 1050,
 };
 
 /** Lines of a function, without those of the functions in it. */

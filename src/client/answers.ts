@@ -82,22 +82,6 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
 const MAX_SHORT_BYTES = 64 * 1024;
 const MAX_SHORT_MS = 10_000;
 
-/** `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
-export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return answer;
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([answer, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
 /**
  * A body that fails once the signal aborts. Node's `fetch` refers to its abort controller weakly, and after a garbage
  * collection the body does not end with the signal (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).

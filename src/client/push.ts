@@ -1,5 +1,6 @@
 import type { WireFile, WireUploadLink, WireUploadedFile } from '../api/schemas.js';
-import { TrainyardError, abortable, errorOf, shortJsonOf, untilAborted } from './answers.js';
+import { untilAborted } from '../abort-signals.js';
+import { TrainyardError, abortable, errorOf, shortJsonOf } from './answers.js';
 import { type PushFile, compareContent, openFile } from './push-file.js';
 import type { Requests } from './requests.js';
 import { delayBefore, sleep, withRetries } from './retry.js';

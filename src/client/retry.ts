@@ -1,4 +1,4 @@
-import { withAnySignal } from '../abort-signals.js';
+import { untilAborted, withAnySignal } from '../abort-signals.js';
 import { TrainyardError } from './answers.js';
 
 export interface RetryOptions {
@@ -70,17 +70,10 @@ export function delayBefore(attempt: number, error: unknown): number {
 }
 
 /** @throws the signal's reason */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const slept = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
   });
+  await untilAborted(slept, signal).finally(() => clearTimeout(timer));
 }

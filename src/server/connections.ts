@@ -59,15 +59,6 @@ export function closedSignal(reply: FastifyReply): AbortSignal {
   return closed.signal;
 }
 
-/** Fires only before the response has been sent. */
-export function disconnectSignal(reply: FastifyReply): AbortSignal {
-  const disconnected = new AbortController();
-  onceClosed(reply.raw, () => {
-    if (!reply.raw.writableFinished) disconnected.abort(connectionClosed());
-  });
-  return disconnected.signal;
-}
-
 /** Only for clients that take no byte: without the listener, Node would also close connections whose response takes long. */
 export function endStalledResponses({ server }: FastifyInstance): void {
   server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {

@@ -8,6 +8,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { revisionArgument } from '../arguments.js';
+import { chunksOf } from '../mount/http-source.js';
 import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { Output } from '../terminal/print.js';
@@ -73,7 +74,7 @@ async function exportDataset(
       ? client.exports.csv(id, { ...query, signal })
       : client.exports.zip(id, { ...query, as: FORMS[as], from, etag, signal });
   if (to === '-') {
-    await pipeline(bodyOf(await openAt(0)), process.stdout, { signal, end: false });
+    await pipeline(chunksOf(await openAt(0)), process.stdout, { signal, end: false });
     return undefined;
   }
   const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
@@ -127,7 +128,7 @@ async function download(
     const response = begun === 0 ? first : await openAt(begun, etag);
     if (begun > 0 && response.status !== 206) throw new CommandError(EXIT.temporaryFailure, CHANGED);
     try {
-      for await (const chunk of bodyOf(response)) {
+      for await (const chunk of chunksOf(response)) {
         if (size + chunk.length > (total ?? Number.POSITIVE_INFINITY)) throw new CommandError(EXIT.protocol, TOO_MUCH);
         // Unlike `write`, it writes all of it.
         await output.writeFile(chunk);
@@ -159,9 +160,4 @@ const TOO_MUCH = 'the service sent more bytes than it had announced.';
 function lineOf(done: number, total: number | undefined): string {
   if (total === undefined) return formatBytes(done);
   return `${bar(done, total)} ${percent(done, total)}  ${formatBytes(done)} of ${formatBytes(total)}`;
-}
-
-/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
-  yield* response.body ?? [];
 }

@@ -51,7 +51,7 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset): Remot
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
-      if (response !== undefined) yield* filesOfArchive(bytesOf(response), files);
+      if (response !== undefined) yield* filesOfArchive(chunksOf(response), files);
     },
   };
 }
@@ -111,11 +111,11 @@ async function rangeResponseOf(response: Response, { filename, upload }: Manifes
     throw new DatasetChanged(`${filename} was replaced`);
   }
   const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
-  return { from: response.status === 206 ? Number(start) : 0, body: bytesOf(response) };
+  return { from: response.status === 206 ? Number(start) : 0, body: chunksOf(response) };
 }
 
 /** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
-async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
   yield* response.body ?? [];
 }
 

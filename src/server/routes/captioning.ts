@@ -4,16 +4,16 @@ import { outcomeWords } from '../../dataset/captioning/outcomes.js';
 import { withTrigger } from '../../dataset/captioning/clean.js';
 import type { CaptioningService } from '../../service/captioning/captioning-service.js';
 import type { CaptionRunView, OpenProposal, Proposal } from '../../storage/catalog/captioning.js';
-import { disconnectSignal } from '../connections.js';
+import { closedSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { authorOf, etagOf, expectedConditionOf, timeOf, timeOrNull } from '../wire.js';
 
 export function captioningHandlers(captioning: CaptioningService) {
   return {
-    'caption-endpoint.list': async ({ reply }) => ({ endpoints: await captioning.endpoints(disconnectSignal(reply)) }),
+    'caption-endpoint.list': async ({ reply }) => ({ endpoints: await captioning.endpoints(closedSignal(reply)) }),
     'caption-endpoint.test': async ({ params, accountId, reply }) => {
       const startedAt = performance.now();
-      const tested = await captioning.test(params.endpoint, { accountId, signal: disconnectSignal(reply) });
+      const tested = await captioning.test(params.endpoint, { accountId, signal: closedSignal(reply) });
       return { ...tested, seconds: Math.round(performance.now() - startedAt) / 1000 };
     },
     'caption-preset.list': async ({ accountId }) => ({ presets: await captioning.presets(accountId) }),
@@ -25,7 +25,7 @@ export function captioningHandlers(captioning: CaptioningService) {
     },
     'caption-run.plan': async ({ key, body }) => startedToWire(undefined, (await captioning.plan(key, body)).counts),
     'caption-run.start': async ({ key, body, request, reply }) => {
-      const options = { author: authorOf(request, 'caption'), signal: disconnectSignal(reply) };
+      const options = { author: authorOf(request, 'caption'), signal: closedSignal(reply) };
       const { run, counts } = await captioning.start(key, body, options);
       request.audited = run === undefined ? { dry_run: true } : { run: run.id, endpoint: run.endpoint };
       return startedToWire(run, counts);
@@ -48,7 +48,7 @@ export function captioningHandlers(captioning: CaptioningService) {
         ...{ id, text },
         ...(ifMatch !== undefined && { condition: expectedConditionOf(ifMatch, `accept.${i}.ifMatch`) }),
       }));
-      const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
+      const options = { author: authorOf(request, 'edit'), signal: closedSignal(reply) };
       return captioning.decide(key, { accept, dismiss: body.dismiss }, options);
     },
   } satisfies Partial<Handlers>;

@@ -13,7 +13,7 @@ import type { Database } from '../../storage/database/database.js';
 import { type RecheckProgress, recheckProgress, recheckDataset } from '../../service/verify/rechecks.js';
 import type { DatasetChange, WatchOptions } from '../../service/watch.js';
 import { scopeOf } from '../auth.js';
-import { disconnectSignal } from '../connections.js';
+import { closedSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import {
   datasetToWire,
@@ -58,7 +58,7 @@ export function datasetHandlers(services: DatasetServices) {
       const { limit, status, name, role, cursor } = query;
       const ids = request.grant?.datasetIds ?? undefined;
       const after = cursor === undefined ? undefined : parseCursor(cursor);
-      const filter = { accountId, ids, name, role, status, after, signal: disconnectSignal(reply) };
+      const filter = { accountId, ids, name, role, status, after, signal: closedSignal(reply) };
       // One more shows whether there is another page.
       const found = await datasets.list({ ...filter, limit: limit && limit + 1 });
       const page = limit === undefined ? found : found.slice(0, limit);
@@ -70,7 +70,7 @@ export function datasetHandlers(services: DatasetServices) {
     'dataset.status': async ({ key, query, request, reply }) => {
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
-          withAnySignal([stopping, timeout, disconnectSignal(reply)], (signal) =>
+          withAnySignal([stopping, timeout, closedSignal(reply)], (signal) =>
             waitForStatusChange(watchDataset(key, { signal })),
           ),
         );
@@ -87,7 +87,7 @@ export function datasetHandlers(services: DatasetServices) {
     },
     'dataset.manifest': async ({ key, query: { revision, digest }, request, reply }) => {
       const wanted = digest === undefined ? { revision } : { digest: digest.toLowerCase() };
-      const options = { scope: scopeOf(request), signal: disconnectSignal(reply) };
+      const options = { scope: scopeOf(request), signal: closedSignal(reply) };
       return manifestToWire(await history.manifest(key, wanted, options));
     },
     'dataset.change': async ({ key, body, request }) => {

@@ -11,7 +11,7 @@ import type { Quota } from '../../storage/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
 import { tarOf } from '../../service/download/tar.js';
 import type { Thumbnails } from '../../service/download/thumbnails.js';
-import { disconnectSignal, type HoldUnsent, onceClosed } from '../connections.js';
+import { closedSignal, type HoldUnsent, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { etagOf, fileToWire, timeOf } from '../wire.js';
 import { matches, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
@@ -67,7 +67,7 @@ export function downloadHandlers(services: DownloadServices) {
       return sendBytes(request, reply, { ...content, open: (range) => downloads.bytes(file, range) });
     },
     'file.thumbnail': async ({ key, params, query, accountId, request, reply }) => {
-      const signal = disconnectSignal(reply);
+      const signal = closedSignal(reply);
       const file = await downloads.file({ ...key, revision: query.revision }, params.filename);
       const etag = `"${file.upload.sha256}-thumbnail"`;
       reply.headers({ etag, 'cache-control': cacheControlOf(file, query.sha256) });

@@ -16,7 +16,7 @@ import {
   type MountArchive,
   mountArchiveTar,
 } from '../../service/mount/mount-archive.js';
-import { disconnectSignal, onceClosed } from '../connections.js';
+import { closedSignal, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { manifestLinksToWire, timeOf } from '../wire.js';
 import { sendBytes } from './send-bytes.js';
@@ -46,7 +46,7 @@ export function tarHandlers(services: TarServices) {
   /** @throws ServiceError as `findMountArchive`; `dataset_not_found` for a linked dataset that the token is not bound to */
   const archiveFor = async ({ key, query, request, reply }: TarRequest): Promise<MountArchive> => {
     const wanted = { ...query, digest: query.digest?.toLowerCase() };
-    const archive = await findMountArchive(core, key, { wanted, signal: disconnectSignal(reply) });
+    const archive = await findMountArchive(core, key, { wanted, signal: closedSignal(reply) });
     const bound = request.grant?.datasetIds ?? undefined;
     const other = archive.dataset.links.find(({ id }) => bound?.includes(id) === false);
     if (other === undefined) return archive;

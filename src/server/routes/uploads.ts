@@ -9,7 +9,7 @@ import type { Quota } from '../../storage/limits.js';
 import type { UploadLink, UploadLinks } from '../../service/signed-links.js';
 import type { Uploads } from '../../service/upload/uploads.js';
 import { bodyOf, contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
-import { disconnectSignal } from '../connections.js';
+import { closedSignal } from '../connections.js';
 import type { Metrics } from '../metrics.js';
 import type { Handlers } from '../register-routes.js';
 import {
@@ -121,7 +121,7 @@ export function uploadHandlers(services: UploadServices) {
         text,
         ...(ifMatch !== undefined && { condition: expectedConditionOf(ifMatch, `captions.${i}.ifMatch`) }),
       }));
-      const options = { author: authorOf(request, 'edit'), signal: disconnectSignal(reply) };
+      const options = { author: authorOf(request, 'edit'), signal: closedSignal(reply) };
       const saved = await captionWrites.save(key, captions, options);
       return { captions: saved.captions.map(savedToWire), revision: saved.revision };
     },

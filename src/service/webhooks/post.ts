@@ -1,7 +1,7 @@
 import { type IncomingMessage, type RequestOptions, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { withAnySignal, withTimeout } from '../../abort-signals.js';
+import { untilAborted, withAnySignal, withTimeout } from '../../abort-signals.js';
 import { type Address, type AllowedAddresses, AddressNotAllowed } from './allowed-addresses.js';
 
 /** For the name server, the answer, and the part of its body that is read. */
@@ -106,14 +106,6 @@ async function discard(response: IncomingMessage): Promise<void> {
   } finally {
     response.destroy();
   }
-}
-
-/** Rejects when the signal fires, also if the work never ends. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    work.then(resolve, reject);
-  });
 }
 
 const UNKNOWN_AUTHORITY =

@@ -12,6 +12,7 @@ import type {
   StoredFile,
 } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { groupedBy } from '../../dataset/grouped-by.js';
 import {
   differencesBetween,
   type FileDifference,
@@ -226,15 +227,11 @@ export class Catalog {
 
   /** Stops counting uploads whose links expired before their bytes arrived. */
   async endReservations(now: Micros): Promise<void> {
-    const names = new Map<string, string[]>();
     const expired = sql<{ dataset_id: string; filename: string }>`select dataset_id, filename from file
       where state = 'pending' and live_until <= ${now} and via = 'link' and expected_bytes > 0`;
-    for (const { dataset_id: id, filename } of (await this.#db.read([expired]))[0]) {
-      const ofDataset = names.get(id) ?? [];
-      names.set(id, ofDataset);
-      ofDataset.push(filename);
-    }
-    for (const [datasetId, filenames] of names) {
+    const [rows] = await this.#db.read([expired]);
+    for (const [datasetId, files] of groupedBy(rows, (row) => row.dataset_id)) {
+      const filenames = files.map(({ filename }) => filename);
       const change = { datasetId, filenames, now, isActivity: false, isDurable: false };
       await this.change(change, (group) => endReservations(group, now));
     }
