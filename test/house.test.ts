@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8299,
+  cli: 8294,
   server: 3638,
-  client: 1709,
+  client: 1713,
   api: 1980,
   service: 9090,
   storage: 8258,
-  dataset: 8368,
+  dataset: 8372,
   '.': 1050,
 };
 

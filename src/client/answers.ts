@@ -75,6 +75,11 @@ function isFieldProblem(field: unknown): boolean {
   return typeof path === 'string' && typeof message === 'string';
 }
 
+/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
+export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
+  yield* response.body ?? [];
+}
+
 /** Uncompressed: the list of 100,000 files takes about 40 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 

@@ -1,7 +1,6 @@
 import { BASE_PATH, PAGE_HEADER } from '../api/limits.js';
 import type { AnswerOf, ParamsOf, RouteName, SentBodyOf, SentQueryOf } from '../api/routes.js';
-import { withAnySignal, withTimeout } from '../abort-signals.js';
-import { untilAborted } from '../abort-signals.js';
+import { untilAborted, withAnySignal, withTimeout } from '../abort-signals.js';
 import { TrainyardError, abortable, errorOf, jsonOf } from './answers.js';
 import { hasBytes } from './push-file.js';
 import { type RetryOptions, withRetries } from './retry.js';

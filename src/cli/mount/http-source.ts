@@ -1,7 +1,7 @@
 import type { WireManifestLinks } from '../../api/schemas.js';
 import { explainMissingRoute } from '../remote.js';
 import type { TrainyardClient } from '../../client/client.js';
-import { TrainyardError, invalidAnswer } from '../../client/answers.js';
+import { TrainyardError, chunksOf, invalidAnswer } from '../../client/answers.js';
 import type { Role } from '../../dataset/dataset.js';
 import type { Manifest, ManifestFile, ManifestLink, WantedState } from '../../service/manifest.js';
 import { parseDatasetName, parseFilename, parseGroupName } from '../../dataset/names.js';
@@ -112,11 +112,6 @@ async function rangeResponseOf(response: Response, { filename, upload }: Manifes
   }
   const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
   return { from: response.status === 206 ? Number(start) : 0, body: chunksOf(response) };
-}
-
-/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
-export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
-  yield* response.body ?? [];
 }
 
 /** Yields the files of an archive in the requested order, unchecked. Ends at an unexpected entry or a broken connection. */

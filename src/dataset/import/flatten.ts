@@ -28,10 +28,7 @@ export function nestedGroupsOf<T extends NestedFile>(files: readonly T[]): Neste
   return joined(groups);
 }
 
-/**
- * Captions alone join the picture or clip in a folder of the same name, or else with which they share most outer folders:
- * `captions/night/1.txt` is for `images/night/1.jpg`, and `night/text/1.txt` for `night/1.jpg`.
- */
+/** Captions alone join media in a folder of the same name (`text/night/1.txt`), or that share most outer folders (`night/text/1.txt`). */
 function joined<T extends NestedFile>(groups: readonly [T, ...T[]][]): NestedGroup<T>[] {
   const hasMedia = (group: NestedGroup<T>) => group.some(({ name }) => mediaTypeOf(name)?.kind !== 'caption');
   /** The folder, its name alone, and the folders around it, each with the stem. */

@@ -151,9 +151,16 @@ function isOpaque(values: ExifValues, type: number): boolean {
 
 function areFractions(values: Extract<ExifValues, { items: unknown }>, { isSigned }: { isSigned: boolean }): boolean {
   if (values.kind !== 'rationals') {
-    return values.items.every((value) => (isSigned ? Number.isFinite(value) : value >= 0));
+    return values.items.every((value) => (isSigned ? Number.isFinite(value) : isUnsignedFraction(value)));
   }
   return values.items.every(([n, d]) => (isSigned ? d !== 0 || n <= 0x7fff_ffff : d === 0 ? n >= 0 : n / d >= 0));
+}
+
+/** Pillow writes the nearest unsigned fraction, which is zero or infinity for some negative values. */
+function isUnsignedFraction(value: number): boolean {
+  if (Number.isNaN(value)) return false;
+  const fraction = Math.abs(value) > 1 ? 1 / value : value;
+  return fraction >= -0.5 / 0xffff_ffff;
 }
 
 /** Directories that Pillow writes, by the tag of their pointer. */

@@ -55,6 +55,7 @@ const BLOCKS: readonly [name: string, exif: Buffer, outcome: Outcome][] = [
   ['with a make that is a fraction', exifOf([turned, rational(0x010f, 1, 2)]), 'rejected'],
   ['with a resolution of nothing', exifOf([turned, rational(0x011a, 72, 0)]), 'turned'],
   ['with a negative resolution', exifOf([turned, rational(0x011a, -72, 1, 10)]), 'rejected'],
+  ['with a resolution of minus infinity', exifOf([turned, { ...long(0x011a, 0xff80_0000), type: 11 }]), 'turned'],
   ['with a pointer before the start', exifOf([turned, { ...long(0x8769, 0xffff_ffff), type: 9 }]), 'rejected'],
 ];
 
