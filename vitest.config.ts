@@ -35,6 +35,7 @@ const NOT_QUICK = [
   'test/faults/**',
   ...PAGE,
   'test/service/{mount,transfer}/**',
+  'test/service/verify/verify-store.test.ts',
   'test/cli/{check,fix,package,push,terminal}.test.ts',
   'test/dataset/inspect/memory.test.ts',
   'test/packaging/{npm-package,proxy}.test.ts',
