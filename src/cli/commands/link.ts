@@ -35,7 +35,7 @@ Examples:
 export function addLinkCommand(program: Command): void {
   const command = program
     .command('link')
-    .description('Print a line that downloads a READY dataset on a machine without Node.')
+    .description('Print the lines that download a READY dataset on a machine without Node.')
     .argument('<name>', 'the name or ID of the dataset')
     .option('--into <root>', 'the folder on that machine in which the dataset becomes a folder', ROOT)
     .addOption(

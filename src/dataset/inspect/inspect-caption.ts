@@ -7,7 +7,7 @@ import { formatCount, InspectionError } from './inspection-error.js';
 const PART_BYTES = 1 << 16;
 const ADVICE =
   'The trainer would stop at it. Save it as UTF-8 and upload it again. ' +
-  'The command "trainyard check FOLDER --fix" converts it if its encoding is certain.';
+  'The command "trainyard check FOLDER --fix" converts it if its encoding can be told.';
 /** Inserted by text editors, from byte 0x91 on. */
 const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing quote', 'bullet', 'dash', 'dash'];
 

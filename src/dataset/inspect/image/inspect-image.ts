@@ -147,7 +147,7 @@ async function judge(file: FileBytes, named: FileToInspect, format: ImageFormat)
     const isDamage = error instanceof StructureError || error instanceof InspectionError;
     if (!isDamage || isTrainedOn || format === 'avif') throw error;
     // This decoder reads fewer variants than other programs.
-    const damage = IGNORED.includes(format) ? "can't be read by this server, so it may be damaged" : error.message;
+    const damage = IGNORED.includes(format) ? "can't be read by trainyard, so it may be damaged" : error.message;
     return { damage: damage.replace(/\.$/, '') };
   }
 }
