@@ -13,7 +13,7 @@ import { byFilename } from '../../src/dataset/names.js';
 import { isPairProblem, type Problem } from '../../src/dataset/problems.js';
 
 /**
- * The dataset after a change that an event reports, as its status would have it, but without the digest if files have
+ * The dataset after a change that an event reports, as its status would have it, but without the digest if bytes have
  * changed.
  *
  * @returns `undefined` if the event does not tell enough, so that the status must be read
@@ -44,7 +44,7 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
     ...(groups.length > 0 && { groups }),
     ...(known.links && { links: known.links }),
     ...(known.linked_from && { linked_from: known.linked_from }),
-    ...(files === known.files && summary.status === 'READY' && known.digest && { digest: known.digest }),
+    ...(summary.status === 'READY' && known.digest && isSameContent(files, known.files) && { digest: known.digest }),
   };
 }
 
@@ -79,6 +79,13 @@ function filesAfter(
   for (const filename of absent) byName.delete(filename);
   for (const file of changed) byName.set(file.filename, file);
   return [...byName.values()].sort(byFilename);
+}
+
+/** A thumbnail that has come changes none. */
+function isSameContent(files: readonly DatasetFile[], known: readonly DatasetFile[]): boolean {
+  const isSame = ({ filename, sha256 }: DatasetFile, i: number) =>
+    filename === known[i]?.filename && sha256 === known[i].sha256;
+  return files.length === known.length && files.every(isSame);
 }
 
 function warningsOf({ warnings = [] }: DatasetFile): Problem[] {

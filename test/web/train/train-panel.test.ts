@@ -9,26 +9,25 @@ import { boxOf, soon } from '../pairs/pairs-page.js';
 const train = (page: Page) => page.getByRole('region', { name: 'Train' });
 
 describeInBrowser('the steps to a training run', (site) => {
-  /** A READY dataset and its view Train. */
+  /** A READY dataset, its view Train, and what a button there copies. */
   async function readyDataset(name: string) {
     const id = await datasetWith(site.api, await captionedImages({ a: 'a wagon' }), { name });
-    const visited = await site.open(`/datasets/${id}/train`);
-    await train(visited.page).waitFor();
-    return { id, ...visited };
-  }
-
-  test('are for this dataset at this address, and can be copied', async () => {
-    const { id, page, context } = await readyDataset('red wagons');
-    const { url } = site.server;
-    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
-    const { digest = '' } = (await site.api.status(id)).body;
+    const { page, context } = await site.open(`/datasets/${id}/train`);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.server.url });
+    await train(page).waitFor();
     const copied = async (what: string) => {
-      await train(page)
-        .getByRole('button', { name: `Copy ${what}` })
-        .click();
+      const button = train(page).getByRole('button', { name: `Copy ${what}` });
+      await button.click();
       await page.getByText(`Copied ${what}`).waitFor();
       return page.evaluate(() => navigator.clipboard.readText());
     };
+    return { id, page, copied };
+  }
+
+  test('are for this dataset at this address, and can be copied', async () => {
+    const { id, page, copied } = await readyDataset('red wagons');
+    const { url } = site.server;
+    const { digest = '' } = (await site.api.status(id)).body;
     await train(page).getByText('Only this machine can open an address with').waitFor();
     expect(await copied('the line that installs the command')).toBe(`npm i -g ${url}/cli.tgz`);
     expect(await copied('the line that signs in')).toBe(`trainyard login ${url}`);
@@ -38,20 +37,27 @@ describeInBrowser('the steps to a training run', (site) => {
     await site.api.json('PUT', `/${id}/captions`, { captions: [{ filename: 'a.txt', text: 'a red wagon' }] });
     const after = (await site.api.status(id)).body.digest ?? '';
     await train(page).getByText(`--digest ${after}`).waitFor();
+    await train(page).getByText('has curl and tar alone').click();
+    await train(page).getByRole('button', { name: 'Create a link' }).click();
+    const unpack = train(page).getByText('tar -x');
+    await unpack.waitFor();
+    // The same bytes, and then their thumbnail.
+    await site.api.upload(id, 'a.jpg', (await captionedImages({ a: '' }))['a.jpg']!);
+    await soon(async () => (await site.api.status(id)).body.files.filter(({ thumbhash }) => thumbhash)).toHaveLength(1);
+    await site.api.json('PATCH', `/${id}`, { name: 'blue wagons' });
+    await page.getByRole('heading', { name: 'blue wagons' }).waitFor();
+    expect(await unpack.count()).toBe(1);
   });
 
   test('end with the settings for a trainer, which are those of the command', async () => {
-    const { page, context } = await readyDataset('for settings');
-    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.server.url });
+    const { page, copied } = await readyDataset('for settings');
     const { stdout } = await trainyard(['train-config', 'for settings', '--into', '/elsewhere'], {
       env: { TRAINYARD_URL: site.server.url, TRAINYARD_TOKEN: site.api.token },
     });
     await train(page).getByLabel('Folder of datasets there').fill('/elsewhere');
     const settings = train(page).getByRole('region', { name: 'Settings' });
     await expect.poll(async () => `${await settings.textContent()}\n`).toBe(stdout);
-    await train(page).getByRole('button', { name: 'Copy the settings for ai-toolkit' }).click();
-    await page.getByText('Copied the settings').waitFor();
-    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(stdout);
+    expect(await copied('the settings for ai-toolkit')).toBe(stdout);
     await train(page).getByLabel('Trainer').selectOption('kohya');
     await settings.getByText('[[datasets]]').waitFor();
     await train(page).getByText("trainyard mount 'for settings' --into /elsewhere").waitFor();
