@@ -51,7 +51,11 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   const { candidates } = group;
   const canWrite = useCanWrite();
   const list = useRef<HTMLUListElement>(null);
-  const [current, setCurrent] = useState(0);
+  const [focused, setFocused] = useState<string>();
+  const current = Math.max(
+    candidates.findIndex(({ file }) => file.filename === focused),
+    0,
+  );
   const focus = (index: number) => list.current?.querySelectorAll<HTMLElement>('input[type=checkbox]')[index]?.focus();
   // The keys of the next group follow at once.
   useEffect(() => {
@@ -62,7 +66,7 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   useKeys({
     duplicateMove: ({ key }) => {
       const next = Math.min(Math.max(current + (key === 'ArrowLeft' ? -1 : 1), 0), candidates.length - 1);
-      setCurrent(next);
+      setFocused(candidates[next]!.file.filename);
       focus(next);
     },
     duplicateKeep: ({ target }) => {
@@ -79,7 +83,11 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   return (
     <ul ref={list} aria-label="Pictures of the group" className={`grid gap-3 p-4 max-sm:gap-2 max-sm:p-2 ${columns}`}>
       {candidates.map((candidate, index) => (
-        <li key={candidate.file.filename} onFocus={() => setCurrent(index)} className="flex min-w-0 flex-col">
+        <li
+          key={candidate.file.filename}
+          onFocus={() => setFocused(candidate.file.filename)}
+          className="flex min-w-0 flex-col"
+        >
           <Card
             {...{ datasetId, candidate, height }}
             number={index + 1}

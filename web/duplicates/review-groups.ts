@@ -40,8 +40,10 @@ export function reviewGroupsOf(
   });
 }
 
+/** A new caption can make another picture the keeper; the group is the same. */
 function groupOf(reason: ReviewGroup['reason'], candidates: readonly GroupMember[]): ReviewGroup {
-  return { key: candidates.map(({ file }) => file.filename).join('/'), reason, candidates };
+  const names = candidates.map(({ file }) => file.filename);
+  return { key: names.sort().join('/'), reason, candidates };
 }
 
 /** The files that go unless a person decides otherwise. A mirrored picture may be intended. */

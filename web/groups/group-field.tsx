@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useId } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
+import { stemOf } from '../../src/dataset/media.js';
 import { refetchDatasetSoon, useDataset } from '../live/dataset.js';
 import { useCanWrite } from '../session/account.js';
 import { useClient, useIsShared } from '../session/client.js';
@@ -41,8 +42,8 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
         Group {repeats !== undefined && <span className="font-normal text-muted">· {repeats} ×</span>}
       </label>
       <input
-        // For other files, and once the group is another.
-        key={JSON.stringify([name, files.map(({ filename }) => filename)])}
+        // For other pairs, and once the group is another; a caption that comes meanwhile leaves what is typed.
+        key={JSON.stringify([name, ...new Set(files.map(({ filename }) => stemOf(filename)))])}
         id={id}
         list={`${id}-names`}
         defaultValue={name}
