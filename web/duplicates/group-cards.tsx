@@ -52,10 +52,8 @@ export function GroupCards({ datasetId, group, decision, plan, onToggle, onCapti
   const canWrite = useCanWrite();
   const list = useRef<HTMLUListElement>(null);
   const [focused, setFocused] = useState<string>();
-  const current = Math.max(
-    candidates.findIndex(({ file }) => file.filename === focused),
-    0,
-  );
+  const focusedAt = candidates.findIndex(({ file }) => file.filename === focused);
+  const current = Math.max(focusedAt, 0);
   const focus = (index: number) => list.current?.querySelectorAll<HTMLElement>('input[type=checkbox]')[index]?.focus();
   // The keys of the next group follow at once.
   useEffect(() => {

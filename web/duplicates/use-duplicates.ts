@@ -18,7 +18,7 @@ export const duplicatesKey = (datasetId: string) => ['duplicates', datasetId] as
 
 /** The duplicates of a dataset, compared again when its pictures change. */
 export function useDuplicates(dataset: DatasetWithFiles) {
-  const { id, files, counts } = dataset;
+  const { id, files } = dataset;
   const client = useClient();
   const queries = useQueryClient();
   const { data, error, refetch } = useQuery({
@@ -28,19 +28,19 @@ export function useDuplicates(dataset: DatasetWithFiles) {
     refetchInterval: ({ state }: { state: { data: Duplicates | undefined } }) =>
       (state.data?.pending ?? 0) > 0 && PENDING_MS,
   });
-  const media = useMemo(
+  const compared = useMemo(
     () =>
       files
-        // A hash comes with its placeholder.
-        .flatMap(({ kind, filename, sha256, thumbhash = '' }) =>
-          kind === 'caption' ? [] : `${filename} ${sha256} ${thumbhash}`,
+        // A hash comes with its placeholder; of a caption, only whether there is one counts.
+        .map(({ kind, filename, sha256, thumbhash = '' }) =>
+          kind === 'caption' ? filename : `${filename} ${sha256} ${thumbhash}`,
         )
         .join(),
     [files],
   );
   // Another tab, or an undo, may have changed what is remembered.
   const change = useRecentChange(id)?.change;
-  const version = useMemo(() => ({ media, captions: counts.captions, change }), [media, counts.captions, change]);
+  const version = useMemo(() => ({ compared, change }), [compared, change]);
   const [first] = useState(version);
   useEffect(() => {
     if (version === first) return;

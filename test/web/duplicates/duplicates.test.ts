@@ -101,13 +101,8 @@ describeInBrowser('the review of duplicates', (site) => {
     await page.keyboard.press('Control+z');
     await position(page, 'Group 1 of 1').waitFor();
     // So are two that stay when a third one goes.
-    await site.api.upload(
-      id,
-      'c.jpg',
-      await sharp(await original(1))
-        .jpeg({ quality: 30 })
-        .toBuffer(),
-    );
+    const worse = sharp(await original(1)).jpeg({ quality: 30 });
+    await site.api.upload(id, 'c.jpg', await worse.toBuffer());
     await compared(id);
     await page.reload();
     await box(page, 'b.jpg').check();
@@ -118,6 +113,16 @@ describeInBrowser('the review of duplicates', (site) => {
     await page.reload();
     await done(page).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
+  });
+
+  test('a decision stays when captions that come and go make another picture the keeper', async () => {
+    const same = await original(1);
+    const { id, page } = await openWith({ 'a.jpg': same, 'a.txt': 'a wagon', 'b.jpg': same });
+    await box(page, 'b.jpg').check();
+    await site.api.upload(id, 'b.txt', 'a wagon');
+    await site.api.raw('DELETE', `/${id}/files/a.txt`);
+    await card(page, 'b.jpg').getByText('Suggested: it has a caption').waitFor();
+    expect([await box(page, 'a.jpg').isChecked(), await box(page, 'b.jpg').isChecked()]).toEqual([true, true]);
   });
 
   test('one of each group of exact copies is kept at once, after a message that names what goes', async () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { trainyard } from '../../harness/command.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { captionedImages, datasetWith } from '../linked-datasets.js';
-import { boxOf, soon } from '../pairs/pairs-page.js';
+import { boxOf, captionOf, soon } from '../pairs/pairs-page.js';
 
 const train = (page: Page) => page.getByRole('region', { name: 'Train' });
 
@@ -86,6 +86,11 @@ describeInBrowser('groups', (site) => {
 
     await boxOf(page, 'b.jpg').uncheck();
     await soon(() => group.inputValue()).toBe('cat woman');
+    // What is typed stays when the pair's caption goes.
+    await group.fill('x');
+    await site.api.raw('DELETE', `/${id}/files/b.txt`);
+    await soon(() => captionOf(page, 'b.jpg').inputValue()).toBe('');
+    expect(await group.inputValue()).toBe('x');
     await group.fill('');
     await group.press('Enter');
     await soon(groupsNow).toMatchObject([{ files: 2 }]);
