@@ -1,5 +1,5 @@
 import { ChevronDown, ChevronUp } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { KEY_TABLE, type KeyName, keyText, withKey } from './keys.js';
 import { Button } from './ui/button.js';
@@ -25,7 +25,12 @@ export function useReviewed<T>(
   const show = (next: T | undefined) =>
     setParameters(next === undefined ? {} : { [parameter]: namesOf(next)[0] ?? '' }, { replace: true });
   const move = (step: -1 | 1) => entries?.[index + step] !== undefined && show(entries[index + step]);
-  return { index, entry: entries?.[index], show, move };
+  const entry = entries?.[index];
+  // An entry that is found meanwhile must not take the place of the one that the keys act on.
+  useEffect(() => {
+    if (at < 0 && entry !== undefined) show(entry);
+  });
+  return { index, entry, show, move };
 }
 
 interface PositionProps {

@@ -161,7 +161,7 @@ export const REPLIES = {
   loads: () => ({ status: 503, body: { error: { code: 503, message: 'Loading model', type: 'unavailable_error' } } }),
   'is busy': () => ({
     status: 429,
-    headers: { 'retry-after': '0.98765432' },
+    headers: { 'retry-after': '2.98765432' },
     body: { error: { message: 'Too many requests' } },
   }),
   'rejects the key in a success': () => ({ body: { error: 'Incorrect API key provided: sk-secret' } }),

@@ -115,13 +115,16 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
   });
 
-  test('a decision stays when captions that come and go make another picture the keeper', async () => {
+  test('a decision stays when captions make another picture the keeper, and when a better group comes', async () => {
     const same = await original(1);
     const { id, page } = await openWith({ 'a.jpg': same, 'a.txt': 'a wagon', 'b.jpg': same });
     await box(page, 'b.jpg').check();
     await site.api.upload(id, 'b.txt', 'a wagon');
     await site.api.raw('DELETE', `/${id}/files/a.txt`);
     await card(page, 'b.jpg').getByText('Suggested: it has a caption').waitFor();
+    const larger = sharp(await original(2)).resize(1600);
+    for (const name of ['y.jpg', 'z.jpg']) await site.api.upload(id, name, await larger.toBuffer());
+    await page.getByRole('heading', { name: /^Group . of 2$/ }).waitFor();
     expect([await box(page, 'a.jpg').isChecked(), await box(page, 'b.jpg').isChecked()]).toEqual([true, true]);
   });
 

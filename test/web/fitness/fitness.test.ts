@@ -112,6 +112,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     await page.getByRole('button', { name: 'Fill all 2' }).click();
     await verdict(page, 'Fit to train');
     expect([await site.api.text(id, 'a.txt'), await site.api.text(id, 'c.txt')]).toEqual(['sks', 'sks']);
+    expect(await page.getByLabel('Caption of c.jpg').isVisible()).toBe(true);
     await panel(page, 'Last change').getByRole('button', { name: 'Undo' }).click();
     await panel(page, '2 images need a caption').waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg', 'b.txt', 'c.jpg']);

@@ -28,16 +28,16 @@ export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles })
     () => (isBeingFixed ? pairs.filter((pair) => isInCategory(pair, 'missing')) : NONE),
     [pairs, isBeingFixed],
   );
-  // A field stays listed after it was saved, so that the others do not move while the user types.
-  const listed = useFrozenOrder(String(isBeingFixed), pairs, { matching: missing, order: 'name' });
+  // A field stays listed after it was saved, also the last one, so that nothing moves while the user types.
+  const listed = useFrozenOrder('', pairs, { matching: missing, order: 'name' });
   const list = useRef<LongListHandle>(null);
   const reveal = (stem: string) => list.current?.show(listed.findIndex((pair) => pair.stem === stem));
   const loop = useOwnCaptionLoop({ datasetId: id, pairs: listed, reveal });
-  if (missing.length === 0) return job && <JobStatus datasetId={id} job={job} />;
+  if (listed.length === 0) return job && <JobStatus datasetId={id} job={job} />;
   return (
     <Panel title={titleOf(missing)}>
       {job !== undefined && <JobStatus datasetId={id} job={job} />}
-      {(job === undefined || job.state === 'ended') && <FillForm datasetId={id} missing={missing} />}
+      {missing.length > 0 && (job?.state ?? 'ended') === 'ended' && <FillForm datasetId={id} missing={missing} />}
       <div className="rounded-lg border border-line">
         <CaptionLoopProvider value={loop}>
           <LongList
@@ -84,6 +84,7 @@ const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datasetId: st
 
 /** `5 images and clips need a caption`. */
 function titleOf(missing: readonly Pair[]): string {
+  if (missing.length === 0) return 'No caption is missing';
   const hasClips = missing.some(({ media }) => media[0]?.kind === 'video');
   const hasImages = missing.some(({ media }) => media[0]?.kind === 'image');
   const verb = missing.length === 1 ? 'needs' : 'need';
@@ -121,7 +122,7 @@ function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly
           placeholder="such as the trigger word"
         />
       </div>
-      <Button type="submit" disabled={text.trim() === '' || missing.length === 0}>
+      <Button type="submit" disabled={text.trim() === ''}>
         Fill {missing.length === 1 ? 'it' : `all ${numberOf(missing.length)}`}
       </Button>
     </form>
