@@ -19,12 +19,19 @@ import { Choices, Panel } from '../ui/panel.js';
 
 /** The view Train: the steps to a training run, or why there is none yet. */
 export function TrainView({ dataset }: { dataset: DatasetWithFiles }) {
+  const isReady = dataset.status === 'READY';
+  // What was chosen stays when the dataset is not READY for a moment.
+  const [wasReady, setWasReady] = useState(isReady);
+  if (isReady && !wasReady) setWasReady(true);
   return (
     <div className="mx-auto flex w-full max-w-6xl flex-col gap-4">
       {dataset.groups !== undefined && <GroupsPanel datasetId={dataset.id} groups={dataset.groups} />}
-      {dataset.status === 'READY' ? (
-        <TrainPanel dataset={dataset} />
-      ) : (
+      {wasReady && (
+        <div hidden={!isReady}>
+          <TrainPanel dataset={dataset} />
+        </div>
+      )}
+      {!isReady && (
         <Panel title="Not ready to train on">
           <p>
             The steps to a training run appear here once the dataset is READY.{' '}

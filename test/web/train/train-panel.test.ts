@@ -50,7 +50,7 @@ describeInBrowser('the steps to a training run', (site) => {
   });
 
   test('end with the settings for a trainer, which are those of the command', async () => {
-    const { page, copied } = await readyDataset('for settings');
+    const { id, page, copied } = await readyDataset('for settings');
     const { stdout } = await trainyard(['train-config', 'for settings', '--into', '/elsewhere'], {
       env: { TRAINYARD_URL: site.server.url, TRAINYARD_TOKEN: site.api.token },
     });
@@ -66,6 +66,10 @@ describeInBrowser('the steps to a training run', (site) => {
       await train(page).getByRole('alert').getByText('The lines below still have /elsewhere.').waitFor();
       await train(page).getByText('--into /elsewhere').waitFor();
     }
+    await site.api.raw('DELETE', `/${id}/files/a.txt`);
+    await page.getByText('Not ready to train on').waitFor();
+    await site.api.upload(id, 'a.txt', 'a wagon');
+    await train(page).getByText('--into /elsewhere').waitFor();
   });
 });
 
@@ -91,6 +95,7 @@ describeInBrowser('groups', (site) => {
     await site.api.raw('DELETE', `/${id}/files/b.txt`);
     await soon(() => captionOf(page, 'b.jpg').inputValue()).toBe('');
     expect(await group.inputValue()).toBe('x');
+    await site.api.upload(id, 'b.txt', 'a signal');
     await group.fill('');
     await group.press('Enter');
     await soon(groupsNow).toMatchObject([{ files: 2 }]);

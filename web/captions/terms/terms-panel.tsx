@@ -136,7 +136,7 @@ function NearTags(props: NearTagsProps) {
         <ChevronRight size={14} className="shrink-0 transition-transform group-open/near:rotate-90" aria-hidden />
         {countOf(near.length, 'near spelling')}
       </summary>
-      <LongList label="Near spellings" items={near}>
+      <LongList label="Near spellings" items={near} keyOf={({ from }) => from.term}>
         {({ from, to }) =>
           from.term === merged?.tag ? (
             <TagEditor {...props} edit={merged} onEdit={setMerged} />
