@@ -74,9 +74,7 @@ async function stopProcesses(): Promise<void> {
 }
 
 async function beingInspected(): Promise<void> {
-  await eventually(async () => {
-    return /^trainyard_inspections\S* 1$/m.test(await metricsOf(server)) ? true : undefined;
-  });
+  await eventually(async () => (/^trainyard_inspections\S* 1$/m.test(await metricsOf(server)) ? true : undefined));
 }
 
 test('decoders run in processes without secrets, of which one that is killed, or whose client is gone, is replaced', async () => {

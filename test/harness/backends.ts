@@ -50,11 +50,7 @@ interface CatalogForTest {
 /** Every database that the catalog runs on. */
 export const catalogs: readonly Backend<CatalogForTest>[] = [
   { name: 'SQLite', open: async () => catalogOver(openSqlite, join(await newRoot(), 'catalog.sqlite')) },
-  {
-    name: 'Postgres',
-    leftOut: whyNoPostgres(),
-    open: async () => catalogOver(openPostgres, await databaseForTest()),
-  },
+  { name: 'Postgres', leftOut: whyNoPostgres(), open: async () => catalogOver(openPostgres, await databaseForTest()) },
 ];
 
 async function catalogOver(open: (place: string) => Promise<Database>, place: string): Promise<CatalogForTest> {

@@ -37,8 +37,6 @@ export async function sharedServer(): Promise<SharedServer> {
   const suffix = randomUUID();
   return {
     ...shared,
-    api: async (account = 'default') => {
-      return new Api(shared.url, await newToken(shared.dataFolder, `${account}-${suffix}`));
-    },
+    api: async (account = 'default') => new Api(shared.url, await newToken(shared.dataFolder, `${account}-${suffix}`)),
   };
 }

@@ -55,9 +55,7 @@ onEach(catalogs, (open) => {
       expect(await dueAt()).toEqual([20]);
       await jobs.add([job('x', 10)]);
       expect(await dueAt()).toEqual([10]);
-      await database.transact({ isDurable: true }, async ({ send }) => {
-        await send(enqueue([job('y', 1)]));
-      });
+      await database.transact({ isDurable: true }, ({ send }) => send(enqueue([job('y', 1)])));
       expect(await dueAt(), 'nothing of a transaction that is rolled back').toEqual([10]);
     });
 

@@ -100,9 +100,7 @@ describeInBrowser('the review of duplicates', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
     await page.keyboard.press('Control+z');
     await position(page, 'Group 1 of 1').waitFor();
-    // So are two that stay when a third one goes.
-    const worse = sharp(await original(1)).jpeg({ quality: 30 });
-    await site.api.upload(id, 'c.jpg', await worse.toBuffer());
+    await site.api.upload(id, 'c.jpg', await picture(1).jpeg({ quality: 30 }).toBuffer());
     await compared(id);
     await page.reload();
     await box(page, 'b.jpg').check();
@@ -122,8 +120,8 @@ describeInBrowser('the review of duplicates', (site) => {
     await site.api.upload(id, 'b.txt', 'a wagon');
     await site.api.raw('DELETE', `/${id}/files/a.txt`);
     await card(page, 'b.jpg').getByText('Suggested: it has a caption').waitFor();
-    const larger = sharp(await original(2)).resize(1600);
-    for (const name of ['y.jpg', 'z.jpg']) await site.api.upload(id, name, await larger.toBuffer());
+    const larger = await picture(2).resize(1600).jpeg().toBuffer();
+    for (const name of ['y.jpg', 'z.jpg']) await site.api.upload(id, name, larger);
     await page.getByRole('heading', { name: /^Group . of 2$/ }).waitFor();
     expect([await box(page, 'a.jpg').isChecked(), await box(page, 'b.jpg').isChecked()]).toEqual([true, true]);
   });
@@ -211,6 +209,7 @@ function effectOf(files: Bytes, keeper: string, members: Members, decision?: Par
 
 describe('a decision about duplicates', () => {
   const two = { 'a.jpg': 'A', 'b.jpg': 'B' };
+  const alike = { 'b.jpg': 'alike' } as const;
 
   test('removes exact and similar pictures with their captions, and no mirrored one', () => {
     const files = { ...two, 'c.jpg': 'A', 'd.jpg': 'D', 'b.txt': 'b', 'a.txt': 'b' };
@@ -219,16 +218,14 @@ describe('a decision about duplicates', () => {
   });
 
   test('moves the caption of a removed picture to a kept one without', () => {
-    const members = { 'b.jpg': 'alike' } as const;
     const moved = { files: ['b.jpg', 'b.txt'], move: 'b.txt to a', captions: ['b'] };
-    expect(effectOf({ ...two, 'b.txt': 'b' }, 'a.jpg', members)).toEqual(moved);
+    expect(effectOf({ ...two, 'b.txt': 'b' }, 'a.jpg', alike)).toEqual(moved);
   });
 
   test('keeps the caption of the kept picture where they differ, or the one that is chosen', () => {
     const files = { ...two, 'a.txt': 'a', 'b.txt': 'b' };
-    const members = { 'b.jpg': 'alike' } as const;
-    expect(effectOf(files, 'a.jpg', members)).toMatchObject({ move: undefined, captions: ['a', 'b'] });
-    expect(effectOf(files, 'a.jpg', members, { captionOf: 'b' })).toMatchObject({ move: 'b.txt to a' });
+    expect(effectOf(files, 'a.jpg', alike)).toMatchObject({ move: undefined, captions: ['a', 'b'] });
+    expect(effectOf(files, 'a.jpg', alike, { captionOf: 'b' })).toMatchObject({ move: 'b.txt to a' });
   });
 
   test('leaves a caption that a kept picture shares', () => {
@@ -237,7 +234,7 @@ describe('a decision about duplicates', () => {
   });
 
   test('keeps at least one picture', () => {
-    expect(effectOf(two, 'a.jpg', { 'b.jpg': 'alike' }, { removed: new Set(['a.jpg', 'b.jpg']) })).toBeUndefined();
+    expect(effectOf(two, 'a.jpg', alike, { removed: new Set(['a.jpg', 'b.jpg']) })).toBeUndefined();
   });
 });
 

@@ -120,11 +120,7 @@ describeInBrowser('the view Fit to train?', (site) => {
 
   test('a rejected upload is dismissed, and one of two that would overwrite each other deleted', async () => {
     const { id, page } = await openWith({
-      ...{
-        'd.jpg': await media.jpeg(),
-        'd.JPG': await media.jpeg({ seed: 2 }),
-        'd.txt': 'a depot',
-      },
+      ...{ 'd.jpg': await media.jpeg(), 'd.JPG': await media.jpeg({ seed: 2 }), 'd.txt': 'a depot' },
       ...{ 'b.jpg': media.damaged.html(), 'c.jpg': media.damaged.html() },
     });
     await page.getByRole('button', { name: 'Dismiss b.jpg' }).click();
