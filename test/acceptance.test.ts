@@ -5,7 +5,7 @@ import { serverUntil } from './harness/server.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-const server = await serverUntil(afterAll, { 'caption-grace-seconds': 2 });
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 5 });
 
 /** Runs `npm run acceptance` as a person would. */
 function acceptance(...args: string[]): Promise<{ code: number | string | undefined; output: string }> {

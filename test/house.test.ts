@@ -26,12 +26,12 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8294,
+  cli: 8290,
   server: 3638,
   client: 1713,
   api: 1980,
-  service: 9090,
-  storage: 8258,
+  service: 9089,
+  storage: 8228,
   dataset: 8372,
   '.': 1050,
 };

@@ -555,7 +555,6 @@ test('another account sees no run, proposal or answer of an account', async () =
   const eve = await server.api('eve');
   const other = clientWith(eve.token);
   const id = await datasetOf({ a: 'a1' });
-  // The same picture.
   shade--;
   const theirs = await datasetOf({ a: 'a1' }, eve);
   const run = await captioned(id, { files: 'all' });

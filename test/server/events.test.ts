@@ -6,7 +6,7 @@ import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
 import { discardServer, eventually, revokeToken, startServer } from '../harness/server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 2 });
+const server = await startServer({ 'caption-grace-seconds': 5 });
 const api = await server.api();
 const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 const image = await media.jpeg();

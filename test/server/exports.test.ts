@@ -137,7 +137,6 @@ test('only a selection, or one kind of media, is downloaded', async () => {
   const many = Array.from({ length: 19_998 }, (_, i) => `${i}.txt`);
   const missing = client.exports.selection(id, ['a.txt', 'gone.txt', ...many]);
   await expect(missing).rejects.toMatchObject({ status: 404, message: expect.stringContaining('"gone.txt"') });
-  // A share downloads too.
   const share = await client.shares.make(id);
   const visitor = new TrainyardClient({ baseUrl: server.url, token: share.secret });
   expect(await namesIn(await visitor.exports.selection(id, ['a.jpg']))).toEqual(['a.jpg']);

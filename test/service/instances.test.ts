@@ -11,7 +11,7 @@ import { discardServer, eventually, startServer, type TestServer } from '../harn
 
 // Each instance has its own data folder, since these tests have no shared blob store. No test reads through one instance a
 // file that was uploaded through the other.
-const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 2, 'blob-grace-seconds': 0, 'stop-seconds': 2 };
+const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 5, 'blob-grace-seconds': 0, 'stop-seconds': 2 };
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
 

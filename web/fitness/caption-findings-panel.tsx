@@ -83,7 +83,7 @@ interface RemovalProps {
 function RemovalDialog({ datasetId, pairs, finding, text, onClose }: RemovalProps) {
   const { code, what } = finding;
   const asTag = code === 'REPEATED_TAG';
-  const find = asTag ? spelledTag(what, text) : what;
+  const [find] = useState(() => (asTag ? spelledTag(what, text) : what));
   const change = useMemo<BulkChange>(
     () => ({ kind: 'replace', find, replacement: '', asTag, matchesCase: false, wholeWords: true }),
     [find, asTag],

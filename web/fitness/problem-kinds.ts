@@ -77,7 +77,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   CLIP_CONTROL: { title: 'Clips as controls' },
   UNUSED_CAPTION: { title: 'Captions that are not used' },
   BLACK_MASK: { title: 'Black masks' },
-  MASK_NOT_GRAYSCALE: { title: 'Masks with colors' },
+  MASK_NOT_GRAYSCALE: { title: 'Masks that are not grayscale' },
 };
 
 export interface ProblemGroup extends Kind {

@@ -39,7 +39,7 @@ export function RevisionActions({ dataset, revision, only }: RevisionActionsProp
               Restore
             </Button>
           )}
-          <Button icon={pinned === null ? Pin : PinOff} onClick={() => setDialog('pin')}>
+          <Button icon={pinned === null ? Pin : PinOff} onClick={() => setDialog(pinned === null ? 'pin' : 'unpin')}>
             {pinned === null ? 'Pin' : 'Unpin'}
           </Button>
         </>
@@ -88,22 +88,25 @@ function UndoDialog(props: RevisionDialogProps) {
   );
 }
 
-/** Keeps a revision for good, with a note, or no longer. */
+function UnpinDialog(props: RevisionDialogProps) {
+  const { history } = useClient();
+  const { number, pinned } = props.revision;
+  return (
+    <ActionDialog {...props} verb="Unpin" busyLabel="Unpinning …" act={() => history.unpin(props.dataset.id, number)}>
+      <p>
+        It is then kept as long as other revisions of its age.
+        {pinned?.note ? ` ${pinned.by} pinned it with the note “${pinned.note}”.` : ''}
+      </p>
+    </ActionDialog>
+  );
+}
+
+/** Keeps a revision for good, with a note. */
 function PinDialog(props: RevisionDialogProps) {
   const { history } = useClient();
   const { dataset, revision } = props;
-  const { number, pinned } = revision;
+  const { number } = revision;
   const [note, setNote] = useState('');
-  if (pinned !== null) {
-    return (
-      <ActionDialog {...props} verb="Unpin" busyLabel="Unpinning …" act={() => history.unpin(dataset.id, number)}>
-        <p>
-          It is then kept as long as other revisions of its age.
-          {pinned.note ? ` ${pinned.by} pinned it with the note “${pinned.note}”.` : ''}
-        </p>
-      </ActionDialog>
-    );
-  }
   const pin = () => history.pin(dataset.id, number, note.trim() === '' ? {} : { note: note.trim() });
   return (
     <ActionDialog {...props} verb="Pin" busyLabel="Pinning …" act={pin}>
@@ -163,7 +166,7 @@ function RestoreDialog(props: RevisionDialogProps) {
   );
 }
 
-const DIALOGS = { undo: UndoDialog, restore: RestoreDialog, pin: PinDialog } as const;
+const DIALOGS = { undo: UndoDialog, restore: RestoreDialog, pin: PinDialog, unpin: UnpinDialog } as const;
 
 const MAX_NAMES = 5;
 

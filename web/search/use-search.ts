@@ -50,15 +50,21 @@ function runRegexes(
     const names = (media.length > 0 ? media : files).map(({ filename }) => filename);
     return [...names, (caption && textOf(caption)) ?? ''].join('\n').slice(0, MAX_TEXT);
   });
-  const timer = setTimeout(() => {
-    worker.terminate();
-    onResult(NO_HITS, true);
-  }, MAX_REGEX_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => {
     clearTimeout(timer);
     worker.terminate();
   };
-  worker.addEventListener('message', ({ data }: MessageEvent<RegexResponse>) => {
+  const giveUp = () => {
+    stop();
+    onResult(NO_HITS, true);
+  };
+  worker.addEventListener('error', giveUp);
+  worker.addEventListener('message', ({ data }: MessageEvent<RegexResponse | 'loaded'>) => {
+    if (data === 'loaded') {
+      timer = setTimeout(giveUp, MAX_REGEX_MS);
+      return;
+    }
     stop();
     const hitsOf = (hits: RegexResponse[number]) =>
       new Map(hits.map(([index, found]) => [pairs[index]!.stem, found] as const));

@@ -31,10 +31,10 @@ interface ChooserProps {
 export function Chooser({ label, placeholder, groups }: ChooserProps) {
   const id = useId();
   const [text, setText] = useState('');
-  const [at, setAt] = useState(0);
+  const [key, setKey] = useState<string>();
   const found = useMemo(() => groups.map((group) => ({ ...group, choices: foundIn(group, text) })), [groups, text]);
   const all = found.flatMap(({ choices }) => choices);
-  const current = all[Math.min(at, all.length - 1)];
+  const current = all.find((choice) => choice.key === key) ?? all[0];
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return;
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
@@ -44,7 +44,7 @@ export function Chooser({ label, placeholder, groups }: ChooserProps) {
     event.preventDefault();
   };
   const move = (index: number) => {
-    setAt(index);
+    setKey(all[index]!.key);
     document.getElementById(`${id}-${index}`)?.scrollIntoView({ block: 'nearest' });
   };
   return (
@@ -64,7 +64,7 @@ export function Chooser({ label, placeholder, groups }: ChooserProps) {
         value={text}
         onChange={(event) => {
           setText(event.target.value);
-          setAt(0);
+          setKey(undefined);
         }}
         onKeyDown={onKeyDown}
         className="min-h-10 touch w-full rounded-lg border border-line bg-page px-3 text-base"

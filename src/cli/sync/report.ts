@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { type LocalFile, withContent } from '../folder/read-folder.js';
 import { kindsOf } from '../folder/report.js';
 import type { Decisions, Hashes, Kept, SyncPlan } from './compare.js';
@@ -7,7 +8,6 @@ import { choose } from '../terminal/prompts.js';
 import { type Dataset, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { mediaTypeOf } from '../../dataset/media.js';
-import { readRegularFile } from '../../storage/regular-file.js';
 
 export interface SyncDirection {
   readonly source: 'folder' | 'dataset';
@@ -120,10 +120,8 @@ export async function readConflicts(
   const localTexts = new Map<string, string>();
   for (const name of captions) {
     const file = folder.get(name);
-    if (file === undefined) continue;
-    const text = await withContent(file, () => readRegularFile(file.path, { maxBytes: MAX_TEXT_BYTES })).catch(
-      () => undefined,
-    );
+    if (file === undefined || file.sizeBytes > MAX_TEXT_BYTES) continue;
+    const text = await withContent(file, () => readFile(file.path, 'utf8')).catch(() => undefined);
     if (text !== undefined) localTexts.set(name, text.replace(/^\ufeff/, ''));
   }
   const versionOf = (file: { sizeBytes: number } | undefined, text: string | undefined): Version =>

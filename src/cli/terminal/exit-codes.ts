@@ -4,7 +4,6 @@ import { TrainyardError } from '../../client/answers.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { BackendUnusable, type DatabaseFault, databaseFaultOf } from '../../storage/backend-unusable.js';
-import { UnreadableFile } from '../../storage/regular-file.js';
 import { printJson, printMessage } from './print.js';
 import { printable } from './text.js';
 
@@ -139,7 +138,6 @@ const ENDINGS: readonly Ending[] = [
   [of(TrainyardError), exitCodeOfAnswer, ({ message }) => printable(message)],
   [of(MountError), ({ code }: MountError) => MOUNT_EXIT[code]],
   [of(ServiceError), ({ code }: ServiceError) => SERVICE_EXIT[code] ?? EXIT.dataError],
-  [of(UnreadableFile), EXIT.cannotCreate, ({ message }) => `${printable(message)}. Move it away.`],
   [isFault('damaged'), EXIT.dataError, ({ message }) => `the catalog is damaged: ${message}. Restore a backup.`],
   [isFault('busy'), EXIT.temporaryFailure, unusable('catalog')],
   [(error) => 'code' in error && error.code === 'ERR_SQLITE_ERROR', EXIT.ioError, unusable('catalog')],

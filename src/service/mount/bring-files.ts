@@ -7,7 +7,6 @@ import { withAnySignal } from '../../abort-signals.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { openRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 import {
   DatasetChanged,
   type LocalSource,
@@ -136,7 +135,7 @@ async function copyLocal(
   } catch (error) {
     // Only the stored file can be missing, since this mount has created the folder.
     if (hasErrno(error, 'ENOENT')) throw await source.missing(file);
-    if (hasErrno(error, 'EIO') || error instanceof UnreadableFile) throw damaged(file, error);
+    if (hasErrno(error, 'EIO', 'EISDIR')) throw damaged(file, error);
     // The folder had no files before this mount.
     if (hasErrno(error, 'EEXIST')) throw caseConflict(`${JSON.stringify(filename)} and another name`, dirname(path));
     if (isLink && hasErrno(error, 'EXDEV', 'EPERM')) {
@@ -252,7 +251,7 @@ async function receiveOnce(path: string, file: PlacedFile, { source, signal, onB
 
 type ReadOptions = Partial<Pick<BringOptions, 'signal' | 'onBytes'>> & { readonly copyTo?: FileHandle | undefined };
 
-/** Lower-case hexadecimal. Copies the bytes on the way. @throws UnreadableFile; the system's errors; the signal's reason */
+/** Lower-case hexadecimal. Copies the bytes on the way. @throws the system's errors; the signal's reason */
 export async function sha256Of(path: string, { signal, onBytes, copyTo }: ReadOptions = {}): Promise<string> {
   const stats = lstatSync(path);
   if (copyTo === undefined && stats.isFile() && stats.size <= MAX_SMALL_BYTES) {
@@ -260,7 +259,7 @@ export async function sha256Of(path: string, { signal, onBytes, copyTo }: ReadOp
     return sha256OfBytes(readFileSync(path));
   }
   const hash = createHash('sha256');
-  const handle = await openRegularFile(path);
+  const handle = await open(path);
   // To hash a chunk takes about a millisecond of the event loop.
   for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024 })) {
     signal?.throwIfAborted();

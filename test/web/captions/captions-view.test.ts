@@ -53,7 +53,6 @@ describeInBrowser('the captions of a dataset', (site) => {
     await soon(() => listed(page)).toEqual(['four.jpg', 'one.jpg', 'two.jpg']);
     expect(new URL(page.url()).search).toBe('?word=red');
 
-    // The statistics lead to captions, too.
     await page.getByRole('region', { name: 'Statistics' }).getByRole('button', { name: 'duplicates' }).click();
     await page.getByText('2 pairs', { exact: true }).waitFor();
   });
@@ -182,7 +181,6 @@ describeInBrowser('the captions of a dataset', (site) => {
     await job.getByText('200 captions changed, 50 captions not changed because you cancelled.').waitFor();
     expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(SAVES);
-    // The job survives a visit to another view.
     await page.getByRole('link', { name: 'History', exact: true }).first().click();
     await page.getByRole('link', { name: 'Workbench', exact: true }).click();
     expect(undos).toBe(0);

@@ -108,6 +108,9 @@ describeInBrowser('problems', (site) => {
     // Meanwhile, another file is listed above it.
     await site.api.upload(id, 'a2.txt', media.captionBytes('thé', 'windows-1252'));
     await originalOf(page, 'a2.txt').waitFor();
+    // Then an upload begins, during which the service lists no errors.
+    await site.api.links(id, { 'b.txt': 5 });
+    await page.getByText('Not complete yet').waitFor();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await soon(() => site.api.text(id, 'b.txt')).toBe('café');
     await page.getByRole('button', { name: 'Dismiss a2.txt' }).click();

@@ -100,10 +100,11 @@ describeInBrowser('the viewer', (site) => {
 
   test('shows 100 % at the pointer, zooms with the wheel, pans, and keeps the size from pair to pair', async () => {
     const { page } = await openWith({ 'a.png': await large('#08f'), 'b.png': await large('#f80') }, '?view=a.png');
-    const b = page.waitForRequest((request) => request.url().includes('/files/b.png?'));
     await soon(async () => (await sizesOf(page))[0]).toMatch(/^[1-9]\d %$/);
     // The neighbour is loaded before it is shown.
-    await b;
+    await page.waitForFunction(() =>
+      performance.getEntriesByType('resource').some(({ name }) => name.includes('/files/b.png?')),
+    );
     const fitted = await placeOf(page, 'a.png');
     const pointer = { x: fitted.x + fitted.width * 0.25, y: fitted.y + fitted.height * 0.4 };
     const underPointer = async () => {

@@ -1,6 +1,6 @@
 import { Upload } from 'lucide-react';
 import { type ReactNode, useMemo, useState } from 'react';
-import type { DatasetFile, DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
+import type { DatasetFile, DatasetWithFiles, Link as PairLink } from '../../../src/client/client.js';
 import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { stemOf } from '../../../src/dataset/media.js';
 import { filesByStem } from '../../live/counterparts.js';
@@ -78,28 +78,6 @@ export function FilesOfStems({ of, label, dataset, link, files, withTargets = fa
               </span>
             )),
           )}
-        </div>
-      )}
-    </StemList>
-  );
-}
-
-interface FileProblemsProps {
-  readonly datasetId: string;
-  readonly label: string;
-  /** Each about one file of the dataset. */
-  readonly problems: readonly Problem[];
-}
-
-/** What is wrong with single files of a linked dataset. */
-export function FileProblems({ datasetId, label, problems }: FileProblemsProps) {
-  const byName = new Map(problems.map(({ filename = '', message }) => [filename, message]));
-  return (
-    <StemList label={label} stems={[...byName.keys()]} count={byName.size}>
-      {(filename) => (
-        <div className={PAIR_ROW}>
-          <p className="min-w-0 grow basis-40 wrap-anywhere">{byName.get(filename)}</p>
-          <FileLink {...{ datasetId, filename }} />
         </div>
       )}
     </StemList>

@@ -1,5 +1,5 @@
 import { Link } from 'wouter';
-import type { DatasetWithFiles, Link as PairLink, Problem } from '../../../src/client/client.js';
+import type { DatasetWithFiles, Link as PairLink } from '../../../src/client/client.js';
 import { LINK_SLOTS, roleOfSlot } from '../../../src/dataset/pairs/roles.js';
 import { useDataset } from '../../live/dataset.js';
 import { slotWord } from '../../live/slot-words.js';
@@ -11,7 +11,7 @@ import { AddButton } from '../../upload/add-files/add-buttons.js';
 import { addFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
-import { FileProblems, FilesOfStems, type LinkedFiles, MissingList } from './pair-lists.js';
+import { FilesOfStems, type LinkedFiles, MissingList } from './pair-lists.js';
 
 /** The controls and the mask of a training dataset, or the training datasets that use a control or mask dataset. */
 export function PairsPanel({ dataset }: { dataset: DatasetWithFiles }) {
@@ -62,10 +62,7 @@ function LinkSection(props: Omit<LinkedFiles, 'files'>) {
   const { data: linked } = useDataset(link.dataset_id);
   const { slot, dataset_id: id, name, status, missing } = link;
   const canAdd = canWrite && missing.count > 0;
-  const findings = [
-    ...findingsOf({ ...props, files: linked?.files ?? [] }, canWrite),
-    ...(slot === 'mask' ? maskFindingsOf(id, linked?.warnings ?? []) : []),
-  ];
+  const findings = findingsOf({ ...props, files: linked?.files ?? [] }, canWrite);
   const content = (
     <>
       <div className="flex flex-wrap items-center gap-3">
@@ -170,17 +167,4 @@ function StatusText({ noun, link }: { noun: string; link: PairLink }) {
       )}
     </p>
   );
-}
-
-const MASK_WARNINGS = [
-  { code: 'BLACK_MASK', title: 'Black masks' },
-  { code: 'MASK_NOT_GRAYSCALE', title: 'Masks that are not grayscale' },
-] as const;
-
-/** Masks that are black, or not grayscale: they decide what is trained, so that the training dataset shows them as well. */
-function maskFindingsOf(datasetId: string, warnings: readonly Problem[]) {
-  return MASK_WARNINGS.map(({ code, title }) => {
-    const problems = warnings.filter((warning) => warning.code === code);
-    return { title, count: problems.length, list: <FileProblems {...{ datasetId, problems }} label={title} /> };
-  });
 }
