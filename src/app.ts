@@ -270,7 +270,7 @@ function makeJobRunner(parts: Parts): JobRunner {
     ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
   };
   const { historyLifetime: lifetime, blobGrace } = config;
-  const retention = { lifetime, maxBytes: config.limits.account.bytes, blobGrace };
+  const retention = { lifetime, maxBytes: config.limits.bytes, blobGrace };
   return new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
@@ -360,10 +360,10 @@ function makeHandlers(parts: Parts, http: HttpServer): Handlers {
     ...captioningHandlers(captioning),
     ...downloadHandlers({ datasets, downloads, thumbnails, readLinks, filesInFlight, holdUnsent, now }),
     ...tarHandlers({ core, downloads, readLinks, filesInFlight, publicUrl, now }),
-    ...historyHandlers({ history, downloads, accounts, filesInFlight, holdUnsent, maxBytes: limits.account.bytes }),
+    ...historyHandlers({ history, downloads, accounts, filesInFlight, holdUnsent, maxBytes: limits.bytes }),
     ...accountHandlers({
       ...{ accounts, datasets, failedLogins, sessionCookie, publicUrl, now },
-      ...{ limits: limits.account, listeningUrls: () => listeningUrls(http.app.addresses()) },
+      ...{ limits, listeningUrls: () => listeningUrls(http.app.addresses()) },
     }),
     ...webhookHandlers(webhooks),
     ...operationHandlers({

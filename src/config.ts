@@ -97,8 +97,8 @@ function configOf(values: Values, environment: Record<string, string | undefined
       maxInlineSeconds: MAX_INLINE_SECONDS,
     },
     limits: {
-      account: { bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
-      maxDatasetFiles,
+      ...{ bytes: values.accountBytes, files: MAX_ACCOUNT_FILES, datasets: MAX_ACCOUNT_DATASETS },
+      datasetFiles: maxDatasetFiles,
     },
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
     historyLifetime: values.historyDays * SECONDS_PER_DAY * MICROS_PER_SECOND,

@@ -18,9 +18,8 @@ export async function openStorage(config: Config, logger: Logger) {
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   // Before the file is made, so that a lost one can be put back, and an interrupted restore continued.
   if (isCatalogLocal) await requireOwnCatalog(() => !hasCatalog(config.dataFolder), blobs);
-  const accountLimits = { ...config.limits.account, datasetFiles: config.limits.maxDatasetFiles };
   const { close: closeCatalog, ...catalog } = await openCatalog(
-    { ...config, captionGrace: config.rules.captionGrace, accountLimits },
+    { ...config, captionGrace: config.rules.captionGrace, accountLimits: config.limits },
     { onWarning: (message) => logger.warn(message) },
   );
   await requireOwnCatalog(() => isNewCatalog(catalog.database), blobs);

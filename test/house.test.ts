@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8290,
-  server: 3638,
+  cli: 8288,
+  server: 3637,
   client: 1713,
   api: 1980,
-  service: 9089,
-  storage: 8228,
+  service: 9064,
+  storage: 8185,
   dataset: 8372,
-  '.': 1050,
+  '.': 1049,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Limits } from '../storage/catalog/accounts.js';
+import type { AccountLimits } from '../storage/catalog/accounts.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /** The counts of jobs need the catalog. */
@@ -103,9 +103,9 @@ export class Metrics {
     });
   }
 
-  limits({ account, maxDatasetFiles }: Limits): void {
-    this.limit('accountBytes', account.bytes);
-    this.limit('maxDatasetFiles', maxDatasetFiles);
+  limits({ bytes, datasetFiles }: AccountLimits): void {
+    this.limit('accountBytes', bytes);
+    this.limit('maxDatasetFiles', datasetFiles);
   }
 
   /** @param name in camel case, such as `maxFileBytes` */

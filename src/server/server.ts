@@ -9,7 +9,7 @@ import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { BASE_PATH, SMALL_BODY_BYTES } from '../api/limits.js';
 import { hasBasePath } from '../api/routes.js';
 import type { AuditLog } from '../service/audit-log.js';
-import type { Limits } from '../storage/catalog/accounts.js';
+import type { AccountLimits } from '../storage/catalog/accounts.js';
 import { Quota } from '../storage/limits.js';
 import { recordRequests } from './audit.js';
 import { type AuthOptions, FailedLogins, requireToken } from './auth.js';
@@ -63,7 +63,7 @@ export interface ServerOptions {
   readonly trustedProxies: readonly string[];
   /** Without a byte of a response that the client takes. */
   readonly idleSeconds: number;
-  readonly limits: Limits;
+  readonly limits: AccountLimits;
   readonly version: string;
 }
 

@@ -252,8 +252,8 @@ export class CaptionWrites {
     const limit = { bytes: bytes.length, message: `${filename} has more than ${bytes.length} bytes.` };
     const options = { key: blobKeyOf({ id, datasetId }), limit, accountId, signal };
     const staged = await this.#dependencies.blobs.stage(Readable.from([bytes], { objectMode: false }), options);
-    const { sizeBytes, sha256, content } = staged;
-    const file = { filename, sizeBytes, content };
+    const { sizeBytes, sha256, path } = staged;
+    const file = { filename, sizeBytes, path };
     const { inspection } = await inspectFile(this.#dependencies, file, { accountId, signal }).catch(async (error) => {
       await staged.discard();
       throw error;

@@ -3,20 +3,14 @@ import { hasErrno, ServiceError } from '../dataset/errors.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../dataset/media.js';
 import { errorIn, type ErrorProblem } from '../dataset/problems.js';
-import {
-  BlobChanged,
-  type BlobContent,
-  blobKeyOf,
-  type FetchOptions,
-  type MeasuredBlob,
-} from '../storage/blobs/blobs.js';
+import { BlobChanged, blobKeyOf, type FetchOptions, type MeasuredBlob } from '../storage/blobs/blobs.js';
 import type { InspectorOptions, ServiceDependencies } from './dependencies.js';
 import { CpuBudgetSpent } from './inspection/limited-process.js';
 
 const DISAPPEARED = 'disappeared from the store';
 
 /** Reads a file and compares its SHA-256. The caller discards the blob. @returns the problem if bytes are lost or changed */
-export async function fetchIntact<Blob extends Omit<MeasuredBlob, 'content'>>(
+export async function fetchIntact<Blob extends Omit<MeasuredBlob, 'path'>>(
   blobs: { fetch(key: string, options: FetchOptions): Promise<Blob | undefined> },
   file: CompleteFile,
   { accountId, signal }: { accountId?: string; signal: AbortSignal },
@@ -62,13 +56,12 @@ export function isUnreadable(error: unknown): boolean {
  */
 export async function inspectFile(
   { inspect, decodeClip }: Pick<ServiceDependencies, 'inspect' | 'decodeClip'>,
-  { filename, sizeBytes, content }: { filename: string; sizeBytes: number; content: BlobContent },
+  { filename, sizeBytes, path }: { filename: string; sizeBytes: number; path: string },
   { maxSeconds, ...given }: InspectorOptions,
 ): Promise<{ inspection: Inspection; isComplete: boolean }> {
   // A caption is read at the speed of a disk, and its name declares no facts.
   const isCaption = mediaTypeOf(filename)?.kind === 'caption';
   const options = isCaption ? given : { ...given, maxSeconds };
-  const { path } = content;
   let inspection: Inspection | undefined;
   try {
     const readsClipFacts = decodeClip === undefined;

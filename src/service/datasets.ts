@@ -9,7 +9,6 @@ import {
   type Micros,
   type PendingFile,
   type ReceivedFile,
-  type Role,
   type Status,
   statusOf,
   type StatusRules,
@@ -23,25 +22,17 @@ import { datasetStatusOf, type LinkView, linkViewsOf } from '../dataset/pairs/li
 import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
 import type { Catalog, DatasetChanges } from '../storage/catalog/catalog.js';
 import type { DatasetContents, LinkingDataset, NewLink } from '../storage/catalog/links.js';
-import type { DatasetRecord } from '../storage/catalog/rows.js';
+import type { DatasetFilter, DatasetKeyOfAccount, DatasetRecord } from '../storage/catalog/rows.js';
 import type { ServiceDependencies } from './dependencies.js';
 
 const PAGE_DATASETS = 500;
 
 /** A dataset of another account counts as not found. */
-export interface DatasetKey {
-  readonly accountId: string;
-  readonly id: string;
-}
+export type DatasetKey = DatasetKeyOfAccount;
 
-interface DatasetListQuery {
+interface DatasetListQuery extends DatasetFilter {
   readonly accountId: string;
-  readonly ids?: readonly string[] | undefined;
-  readonly name?: string | undefined;
-  readonly role?: Role | undefined;
   readonly status?: Status | undefined;
-  readonly after?: { readonly createdAt: number; readonly id: string } | undefined;
-  readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
-import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
+import type { BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 import type { Jobs } from '../storage/catalog/jobs.js';
 
@@ -19,7 +19,7 @@ export interface InspectorOptions {
 
 /** Inspects all bytes of a file. Rejects with CpuBudgetSpent, and with the signal's reason. */
 export type Inspector = (
-  file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
+  file: { readonly filename: string; readonly sizeBytes: number; readonly path: string },
   options: InspectorOptions,
 ) => Promise<Inspection>;
 

@@ -114,6 +114,16 @@ export function PairGrid(props: PairGridProps) {
     if (current !== undefined && indexes.has(current)) scrollTo(current, gapRem);
   }, [rowRem, columns]);
 
+  // The card with the focus stays where it is on the screen while files arrive before it.
+  const place = useRef<{ readonly stem: string; readonly start: number }>(undefined);
+  useLayoutEffect(() => {
+    const before = place.current;
+    const isShown = current !== undefined && indexes.has(current);
+    place.current = isShown ? { stem: current, start: rowOf(current).start } : undefined;
+    if (before === undefined || before.stem !== place.current?.stem || before.start === place.current.start) return;
+    if (list.current?.contains(document.activeElement)) window.scrollBy(0, place.current.start - before.start);
+  });
+
   const at = pairs[index]?.stem;
   const move = (event: globalThis.KeyboardEvent) => {
     if (at === undefined || isElsewhere(event, list.current)) return false;

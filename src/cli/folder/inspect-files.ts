@@ -58,10 +58,8 @@ export class FileInspector {
       inspect: (...args: Parameters<Inspector>) => pool.inspect(...args),
       ...(decodeClip && { decodeClip }),
     };
-    const inspect = async ({ path, filename, sizeBytes }: LocalFile) => {
-      const file = { filename, sizeBytes, content: { path } };
-      return (await inspectFile(inspectors, file, { accountId: '', role, signal })).inspection;
-    };
+    const inspect = async (file: LocalFile) =>
+      (await inspectFile(inspectors, file, { accountId: '', role, signal })).inspection;
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {

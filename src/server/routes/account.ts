@@ -6,7 +6,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetService } from '../../service/datasets.js';
 import {
   type Accounts,
-  type AccountUsage,
+  type AccountLimits,
   type Grant,
   isExpired,
   type NewSession,
@@ -24,7 +24,7 @@ interface AccountServices {
   readonly datasets: DatasetService;
   readonly failedLogins: FailedLogins;
   readonly sessionCookie: string;
-  readonly limits: AccountUsage;
+  readonly limits: AccountLimits;
   /** `undefined`: the host that each client used. */
   readonly publicUrl: string | undefined;
   /** Where other machines may reach the server. */
@@ -33,7 +33,8 @@ interface AccountServices {
 }
 
 export function accountHandlers(services: AccountServices) {
-  const { accounts, datasets, failedLogins, sessionCookie, limits, publicUrl, listeningUrls, now } = services;
+  const { accounts, datasets, failedLogins, sessionCookie, publicUrl, listeningUrls, now } = services;
+  const { datasetFiles: _, ...limits } = services.limits;
   const answerWith = (reply: FastifyReply, { id, secret, expiresAt }: NewSession) => {
     const seconds = Math.ceil((expiresAt - now()) / MICROS_PER_SECOND);
     setSessionCookie(reply, { name: sessionCookie, value: secret, seconds });
@@ -125,10 +126,8 @@ export function accountHandlers(services: AccountServices) {
         request.audited = { session: session.id, by: 'code' };
         return answerWith(reply, session);
       }
-      const session = await accounts.makeSession('session', grant.tokenId, {
-        now: now(),
-        name: browserNameOf(request),
-      });
+      const options = { now: now(), name: browserNameOf(request) };
+      const session = await accounts.makeSession('session', grant.tokenId, options);
       if (session === undefined) throw tokenHasEnded();
       request.audited = { session: session.id };
       return answerWith(reply, session);

@@ -244,7 +244,7 @@ async function shownOf(file: StoredFile, parts: CaptionJobParts, asking: Asking)
   const fetched = await fetchIntact(parts.blobs, file, { accountId: run.account_id, signal });
   if ('problem' in fetched) return fetched.problem.message;
   try {
-    return await picturesOf({ file, path: fetched.blob.content.path }, parts, asking);
+    return await picturesOf({ file, path: fetched.blob.path }, parts, asking);
   } catch (error) {
     signal.throwIfAborted();
     // The server stops, or can't start a process.

@@ -120,7 +120,7 @@ export class Thumbnails {
     const fetched = await fetchIntact(this.#dependencies.blobs, file, options);
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      const { path } = fetched.blob.content;
+      const { path } = fetched.blob;
       const { facts } = file.upload;
       if (facts?.kind !== 'video') return await this.#makers.make({ path }, options);
       const make = await this.#makers.forClips();

@@ -10,7 +10,6 @@ import type { MadeThumbnail, ThumbnailSource } from '../../dataset/inspect/image
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
-import type { BlobContent } from '../../storage/blobs/blobs.js';
 import { FairQueue } from '../../storage/limits.js';
 import { programFile } from '../../version.js';
 import type { InspectorOptions } from '../dependencies.js';
@@ -100,7 +99,7 @@ export class InspectionPool {
    * signal's reason, CpuBudgetSpent, and ServiceError `unavailable` if no process can be started.
    */
   async inspect(
-    file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
+    file: { readonly filename: string; readonly sizeBytes: number; readonly path: string },
     { accountId, role, isBackground, readsClipFacts = true, maxSeconds = Infinity, signal }: InspectorOptions,
   ): Promise<Inspection> {
     signal.throwIfAborted();

@@ -119,10 +119,10 @@ async function inspectStored(
 ): Promise<Inspection> {
   const fetched = await fetchIntact(dependencies.blobs, file, options);
   if ('problem' in fetched) return { ok: false, problem: fetched.problem };
-  const { content, discard } = fetched.blob;
+  const { path, discard } = fetched.blob;
   try {
     const { filename, upload } = file;
-    const toInspect = { filename, sizeBytes: upload.sizeBytes, content };
+    const toInspect = { filename, sizeBytes: upload.sizeBytes, path };
     return (await inspectFile(dependencies, toInspect, { ...options, isBackground: true })).inspection;
   } finally {
     await discard();

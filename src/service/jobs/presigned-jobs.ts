@@ -3,7 +3,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { BlobChanged, BlobDamaged, blobKeyOf, type Staging } from '../../storage/blobs/blobs.js';
 import type { NewJob } from '../../storage/catalog/jobs.js';
-import { rowChunksOf } from '../../storage/catalog/rows.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from '../upload/upload-lease.js';
 import type { JobHandler } from './job-runner.js';
@@ -44,7 +43,7 @@ export function findUploadsJob(dependencies: ServiceDependencies): JobHandler {
           const fileId = key.slice(datasetId.length + 1);
           return { kind: 'finalize-upload', key: fileId, accountId, dueAt, payload: { datasetId } };
         });
-        for (const chunk of rowChunksOf(finalizations)) await jobs.ensure(chunk);
+        await jobs.ensure(finalizations);
       }
       const reservedAt = await catalog.lastPresigned({ datasetId, expiresAfter: now() - SEARCH_AFTER_EXPIRY });
       if (reservedAt === null) return 'done';

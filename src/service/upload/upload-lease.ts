@@ -124,9 +124,9 @@ export class UploadLease {
   async finalize(staged: StagedBlob, signal: AbortSignal): Promise<FinalizedFile> {
     const { now, rules } = this.#dependencies;
     const { filename } = this.file;
-    const { content, sizeBytes, sha256 } = staged;
+    const { path, sizeBytes, sha256 } = staged;
     const options = { accountId: this.accountId, role: this.#role, signal, maxSeconds: rules.maxInlineSeconds };
-    const inspecting = inspectFile(this.#dependencies, { content, sizeBytes, filename }, options);
+    const inspecting = inspectFile(this.#dependencies, { path, sizeBytes, filename }, options);
     const { inspection, isComplete } = await inspecting.catch(async (error) => {
       await staged.discard();
       throw error;

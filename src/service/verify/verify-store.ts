@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { blobKeyOf, type BlobReader, type ObjectKind, type StoredObject } from '../../storage/blobs/blobs.js';
+import type { BlobReader, ObjectKind, StoredObject } from '../../storage/blobs/blobs.js';
 import { storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { openCatalog, type OpenCatalog } from '../../storage/catalog/open-catalog.js';
 import {
@@ -10,7 +10,6 @@ import {
   enqueueVerification,
   filesWithProblems,
 } from '../../storage/catalog/verification.js';
-import { Trash } from '../../storage/catalog/file-changes.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobReader } from '../../storage/open-blobs.js';
 import { hasDisappeared } from '../check.js';
@@ -140,25 +139,19 @@ const STRAY_KINDS: Record<ObjectKind, StrayObject['kind']> = {
 };
 
 /**
- * Finds strays. A service writes a row before its bytes, so the store is read first; then the files and the history, the trash for
- * what they don't name, since a search of it reads all of it, and the files again for what has left the trash meanwhile.
+ * Finds strays. A service writes a row before its bytes, so the store is read first; then the files and the history, and for what
+ * they don't name the trash too, since a search of it reads all of it.
  */
 export async function straysIn(objects: readonly StoredObject[], context: StrayContext): Promise<StrayObject[]> {
   const { database, inventory } = context;
   const ids = [...new Set(objects.flatMap(({ fileId }) => fileId ?? []))];
-  const datasets = await datasetsOfBlobs(database, ids);
-  const unnamed = ids.filter((id) => !datasets.has(id));
-  const trashed = await new Trash(database).keysOf(unnamed);
-  const trashedIds = new Set([...trashed].map((key) => key.slice(key.indexOf('/') + 1)));
-  // Captions that are saved together move from the trash to the files.
-  const moved = await datasetsOfBlobs(
-    database,
-    unnamed.filter((id) => !trashedIds.has(id)),
-  );
+  const named = await datasetsOfBlobs(database, ids);
+  const unnamed = ids.filter((id) => !named.has(id));
+  // In one statement with the trash: captions that are saved together move from it to the files.
+  const others = await datasetsOfBlobs(database, unnamed, { withTrash: true });
   const isNamed = ({ fileId: id = '', kind, datasetId, changedAt }: StoredObject): boolean => {
     if (kind === 'temporary') return changedAt >= Date.now() - MAX_FLIGHT_MS;
-    if (datasetId === undefined ? trashedIds.has(id) : trashed.has(blobKeyOf({ id, datasetId }))) return true;
-    const found = datasets.get(id) ?? moved.get(id);
+    const found = named.get(id) ?? others.get(id);
     return found !== undefined && (datasetId ?? found) === found;
   };
   const strays: StrayObject[] = [];

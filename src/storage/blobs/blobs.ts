@@ -92,10 +92,6 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface BlobContent {
-  readonly path: string;
-}
-
 export interface FoundBlob {
   readonly sizeBytes: number;
   /** Identifies the bytes, such as an ETag; `null` for a store without one. */
@@ -108,7 +104,7 @@ export interface MeasuredBlob {
   /** Lower-case hexadecimal. */
   readonly sha256: string;
   /** Valid until `discard` or `commit`. */
-  readonly content: BlobContent;
+  readonly path: string;
   discard(): Promise<void>;
 }
 
@@ -269,9 +265,6 @@ async function forEachChunk(
       meter.add(chunk);
       await use(chunk);
     }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
@@ -282,7 +275,7 @@ export async function measureBlob(
   blobs: Pick<BlobReader, 'read'>,
   key: string,
   options: FetchOptions,
-): Promise<Omit<MeasuredBlob, 'content'> | undefined> {
+): Promise<Omit<MeasuredBlob, 'path'> | undefined> {
   const body = await blobs.read(key, options);
   if (body === undefined) return undefined;
   const meter = new Meter(options.limit);

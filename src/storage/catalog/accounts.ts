@@ -432,12 +432,6 @@ export interface AccountLimits extends AccountUsage {
   readonly datasetFiles: number;
 }
 
-/** The limits of each account and dataset. */
-export interface Limits {
-  readonly account: AccountUsage;
-  readonly maxDatasetFiles: number;
-}
-
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
 export const NO_LIMITS: AccountLimits = {

@@ -114,7 +114,6 @@ export class Catalog {
   readonly groups: Groups;
   readonly hashes: PerceptualHashes;
   readonly trash: Trash;
-  readonly limits: AccountLimits;
   readonly #db: Database;
   readonly #reads = new FairQueue(READS_AT_ONCE);
   readonly #changeOptions: ChangeOptions;
@@ -122,7 +121,6 @@ export class Catalog {
   constructor(db: Database, options: CatalogOptions) {
     const { blobGrace, captionGrace = 0, accountLimits: limits = NO_LIMITS } = options;
     this.#db = db;
-    this.limits = limits;
     this.revisions = new Revisions(db);
     this.trash = new Trash(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
@@ -280,15 +278,10 @@ export class Catalog {
       if (isOtherRole && row.linked === LINKED.to) throw await this.#errorOfLinked({ ...key, name: row.name }, send);
       const dueAt = now + captionGrace;
       await commit([
-        query
-          .updateTable('dataset')
-          .set((eb) => ({
-            name: name ?? row.name,
-            role: role ?? row.role,
-            updated_at: now,
-            version: eb('version', '+', 1),
-          }))
-          .where('id', '=', datasetId),
+        sql`
+          update dataset set name = ${name ?? row.name}, role = ${role ?? row.role}, updated_at = ${now},
+            version = version + 1
+          where id = ${datasetId}`,
         // A control without captions is READY, a training dataset is not.
         ...(isOtherRole ? [enqueueAnnouncements({ datasetId, isLinkedTo: false, dueAt })] : []),
         ...(isOtherRole && isInspectedAgain(row.role as Role, role)

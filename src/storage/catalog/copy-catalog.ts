@@ -108,19 +108,15 @@ async function copyRows(read: Database['run'], write: Database['run'], signal: A
 async function* pagesOf(run: Database['run'], table: keyof Schema): AsyncGenerator<object[]> {
   const { key } = TABLES[table];
   const refs = sql.join(key.map((name) => sql.ref(name)));
-  // TypeScript can't type a query over a union of tables.
-  const all = query
-    .selectFrom(table as 'setting')
-    .selectAll()
-    .orderBy(refs)
-    .limit(ROWS_PER_PAGE);
-  let page = all;
+  let after = sql``;
   for (;;) {
-    const rows: Record<string, unknown>[] = await run(page);
+    const rows = await run(
+      sql<Record<string, unknown>>`select * from ${sql.table(table)} ${after} order by ${refs} limit ${ROWS_PER_PAGE}`,
+    );
     const last = rows.at(-1);
     if (last !== undefined) yield rows;
     if (last === undefined || rows.length < ROWS_PER_PAGE) return;
-    page = all.where(sql<boolean>`(${refs}) > (${sql.join(key.map((name) => last[name]))})`);
+    after = sql`where (${refs}) > (${sql.join(key.map((name) => last[name]))})`;
   }
 }
 

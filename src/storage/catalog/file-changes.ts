@@ -475,18 +475,6 @@ export class Trash {
     const update = query.updateTable('trash').set({ delete_after: deleteAfter });
     for (const keys of rowChunksOf(blobKeys)) await this.#db.run(update.where('blob_key', 'in', keys));
   }
-
-  /** The keys of these files: the blobs in a folder lack the id of the dataset, with which keys begin. */
-  async keysOf(fileIds: readonly string[]): Promise<Set<string>> {
-    const [length = 0] = fileIds.map((id) => id.length);
-    const fileId = sql<string>`substr(blob_key, length(blob_key) - ${sql.lit(length - 1)})`;
-    const keys = new Set<string>();
-    for (const ids of rowChunksOf(fileIds)) {
-      const rows = query.selectFrom('trash').select('blob_key').where(fileId, 'in', ids);
-      for (const { blob_key } of await this.#db.run(rows)) keys.add(blob_key);
-    }
-    return keys;
-  }
 }
 
 function trashBlobs(files: readonly DatasetFile[], deleteAfter: Micros) {

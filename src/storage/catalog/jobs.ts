@@ -48,11 +48,7 @@ export interface Job extends Required<Omit<NewJob, 'dueAt'>> {
 }
 
 /** An account that has jobs of a kind, and when the first of them is due. */
-export interface JobOwner {
-  readonly kind: JobKind;
-  readonly accountId: string;
-  readonly dueAt: Micros;
-}
+export type JobOwner = Pick<NewJob, 'kind' | 'accountId' | 'dueAt'>;
 
 const INSERT = sql`insert into job (kind, key, account_id, payload, due_at)`;
 

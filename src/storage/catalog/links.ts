@@ -30,10 +30,7 @@ export interface NewLink {
   readonly linkedId: string;
 }
 
-export interface LinkingDataset {
-  readonly id: string;
-  readonly name: string;
-}
+export type LinkingDataset = Pick<Dataset, 'id' | 'name'>;
 
 /** Remembered stems and problems of all datasets, a few hundred bytes each. */
 const MAX_REMEMBERED = 100_000;

@@ -65,15 +65,11 @@ export function countsInRow(row: DatasetRow): OwnCounts {
 export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
 /** The columns of a stored file, without its state. */
-const STORED_COLUMNS = [
-  ...(['id', 'dataset_id', 'filename', 'kind', 'created_at', 'finalized_at', 'size_bytes', 'sha256'] as const),
-  ...(['content_type', 'facts', 'warnings', 'blob_version', 'problem', 'added_in', 'thumbhash'] as const),
-  ...(['group_name', 'origin'] as const),
-];
+const STORED_COLUMNS = Object.keys(TABLES.past_file.columns).filter((column) => column !== 'removed_in');
 
 export const STORED = sql.raw(STORED_COLUMNS.join(', '));
 
-export type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
+export type StoredRow = Pick<FileRow, Exclude<keyof PastFileRow, 'removed_in'>>;
 
 /** Reads a JSON column that is not null in this state. */
 export type ReadJson = <T>(text: string | null) => T;
@@ -374,10 +370,7 @@ export function insertFile({
 }
 
 export function countNames(datasetId: string) {
-  return query
-    .selectFrom('file')
-    .select(({ fn }) => fn.count<number>('filename').distinct().as('names'))
-    .where('dataset_id', '=', datasetId);
+  return sql<{ names: number }>`select count(distinct filename) as names from file where dataset_id = ${datasetId}`;
 }
 
 /** Counts a pending upload; returns the dataset. */

@@ -133,15 +133,22 @@ export async function filesWithProblems({ read }: Database): Promise<FileWithPro
   return [...found.values()];
 }
 
-/** The datasets of files that may have a blob, by the id of the file. */
-export async function datasetsOfBlobs({ run }: Database, fileIds: readonly string[]): Promise<Map<string, string>> {
+/** The datasets of files that may have a blob, by the id of the file. @param options.withTrash also of blobs in the trash, all of which is read */
+export async function datasetsOfBlobs(
+  { run }: Database,
+  fileIds: readonly string[],
+  { withTrash = false } = {},
+): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const ids of rowChunksOf([...new Set(fileIds)])) {
-    const isWanted = sql`id in (${sql.join(ids)})`;
+    const isWanted = sql`in (${sql.join(ids)})`;
+    // As `blobKeyOf` writes them: each id has 32 characters.
+    const [fileId, datasetId] = [sql`substr(blob_key, 34)`, sql`substr(blob_key, 1, 32)`];
+    const trashed = sql`union select ${fileId}, ${datasetId} from trash where ${fileId} ${isWanted}`;
     // One statement, since a file moves from one table to the other.
     const ofFiles = sql<{ id: string; dataset_id: string }>`
-      select id, dataset_id from file where state <> 'rejected' and ${isWanted}
-      union select id, dataset_id from past_file where ${isWanted}`;
+      select id, dataset_id from file where state <> 'rejected' and id ${isWanted}
+      union select id, dataset_id from past_file where id ${isWanted} ${withTrash ? trashed : sql``}`;
     for (const { id, dataset_id } of await run(ofFiles)) found.set(id, dataset_id);
   }
   return found;

@@ -33,7 +33,6 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
   const inspectLast: Inspector = async (file, { signal }) => {
     if (file.filename === captions.at(-1)?.filename) await last.before();
     signal.throwIfAborted();
-    if (!('path' in file)) throw new Error('The bytes are not in a local file.');
     return inspect(file);
   };
   const newId = () => randomUUID().replaceAll('-', '');

@@ -89,7 +89,6 @@ export async function openPlace({ databaseUrl }: { databaseUrl?: string | undefi
       inspect:
         options.inspect ??
         (async (file, { role }) => {
-          if (!('path' in file)) throw new Error('The bytes are not in a local file.');
           return inspectWith(file, { loadDecoder, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),

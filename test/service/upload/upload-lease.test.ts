@@ -29,7 +29,6 @@ async function openService(databaseUrl?: string) {
     leaseDuration: LEASE,
     inspect: async (file) => {
       await beforeInspect();
-      if (!('path' in file)) throw new Error('The bytes are not in a local file.');
       return inspect(file);
     },
   });

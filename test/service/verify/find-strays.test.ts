@@ -25,7 +25,7 @@ function afterReads(database: Database, { count, act }: { count: number; act: ()
 }
 
 onCatalogs((open) => {
-  test.each([1, 2, 3])('captions whose rows are added after read %i of a check are no strays', async (count) => {
+  test.each([1, 2])('captions whose rows are added after read %i of a check are no strays', async (count) => {
     const { catalog, accountId, openAnother } = await open();
     const { folder, blobs } = await openDisk();
     const [stored, resume] = [new Gate(), new Gate()];
@@ -34,7 +34,6 @@ onCatalogs((open) => {
         stored.open();
         await resume.opened;
       }
-      if (!('path' in file)) throw new Error('The bytes are not in a local file.');
       return inspect(file);
     };
     const newId = () => randomUUID().replaceAll('-', '');

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import type { BlobContent } from '../../../src/storage/blobs/blobs.js';
 import { blobStores, onEach } from '../../harness/backends.js';
 
 const options = {
@@ -18,11 +17,6 @@ async function* failingAfter(bytes: number): AsyncGenerator<Buffer> {
   throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
 }
 
-function pathOf(content: BlobContent): string {
-  if (!('path' in content)) throw new Error('The content is not a local file.');
-  return content.path;
-}
-
 onEach(blobStores, (open) => {
   test('stores bytes under their key, with their size and SHA-256', async () => {
     const { blobs, keys } = await open();
@@ -30,7 +24,7 @@ onEach(blobStores, (open) => {
     const staged = await blobs.stage(Readable.from([bytes.subarray(0, 10), bytes.subarray(10)]), options);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     expect(staged).toMatchObject({ sizeBytes: bytes.length, sha256 });
-    expect((await readFile(pathOf(staged.content))).equals(bytes)).toBe(true);
+    expect((await readFile(staged.path)).equals(bytes)).toBe(true);
     expect(await blobs.read('d5/aa11')).toBeUndefined();
     const { version } = await staged.commit();
     expect(await keys()).toEqual(['aa11']);
@@ -113,7 +107,7 @@ onEach(blobStores, (open) => {
     await staged.commit();
     const fetched = (await blobs.fetch(options.key, options))!;
     expect(fetched).toMatchObject({ sizeBytes: bytes.length, sha256: staged.sha256 });
-    expect((await readFile(pathOf(fetched.content))).equals(bytes)).toBe(true);
+    expect((await readFile(fetched.path)).equals(bytes)).toBe(true);
     await fetched.discard();
     expect(await keys()).toEqual(['aa11']);
     const few = { ...options, limit: { bytes: bytes.length - 1, message: 'it grew' } };

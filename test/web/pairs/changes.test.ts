@@ -85,9 +85,9 @@ describeInBrowser('changes to files', (site) => {
     const image = await pictureOf(page, 'p13.jpg').locator('img').elementHandle();
     const placeOf = () => cardOf(page, 'p13.jpg').evaluate((card) => card.getBoundingClientRect().toJSON());
     const place = await placeOf();
-    await site.api.upload(id, 'r0.jpg', picture);
-    await site.api.upload(id, 'r1.jpg', picture);
-    await page.getByText('22 pairs', { exact: true }).waitFor();
+    // A row before it, too.
+    for (const name of ['r0', 'r1', 'a0', 'a1', 'a2', 'a3']) await site.api.upload(id, `${name}.jpg`, picture);
+    await page.getByText('26 pairs', { exact: true }).waitFor();
     expect(await placeOf()).toEqual(place);
     expect(await focusedOf(page)).toBe('Open p13.jpg');
     expect(await image?.evaluate((element: HTMLImageElement) => element.isConnected && element.naturalWidth > 0)).toBe(
@@ -115,7 +115,7 @@ describeInBrowser('changes to files', (site) => {
     await question.getByText('The history keeps them').waitFor();
     await question.getByText('p15.txt').waitFor();
     await question.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('2 of 21 selected').waitFor();
+    await page.getByText('2 of 25 selected').waitFor();
     await page.keyboard.press('Delete');
     await context.setOffline(true);
     await question.getByRole('button', { name: 'Delete 4 files' }).click();
@@ -130,7 +130,7 @@ describeInBrowser('changes to files', (site) => {
     const changed = page.getByRole('alert').filter({ hasText: '1 file could not be deleted.' });
     await changed.getByText('p15.txt: It was changed after you selected it.').waitFor();
     await changed.getByRole('button', { name: 'Try again' }).click();
-    await page.getByText('19 pairs', { exact: true }).waitFor();
+    await page.getByText('23 pairs', { exact: true }).waitFor();
     await changed.waitFor({ state: 'detached' });
     expect(await namesOf(page)).not.toContain('p12.jpg');
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);

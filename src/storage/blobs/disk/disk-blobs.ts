@@ -95,7 +95,7 @@ export class DiskBlobs implements BlobStore {
     }
   }
 
-  #stagedBlob(key: string, path: string, durable: Promise<void>): Pick<StagedBlob, 'content' | 'commit' | 'discard'> {
+  #stagedBlob(key: string, path: string, durable: Promise<void>): Pick<StagedBlob, 'path' | 'commit' | 'discard'> {
     const discard = async () => {
       await durable.catch(() => {});
       await unlessMissing(unlink(path));
@@ -111,7 +111,7 @@ export class DiskBlobs implements BlobStore {
         throw hasErrno(error, 'EEXIST') ? alreadyExists() : ingestError(error);
       }
     };
-    return { content: { path }, commit, discard };
+    return { path, commit, discard };
   }
 
   async read(key: string, { range }: Pick<ReadOptions, 'range'> = {}): Promise<Readable | undefined> {
@@ -126,7 +126,7 @@ export class DiskBlobs implements BlobStore {
 
   async fetch(key: string, options: FetchOptions): Promise<MeasuredBlob | undefined> {
     const measured = await measureBlob(this, key, options);
-    return measured && { ...measured, content: { path: this.pathOf(key) } };
+    return measured && { ...measured, path: this.pathOf(key) };
   }
 
   /** @throws BlobDamaged if it is no file, or has fewer than `bytes` */

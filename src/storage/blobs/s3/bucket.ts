@@ -113,10 +113,10 @@ export class S3Bucket implements BlobReader {
    * @returns its version
    * @throws ServiceError `upload_finalized` if the key exists; the signal's reason
    */
-  async create(key: string, { content, sizeBytes, sha256 }: MeasuredBlob, signal: AbortSignal): Promise<string> {
+  async create(key: string, { path, sizeBytes, sha256 }: MeasuredBlob, signal: AbortSignal): Promise<string> {
     const mark = randomUUID();
     for (let attempt = 1; ; attempt++) {
-      const Body = createReadStream(content.path);
+      const Body = createReadStream(path);
       const condition = { IfNoneMatch: '*' };
       const input = { ...this.target(key), ...this.newObject(mark), ...condition, Body, ContentLength: sizeBytes };
       const command = new PutObjectCommand(input);

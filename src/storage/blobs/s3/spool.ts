@@ -72,7 +72,7 @@ export class Spool {
         await handle.close();
       }
       release(atMostBytes - meter.bytes);
-      return { ...meter.facts(), content: { path }, discard };
+      return { ...meter.facts(), path, discard };
     } catch (error) {
       await discard();
       signal.throwIfAborted();

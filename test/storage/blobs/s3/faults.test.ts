@@ -124,7 +124,7 @@ onS3(() => {
     link.loseNextAnswer();
     const { version } = await staged.commit();
     const damaged = await blobs.stage(Readable.from([Buffer.from('as sent')]), { key: 'd/b', limit, signal });
-    if ('path' in damaged.content) await writeFile(damaged.content.path, 'changed');
+    await writeFile(damaged.path, 'changed');
     await expect(damaged.commit()).rejects.toMatchObject({ code: 'unavailable' });
     const { ETag } = await bucket.client.send(new GetObjectCommand(bucket.target('d/a')));
     expect(ETag).toBe(`"${version}"`);

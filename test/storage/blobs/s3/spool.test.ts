@@ -37,7 +37,7 @@ test('opening a spool deletes the folders of ended processes, and keeps those of
   await Promise.all(Array.from({ length: 4 }, () => openSpool(100)));
   expect(await foldersIn()).toHaveLength(6);
   expect(await foldersIn()).not.toContain('ended');
-  expect((await stat(file.content.path)).size).toBe(10);
+  expect((await stat(file.path)).size).toBe(10);
   lock.release();
   const last = await Spool.open(folder, 100);
   expect(await foldersIn()).not.toContain('locked');
