@@ -24,7 +24,7 @@ import { CaptionWrites, FileRemovals } from './service/bulk.js';
 import { captionFileJob, captionRunJob } from './service/captioning/caption-jobs.js';
 import { CaptioningService } from './service/captioning/captioning-service.js';
 import { ModelServers } from './service/captioning/model-servers.js';
-import { type DatasetKey, DatasetService } from './service/datasets.js';
+import { DatasetService } from './service/datasets.js';
 import { checkFileJob, inspectAgainJob, verifyBlobJob } from './service/jobs/check-jobs.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
@@ -32,7 +32,6 @@ import { Thumbnails } from './service/download/thumbnails.js';
 import { hashImagesJob } from './service/duplicates.js';
 import { HistoryService } from './service/history.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
-import { clipThumbnail } from './service/inspection/clip/clip-pictures.js';
 import { type Ffmpeg, ffmpegSentence, findFfmpeg, hasFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool, jobSlotsOf, ProcessEnded } from './service/inspection/inspection-pool.js';
 import { cleanUpJobs } from './service/jobs/clean-up-jobs.js';
@@ -44,10 +43,9 @@ import { MountError } from './service/mount/mount-source.js';
 import { ReadLinks, UploadLinks } from './service/signed-links.js';
 import { releaseLeases } from './service/upload/upload-lease.js';
 import { Uploads } from './service/upload/uploads.js';
-import { AccountWatches, type WatchOptions, watchDataset } from './service/watch.js';
 import { WebhookService } from './service/webhooks/webhook-service.js';
 import { BlobsNotDeleted, newId } from './storage/blobs/blobs.js';
-import { INSTALLATION, type JobKind } from './storage/catalog/jobs.js';
+import { INSTALLATION } from './storage/catalog/jobs.js';
 import { installationSetting } from './storage/catalog/open-catalog.js';
 import { packageVersion } from './version.js';
 
@@ -57,23 +55,9 @@ const MAX_INSPECTION_STOP_MS = 5000;
 /** Starting ffmpeg blocks the server for some milliseconds; its first requests come before. */
 const FFMPEG_DELAY_MS = 200;
 
-const THUMBNAIL_PIXELS = 320;
-
 const UPLOADS_OF_ACCOUNT = 1000;
 
-/** They repeat as long as the installation is served. */
-const INSTALLATION_JOBS: readonly JobKind[] = [
-  'clean-up',
-  'clean-store',
-  'empty-trash',
-  'prune-history',
-  'prune-tokens',
-];
-
 const SAVE_LAST_USES_MS = 60_000;
-
-/** Some images are read and hashed while others are decoded. */
-const THUMBNAILS_PER_PROCESS = 2;
 
 /** For cut-off uploads, to remove what they have stored. */
 const CUT_OFF_MS = 1000;
@@ -101,7 +85,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   });
   await http.app.listen({ host: config.host, port: config.port });
 
-  await jobs.ensure(INSTALLATION_JOBS.map((kind) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
+  // They repeat as long as the installation is served.
+  await jobs.ensure(services.cleanUps.map(({ kind }) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
   const wake = () => jobs.wake();
   storage.catalog.changes.onAnyChange(wake, wake);
@@ -224,7 +209,8 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
     accountError: 'too_many_uploads',
   });
   const datasets = new DatasetService(core);
-  const { mountRoot: root, dataFolder } = config;
+  const { mountRoot: root, dataFolder, historyLifetime: lifetime, blobGrace } = config;
+  const retention = { lifetime, maxBytes: config.limits.bytes, blobGrace };
   return {
     core,
     datasets,
@@ -239,16 +225,8 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
       now: core.now,
       onAsked: (outcome) => metrics.captions.inc({ outcome }),
     }),
-    thumbnails: new Thumbnails(core, {
-      make: ({ path }, options) => pool.thumbnail({ path, maxPixels: THUMBNAIL_PIXELS }, options),
-      forClips: async () => {
-        const found = await ffmpeg();
-        if (found === undefined) return undefined;
-        return (clip, options) =>
-          clipThumbnail({ ffmpeg: found, pool }, { ...clip, maxPixels: THUMBNAIL_PIXELS }, options);
-      },
-      atOnce: THUMBNAILS_PER_PROCESS * pool.size,
-    }),
+    thumbnails: new Thumbnails(core, { pool, ffmpeg }),
+    cleanUps: cleanUpJobs(core, { database, retention }),
     history: new HistoryService(core),
     mountRoot: root === undefined ? undefined : new MountRoot(core, { root, dataFolder, log: logger }),
     webhooks: new WebhookService(core, {
@@ -269,8 +247,6 @@ function makeJobRunner(parts: Parts): JobRunner {
     ...{ ...core, runs: storage.captionRuns, servers, downloads, captionWrites, toWire: captionRunToWire },
     ...{ pool: inspection.pool, ffmpeg: inspection.ffmpeg },
   };
-  const { historyLifetime: lifetime, blobGrace } = config;
-  const retention = { lifetime, maxBytes: config.limits.bytes, blobGrace };
   return new JobRunner({
     ...{ jobs, now, newId: core.newId, leaseDuration: config.rules.leaseDuration, isAlone: storage.isCatalogLocal },
     handlers: [
@@ -283,7 +259,7 @@ function makeJobRunner(parts: Parts): JobRunner {
       }),
       findUploadsJob(core),
       finalizePresigned(parts),
-      ...cleanUpJobs(core, { database, retention }),
+      ...services.cleanUps,
       captionFileJob(captioning),
       captionRunJob(captioning),
       inspectAgainJob(core, database),
@@ -338,21 +314,16 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
 
 function makeHandlers(parts: Parts, http: HttpServer): Handlers {
   const { config, storage, services, inspection, metrics } = parts;
-  const { accounts, catalog, blobs, jobs, database, now } = storage;
+  const { accounts, catalog, blobs, database, now } = storage;
   const { core, datasets, history, downloads, thumbnails, readLinks, sessionCookie } = services;
   const { ffmpeg } = inspection;
   const { filesInFlight, failedLogins, holdUnsent, stopping } = http;
   const { publicUrl, idleSeconds, limits } = config;
-  const accountWatches = new AccountWatches(core);
-  const watch = {
-    watchDataset: (key: DatasetKey, options: WatchOptions) => watchDataset(core, key, options),
-    watchAccount: (accountId: string, signal: AbortSignal) => accountWatches.follow(accountId, signal),
-  };
   const { uploads, uploadLinks, webhooks, captionWrites, modelServers: servers } = services;
   const captioning = new CaptioningService(core, { runs: storage.captionRuns, servers, captionWrites });
   return {
-    ...datasetHandlers({ catalog, datasets, history, jobs, database, stopping, now, ...watch }),
-    ...eventHandlers({ datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping, ...watch }),
+    ...datasetHandlers({ core, datasets, history, database, stopping }),
+    ...eventHandlers({ core, datasets, captionRuns: storage.captionRuns, accounts, now, holdUnsent, stopping }),
     ...uploadHandlers({
       ...{ uploads, uploadLinks, captionWrites, removals: new FileRemovals(core) },
       ...{ idleSeconds, metrics, filesInFlight, publicUrl, now },

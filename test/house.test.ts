@@ -26,14 +26,14 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8288,
-  server: 3637,
-  client: 1713,
-  api: 1980,
-  service: 9064,
-  storage: 8185,
-  dataset: 8372,
-  '.': 1049,
+  cli: 8219,
+  server: 3629,
+  client: 1694,
+  api: 1971,
+  service: 9048,
+  storage: 8171,
+  dataset: 8321,
+  '.': 1029,
 };
 
 /** Lines of a function, without those of the functions in it. */

@@ -13,11 +13,7 @@ export const ERROR_NUMBERS = {
 
 export type WireErrorCode = keyof typeof ERROR_NUMBERS;
 
-const NAMES = new Map<number, WireErrorCode>(
-  Object.entries(ERROR_NUMBERS).map(([name, number]) => [number, name as WireErrorCode]),
-);
-
 /** `undefined` for a number of another service. */
 export function errorCodeOf(number: number): WireErrorCode | undefined {
-  return NAMES.get(number);
+  return (Object.keys(ERROR_NUMBERS) as WireErrorCode[]).find((name) => ERROR_NUMBERS[name] === number);
 }

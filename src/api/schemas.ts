@@ -99,12 +99,7 @@ export const wireLinkStates = z.object({ links: wireLinks, status: wireStatus })
 
 const nameOrId = rawName.nullish().describe('The id or the name of a dataset of the account; null or missing: none.');
 
-export const linksBody = z.strictObject({
-  control_1: nameOrId,
-  control_2: nameOrId,
-  control_3: nameOrId,
-  mask: nameOrId,
-});
+export const linksBody = bySlot(nameOrId).strict();
 
 export type WireLink = z.infer<typeof wireLink>;
 export type WireLinks = z.infer<typeof wireLinks>;

@@ -3,6 +3,7 @@ import type { WireDataset } from '../api/schemas.js';
 import { type Remote, readSaved } from './saved-login.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { type Output, ownCommand, printMessage, printOutput } from './terminal/print.js';
+import { openProgressDisplay, type ProgressDisplay } from './terminal/progress.js';
 import { type ClientOptions, TrainyardClient, TrainyardError } from '../client/client.js';
 import { NO_TOKEN, isToken } from '../client/requests.js';
 import { installLine, shellWord, versionedCommand } from '../command-line.js';
@@ -125,6 +126,8 @@ export interface Call<Options = unknown> {
   readonly options: RemoteOptions & Options;
   /** Aborts at ctrl-C. */
   readonly signal: AbortSignal;
+  /** Cleared at the end. */
+  readonly display: ProgressDisplay;
 }
 
 /** Without a result, the command has printed its output itself. */
@@ -147,7 +150,9 @@ export function serviceAction<Options, Args extends unknown[]>(command: Command,
       // Commander adds the options and the command.
       const args = given.slice(0, -2) as Args;
       const remote = remoteFrom(options);
-      const output = await run({ client: clientOf(remote), url: remote.url, options, signal }, ...args);
+      const display = openProgressDisplay({ isQuiet: options.json === true });
+      const call = { client: clientOf(remote), url: remote.url, options, signal, display };
+      const output = await run(call, ...args).finally(display.clear);
       if (output !== undefined) printOutput(output, options.json === true);
     });
 }

@@ -1,6 +1,7 @@
 import { withTimeout } from '../abort-signals.js';
 import { type WireErrorCode, errorCodeOf } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
+import { parsedJson } from '../json-text.js';
 
 /** An answer that is not a success, or an answer that does not come from a dataset service. */
 export class TrainyardError extends Error {
@@ -56,14 +57,10 @@ function isRedirection({ status, type }: Response): boolean {
 }
 
 function parseErrorBody(text: string): WireErrorBody | undefined {
-  try {
-    const { error_code, error_message, detail, current } = JSON.parse(text);
-    if (typeof error_code !== 'number' || typeof error_message !== 'string') return undefined;
-    const fields = Array.isArray(detail) ? detail.filter(isFieldProblem) : [];
-    return { error_code, error_message, detail: fields, ...(isCurrentFile(current) && { current }) };
-  } catch {
-    return undefined;
-  }
+  const { error_code, error_message, detail, current } = Object(parsedJson(text));
+  if (typeof error_code !== 'number' || typeof error_message !== 'string') return undefined;
+  const fields = Array.isArray(detail) ? detail.filter(isFieldProblem) : [];
+  return { error_code, error_message, detail: fields, ...(isCurrentFile(current) && { current }) };
 }
 
 function isCurrentFile(value: unknown): boolean {
@@ -107,11 +104,9 @@ export async function jsonOf(response: Response): Promise<unknown> {
   if (isCut) {
     throw invalidAnswer(response.status, `it is longer than ${MAX_JSON_BYTES / 1024 / 1024} MiB.`);
   }
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw errorFor(response, text);
-  }
+  const json = parsedJson(text);
+  if (json === undefined) throw errorFor(response, text);
+  return json;
 }
 
 export async function errorOf(response: Response): Promise<TrainyardError> {
@@ -120,11 +115,7 @@ export async function errorOf(response: Response): Promise<TrainyardError> {
 
 /** `undefined` for an answer without JSON, such as a bucket's. */
 export async function shortJsonOf(response: Response): Promise<unknown> {
-  try {
-    return JSON.parse(await shortTextOf(response));
-  } catch {
-    return undefined;
-  }
+  return parsedJson(await shortTextOf(response));
 }
 
 /** Empty if the body does not arrive in time. */

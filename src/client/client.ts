@@ -196,11 +196,11 @@ export class TrainyardClient extends calls.Calls {
    * trainyard only.
    */
   async *allEvents(options: StreamOptions = {}): AsyncGenerator<DatasetEvent> {
-    const { datasetOf } = await import('./contract.js');
+    const { datasetChangeOf } = await import('./contract.js');
     const open = (signal: AbortSignal) => this.requests.response('account.events', {}, { signal });
     for await (const { name, data } of eventsIn(open, options)) {
       if (name === 'open') yield { type: 'open' };
-      if (name === 'dataset') yield { type: 'dataset', dataset: datasetOf(data) };
+      if (name === 'dataset') yield { type: 'dataset', dataset: datasetChangeOf(data) };
       if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
     }
   }

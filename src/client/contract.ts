@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { type AnswerOf, type ParamsOf, ROUTES, type Route, type RouteName } from '../api/routes.js';
 import { type WireDatasetChange, wireDatasetChange } from '../api/event-schemas.js';
-import { type WireDataset, wireDataset } from '../api/schemas.js';
 import { faultsIn } from '../api/values.js';
 import { queryOf } from './download-links.js';
 import { invalidAnswer } from './answers.js';
@@ -38,14 +37,9 @@ export function checkedAnswer<N extends RouteName>(name: N, answer: unknown): An
   return checked((row.accepted ?? row.answer) as z.ZodType<AnswerOf<N>>, answer);
 }
 
-/** @throws TrainyardError if it is no event of a dataset */
+/** @throws TrainyardError if it is no event of a dataset or an account */
 export function datasetChangeOf(event: unknown): WireDatasetChange {
   return checked(wireDatasetChange, event);
-}
-
-/** @throws TrainyardError if it is no event of an account */
-export function datasetOf(event: unknown): WireDataset {
-  return checked(wireDataset, event);
 }
 
 /** Fields that the schema does not have stay; a null where it has none counts as missing. @throws TrainyardError */

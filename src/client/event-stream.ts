@@ -1,5 +1,6 @@
 import type { StreamOptions } from './requests.js';
 import { invalidAnswer } from './answers.js';
+import { parsedJson } from '../json-text.js';
 
 /** More than the events of any dataset take. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
@@ -50,17 +51,12 @@ async function* eventsFrom(read: () => Promise<{ done: boolean; value?: string |
     if (text.length > MAX_EVENT_CHARACTERS) throw invalidAnswer(status, 'an event has no end.');
     for (const event of events) {
       const [, name = ''] = /^event: (.*)$/m.exec(event) ?? [];
-      const data = /^data: (.*)$/m.exec(event)?.[1];
+      const text = /^data: (.*)$/m.exec(event)?.[1];
       // Comments keep the connection open.
-      if (data !== undefined) yield { name, data: dataOf(data, status) };
+      if (text === undefined) continue;
+      const data = parsedJson(text);
+      if (data === undefined) throw invalidAnswer(status, 'an event is not JSON.');
+      yield { name, data };
     }
-  }
-}
-
-function dataOf(text: string, status: number): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalidAnswer(status, 'an event is not JSON.');
   }
 }

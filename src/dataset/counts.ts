@@ -49,14 +49,6 @@ export function countsOfStem(group: readonly CountedFile[]): StemCounts {
   return counts;
 }
 
-/** Each name has at least one upload, and more while it is being replaced. */
-export function uploadsIn(
-  counts: Pick<StemCounts, 'images' | 'videos' | 'captions' | 'pending' | 'received' | 'rejected'>,
-): number {
-  const { images, videos, captions, pending, received, rejected } = counts;
-  return images + videos + captions + pending + received + rejected;
-}
-
 /** The counts after one stem group changed from `before` to `after`. */
 export function recount(counts: StemCounts, before: readonly CountedFile[], after: readonly CountedFile[]): StemCounts {
   const minus = countsOfStem(before);

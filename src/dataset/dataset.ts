@@ -194,7 +194,7 @@ export interface StatusRules {
 
 /** The first rule that matches decides. */
 export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Status {
-  if (isEmpty(counts)) return 'DRAFT';
+  if (uploadsIn(counts) === 0) return 'DRAFT';
   if (counts.received > 0 || hasLiveUpload(counts, now)) return 'UPLOADING';
   if (isBroken(counts)) return 'FAILED';
   if (!isIncomplete(counts)) return 'READY';
@@ -204,13 +204,16 @@ export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules)
 /** The earliest time at which the status may change by itself; `undefined` if it can't. */
 export function nextChangeOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Micros | undefined {
   const graceEnds = counts.lastActivity + rules.captionGrace;
-  if (isEmpty(counts) || counts.received > 0) return undefined;
+  if (uploadsIn(counts) === 0 || counts.received > 0) return undefined;
   if (hasLiveUpload(counts, now)) return counts.pendingUntil ?? undefined;
   return !isBroken(counts) && isIncomplete(counts) && now < graceEnds ? graceEnds : undefined;
 }
 
-function isEmpty(counts: DatasetCounts): boolean {
-  return counts.pending + counts.received + counts.rejected + counts.images + counts.videos + counts.captions === 0;
+type UploadCounts = Pick<DatasetCounts, 'pending' | 'received' | 'rejected' | 'images' | 'videos' | 'captions'>;
+
+/** Each name has at least one upload, and more while it is being replaced. */
+export function uploadsIn({ pending, received, rejected, images, videos, captions }: UploadCounts): number {
+  return pending + received + rejected + images + videos + captions;
 }
 
 function hasLiveUpload(counts: DatasetCounts, now: Micros): boolean {

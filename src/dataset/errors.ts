@@ -74,7 +74,14 @@ export class ServiceError extends Error {
   }
 }
 
-/** For errors of Node and the operating system, such as `ENOENT`. */
+/** For errors of Node and the operating system, such as `ENOENT`, and those of services. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** For `catch`: `undefined` for an error with one of these codes. @throws any other error */
+export function undefinedOn(...codes: readonly (ErrorCode | `E${string}`)[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!hasErrno(error, ...codes)) throw error;
+  };
 }

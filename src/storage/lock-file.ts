@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, open, readFile, readlink, rm, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import { hasErrno } from '../dataset/errors.js';
+import { hasErrno, undefinedOn } from '../dataset/errors.js';
 
 const POLL_MS = 50;
 const HEARTBEAT_MS = 5000;
@@ -55,9 +55,7 @@ export async function acquireLock(
 
 /** @returns false if the file exists */
 async function create(path: string, text: string): Promise<boolean> {
-  const handle = await open(path, 'wx').catch((error) => {
-    if (!hasErrno(error, 'EEXIST')) throw error;
-  });
+  const handle = await open(path, 'wx').catch(undefinedOn('EEXIST'));
   if (handle === undefined) return false;
   await handle
     .writeFile(text)
@@ -98,10 +96,7 @@ async function removeEnded(path: string, version: string): Promise<void> {
 }
 
 async function textOf(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error) => {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-    return undefined;
-  });
+  return readFile(path, 'utf8').catch(undefinedOn('ENOENT'));
 }
 
 /** The host and the process namespace in which a pid is valid. */

@@ -38,7 +38,7 @@ export function counterpartsOf(linked: readonly LinkedDataset[], { stem, media }
   return linked.map(({ slot, id, name, files: all }) => {
     const files = all?.get(stem) ?? NONE;
     const fault = all && faultOf(media, files, slot);
-    const [taken = files[0]] = files.length < 2 ? files : ofTaken(files);
+    const taken = files.length < 2 ? files[0] : (imageThatTrainerTakes(files) ?? files[0]);
     const file = fault === 'missing' ? undefined : taken;
     const filenames = files.map(({ filename }) => filename);
     return { slot, id, name, isKnown: all !== undefined, file, fault, filenames };
@@ -54,12 +54,6 @@ type PairMedia = Pick<Pair, 'stem' | 'media'>;
 
 function faultOf(media: readonly DatasetFile[], files: readonly DatasetFile[], slot: LinkSlot): PairFault | undefined {
   return pairFaultOf(media.filter(isSound).map(pairFileOf), files.map(pairFileOf), slot);
-}
-
-/** The file that the trainer takes of several with one stem. */
-function ofTaken(files: readonly DatasetFile[]): readonly DatasetFile[] {
-  const taken = imageThatTrainerTakes(files.map(pairFileOf));
-  return files.filter(({ filename }) => filename === taken?.filename);
 }
 
 /** A file of an answer, as the rules of pairs know it. */

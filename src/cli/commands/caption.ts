@@ -11,7 +11,7 @@ import { firstLines } from '../folder/report.js';
 import { type Call, clientFrom, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type Output, painterOf, print, tableLines, withOwnCommand } from '../terminal/print.js';
-import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
+import { bar, percent } from '../terminal/progress.js';
 import { isConfirmed } from '../terminal/prompts.js';
 import { counted, minuteOf, printable } from '../terminal/text.js';
 import { wordLines } from '../terminal/word-lines.js';
@@ -111,7 +111,8 @@ async function captionDataset(dataset: Dataset, call: Call<CaptionOptions>): Pro
   if (!options.wait) {
     return { document: started, lines: [`${printable(run.model)} captions ${counted(run.total, 'file')}.`] };
   }
-  const ended = await endOf(client, run, { isQuiet: options.json === true, signal });
+  const ended = await endOf(call, run);
+  call.display.clear();
   const { counts, problems = [], reason } = ended;
   if (ended.state === 'stopped') process.exitCode = EXIT.temporaryFailure;
   else if (counts.failed > 0) process.exitCode = EXIT.ioError;
@@ -141,23 +142,17 @@ function nextLines({ name }: Dataset, { revision, counts: { proposed } }: Captio
 }
 
 async function endOf(
-  client: TrainyardClient,
+  { client, display, signal }: Call,
   { id, dataset_id: datasetId }: CaptionRun,
-  { isQuiet, signal }: { isQuiet: boolean; signal: AbortSignal },
 ): Promise<CaptionRun> {
-  const display = openProgressDisplay({ isQuiet });
-  try {
-    for (;;) {
-      const run = await client.captioning.run(datasetId, id, { signal });
-      if (run.state === 'done' || run.state === 'stopped') return run;
-      const done = run.total - run.counts.waiting;
-      const busy = run.busy_until === null ? '' : ', the server is busy or loads the model';
-      const files = `${done} of ${counted(run.total, 'file')}${busy}`;
-      display.update(() => [`${bar(done, run.total)} ${percent(done, run.total)}  ${files}`]);
-      await sleep(POLL_MS, signal);
-    }
-  } finally {
-    display.clear();
+  for (;;) {
+    const run = await client.captioning.run(datasetId, id, { signal });
+    if (run.state === 'done' || run.state === 'stopped') return run;
+    const done = run.total - run.counts.waiting;
+    const busy = run.busy_until === null ? '' : ', the server is busy or loads the model';
+    const files = `${done} of ${counted(run.total, 'file')}${busy}`;
+    display.update(() => [`${bar(done, run.total)} ${percent(done, run.total)}  ${files}`]);
+    await sleep(POLL_MS, signal);
   }
 }
 

@@ -13,7 +13,7 @@ import { type Call, onDataset } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { Output } from '../terminal/print.js';
 import { formatBytes, printable } from '../terminal/text.js';
-import { bar, openProgressDisplay, percent } from '../terminal/progress.js';
+import { bar, percent } from '../terminal/progress.js';
 
 const CSV = 'captions-csv';
 
@@ -65,7 +65,7 @@ export function addExportCommand(program: Command): void {
 
 async function exportDataset(
   { id, name }: { id: string; name: string },
-  { client, options, signal }: Call<Options>,
+  { client, options, signal, display }: Call<Options>,
 ): Promise<Output | undefined> {
   const { as, to, only, revision } = options;
   const query = { only, revision };
@@ -78,7 +78,6 @@ async function exportDataset(
     return undefined;
   }
   const path = pathFor(to, `${parseDatasetName(name)}.${as === CSV ? 'csv' : 'zip'}`);
-  const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
     const onBytes = (done: number, total: number | undefined) => display.update(() => [lineOf(done, total)]);
     const bytes = await download(path, openAt, { signal, onBytes });
@@ -90,8 +89,6 @@ async function exportDataset(
       ? `there is no folder ${dirname(path)}. Create it, or name another one with --to.`
       : `${path} can't be written: ${(error as Error).message}`;
     throw new CommandError(EXIT.cannotCreate, message, { cause: error });
-  } finally {
-    display.clear();
   }
 }
 

@@ -18,22 +18,15 @@ import { extensionOf, stemOf } from '../../dataset/media.js';
 import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import { concurrencyOption, notBlank, roleOption } from '../arguments.js';
 import { FileInspector } from '../folder/inspect-files.js';
+import type { FolderContents } from '../folder/read-folder.js';
 import { firstLines } from '../folder/report.js';
 import { importContents, readSource, type SourceEntry } from '../import/read-source.js';
 import { type PushReport, dryRunDocument, pushOnce } from '../push/push.js';
-import {
-  type PushFlags,
-  type PushPlan,
-  type PushTask,
-  type PushTools,
-  datasetNameFor,
-  pushTaskFrom,
-} from '../push/plan.js';
-import { addRemoteOptions, clientFrom, explainMissingRoute } from '../remote.js';
-import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { type PushFlags, type PushPlan, type PushTask, datasetNameFor, pushTaskFrom } from '../push/plan.js';
+import { type Call, clientFrom, explainMissingRoute, onService } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { printMessage } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
-import { openProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 
 const HELP = `
@@ -81,27 +74,38 @@ export function addImportCommand(program: Command): void {
     .option('--caption-all <text>', 'use this text as the caption of media that have none', notBlank)
     .addOption(concurrencyOption('files sent at a time, 1 to 64 (default: 4)'))
     .option('--no-wait', 'do not wait for READY after the last file');
-  addRemoteOptions(command)
-    .addHelpText('after', HELP)
-    .action((source, name, options) =>
-      interruptible((signal) => importSource(source, name, { flags: options, signal })),
-    );
+  onService(command, HELP, importSource);
 }
 
 async function importSource(
+  { options: flags, signal, display }: Call<ImportFlags>,
   source: string,
   given: string | undefined,
-  { flags, signal }: { flags: ImportFlags; signal: AbortSignal },
-): Promise<void> {
+): Promise<undefined> {
   // All changes of one import are one revision of the dataset.
   const client = clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
-  const display = openProgressDisplay({ isQuiet: flags.json === true });
   const tools = { client, inspector: new FileInspector(), display, signal };
   const temporary = await mkdtemp(join(tmpdir(), 'trainyard-import-'));
   try {
     const entries = await readSource(source, { temporary, follow: flags.follow === true, signal });
     const name = importNameFor(source, given);
-    const { task, preview } = await prepareImport(entries, { source, name, flags, tools, temporary });
+    requireNoPairs(entries, source);
+    const found = await client.find(name, { signal });
+    const present = found === undefined ? [] : (await client.status(found.id, { signal })).files;
+    const survey = await surveyEntries(entries, { choices: flags, known: present.map(({ filename }) => filename) });
+    requireChoices(survey, { source, flags });
+    const { files, contents } = await importContents(survey, temporary);
+    if (files.length === 0) throw nothingFound(source, name, contents);
+    const preview: ImportPreview = { survey, files, groups: kohyaGroupsOf(files) };
+    const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
+    const task: PushTask = {
+      ...base,
+      contents,
+      // What the source does not have stays in the dataset.
+      isWholeFolder: false,
+      // Not what a push of the folder remembers: names of the dataset are not those of files in the folder.
+      pair: { url: `${base.pair.url} import`, folders: [await realpath(source)] },
+    };
     await pushOnce(task, {
       lines: previewLines(preview),
       document: (plan) => previewDocument(preview, plan),
@@ -109,7 +113,6 @@ async function importSource(
       finish: (report) => saveGroups(report, preview),
     });
   } finally {
-    display.clear();
     await rm(temporary, { recursive: true, force: true });
   }
 }
@@ -129,49 +132,17 @@ interface ImportPreview {
   readonly groups: readonly KohyaGroup[];
 }
 
-interface ImportTask {
-  readonly source: string;
-  readonly name: string;
-  readonly flags: ImportFlags;
-  readonly tools: PushTools;
-  readonly temporary: string;
-}
-
-/** @throws CommandError with 64 for a choice that the source does not have, 65 for pairs, 66 without files */
-async function prepareImport(
-  entries: readonly SourceEntry[],
-  { source, name, flags, tools, temporary }: ImportTask,
-): Promise<{ task: PushTask; preview: ImportPreview }> {
-  requireNoPairs(entries, source);
-  const { client, signal } = tools;
-  const found = await client.find(name, { signal });
-  const present = found === undefined ? [] : (await client.status(found.id, { signal })).files;
-  const survey = await surveyEntries(entries, { choices: flags, known: present.map(({ filename }) => filename) });
-  requireChoices(survey, { source, flags });
-  const { files, contents } = await importContents(survey, temporary);
-  if (files.length === 0) {
-    const reasons = contents.skipped.map(({ message }) => `- ${message}`);
-    const message = `${printable(source)}: no image, video or caption found for "${printable(name)}".`;
-    const lines = [message, ...firstLines(reasons, 'entry left out', 'entries left out')];
-    throw new CommandError(EXIT.noInput, lines.join('\n'));
-  }
-  const groups = kohyaGroupsOf(files);
-  const base = await pushTaskFrom(flags, { paths: [source], name, role: flags.role, tools });
-  const task: PushTask = {
-    ...base,
-    contents,
-    // What the source does not have stays in the dataset.
-    isWholeFolder: false,
-    // Not what a push of the folder remembers: names of the dataset are not those of files in the folder.
-    pair: { url: `${base.pair.url} import`, folders: [await realpath(source)] },
-  };
-  return { task, preview: { survey, files, groups } };
+function nothingFound(source: string, name: string, { skipped }: FolderContents): CommandError {
+  const reasons = skipped.map(({ message }) => `- ${message}`);
+  const message = `${printable(source)}: no image, video or caption found for "${printable(name)}".`;
+  const lines = [message, ...firstLines(reasons, 'entry left out', 'entries left out')];
+  return new CommandError(EXIT.noInput, lines.join('\n'));
 }
 
 /** @throws CommandError with 64 for a choice that the source does not have */
 function requireChoices(
   { captionSources, tables }: ImportSurvey<SourceEntry>,
-  { source, flags }: Pick<ImportTask, 'source' | 'flags'>,
+  { source, flags }: { source: string; flags: ImportFlags },
 ): void {
   const columns = [...new Set(tables.flatMap((table) => table.columns))];
   const sources = captionSources.map(({ name }) => name);

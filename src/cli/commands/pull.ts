@@ -10,6 +10,7 @@ import { type Call, type RemoteOptions, onDataset } from '../remote.js';
 import { type CommonState, changeState, commonWith, readState, realFolders } from '../sync/common-state.js';
 import {
   type Decisions,
+  type Hashes,
   type SyncPlan,
   type SyncRules,
   commonChanges,
@@ -33,7 +34,7 @@ import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
 import { counted, errorMessage, formatBytes, printable } from '../terminal/text.js';
-import { type ProgressDisplay, openProgressDisplay, transferLine } from '../terminal/progress.js';
+import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
@@ -89,28 +90,28 @@ export function addPullCommand(program: Command): void {
 
 async function pull(
   { id, name }: { id: string; name: string },
-  { client, url, options, signal }: Call<Options>,
+  { client, url, options, signal, display }: Call<Options>,
   given: string | undefined,
 ): Promise<undefined> {
   const folder = given ?? parseDatasetName(name);
   const replaces = options.replace === true;
   const winner = options.theirs ? 'source' : options.ours ? 'target' : undefined;
   const task: PullTask = {
-    ...{ client, url, signal },
+    ...{ client, url, signal, display },
     source: httpSource(client, { id, name, url }),
     folder: resolve(folder),
     rules: { winner, replaces, overrules: true },
-    display: openProgressDisplay({ isQuiet: options.json === true }),
     direction: directionFrom('dataset', { id, name }, { folder, url: options.url, replaces }),
   };
   try {
     await (options.dryRun ? pullOnce(task, options) : intoLockedFolder(task, () => pullOnce(task, options)));
   } catch (error) {
+    signal.throwIfAborted();
+    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT', 'ENOTDIR', 'EEXIST');
+    if (isOfFolder) throw folderError(task.folder, error, "can't be written");
     if (!(error instanceof DatasetChanged)) throw error;
     const message = `the dataset was changed while it was downloaded (${error.message}). Run the same command again.`;
     throw new CommandError(EXIT.temporaryFailure, message);
-  } finally {
-    task.display.clear();
   }
 }
 
@@ -142,9 +143,13 @@ function conflictsIn(
 }
 
 /** What was done, or with `dryRun` would be. */
-interface PullResult extends PullReport {
+interface PullResult {
   readonly dryRun: true | undefined;
   readonly plan: SyncPlan;
+  readonly pulled: readonly string[];
+  readonly removed: readonly string[];
+  /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
+  readonly conflicts: readonly string[];
 }
 
 function printSummary({ folder }: PullTask, { manifest }: PreparedPull, result: PullResult): void {
@@ -185,12 +190,10 @@ async function printLeftAlone(task: PullTask, prepared: PreparedPull, { plan, co
 
 function pullDocument(
   { folder, direction }: PullTask,
-  { manifest, local, state, notFiles, notStored, notFetched }: PreparedPull,
+  { manifest, sides, notFiles, notStored, notFetched }: PreparedPull,
   { dryRun, plan, pulled, removed, conflicts }: PullResult,
 ) {
   const { same: unchanged } = plan;
-  const hashes = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
-  const sides = { folder: hashes, dataset: hashesIn(manifest), common: state.files };
   return {
     ...(dryRun && { dry_run: true }),
     ...{ name: manifest.name, folder },
@@ -228,6 +231,8 @@ interface PreparedPull {
   readonly manifest: Manifest;
   readonly plan: SyncPlan;
   readonly local: ReadonlyMap<string, PulledFile>;
+  /** The SHA-256 of each file in the folder, in the dataset, and when both were the same. */
+  readonly sides: Readonly<Record<'folder' | 'dataset' | 'common', Hashes>>;
   /** Folders and links that have the names of files of the dataset. */
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
@@ -237,13 +242,6 @@ interface PreparedPull {
   readonly state: CommonState;
   /** The plan with a person's decisions about conflicts. */
   readonly decide: (decisions: Decisions) => SyncPlan;
-}
-
-interface PullReport {
-  readonly pulled: readonly string[];
-  readonly removed: readonly string[];
-  /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
-  readonly conflicts: readonly string[];
 }
 
 /** Runs a pull while no other command uses its folder. A folder that was created and stays empty is removed again. */
@@ -274,7 +272,7 @@ function folderError(folder: string, cause: unknown, what: string): CommandError
 async function preparePull(task: PullTask): Promise<PreparedPull> {
   const { source, folder, url, rules } = task;
   const manifest = await source.manifest({}, task.signal);
-  const dataset = hashesIn(manifest);
+  const dataset = new Map(manifest.files.map(({ filename, upload }) => [filename, upload.sha256]));
   const folders = await realFolders([folder]).catch((error) => {
     if (hasErrno(error, 'ENOENT')) return [folder];
     throw folderError(folder, error, "can't be used as a folder");
@@ -290,13 +288,15 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
   const notFetched = damaged.filter((name) => !local.has(name));
   const notStored = [...local.keys()].filter((name) => !dataset.has(name) && unfinished.has(name)).sort();
   const left = new Set(notStored);
-  const target = new Map([...local].flatMap(([name, { sha256 }]) => (left.has(name) ? [] : [[name, sha256]])));
+  const hashes = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  const target = new Map([...hashes].filter(([name]) => !left.has(name)));
   // A dataset that was emptied removes nothing, as a folder that was emptied does not.
   const replaces = rules.replaces && dataset.size > 0;
   const decide = (decisions: Decisions) =>
     syncPlanOf({ common, settled: state.settled, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
-  return { manifest, plan: decide(new Map()), local, notFiles, notStored, notFetched, state, decide };
+  const sides = { folder: hashes, dataset, common: state.files };
+  return { manifest, plan: decide(new Map()), local, sides, notFiles, notStored, notFetched, state, decide };
 }
 
 /** Reads the top level of a folder, which may be missing. @throws CommandError with 73 or 74 */
@@ -336,25 +336,12 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string) {
   return { unfinished, damaged: damaged.map(({ filename }) => filename) };
 }
 
-function hashesIn({ files }: Manifest): Map<string, string> {
-  return new Map(files.map(({ filename, upload }) => [filename, upload.sha256]));
-}
-
-/** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError */
-async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
-  const { folder, signal } = task;
-  return transfer(task, prepared, plan).catch((error) => {
-    signal.throwIfAborted();
-    const isOfFolder = hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT', 'ENOTDIR', 'EEXIST');
-    throw isOfFolder ? folderError(folder, error, "can't be written") : error;
-  });
-}
-
-async function transfer(task: PullTask, { manifest, local, state }: PreparedPull, plan: SyncPlan): Promise<PullReport> {
+/** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError; the system's errors */
+async function runPull(task: PullTask, { manifest, local, state, sides }: PreparedPull, plan: SyncPlan) {
   const writes = new Set(plan.write);
   const files = manifest.files.filter(({ filename }) => writes.has(filename));
   const conflicts = [...plan.conflict];
-  const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  const folder = new Map(sides.folder);
   const [pulled, removed]: [string[], string[]] = [[], []];
   const isUntouched = (name: string, path: string) => {
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -382,7 +369,7 @@ async function transfer(task: PullTask, { manifest, local, state }: PreparedPull
   } finally {
     // A file lost in a power cut would count as deleted by a person, and the next push would delete it too.
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
-    const dataset = hashesIn(manifest);
+    const { dataset } = sides;
     const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
     const settled = settledBy(plan, dataset, folder);
     const changes = new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]);

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { type Dataset, type Recheck, TrainyardError } from '../../client/client.js';
+import type { Dataset, Recheck } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
+import { undefinedOn } from '../../dataset/errors.js';
 import { firstLines } from '../folder/report.js';
 import { type Call, explainMissingRoute, mustFind, NO_DATASETS, onService } from '../remote.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { type Output, painterOf, problemLine, withOwnCommand } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
-import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
+import { bar, percent } from '../terminal/progress.js';
 
 const POLL_INTERVAL_MS = 500;
 
@@ -45,11 +46,10 @@ interface VerifyOptions {
 }
 
 export async function verifyDatasets(call: Call<VerifyOptions>, name?: string): Promise<Output> {
-  const { client, options, signal } = call;
+  const { client, signal } = call;
   const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
-  const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const rechecks = await recheckAll(datasets, call, display);
+    const rechecks = await recheckAll(datasets, call);
     const current = await client.list({ signal });
     const checked = [...rechecks].flatMap(([id, recheck]) =>
       current.filter((dataset) => dataset.id === id).map((dataset) => ({ dataset, recheck })),
@@ -63,23 +63,17 @@ export async function verifyDatasets(call: Call<VerifyOptions>, name?: string): 
     if (endingOf(error).code !== EXIT.interrupted) throw error;
     const message = 'interrupted. The service continues; to see the progress, run the same command again.';
     throw new CommandError(EXIT.interrupted, message, { cause: error });
-  } finally {
-    display.clear();
   }
 }
 
 /** @returns rechecks by the ids of datasets that still exist */
 async function recheckAll(
   datasets: readonly Dataset[],
-  { client, options, signal }: Call<VerifyOptions>,
-  display: ProgressDisplay,
+  { client, options, signal, display }: Call<VerifyOptions>,
 ): Promise<Map<string, Recheck>> {
   const rechecks = new Map<string, Recheck>();
   const record = async (id: string, answer: Promise<Recheck>) => {
-    const found = await answer.catch((error) => {
-      if (!(error instanceof TrainyardError) || error.code !== 'dataset_not_found') return explainMissingRoute(error);
-      return undefined;
-    });
+    const found = await answer.catch(undefinedOn('dataset_not_found')).catch(explainMissingRoute);
     if (found === undefined) rechecks.delete(id);
     else rechecks.set(id, found);
     display.update(() => [progressLine([...rechecks.values()])]);

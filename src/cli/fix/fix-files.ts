@@ -25,7 +25,7 @@ import { painterOf, print } from '../terminal/print.js';
 import { counted, errorMessage, printable } from '../terminal/text.js';
 import { type ProgressDisplay, bar } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
-import { ServiceError, hasErrno } from '../../dataset/errors.js';
+import { ServiceError, undefinedOn } from '../../dataset/errors.js';
 import { MAX_FIXED_CAPTION_BYTES, fixCaption } from '../../dataset/fix/fix-caption.js';
 import { TakenNames, nameForFormat } from '../../dataset/fix/media-names.js';
 import { NotFixable } from '../../dataset/fix/not-fixable.js';
@@ -403,13 +403,13 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
   const originals = originalsFolderOf(folder);
   const path = join(folder, name);
   try {
-    await mkdir(originals).catch(unlessExists);
+    await mkdir(originals).catch(undefinedOn('EEXIST'));
     if (!(await lstat(originals)).isDirectory()) {
       throw new Error(`${originals} is in the way: it is not a folder. Move it away`);
     }
     for (let number = 1; ; number++) {
       const kept = join(originals, `${name}${number === 1 ? '' : `.${number}`}.orig`);
-      const isLinked = await link(path, kept).then(() => true, unlessExists);
+      const isLinked = await link(path, kept).then(() => true, undefinedOn('EEXIST'));
       // The name may be taken by another original, or by a symbolic link to the file itself.
       if (!isLinked && !((await lstat(kept)).isFile() && (await sha256Of(kept)) === (await sha256Of(path)))) continue;
       await syncFolder(originals);
@@ -420,8 +420,4 @@ async function keepOriginal(folder: string, name: string): Promise<string> {
     const message = `is left alone, since its original can't be kept in ${originals}: ${errorMessage(error)}. To keep none, add --in-place`;
     throw new NotFixable(message, { cause: error });
   }
-}
-
-function unlessExists(error: unknown): void {
-  if (!hasErrno(error, 'EEXIST')) throw error;
 }

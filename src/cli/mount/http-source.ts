@@ -1,5 +1,5 @@
 import type { WireManifestLinks } from '../../api/schemas.js';
-import { explainMissingRoute } from '../remote.js';
+import { explainMissingRoute, undefinedFor } from '../remote.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError, chunksOf, invalidAnswer } from '../../client/answers.js';
 import type { Role } from '../../dataset/dataset.js';
@@ -46,11 +46,8 @@ export function httpSource(client: TrainyardClient, dataset: HttpDataset): Remot
     },
     readTogether: async function* (files, signal) {
       const names = files.map(({ filename }) => filename);
-      const response = await client.bulk.archive(id, names, { revision, signal }).catch((error) => {
-        // The service has no archives, or one of the files was removed. Single downloads tell the two cases apart.
-        if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
-        throw error;
-      });
+      // The service may have no archives, or one of the files was removed. Single downloads tell the two cases apart.
+      const response = await client.bulk.archive(id, names, { revision, signal }).catch(undefinedFor(404, 405));
       if (response !== undefined) yield* filesOfArchive(chunksOf(response), files);
     },
   };

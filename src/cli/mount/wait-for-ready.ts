@@ -1,11 +1,5 @@
-import {
-  type DatasetWithFiles,
-  type Link,
-  type LinkSlot,
-  type Problem,
-  type TrainyardClient,
-  TrainyardError,
-} from '../../client/client.js';
+import type { DatasetWithFiles, Link, LinkSlot, Problem, TrainyardClient } from '../../client/client.js';
+import { undefinedOn } from '../../dataset/errors.js';
 import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import type { MountSource } from '../../service/mount/mount-source.js';
 import { withAnySignal } from '../../abort-signals.js';
@@ -97,11 +91,8 @@ function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link):
 async function problemsOfLinked(client: TrainyardClient, { links = {} }: DatasetWithFiles, signal: AbortSignal) {
   const failed = LINK_SLOTS.flatMap((slot) => (links[slot]?.status === 'FAILED' ? [links[slot]] : []));
   const found = failed.map(async ({ dataset_id: id, name }) => {
-    const linked = await client.status(id, { signal }).catch((error) => {
-      // The token is not bound to it.
-      if (error instanceof TrainyardError && error.code === 'dataset_not_found') return undefined;
-      throw error;
-    });
+    // The token may not be bound to it.
+    const linked = await client.status(id, { signal }).catch(undefinedOn('dataset_not_found'));
     return (linked?.error?.problems ?? []).map((each) => ({ ...each, message: `"${name}": ${each.message}` }));
   });
   return (await Promise.all(found)).flat();

@@ -5,7 +5,8 @@ import type { Decisions, Hashes, Kept, SyncPlan } from './compare.js';
 import { type Painter, painterOf, print, printMessage, withOwnCommand } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import { choose } from '../terminal/prompts.js';
-import { type Dataset, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { undefinedFor } from '../remote.js';
+import type { Dataset, TrainyardClient } from '../../client/client.js';
 import { shellWord } from '../../command-line.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 
@@ -111,11 +112,8 @@ export async function readConflicts(
   const { folder, dataset, client, datasetId, signal } = sides;
   const captions = names.filter((name) => mediaTypeOf(name)?.kind === 'caption').slice(0, MAX_READ);
   const stored = captions.filter((name) => dataset.has(name));
-  const read = await client.bulk.captions(datasetId, stored, { signal }).catch((error) => {
-    // One was removed meanwhile; sizes are shown instead.
-    if (error instanceof TrainyardError && error.status === 404) return [];
-    throw error;
-  });
+  // One may have been removed meanwhile; sizes are shown instead.
+  const read = (await client.bulk.captions(datasetId, stored, { signal }).catch(undefinedFor(404))) ?? [];
   const texts = new Map(read.map(({ filename, text }) => [filename, text ?? undefined]));
   const localTexts = new Map<string, string>();
   for (const name of captions) {

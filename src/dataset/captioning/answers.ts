@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { parsedJson } from '../../json-text.js';
 import { cleanCaption } from './clean.js';
 import type { CaptionOutcome } from './outcomes.js';
 import { isRefusal } from './refusals.js';
@@ -36,12 +37,8 @@ function documentsIn(body: string): Document[] {
 }
 
 export function documentOf<T extends object = Document>(text: string): T | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' ? ((value as T | null) ?? undefined) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsedJson(text);
+  return typeof value === 'object' ? ((value as T | null) ?? undefined) : undefined;
 }
 
 /** Reads the body of a success in either dialect. */

@@ -1,4 +1,4 @@
-import { firstWordsOf, WINDOWS_1252_HIGH } from '../inspect/inspect-caption.js';
+import { firstWordsOf, utf16In, WINDOWS_1252_HIGH } from '../inspect/inspect-caption.js';
 import { NotFixable } from './not-fixable.js';
 
 export const MAX_FIXED_CAPTION_BYTES = 64 * 1024;
@@ -35,11 +35,6 @@ export function fixCaption(bytes: Buffer): FixedCaption {
     throw new NotFixable(`is not UTF-8, and its encoding is not certain. ${advice}`);
   }
   return { bytes: utf8(latin), change: `from Windows-1252 (assumed) to UTF-8; it reads ${quotationOf(latin)}` };
-}
-
-function utf16In(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
 }
 
 function fixUtf16(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): FixedCaption {

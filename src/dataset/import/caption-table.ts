@@ -1,3 +1,4 @@
+import { parsedJson } from '../../json-text.js';
 import { extensionOf, isDatasetFile } from '../media.js';
 import { lastPartOf } from './entry-paths.js';
 
@@ -151,7 +152,7 @@ function rowsOfLines(text: string): { rows: Row[]; faults: string[] } {
   const faults: string[] = [];
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
-    const row = rowOf(parsed(line));
+    const row = rowOf(parsedJson(line));
     if (row === undefined) faults.push(`Line ${index + 1} is not a JSON object.`);
     else rows.push(row);
   }
@@ -159,7 +160,7 @@ function rowsOfLines(text: string): { rows: Row[]; faults: string[] } {
 }
 
 function rowsOfDocument(text: string): { rows: Row[]; faults: string[] } {
-  const document = parsed(text);
+  const document = parsedJson(text);
   if (typeof document !== 'object' || document === null) return { rows: [], faults: ['It is not JSON.'] };
   const rows = Array.isArray(document)
     ? document.map(rowOf)
@@ -168,14 +169,6 @@ function rowsOfDocument(text: string): { rows: Row[]; faults: string[] } {
         return new Map([['file', file], ...own]);
       });
   return { rows: rows.filter((row) => row !== undefined), faults: [] };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function rowOf(value: unknown): Row | undefined {

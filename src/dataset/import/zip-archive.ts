@@ -25,20 +25,11 @@ const LOCAL_HEADER = 0x04034b50;
 /** Of CRC-32 (4.4.7), reflected. */
 const CRC_POLYNOMIAL = 0xedb88320;
 
-/** The type of a link in a Unix mode (`S_IFLNK`, https://man7.org/linux/man-pages/man7/inode.7.html). */
-const [TYPE_MASK, LINK_TYPE] = [0o170000, 0o120000];
-
 /** Where the bytes of an entry are. */
-interface PackedPlace {
-  readonly offset: number;
-  readonly packedBytes: number;
-  readonly sizeBytes: number;
-  readonly crc: number;
-  readonly isDeflated: boolean;
-}
+type PackedPlace = Pick<FileEntry, 'offset' | 'compressedSize' | 'uncompressedSize' | 'crc32' | 'compressionMethod'>;
 
 /** A file of an archive. It is read when its bytes are asked for. */
-export interface PackedEntry extends ImportEntry, PackedPlace {
+export interface PackedEntry extends ImportEntry {
   /** Unpacks the file, and verifies its CRC-32 and its size. @throws Error if they differ, or of the sink */
   readonly unpackTo: (sink: WritableStream<Uint8Array>) => Promise<void>;
   readonly unpacked: () => Promise<Blob>;
@@ -96,15 +87,10 @@ function readerOf(blob: Blob): Reader<Blob> {
 
 /** Keeps nothing of the library's entry, which is twenty times as large. */
 function packedEntry(blob: Blob, entry: FileEntry): PackedEntry {
-  const place = {
-    offset: entry.offset,
-    packedBytes: entry.compressedSize,
-    sizeBytes: entry.uncompressedSize,
-    crc: entry.crc32 ?? 0,
-    isDeflated: entry.compressionMethod === DEFLATED,
-  };
-  const [path, modified, fault] = [pathOf(entry), entry.lastModDate.getTime(), faultOf(entry)];
-  return { ...place, path, modified, fault, ...readersOf(blob, place) };
+  const { offset, compressedSize, uncompressedSize, crc32 = 0, compressionMethod, lastModDate } = entry;
+  const readers = readersOf(blob, { offset, compressedSize, uncompressedSize, crc32, compressionMethod });
+  const [path, modified, fault] = [pathOf(entry), lastModDate.getTime(), faultOf(entry)];
+  return { path, sizeBytes: uncompressedSize, modified, fault, ...readers };
 }
 
 function readersOf(blob: Blob, place: PackedPlace) {
@@ -134,7 +120,7 @@ function readersOf(blob: Blob, place: PackedPlace) {
 /** The bytes of an entry, which fail at once beyond their size, and at the end with another size or CRC-32. */
 async function contentOf(
   blob: Blob,
-  { offset, packedBytes, sizeBytes, crc, isDeflated }: PackedPlace,
+  { offset, compressedSize, uncompressedSize: sizeBytes, crc32, compressionMethod }: PackedPlace,
 ): Promise<ReadableStream<Uint8Array>> {
   const header = new DataView(await blob.slice(offset, offset + LOCAL_HEADER_BYTES).arrayBuffer());
   if (header.byteLength < LOCAL_HEADER_BYTES || header.getUint32(0, true) !== LOCAL_HEADER) {
@@ -142,7 +128,7 @@ async function contentOf(
   }
   // The name and the extra field may have other lengths than in the list (4.3.7).
   const start = offset + LOCAL_HEADER_BYTES + header.getUint16(26, true) + header.getUint16(28, true);
-  const packed = blob.slice(start, start + packedBytes).stream();
+  const packed = blob.slice(start, start + compressedSize).stream();
   let [bytes, found] = [0, -1];
   const check = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
@@ -153,9 +139,10 @@ async function contentOf(
     },
     flush() {
       if (bytes !== sizeBytes) throw new Error(`it has ${bytes} of ${sizeBytes} bytes`);
-      if (~found >>> 0 !== crc) throw new Error('it has another checksum');
+      if (~found >>> 0 !== crc32) throw new Error('it has another checksum');
     },
   });
+  const isDeflated = compressionMethod === DEFLATED;
   const content = isDeflated ? packed.pipeThrough(new DecompressionStream('deflate-raw')) : packed;
   return content.pipeThrough(check);
 }
@@ -185,14 +172,14 @@ function isOfUnknownEncoding({ filename, rawFilename }: FileEntry): boolean {
 }
 
 function faultOf(entry: FileEntry): string | undefined {
-  const { encrypted, compressionMethod, uncompressedSize, compressedSize, unixMode = 0 } = entry;
+  const { encrypted, compressionMethod, uncompressedSize, compressedSize, symlink } = entry;
   const path = pathOf(entry);
   if (path.length > MAX_PATH_LENGTH) return 'Its path is too long.';
   if (isOfUnknownEncoding(entry)) {
     return 'Its name is in an encoding that the archive does not tell. Unpack the archive where it was made, and add the folder.';
   }
   if (/^\/|^[a-z]:/i.test(path) || path.split('/').includes('..')) return 'Its path leads out of the archive.';
-  if ((unixMode & TYPE_MASK) === LINK_TYPE) return 'It is a link and not a file.';
+  if (symlink) return 'It is a link and not a file.';
   if (encrypted) return 'It is encrypted. Unpack the archive with its password, and add the folder.';
   if (compressionMethod !== STORED && compressionMethod !== DEFLATED) {
     return `It is packed with a method that is not supported (${compressionMethod}). Unpack the archive, and add the folder.`;

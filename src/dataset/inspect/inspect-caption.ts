@@ -18,7 +18,7 @@ const WINDOWS_1252 = ['opening quote', 'apostrophe', 'opening quote', 'closing q
  */
 export function readCaption(file: FileBytes) {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
-  rejectUtf16(file);
+  if (utf16In(file.upTo(0, 2))) throw notUtf8('is UTF-16, not UTF-8 (it begins with a UTF-16 byte order mark)');
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   /** Code points, without a byte order mark. */
   let characters = 0;
@@ -31,7 +31,7 @@ export function readCaption(file: FileBytes) {
     if (zero !== -1) throw zeroByte(file, offset + zero);
     const text = decodePart(decoder, part, { last: offset + part.length === file.size });
     if (text === undefined) throw notUtf8(describeFirstBadByte(file, { start: offset, end: offset + part.length }));
-    characters += codePoints(text);
+    characters += text.length - (text.match(/[\ud800-\udbff]/g)?.length ?? 0);
     blank &&= text.trim() === '';
     beginning ??= text;
     offset += part.length;
@@ -47,20 +47,10 @@ function decodePart(decoder: TextDecoder, part: Buffer, { last }: { last: boolea
   }
 }
 
-function codePoints(text: string): number {
-  let points = text.length;
-  for (let unit = 0; unit < text.length; unit++) {
-    const code = text.charCodeAt(unit);
-    if (code >= 0xd800 && code <= 0xdbff) points--;
-  }
-  return points;
-}
-
-function rejectUtf16(file: FileBytes): void {
-  const [first, second] = file.upTo(0, 2);
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw notUtf8('is UTF-16, not UTF-8 (it begins with a UTF-16 byte order mark)');
-  }
+/** By the byte order mark. */
+export function utf16In(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
 }
 
 /** Python takes zero bytes for characters of the prompt (ai-toolkit `toolkit/dataloader_mixins.py:351`). */

@@ -38,20 +38,7 @@ export function formatCount(value: number): string {
 
 /** The system's failures and missing code are not problems of the file. */
 export function isInputOutputError(error: unknown): boolean {
-  return hasErrno(
-    error,
-    'ENOENT',
-    'EACCES',
-    'EPERM',
-    'EIO',
-    'ENOMEM',
-    'EMFILE',
-    'ENFILE',
-    'ESTALE',
-    'EBADF',
-    'EISDIR',
-    'ERR_MODULE_NOT_FOUND',
-  );
+  return error instanceof Error && ('syscall' in error || hasErrno(error, 'ERR_MODULE_NOT_FOUND'));
 }
 
 /** A decoder could not allocate memory. */

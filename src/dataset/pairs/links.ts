@@ -54,12 +54,10 @@ export interface LinkPairs {
 }
 
 /** At one moment. */
-export interface LinkView extends DatasetLink {
+export interface LinkView extends DatasetLink, Omit<LinkPairs, 'digest'> {
   readonly status: Status;
   /** If the linked dataset is READY. */
   readonly digest: string | undefined;
-  readonly proof: PairProof;
-  readonly problems: readonly Problem[];
 }
 
 export function linkPairsOf(

@@ -62,7 +62,7 @@ function isTrainable(file: PairFile): boolean {
   return isPairFile(file) && mediaTypeOf(file.filename)?.trainable === true;
 }
 
-export function imageThatTrainerTakes<F extends PairFile>(linked: readonly F[]): F | undefined {
+export function imageThatTrainerTakes<F extends Omit<PairFile, 'upload'>>(linked: readonly F[]): F | undefined {
   const rankOf = ({ filename }: F) => EXTENSIONS.indexOf(extensionOf(filename));
   const [first] = linked
     .filter((file) => file.kind === 'image' && rankOf(file) >= 0)

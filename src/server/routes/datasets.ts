@@ -1,17 +1,15 @@
 import { withAnySignal, withTimeout } from '../../abort-signals.js';
 import type { WireLinkStates, WireRecheck } from '../../api/schemas.js';
-import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { normalizedFilename, parseGroupName } from '../../dataset/names.js';
-import { type DatasetKey, datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
+import { datasetNotFound, type DatasetService, type DatasetView } from '../../service/datasets.js';
+import type { ServiceDependencies } from '../../service/dependencies.js';
 import { decideDuplicates, duplicatesIn } from '../../service/duplicates.js';
 import type { HistoryService } from '../../service/history.js';
-import type { Catalog } from '../../storage/catalog/catalog.js';
-import type { Jobs } from '../../storage/catalog/jobs.js';
 import { StateCache } from '../../storage/catalog/links.js';
 import type { Database } from '../../storage/database/database.js';
 import { type RecheckProgress, recheckProgress, recheckDataset } from '../../service/verify/rechecks.js';
-import type { DatasetChange, WatchOptions } from '../../service/watch.js';
+import { watchDataset } from '../../service/watch.js';
 import { scopeOf } from '../auth.js';
 import { closedSignal } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
@@ -33,18 +31,15 @@ const MAX_STATUS_BYTES = 32 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
 interface DatasetServices {
-  readonly catalog: Catalog;
+  readonly core: ServiceDependencies;
   readonly datasets: DatasetService;
   readonly history: HistoryService;
   readonly database: Database;
-  readonly jobs: Jobs;
-  readonly watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
   readonly stopping: AbortSignal;
-  readonly now: () => Micros;
 }
 
-export function datasetHandlers(services: DatasetServices) {
-  const { catalog, datasets, history, watchDataset, stopping, now } = services;
+export function datasetHandlers({ core, datasets, history, database, stopping }: DatasetServices) {
+  const { catalog, now } = core;
   // Clients poll often between changes, and the status of ten thousand files takes a tenth of a second.
   const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
   return {
@@ -71,7 +66,7 @@ export function datasetHandlers(services: DatasetServices) {
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) =>
           withAnySignal([stopping, timeout, closedSignal(reply)], (signal) =>
-            waitForStatusChange(watchDataset(key, { signal })),
+            waitForStatusChange(watchDataset(core, key, { signal })),
           ),
         );
       }
@@ -126,8 +121,8 @@ export function datasetHandlers(services: DatasetServices) {
       await decideDuplicates(catalog, key, body);
       return body;
     },
-    'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset(services, key)),
-    'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress(services, key)),
+    'dataset.recheck': async ({ key }) => recheckToWire(await recheckDataset({ ...core, database }, key)),
+    'dataset.recheck-progress': async ({ key }) => recheckToWire(await recheckProgress({ catalog, database }, key)),
   } satisfies Partial<Handlers>;
 }
 

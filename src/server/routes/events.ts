@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import { withAnySignal } from '../../abort-signals.js';
-import type { DatasetKey, DatasetService } from '../../service/datasets.js';
+import type { DatasetService } from '../../service/datasets.js';
+import type { ServiceDependencies } from '../../service/dependencies.js';
 import {
   type AccountEvent,
-  type DatasetChange,
+  AccountWatches,
   WATCH_PAUSE,
-  type WatchOptions,
   waitUnlessAborted,
+  watchDataset,
 } from '../../service/watch.js';
 import { type Accounts, isExpired } from '../../storage/catalog/accounts.js';
 import type { CaptionRuns } from '../../storage/catalog/captioning.js';
@@ -34,19 +35,15 @@ interface StreamOptions {
   readonly stopping: AbortSignal;
 }
 
-export function eventHandlers({
-  datasets,
-  watchDataset,
-  watchAccount,
-  captionRuns,
-  ...options
-}: StreamOptions & {
-  datasets: DatasetService;
-  captionRuns: CaptionRuns;
-  watchDataset: (key: DatasetKey, options: WatchOptions) => AsyncIterable<DatasetChange>;
-  watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
-}) {
+interface EventServices extends StreamOptions {
+  readonly core: ServiceDependencies;
+  readonly datasets: DatasetService;
+  readonly captionRuns: CaptionRuns;
+}
+
+export function eventHandlers({ core, datasets, captionRuns, ...options }: EventServices) {
   const { stopping } = options;
+  const accountWatches = new AccountWatches(core);
   return {
     'dataset.events': async ({ key, query, request, reply }) => {
       const { boundIds, isShare } = scopeOf(request);
@@ -54,7 +51,7 @@ export function eventHandlers({
       await withAnySignal([stopping, closedSignal(reply)], (signal) =>
         stream(reply, { options, signal }, async (send) => {
           const withLinked = query.linked === 'true';
-          for await (const change of watchDataset(key, { signal, withLinked, withCaptionRuns: !isShare })) {
+          for await (const change of watchDataset(core, key, { signal, withLinked, withCaptionRuns: !isShare })) {
             const { filenames, dataset, captionRuns: ids } = change;
             if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
             const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
@@ -73,7 +70,7 @@ export function eventHandlers({
     'account.events': async ({ accountId, request, reply }) => {
       const boundIds = request.grant?.datasetIds;
       await withAnySignal([stopping, closedSignal(reply)], async (signal) => {
-        const events = watchAccount(accountId, signal);
+        const events = accountWatches.follow(accountId, signal);
         try {
           // The client misses no change after the response headers.
           await events.next();

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { StoredFile } from '../../dataset/dataset.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
-import { type ErrorCode, ServiceError } from '../../dataset/errors.js';
+import { ServiceError, undefinedOn } from '../../dataset/errors.js';
 import type { MadeThumbnail } from '../../dataset/inspect/image/thumbnail.js';
 import type { FileKind, VideoFormat } from '../../dataset/media.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
@@ -10,27 +10,25 @@ import { FairQueue } from '../../storage/limits.js';
 import { fetchIntact } from '../check.js';
 import { fileNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { clipThumbnail } from '../inspection/clip/clip-pictures.js';
+import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
+import type { InspectionPool, SlotRequest } from '../inspection/inspection-pool.js';
 
-interface ThumbnailOptions {
-  readonly accountId: string;
-  /** True if no client waits. */
-  readonly isBackground?: boolean;
-  readonly signal: AbortSignal;
-}
+const THUMBNAIL_PIXELS = 320;
 
-/** Rejects if the image, or the first frame of the clip, can't be decoded. */
-type Thumbnailer<Source> = (source: Source, options: ThumbnailOptions) => Promise<MadeThumbnail>;
+/** Some images are read and hashed while others are decoded. With a bucket, each has a copy of its image in the spool. */
+const THUMBNAILS_PER_PROCESS = 2;
 
-interface Thumbnailers {
-  readonly make: Thumbnailer<{ path: string }>;
+type ThumbnailOptions = Omit<SlotRequest, 'needsMuchMemory'>;
+
+interface Tools {
+  readonly pool: InspectionPool;
   /** `undefined` without ffmpeg. */
-  readonly forClips: () => Promise<Thumbnailer<{ path: string; format: VideoFormat }> | undefined>;
-  /** With a bucket, each has a copy of its image in the spool. */
-  readonly atOnce: number;
+  readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
 }
 
 /** A later attempt would end in the same way. */
-const PERMANENT = new Set<ErrorCode>(['thumbnail_unavailable', 'bytes_replaced', 'file_not_found']);
+const PERMANENT = ['thumbnail_unavailable', 'bytes_replaced', 'file_not_found'] as const;
 
 /** Cleanup deletes the thumbnail with its blob. */
 export function thumbnailKeyOf(blobKey: string): string {
@@ -40,18 +38,18 @@ export function thumbnailKeyOf(blobKey: string): string {
 /** Reads thumbnails of images and of the first frames of clips. A job makes them; a client that comes first has its own made, a few at a time, fairly by account. */
 export class Thumbnails {
   readonly #dependencies: ServiceDependencies;
-  readonly #makers: Thumbnailers;
+  readonly #tools: Tools;
   readonly #slots: FairQueue;
 
-  constructor(dependencies: ServiceDependencies, makers: Thumbnailers) {
+  constructor(dependencies: ServiceDependencies, tools: Tools) {
     this.#dependencies = dependencies;
-    this.#makers = makers;
-    this.#slots = new FairQueue(makers.atOnce);
+    this.#tools = tools;
+    this.#slots = new FairQueue(THUMBNAILS_PER_PROCESS * tools.pool.size);
   }
 
   /** The kinds of files that have thumbnails here. */
   async kinds(): Promise<readonly FileKind[]> {
-    return (await this.#makers.forClips()) === undefined ? ['image'] : ['image', 'video'];
+    return (await this.#tools.ffmpeg()) === undefined ? ['image'] : ['image', 'video'];
   }
 
   /**
@@ -84,10 +82,7 @@ export class Thumbnails {
    * @throws ServiceError if the attempt may succeed later; the signal's reason
    */
   async prepare(file: StoredFile, options: ThumbnailOptions): Promise<Appearance | undefined> {
-    return this.#makeAndStore(file, { ...options, isBackground: true }).catch((error) => {
-      if (error instanceof ServiceError && PERMANENT.has(error.code)) return undefined;
-      throw error;
-    });
+    return this.#makeAndStore(file, { ...options, isBackground: true }).catch(undefinedOn(...PERMANENT));
   }
 
   async #stored(key: string): Promise<Buffer | undefined> {
@@ -104,10 +99,8 @@ export class Thumbnails {
     const { accountId } = options;
     const limit = { bytes: made.webp.length, message: '' };
     const staged = await blobs.stage(Readable.from([made.webp]), { key, limit, accountId, signal });
-    await staged.commit().catch((error) => {
-      // Another request was first.
-      if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
-    });
+    // Another request may have been first.
+    await staged.commit().catch(undefinedOn('upload_finalized'));
     // Cleanup may have deleted the image, and would not delete this thumbnail.
     if ((await catalog.file(file.id)) === undefined && !(await catalog.revisions.isPast(file.id))) {
       await blobs.delete([key]);
@@ -120,12 +113,13 @@ export class Thumbnails {
     const fetched = await fetchIntact(this.#dependencies.blobs, file, options);
     if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      const { path } = fetched.blob;
+      const { pool } = this.#tools;
       const { facts } = file.upload;
-      if (facts?.kind !== 'video') return await this.#makers.make({ path }, options);
-      const make = await this.#makers.forClips();
-      if (make === undefined) throw new Error('There is no ffmpeg.');
-      return await make({ path, format: facts.format as VideoFormat }, options);
+      const source = { path: fetched.blob.path, maxPixels: THUMBNAIL_PIXELS };
+      if (facts?.kind !== 'video') return await pool.thumbnail(source, options);
+      const ffmpeg = await this.#tools.ffmpeg();
+      if (ffmpeg === undefined) throw new Error('There is no ffmpeg.');
+      return await clipThumbnail({ ffmpeg, pool }, { ...source, format: facts.format as VideoFormat }, options);
     } catch (error) {
       options.signal.throwIfAborted();
       // The server stops or can't start a process: the image may have a thumbnail.

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { LinkSlot } from '../../dataset/dataset.js';
-import { hasErrno } from '../../dataset/errors.js';
+import { hasErrno, undefinedOn } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { makeFolders } from '../../storage/folders.js';
 import { sha256Of } from './bring-files.js';
@@ -147,10 +147,7 @@ export function foldersOf(mountedNames: readonly string[]): string[] {
 async function namesIn(folder: string, record: Pick<MountRecord, 'files'>): Promise<string[]> {
   const names = await readdir(folder);
   for (const group of foldersOf(mountedNamesIn(record))) {
-    const inGroup = await readdir(join(folder, group)).catch((error) => {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-      throw error;
-    });
+    const inGroup = (await readdir(join(folder, group)).catch(undefinedOn('ENOENT', 'ENOTDIR'))) ?? [];
     names.push(...inGroup.map((name) => `${group}/${name}`));
   }
   return names;
@@ -259,11 +256,7 @@ export async function removeAside(
 /** A folder that a person has renamed is not mounted any more. */
 export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   const records: MountRecord[] = [];
-  const names = await readdir(root).catch((error) => {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  });
-  for (const name of names) {
+  for (const name of (await readdir(root).catch(undefinedOn('ENOENT'))) ?? []) {
     const record = await readRecord(join(root, name)).catch(() => undefined);
     if (record?.name === name) records.push(record);
   }

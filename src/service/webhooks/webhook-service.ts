@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { Resolver } from 'node:dns/promises';
 import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import type { Micros } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
+import { ServiceError, undefinedOn } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/links.js';
 import {
   announce,
@@ -198,10 +198,7 @@ export class WebhookService {
     if (at < quietAt) return { dueAt: quietAt };
     const before = await announcedOf(database, key.id);
     if (before === status) return end;
-    const view = await datasets.view(key).catch((error) => {
-      if (error instanceof ServiceError && error.code === 'dataset_not_found') return undefined;
-      throw error;
-    });
+    const view = await datasets.view(key).catch(undefinedOn('dataset_not_found'));
     // It was deleted meanwhile.
     if (view === undefined) return 'done';
     if (view.status !== status || view.dataset.version !== dataset.version) return { dueAt: now() };

@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely';
-import { countsInRole, recount, stemGroupsOf, uploadsIn, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, stemGroupsOf, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -10,6 +10,7 @@ import {
   type PendingFile,
   type Role,
   type StoredFile,
+  uploadsIn,
 } from '../../dataset/dataset.js';
 import { historyAfter, storedDifference, type StoredDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';

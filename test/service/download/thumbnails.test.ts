@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { StoredFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { Thumbnails, thumbnailKeyOf } from '../../../src/service/download/thumbnails.js';
+import type { InspectionPool } from '../../../src/service/inspection/inspection-pool.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import * as media from '../../fixtures/media.js';
 import { eventually } from '../../harness/server.js';
@@ -20,17 +21,15 @@ async function openThumbnails({ images = 2 } = {}) {
     files.push((await place.catalog.storedFile({ datasetId: place.key.id, filename: `${i}.png` }))!);
   }
   const begun: { end: (result: string | Error) => void }[] = [];
-  const thumbnails = new Thumbnails(dependencies, {
-    atOnce: 2,
-    forClips: async () => undefined,
-    make: () =>
-      new Promise((resolve, reject) => {
-        begun.push({
-          end: (made) =>
-            made instanceof Error ? reject(made) : resolve({ webp: Buffer.from(made), hash: '', thumbhash: '' }),
-        });
-      }),
-  });
+  const thumbnail = () =>
+    new Promise((resolve, reject) => {
+      begun.push({
+        end: (made) =>
+          made instanceof Error ? reject(made) : resolve({ webp: Buffer.from(made), hash: '', thumbhash: '' }),
+      });
+    });
+  const pool = { size: 1, thumbnail } as unknown as InspectionPool;
+  const thumbnails = new Thumbnails(dependencies, { pool, ffmpeg: async () => undefined });
   /** Reads a thumbnail; what it is made of. */
   const read = (i: number, { client = new AbortController() } = {}) => {
     const bytes = thumbnails.read(files[i]!, { accountId: 'a', signal: client.signal }).then(String);

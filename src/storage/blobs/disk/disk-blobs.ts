@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, type Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { hasErrno } from '../../../dataset/errors.js';
+import { hasErrno, undefinedOn } from '../../../dataset/errors.js';
 import { syncFolder } from '../../folders.js';
 import {
   alreadyExists,
@@ -89,7 +89,7 @@ export class DiskBlobs implements BlobStore {
       return { ...meter.facts(), ...this.#stagedBlob(options.key, path, durable) };
     } catch (error) {
       await handle?.close();
-      await unlessMissing(unlink(path));
+      await unlink(path).catch(undefinedOn('ENOENT'));
       options.signal.throwIfAborted();
       throw ingestError(error);
     }
@@ -98,13 +98,13 @@ export class DiskBlobs implements BlobStore {
   #stagedBlob(key: string, path: string, durable: Promise<void>): Pick<StagedBlob, 'path' | 'commit' | 'discard'> {
     const discard = async () => {
       await durable.catch(() => {});
-      await unlessMissing(unlink(path));
+      await unlink(path).catch(undefinedOn('ENOENT'));
     };
     const commit = async () => {
       try {
         await durable;
         await giveName(path, this.pathOf(key));
-        await Promise.all([syncFolder(dirname(this.pathOf(key))), unlessMissing(unlink(path))]);
+        await Promise.all([syncFolder(dirname(this.pathOf(key))), unlink(path).catch(undefinedOn('ENOENT'))]);
         return { version: null };
       } catch (error) {
         await discard();
@@ -131,7 +131,7 @@ export class DiskBlobs implements BlobStore {
 
   /** @throws BlobDamaged if it is no file, or has fewer than `bytes` */
   async #open(key: string, bytes = 0): Promise<FileHandle | undefined> {
-    const handle = await unlessMissing(open(this.pathOf(key)));
+    const handle = await open(this.pathOf(key)).catch(undefinedOn('ENOENT'));
     if (handle === undefined) return undefined;
     const stats = await handle.stat();
     // A response that is shorter than its announced length would make its client wait for the rest.
@@ -143,7 +143,7 @@ export class DiskBlobs implements BlobStore {
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     const found = new Map<string, FoundBlob>();
     const inspect = async (key: string) => {
-      const stats = await unlessMissing(stat(this.pathOf(key)));
+      const stats = await stat(this.pathOf(key)).catch(undefinedOn('ENOENT'));
       if (stats !== undefined) found.set(key, { sizeBytes: stats.size, version: null });
     };
     await Promise.all(keys.map(inspect));
@@ -189,10 +189,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   async #namesIn(folder: string): Promise<string[]> {
-    const names = await readdir(join(this.#root, folder)).catch((error) => {
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-      throw error;
-    });
+    const names = (await readdir(join(this.#root, folder)).catch(undefinedOn('ENOENT', 'ENOTDIR'))) ?? [];
     return names.sort().map((name) => join(folder, name));
   }
 
@@ -207,7 +204,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   #statOf(name: string): Promise<Stats | undefined> {
-    return unlessMissing(stat(join(this.#root, name)));
+    return stat(join(this.#root, name)).catch(undefinedOn('ENOENT'));
   }
 
   async has({ name, changedAt }: StoredObject): Promise<boolean> {
@@ -236,13 +233,6 @@ async function giveName(staged: string, path: string): Promise<void> {
     if (existsSync(path)) throw alreadyExists();
     renameSync(staged, path);
   }
-}
-
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  return work.catch((error) => {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-    return undefined;
-  });
 }
 
 async function syncAndClose(handle: FileHandle): Promise<void> {
