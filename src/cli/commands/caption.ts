@@ -219,11 +219,9 @@ async function listed(
   proposals: readonly CaptionProposal[],
   { client, signal }: Pick<Call, 'client' | 'signal'>,
 ): Promise<Output> {
-  const texts = new Map<string, string>();
   const captions = proposals.filter(({ current_etag }) => current_etag !== null).map(({ caption }) => caption);
-  for (const page of slicesOf(captions)) {
-    for (const { filename, text } of await client.bulk.captions(id, page, { signal })) texts.set(filename, text ?? '');
-  }
+  const read = await client.bulk.captions(id, captions, { signal });
+  const texts = new Map(read.map(({ filename, text }) => [filename, text ?? '']));
   const paint = painterOf(process.stdout);
   const lines = proposals.flatMap(({ filename, caption, text = '', model, outdated, cut_off }) => {
     const about = `by ${printable(model)}${outdated ? ', outdated' : ''}${cut_off ? ', cut off' : ''}`;

@@ -31,8 +31,9 @@ import { TakenNames, nameForFormat } from '../../dataset/fix/media-names.js';
 import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { convertInProcess, examineInProcess } from '../../service/inspection/image-conversion.js';
+import { runFixJob } from '../../service/inspection/fix-job.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
+import { CONVERSION_LIMITS, limitsOf } from '../../service/inspection/limited-process.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/folders.js';
 
@@ -282,7 +283,8 @@ async function captionFix(file: LocalFile, folder: Folder): Promise<Fix> {
 
 /** `undefined` if the content is no image or video, so that a change of name or format would not help. */
 async function mediaFix(file: LocalFile, folder: Folder, { pool, signal }: FixRun): Promise<Fix | undefined> {
-  const content = await examineInProcess(pool, file, signal);
+  const limits = limitsOf({ kind: 'image', sizeBytes: file.sizeBytes });
+  const content = await runFixJob(pool, { task: 'examine', path: file.path }, { limits, signal });
   if (content.kind === 'other') return undefined;
   const name = basename(file.path);
   const isConverted = !content.isTrainable;
@@ -355,7 +357,8 @@ async function replaceContent(fix: Fix, stats: BigIntStats, run: FixRun): Promis
 }
 
 async function writeConverted({ folder, name, to }: Fix, partial: string, { pool, signal }: FixRun): Promise<void> {
-  await convertInProcess(pool, { path: join(folder, name), target: partial }, signal);
+  const job = { task: 'convert', path: join(folder, name), target: partial } as const;
+  await runFixJob(pool, job, { limits: CONVERSION_LIMITS, signal });
   const converted = { filename: to.normalize('NFC'), path: partial, sizeBytes: (await stat(partial)).size };
   const inspection = await pool.inspect(converted, { accountId: '', signal });
   if (!inspection.ok) throw new NotFixable(`can't be converted: ${inspection.problem.message}`);
