@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8219,
+  cli: 8194,
   server: 3629,
   client: 1694,
   api: 1971,
-  service: 9048,
+  service: 9032,
   storage: 8171,
-  dataset: 8321,
+  dataset: 8339,
   '.': 1029,
 };
 

@@ -1,7 +1,7 @@
 import { useQueries, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
+import { LINK_SLOTS, linksIn } from '../../src/dataset/pairs/roles.js';
 import { useClient } from '../session/client.js';
 import { filesByStem, type LinkedDataset } from './counterparts.js';
 import { datasetQuery, refetchDatasetSoon } from './dataset.js';
@@ -10,7 +10,7 @@ import { datasetQuery, refetchDatasetSoon } from './dataset.js';
 export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>) {
   const client = useClient();
   const queries = useQueryClient();
-  const linked = LINK_SLOTS.flatMap((slot) => (links?.[slot] === undefined ? [] : [{ slot, ...links[slot] }]));
+  const linked = linksIn(links);
   const key = JSON.stringify(linked.map(({ slot, dataset_id, name }) => [slot, dataset_id, name]));
   const results = useQueries({ queries: linked.map(({ dataset_id }) => datasetQuery(client, queries, dataset_id)) });
   const known = results.map(({ data }) => data?.files);

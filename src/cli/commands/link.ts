@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { TarLink } from '../../client/client.js';
 import { isLoopback, tarCommands } from '../../command-line.js';
-import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
+import { linksIn, slotText } from '../../dataset/pairs/roles.js';
 import { revisionArgument, secondsIn } from '../arguments.js';
 import { type Call, onDataset } from '../remote.js';
 import type { Output } from '../terminal/print.js';
@@ -64,10 +64,7 @@ const FOR_OTHERS =
 
 function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {
   const content = `${counted(link.files, 'file')}, ${formatBytes(link.bytes)}, digest ${link.digest.slice(0, 12)}`;
-  const linked = LINK_SLOTS.flatMap((slot) => {
-    const dataset = link.links?.[slot];
-    return dataset === undefined ? [] : [`${slotText(slot)} ${printable(dataset.name)}`];
-  });
+  const linked = linksIn(link.links).map(({ slot, name }) => `${slotText(slot)} ${printable(name)}`);
   const names = [printable(link.name), ...(linked.length > 0 ? [`with ${linked.join(', ')}`] : [])].join(' ');
   const isLocal = isLoopback(link.url);
   return [

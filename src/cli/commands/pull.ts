@@ -34,9 +34,8 @@ import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson, printMessage } from '../terminal/print.js';
 import { counted, errorMessage, formatBytes, printable } from '../terminal/text.js';
-import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
+import { transferLine } from '../terminal/progress.js';
 import { canAsk } from '../terminal/prompts.js';
-import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { bytesOf, type Manifest, type ManifestFile } from '../../service/manifest.js';
 import { mediaTypeOf } from '../../dataset/media.js';
@@ -213,15 +212,11 @@ const CONCURRENT_HASHES = 4;
 /** The folder of incomplete files, removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
 
-interface PullTask {
-  readonly client: TrainyardClient;
+interface PullTask extends Omit<Call, 'options'> {
   readonly source: RemoteSource;
-  readonly url: string;
   readonly folder: string;
   readonly rules: SyncRules;
   readonly direction: SyncDirection;
-  readonly display: ProgressDisplay;
-  readonly signal: AbortSignal;
 }
 
 /** An image, video or caption in the folder; `sha256` is empty for one that is not compared. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Role } from '../../dataset/dataset.js';
 import { isTextCaption } from '../../dataset/media.js';
-import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
+import { linksIn } from '../../dataset/pairs/roles.js';
 import {
   aiToolkitDatasetOf,
   aiToolkitJob,
@@ -85,16 +85,14 @@ async function printConfig(call: Call<Options>, names: readonly string[]): Promi
 /** Fields are `undefined` for captions without the bulk API, and for linked datasets that the token may not read. */
 async function readDataset({ client, options: { into, only }, signal }: Call<Options>, nameOrId: string) {
   const { id, name, role } = await mustFind(client, nameOrId, signal);
-  const { files, digest, groups, links = {} } = await client.status(id, { signal });
+  const { files, digest, groups, links } = await client.status(id, { signal });
   const texts = files.map(({ filename }) => filename).filter(isTextCaption);
   const captions =
     texts.length === 0 ? [] : await client.bulk.captions(id, texts, { signal }).catch(undefinedFor(404, 405));
   const folders: LinkedFolder[] = [];
-  for (const slot of LINK_SLOTS) {
-    const link = links[slot];
-    if (link === undefined) continue;
-    const linked = await client.status(link.dataset_id, { signal }).catch(undefinedFor(404));
-    folders.push({ slot, name: link.name, files: linked?.files });
+  for (const { slot, dataset_id, name } of linksIn(links)) {
+    const linked = await client.status(dataset_id, { signal }).catch(undefinedFor(404));
+    folders.push({ slot, name, files: linked?.files });
   }
   const root = into === undefined ? PLACEHOLDER : resolve(into);
   const toTrain = { name, root, only, digest, files, groups, captions, links: folders };

@@ -1,11 +1,10 @@
-import type { WireManifestLinks } from '../../api/schemas.js';
 import { explainMissingRoute, undefinedFor } from '../remote.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError, chunksOf, invalidAnswer } from '../../client/answers.js';
 import type { Role } from '../../dataset/dataset.js';
-import type { Manifest, ManifestFile, ManifestLink, WantedState } from '../../service/manifest.js';
+import type { Manifest, ManifestFile, WantedState } from '../../service/manifest.js';
 import { parseDatasetName, parseFilename, parseGroupName } from '../../dataset/names.js';
-import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
+import { linksIn, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
   type PlacedFile,
@@ -66,7 +65,12 @@ async function readManifest(
     const fault = `it is the manifest of ${JSON.stringify(name)} (${datasetId}), not of ${expected}.${renamed}`;
     throw invalidAnswer(200, fault);
   }
-  const links = manifest.links && linksIn(manifest.links);
+  const links =
+    manifest.links &&
+    linksIn(manifest.links).map((link) => {
+      const { slot, dataset_id: linkedId, name, revision, digest } = link;
+      return { slot, id: linkedId, name, revision, digest };
+    });
   for (const { filename } of files) requireName('filename', filename, parseFilename);
   for (const each of [manifest, ...(links ?? [])]) requireName('name', each.name, parseDatasetName);
   for (const group of new Set([...groups.map((each) => each.name), ...files.flatMap((file) => file.group ?? [])])) {
@@ -79,15 +83,6 @@ async function readManifest(
       return { filename, group, upload: { sizeBytes, sha256 } };
     }),
   };
-}
-
-function linksIn(links: WireManifestLinks): ManifestLink[] {
-  return LINK_SLOTS.flatMap((slot) => {
-    const link = links[slot];
-    if (link === undefined) return [];
-    const { dataset_id: id, name, revision, digest } = link;
-    return [{ slot, id, name, revision, digest }];
-  });
 }
 
 /** @throws TrainyardError for a name that could lead out of the folder, or that no service accepts */

@@ -1,11 +1,11 @@
 import type { DatasetWithFiles, Link, LinkSlot, Problem, TrainyardClient } from '../../client/client.js';
 import { undefinedOn } from '../../dataset/errors.js';
-import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
+import { linksIn, slotText } from '../../dataset/pairs/roles.js';
 import type { MountSource } from '../../service/mount/mount-source.js';
 import { withAnySignal } from '../../abort-signals.js';
 import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import type { ProgressDisplay } from '../terminal/progress.js';
+import type { Call } from '../remote.js';
 import { counted, printable } from '../terminal/text.js';
 
 export interface WaitLimit {
@@ -25,10 +25,8 @@ export interface MountableDatasets {
   readonly close: () => Promise<unknown>;
 }
 
-export interface ReadyWait {
-  readonly signal: AbortSignal;
+export interface ReadyWait extends Pick<Call, 'display' | 'signal'> {
   readonly limit?: WaitLimit | undefined;
-  readonly display: ProgressDisplay;
 }
 
 /**
@@ -61,7 +59,7 @@ export async function waitForReady(
   if (dataset.status === 'FAILED') throw failedError(dataset, await problemsOfLinked(client, dataset, signal));
 }
 
-function reasonToWait({ status, counts, awaited = [], links = {} }: DatasetWithFiles): string {
+function reasonToWait({ status, counts, awaited = [], links }: DatasetWithFiles): string {
   if (status === 'DRAFT') return 'it has no files yet';
   const { pending = 0, checking = 0, uncaptioned = 0 } = counts ?? {};
   const names = awaited.slice(0, 2).map(({ filename }) => printable(filename));
@@ -70,12 +68,12 @@ function reasonToWait({ status, counts, awaited = [], links = {} }: DatasetWithF
     ...(pending > 0 ? [`${counted(pending, 'upload is', 'uploads are')} pending${examples}`] : []),
     ...(checking > 0 ? [`${counted(checking, 'file is', 'files are')} being checked`] : []),
     ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption yet`] : []),
-    ...LINK_SLOTS.flatMap((slot) => (links[slot] === undefined ? [] : linkReason(slot, links[slot]))),
+    ...linksIn(links).flatMap(linkReason),
   ];
   return reasons.join(', ') || 'its upload is not complete';
 }
 
-function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link): string[] {
+function linkReason({ slot, name, status, missing, ambiguous }: Link & { slot: LinkSlot }): string[] {
   const faults = [[missing, 'has nothing yet for'] as const, [ambiguous, 'has several images named'] as const];
   const reasons = [
     ...(status === 'READY' ? [] : [`is ${status}`]),
@@ -88,8 +86,8 @@ function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link):
 }
 
 /** The target itself says only that its linked datasets are FAILED. */
-async function problemsOfLinked(client: TrainyardClient, { links = {} }: DatasetWithFiles, signal: AbortSignal) {
-  const failed = LINK_SLOTS.flatMap((slot) => (links[slot]?.status === 'FAILED' ? [links[slot]] : []));
+async function problemsOfLinked(client: TrainyardClient, { links }: DatasetWithFiles, signal: AbortSignal) {
+  const failed = linksIn(links).filter(({ status }) => status === 'FAILED');
   const found = failed.map(async ({ dataset_id: id, name }) => {
     // The token may not be bound to it.
     const linked = await client.status(id, { signal }).catch(undefinedOn('dataset_not_found'));

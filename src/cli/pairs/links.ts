@@ -1,5 +1,5 @@
 import type { DatasetWithFiles, Link, LinkSlot, Links, Status } from '../../client/client.js';
-import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
+import { linksIn, slotText } from '../../dataset/pairs/roles.js';
 import type { Painter } from '../terminal/print.js';
 import { printable, tableOf } from '../terminal/text.js';
 
@@ -11,13 +11,9 @@ const MAX_NAMED = 10;
 const MAX_LISTED_BY_SERVICE = 100;
 
 /** The controls and the mask of a training dataset; the datasets that link to a control or mask. */
-export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetWithFiles, paint: Painter): string[] {
-  const linked = LINK_SLOTS.flatMap((slot) => {
-    const link = links[slot];
-    return link === undefined ? [] : [{ slot, link }];
-  });
+export function linkLines({ links, linked_from: linkedFrom = [] }: DatasetWithFiles, paint: Painter): string[] {
   const lines = tableOf(
-    linked.map(({ slot, link }) => [slotText(slot), printable(link.name), link.status, faultsOf(link)]),
+    linksIn(links).map((link) => [slotText(link.slot), printable(link.name), link.status, faultsOf(link)]),
     (cell, { column }) => (column === 2 ? paint(STATUS_COLOURS[cell as Status], cell) : cell),
   );
   if (linkedFrom.length === 0) return lines;
@@ -40,7 +36,5 @@ function faultsOf({ missing, extra, ambiguous, misfit, stretched }: Link): strin
 export type LinkIds = Readonly<Partial<Record<LinkSlot, string>>>;
 
 export function linkIdsOf(links: Links | undefined): LinkIds {
-  return Object.fromEntries(
-    Object.entries(links ?? {}).flatMap(([slot, link]) => (link === undefined ? [] : [[slot, link.dataset_id]])),
-  );
+  return Object.fromEntries(linksIn(links).map(({ slot, dataset_id }) => [slot, dataset_id]));
 }

@@ -5,14 +5,14 @@ import type { FixFlags } from '../fix/fix-files.js';
 import { type FileInspector, type FolderReport, findingsIn, inspectPaths } from '../folder/inspect-files.js';
 import { type FolderContents, type LocalFile, folderOf, isFolder } from '../folder/read-folder.js';
 import type { Finding } from '../folder/report.js';
-import { type RemoteOptions, remoteFrom } from '../remote.js';
+import { type Call, type RemoteOptions, remoteFrom } from '../remote.js';
 import { commonWith, readState, realFolders } from '../sync/common-state.js';
 import { type Decisions, type Hashes, type SettledConflicts, type SyncPlan, syncPlanOf } from '../sync/compare.js';
 import { type SyncDirection, datasetWord, directionFrom } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, printable } from '../terminal/text.js';
-import { type ProgressDisplay, bar } from '../terminal/progress.js';
-import type { Dataset, DatasetWithFiles, PushFile, Role, TrainyardClient } from '../../client/client.js';
+import { bar } from '../terminal/progress.js';
+import type { Dataset, DatasetWithFiles, PushFile, Role } from '../../client/client.js';
 import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
@@ -37,11 +37,8 @@ export interface PushFlags extends RemoteOptions, FixFlags {
   readonly wait: boolean;
 }
 
-export interface PushTools {
-  readonly client: TrainyardClient;
+export interface PushTools extends Pick<Call, 'client' | 'display' | 'signal'> {
   readonly inspector: FileInspector;
-  readonly display: ProgressDisplay;
-  readonly signal: AbortSignal;
 }
 
 export interface PushTask extends PushTools {

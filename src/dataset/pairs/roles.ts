@@ -7,6 +7,14 @@ export const ROLES = ['training', 'control', 'mask'] as const satisfies readonly
 /** The order in answers and in the digest. */
 export const LINK_SLOTS = ['control_1', 'control_2', 'control_3', 'mask'] as const satisfies readonly LinkSlot[];
 
+/** The links of an answer, in the order of the slots. */
+export function linksIn<L extends object>(links: { readonly [Slot in LinkSlot]?: L | undefined } = {}) {
+  return LINK_SLOTS.flatMap((slot) => {
+    const link = links[slot];
+    return link === undefined ? [] : [{ ...link, slot }];
+  });
+}
+
 export function roleOfSlot(slot: LinkSlot): 'control' | 'mask' {
   return slot === 'mask' ? 'mask' : 'control';
 }

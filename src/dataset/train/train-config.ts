@@ -3,10 +3,7 @@ import { factsOf, factsOfOne } from './facts.js';
 import { ltxFactsOf } from './ltx.js';
 import { filled, type TemplateFacts, withProse } from './template.js';
 import aiToolkit from './templates/ai-toolkit.yaml.template?raw';
-import flux from './templates/ai-toolkit-flux.yaml.template?raw';
-import kontext from './templates/ai-toolkit-kontext.yaml.template?raw';
-import qwenEdit from './templates/ai-toolkit-qwen-edit.yaml.template?raw';
-import wan from './templates/ai-toolkit-wan22.yaml.template?raw';
+import aiToolkitJobTemplate from './templates/ai-toolkit-job.yaml.template?raw';
 import diffusionPipe from './templates/diffusion-pipe.toml.template?raw';
 import kohya from './templates/kohya.toml.template?raw';
 import ltx from './templates/ltx.json.template?raw';
@@ -69,6 +66,14 @@ function configOf({ format, filename, template }: TrainerFile, facts: TemplateFa
 /** More take long to make; ai-toolkit's page has this value for Wan (`ui/src/app/jobs/new/options.tsx`). */
 const MAX_SAMPLE_FRAMES = 41;
 
+/** What ai-toolkit's example for each model sets besides its own section of the template. */
+const JOBS = {
+  flux: { example: 'train_lora_flux_24gb', rank: 16, guidance: 4, sampleSteps: 20 },
+  kontext: { example: 'train_lora_flux_kontext_24gb', rank: 16, guidance: 4, sampleSteps: 20 },
+  qwenEdit: { example: 'train_lora_qwen_image_edit_2509_32gb', rank: 16, guidance: 3, sampleSteps: 25 },
+  wan: { example: 'train_lora_wan22_14b_24gb', rank: 32, guidance: 3.5, sampleSteps: 25 },
+} as const;
+
 /**
  * A job after ai-toolkit's examples at commit 27a03a91: Wan 2.2 for clips, FLUX.1 for images, FLUX.1 Kontext with one control,
  * Qwen-Image-Edit with several.
@@ -83,8 +88,10 @@ export function aiToolkitJob(
   const facts = factsOf(datasets);
   if (facts.filled.length === 0) throw nothingToTrainOn();
   const controls = Math.max(...facts.datasets.map((dataset) => dataset.controls.length));
-  const job = facts.clips ? wan : controls === 0 ? flux : controls === 1 ? kontext : qwenEdit;
-  const template = job.replace('{{>datasets}}\n', () => aiToolkit);
+  const model = facts.clips ? 'wan' : controls === 0 ? 'flux' : controls === 1 ? 'kontext' : 'qwenEdit';
+  const [edits, cachesCaptions] = [!facts.clips && controls > 0, model === 'wan' || model === 'qwenEdit'];
+  const models = Object.fromEntries(Object.keys(JOBS).map((name) => [name, name === model]));
+  const template = aiToolkitJobTemplate.replace('{{>datasets}}\n', () => aiToolkit);
   const filename = `${name.replace(/[^\p{L}\p{N}._-]+/gu, '_')}.yaml`;
   const examples = facts.datasets.flatMap((dataset) => dataset.examples).slice(0, 3);
   const prompts = examples.length > 0 ? examples : [{ prompt: trigger ?? datasets[0]?.name ?? '' }];
@@ -92,7 +99,10 @@ export function aiToolkitJob(
   const sampleFrames = facts.clips && Math.min(facts.clips.frames, MAX_SAMPLE_FRAMES);
   return configOf(
     { format: 'yaml', filename, template },
-    { ...facts, filename, jobName: name, trigger, prompts, firstPrompt: prompts[0]?.prompt, samples, sampleFrames },
+    {
+      ...{ ...facts, ...JOBS[model], ...models, edits, cachesCaptions },
+      ...{ filename, jobName: name, trigger, prompts, firstPrompt: prompts[0]?.prompt, samples, sampleFrames },
+    },
   );
 }
 

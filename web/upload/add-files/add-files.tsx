@@ -4,7 +4,7 @@ import { Store } from '../../ui/store.js';
 import { useQueueClient } from '../queue/upload-queue.js';
 import type { DroppedFile } from './dropped-files.js';
 
-const Adding = loadedLater(async () => (await import('./adding.js')).Adding);
+const Adding = loadedLater(async () => (await import('./add-upload.js')).Adding);
 
 interface Addition {
   readonly key: number;

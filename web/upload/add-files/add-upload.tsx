@@ -13,10 +13,12 @@ import { DialogForm, useRequesting } from '../../session/dialog-form.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/upload-queue.js';
-import type { DroppedFile } from './dropped-files.js';
+import { type DroppedFile, withEntriesOfArchives } from './dropped-files.js';
 import { type ChosenFolders, datasetNameOf, type FolderChoice, MAIN, withChoice } from './dropped-folders.js';
 import { FolderList } from './folder-list.js';
 import { CaptionChoices, NameChoices } from './name-choices.js';
+import { PairsDialog } from './pairs/pairs-dialog.js';
+import { preparePairUpload } from './pairs/prepare-pairs.js';
 import { type ClashChoice, type ExistingChoice, planUpload } from './plan-upload.js';
 import { makeDatasets, suggestName } from './new-datasets.js';
 import { type PreparedUpload, prepareUpload } from './prepare-upload.js';
@@ -30,8 +32,22 @@ interface AddUploadProps {
   readonly onDone: () => void;
 }
 
+/** Adds files to a dataset or to a new one, and a folder of pairs to several. */
+export function Adding({ files, datasetId, onDone }: AddUploadProps) {
+  const client = useClient();
+  // The promise starts with the first render, and stays the same for all.
+  const [listed] = useState(() => files.then(withEntriesOfArchives));
+  const [isFlat, setFlat] = useState(false);
+  const { prepared, error, retry } = usePrepared(async (signal) =>
+    preparePairUpload(client, await listed, { datasetId, signal }),
+  );
+  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
+  if (isFlat || prepared === null) return <AddUpload files={listed} datasetId={datasetId} onDone={onDone} />;
+  return <PairsDialog prepared={prepared} onFlat={() => setFlat(true)} onDone={onDone} />;
+}
+
 /** Uploads files into a dataset or a new one. Asks first if something is to be decided. */
-export function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
+function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
   const client = useClient();
   const [choices, setChoices] = useState<ImportChoices>({});
   const { prepared, error, retry } = usePrepared(
