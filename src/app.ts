@@ -19,7 +19,7 @@ import { webhookHandlers } from './server/routes/webhooks.js';
 import { createServer, type HttpServer } from './server/server.js';
 import { sessionCookieName } from './server/auth.js';
 import { datasetToWire } from './server/wire.js';
-import { AuditLog } from './service/audit-log.js';
+import { type AuditLog, openAuditLog } from './service/audit-log.js';
 import { CaptionWrites, FileRemovals } from './service/bulk.js';
 import { captionFileJob, captionRunJob } from './service/captioning/caption-jobs.js';
 import { CaptioningService } from './service/captioning/captioning-service.js';
@@ -66,7 +66,7 @@ const CUT_OFF_MS = 1000;
 export async function openApp(config: Config, logger: Logger, storage: Storage) {
   const inspection = await openInspection(config, logger);
   const metrics = new Metrics();
-  const auditLog = await openAuditLog(config.auditLog, { logger, metrics });
+  const auditLog = await auditLogAt(config.auditLog, { logger, metrics });
   const basis = { config, logger, storage, inspection, metrics, auditLog };
   const parts: Parts = { ...basis, services: await makeServices(basis) };
   const { services } = parts;
@@ -171,16 +171,16 @@ async function openInspection({ ffmpeg: choice, inspectionProcesses }: Config, l
 }
 
 /** Failures are in the log and in the metrics. @throws BackendUnusable if it can't be written */
-async function openAuditLog(
+async function auditLogAt(
   path: string | undefined,
   { logger, metrics }: { logger: Logger; metrics: Metrics },
 ): Promise<AuditLog | undefined> {
   if (path === undefined) return undefined;
-  const auditLog = await AuditLog.open(path, (entry, err) => {
+  const auditLog = await openAuditLog(path, (entry, err) => {
     logger.error({ err, path, entry }, 'THE AUDIT LOG CAN NOT BE WRITTEN; this line has the entry');
   });
   metrics.gauge('trainyard_audit_log_writable', 'Whether the audit log can be written.', () =>
-    auditLog.isWritable ? 1 : 0,
+    auditLog.isWritable() ? 1 : 0,
   );
   return auditLog;
 }
@@ -189,7 +189,7 @@ async function makeServices({ config, storage, inspection, metrics, logger }: Ba
   const { blobs, database, jobs, now } = storage;
   const { pool, decodeClip, ffmpeg } = inspection;
   const maxLinkBytes = Math.min(config.rules.maxLinkBytes, blobs.maxFileBytes ?? Number.POSITIVE_INFINITY);
-  metrics.limit('maxFileBytes', maxLinkBytes);
+  metrics.limits.set({ setting: 'max-file-bytes' }, maxLinkBytes);
   const core: ServiceDependencies = {
     ...{ catalog: storage.catalog, blobs, jobs, now, rules: { ...config.rules, maxLinkBytes } },
     inspect: pool.inspect.bind(pool),
@@ -290,7 +290,7 @@ function finalizePresigned({ services, metrics, auditLog, logger }: Parts): JobH
     },
     onRejected: (file, message) => {
       const { filename, datasetId } = file;
-      metrics.rejected('presigned');
+      metrics.uploads.inc({ via: 'presigned', outcome: 'refused' });
       recordPresignedUpload(auditLog, file, { now: core.now(), error: 'invalid_content' });
       logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
     },
@@ -309,7 +309,7 @@ function measure({ metrics, storage, services, inspection }: Parts, jobRunner: J
   const captionsInFlight = () => services.modelServers.all.reduce((sum, { queue }) => sum + queue.held, 0);
   metrics.gauge('trainyard_captions_in_flight', 'Requests to model servers in flight.', captionsInFlight);
   metrics.jobs(() => storage.jobs.counts(), storage.now);
-  metrics.limit('inspectionProcesses', pool.size);
+  metrics.limits.set({ setting: 'inspection-processes' }, pool.size);
 }
 
 function makeHandlers(parts: Parts, http: HttpServer): Handlers {

@@ -27,12 +27,12 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8194,
-  server: 3629,
+  server: 3609,
   client: 1694,
   api: 1971,
-  service: 9032,
-  storage: 8171,
-  dataset: 8339,
+  service: 8997,
+  storage: 8156,
+  dataset: 8333,
   '.': 1029,
 };
 

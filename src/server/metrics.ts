@@ -1,6 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AccountLimits } from '../storage/catalog/accounts.js';
 import { JOB_KINDS, type JobCounts } from '../storage/catalog/jobs.js';
 
 /** The counts of jobs need the catalog. */
@@ -16,7 +15,7 @@ export class Metrics {
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
     registers: [this.registry],
   });
-  readonly #uploads = this.#counter(
+  readonly uploads = this.#counter(
     'trainyard_uploads_total',
     'Finalized and rejected uploads, by transport and outcome.',
     ['via', 'outcome'],
@@ -39,7 +38,7 @@ export class Metrics {
     'Requests to model servers for captions, by outcome.',
     ['outcome'],
   );
-  readonly #limits = new Gauge({
+  readonly limits = new Gauge({
     name: 'trainyard_limit',
     help: 'The limits in force, by setting.',
     labelNames: ['setting'],
@@ -103,22 +102,8 @@ export class Metrics {
     });
   }
 
-  limits({ bytes, datasetFiles }: AccountLimits): void {
-    this.limit('accountBytes', bytes);
-    this.limit('maxDatasetFiles', datasetFiles);
-  }
-
-  /** @param name in camel case, such as `maxFileBytes` */
-  limit(name: string, limit: number): void {
-    this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
-  }
-
   uploaded(via: 'direct' | 'link' | 'presigned', sizeBytes: number): void {
-    this.#uploads.inc({ via, outcome: 'stored' });
+    this.uploads.inc({ via, outcome: 'stored' });
     this.#uploadedBytes.inc(sizeBytes);
-  }
-
-  rejected(via: 'direct' | 'link' | 'presigned'): void {
-    this.#uploads.inc({ via, outcome: 'refused' });
   }
 }

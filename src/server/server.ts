@@ -118,8 +118,9 @@ export function createServer(options: ServerOptions) {
     () => unsentAnswers.quota.held,
   );
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.held);
-  metrics.limits(limits);
-  metrics.limit('maxConnections', connections.max);
+  metrics.limits.set({ setting: 'account-bytes' }, limits.bytes);
+  metrics.limits.set({ setting: 'max-dataset-files' }, limits.datasetFiles);
+  metrics.limits.set({ setting: 'max-connections' }, connections.max);
   countRequests(app, metrics);
 
   const addRoutes = async (served: ServedRoutes): Promise<void> => {

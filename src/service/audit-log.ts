@@ -11,49 +11,32 @@ interface AuditEntry {
   readonly [field: string]: unknown;
 }
 
-/** Appends JSON lines in the background. The file is opened for each, so that processes may share it, and others rotate it. */
-export class AuditLog {
-  readonly #path: string;
-  readonly #onLost: (entry: AuditEntry, error: unknown) => void;
-  #writing: Promise<void> = Promise.resolve();
-  #isWritable = true;
-
-  private constructor(path: string, onLost: (entry: AuditEntry, error: unknown) => void) {
-    this.#path = path;
-    this.#onLost = onLost;
-  }
-
-  /** @param onLost is called with each entry that could not be written @throws BackendUnusable if the file can't be written */
-  static async open(path: string, onLost: (entry: AuditEntry, error: unknown) => void): Promise<AuditLog> {
-    await appendFile(path, '', { mode: 0o600 }).catch((error) => {
-      const message = `The audit log can't be written: ${error.message}`;
-      throw new BackendUnusable(message, { cause: error, isTemporary: false });
-    });
-    return new AuditLog(path, onLost);
-  }
-
-  get isWritable(): boolean {
-    return this.#isWritable;
-  }
-
-  add(entry: AuditEntry): void {
-    this.#writing = this.#writing
-      .then(() => appendAuditEntry(this.#path, entry))
+/** @param onLost is called with each entry that could not be written @throws BackendUnusable if the file can't be written */
+export async function openAuditLog(path: string, onLost: (entry: AuditEntry, error: unknown) => void) {
+  await appendFile(path, '', { mode: 0o600 }).catch((error) => {
+    const message = `The audit log can't be written: ${error.message}`;
+    throw new BackendUnusable(message, { cause: error, isTemporary: false });
+  });
+  let isWritable = true;
+  let writing = Promise.resolve();
+  const add = (entry: AuditEntry): void => {
+    writing = writing
+      .then(() => appendAuditEntry(path, entry))
       .then(
         () => {
-          this.#isWritable = true;
+          isWritable = true;
         },
         (error) => {
-          this.#isWritable = false;
-          this.#onLost(entry, error);
+          isWritable = false;
+          onLost(entry, error);
         },
       );
-  }
-
-  close(): Promise<void> {
-    return this.#writing;
-  }
+  };
+  return { add, isWritable: () => isWritable, close: () => writing };
 }
+
+/** Appends JSON lines in the background. The file is opened for each, so that processes may share it, and others rotate it. */
+export type AuditLog = Awaited<ReturnType<typeof openAuditLog>>;
 
 /** Appends a line, with characters escaped that control a terminal or the direction of text. */
 export async function appendAuditEntry(path: string, entry: AuditEntry): Promise<void> {

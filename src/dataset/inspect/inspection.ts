@@ -45,6 +45,15 @@ export interface Sound {
   readonly durationSeconds?: number;
 }
 
+/** Leaves out what the container of a clip does not state, and rounds numbers to thousandths. */
+export function statedFacts<F extends object>(facts: F): { [Name in keyof F]?: NonNullable<F[Name]> } {
+  const stated = Object.entries(facts).flatMap(([name, value]) => {
+    if (typeof value !== 'number') return value == null ? [] : [[name, value]];
+    return value > 0 && Number.isFinite(value) ? [[name, Math.round(value * 1000) / 1000]] : [];
+  });
+  return Object.fromEntries(stated);
+}
+
 export type Inspection =
   | {
       readonly ok: true;

@@ -1,5 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
+import { untilAborted, withTimeout } from '../../abort-signals.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import type { Handlers } from '../register-routes.js';
@@ -26,15 +26,9 @@ export function operationHandlers({ checkReady, registry, ffmpeg, hasPresignedLi
   return {
     'service.health': async () => ({ status: 'ok' }),
     'service.ready': async () => {
-      const answered = new AbortController();
-      const timeout = wait(READY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
-        throw new Error(`No answer within ${READY_TIMEOUT_MS} ms.`);
+      await withTimeout(READY_TIMEOUT_MS, (late) => untilAborted(checkOnce(), late)).catch((cause) => {
+        throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause });
       });
-      await Promise.race([checkOnce(), timeout])
-        .catch((error) => {
-          throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause: error });
-        })
-        .finally(() => answered.abort());
       const upload_links_to = hasPresignedLinks ? 'bucket' : 'service';
       return { status: 'ready', ffmpeg: (await ffmpeg()) ?? null, upload_links_to };
     },

@@ -64,7 +64,7 @@ export function uploadHandlers(services: UploadServices) {
       request.audited = { filename };
       const received = uploads.receiveDirect(key, filename, { body, signal, atMostBytes, author, condition });
       const file = await received.catch((error) => {
-        metrics.rejected('direct');
+        metrics.uploads.inc({ via: 'direct', outcome: 'refused' });
         throw error;
       });
       metrics.uploaded('direct', file.upload.sizeBytes);
@@ -108,7 +108,7 @@ export function uploadHandlers(services: UploadServices) {
       };
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal, onFile });
       const file = await received.catch((error) => {
-        metrics.rejected('link');
+        metrics.uploads.inc({ via: 'link', outcome: 'refused' });
         throw error;
       });
       metrics.uploaded('link', file.upload.sizeBytes);

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { withAnySignal } from '../../abort-signals.js';
+import { untilAborted, withAnySignal } from '../../abort-signals.js';
 import type { Appearance } from '../../dataset/duplicates/perceptual-hash.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ExaminedContent } from '../../dataset/fix/examine-content.js';
@@ -409,26 +409,22 @@ class InspectionProcess {
 
   /** Does a job. After an error, the process must be killed. @throws ProcessEnded; the signal's reason */
   async run(job: InspectionJob, { limits, signal }: { limits: ProcessLimits; signal: AbortSignal }): Promise<Answer> {
-    let onAbort = () => {};
     const watch = watchProcess(this.#child, limits, (limit) => this.kill(limit));
     try {
-      const answer = await new Promise<Answer>((resolve, reject) => {
-        onAbort = () => reject(signal.reason);
+      const answered = new Promise<Answer>((resolve, reject) => {
         const onMessage = (message: ProcessMessage) => {
           if ('outOfMemory' in message) reject(new ProcessEnded('memory', 'a decoder got no more memory'));
           else if (!('ready' in message)) resolve(message);
         };
         this.#listener = { onMessage, onEnd: reject };
-        signal.addEventListener('abort', onAbort, { once: true });
         this.#socket.write(`${JSON.stringify(job)}\n`);
-        if (signal.aborted) onAbort();
       });
+      const answer = await untilAborted(answered, signal);
       this.jobsDone++;
       return answer;
     } finally {
       this.#listener = undefined;
       this.cpuSeconds += watch.stop();
-      signal.removeEventListener('abort', onAbort);
     }
   }
 

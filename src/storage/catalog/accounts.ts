@@ -281,15 +281,30 @@ export class Accounts {
   }
 
   /** Revokes a token with its sessions and shares. @returns the ids of all that ended @throws ServiceError `token_not_found` */
-  async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
+  async revokeToken(
+    id: string,
+    now: Micros,
+    { accountId, sharedDatasetId, withMade = false }: RevocationOptions = {},
+  ): Promise<string[]> {
     // Locks the account: the token might make another one meanwhile.
     const account = sql`select id from account where id = (select account_id from token where id = ${id}) ${FOR_UPDATE}`;
-    const [, revoked] = await this.#db.transact({ isDurable: true }, ({ commit }) =>
-      commit([account, revocation({ id, now, ...options })]),
-    );
+    const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
+    const ofDataset =
+      sharedDatasetId === undefined
+        ? sql``
+        : sql`and kind = 'share' and dataset_ids = ${JSON.stringify([sharedDatasetId])}`;
+    // Those that it made, directly or through others.
+    const revocation = sql<{ id: string }>`
+      with recursive made(id) as (
+        select id from token where id = ${id} and kind <> 'code' ${ofAccount} ${ofDataset}
+        union
+        select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
+      )
+      update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
+    const [, revoked] = await this.#db.transact({ isDurable: true }, ({ commit }) => commit([account, revocation]));
     if (revoked.length > 0) return revoked.map((row) => row.id);
     const [noun, advice] =
-      options.accountId === undefined
+      accountId === undefined
         ? ['token', ' To list all tokens, run: trainyard token list']
         : ['token, session or share', ''];
     throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
@@ -380,28 +395,6 @@ function tokenByDigest(digest: string) {
       token.account_id, account.name as account_name,
       parent.id as parent_id, parent.name as parent_name, parent.hint as parent_hint
     from ${UNREVOKED} and token.digest = ${digest} and token.kind <> 'code'`;
-}
-
-/** Revokes a token and those that it made, directly or through others. */
-function revocation({
-  id,
-  now,
-  accountId,
-  sharedDatasetId,
-  withMade = false,
-}: RevocationOptions & { id: string; now: Micros }) {
-  const ofAccount = accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
-  const ofDataset =
-    sharedDatasetId === undefined
-      ? sql``
-      : sql`and kind = 'share' and dataset_ids = ${JSON.stringify([sharedDatasetId])}`;
-  return sql<{ id: string }>`
-    with recursive made(id) as (
-      select id from token where id = ${id} and kind <> 'code' ${ofAccount} ${ofDataset}
-      union
-      select token.id from token join made on made.id = token.parent_id ${withMade ? sql`` : sql`where kind <> 'token'`}
-    )
-    update token set revoked_at = coalesce(revoked_at, ${now}) where id in (select id from made) returning id`;
 }
 
 /** @param names of the datasets, by id */

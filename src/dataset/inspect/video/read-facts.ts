@@ -1,6 +1,6 @@
 import { CustomSource, Input, type InputAudioTrack, type InputVideoTrack, MATROSKA, MP4, QTFF, WEBM } from 'mediabunny';
 import type { FileBytes } from '../byte-source.js';
-import type { ClipFacts, Sound } from '../inspection.js';
+import { type ClipFacts, type Sound, statedFacts } from '../inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory } from '../inspection-error.js';
 
 /** Ten hours of video have 20 MB of tables, which mediabunny reads at once. */
@@ -43,29 +43,14 @@ export async function readWithMediabunny(file: FileBytes): Promise<ClipFacts> {
 }
 
 async function factsOf(video: InputVideoTrack): Promise<ClipFacts> {
-  const [codec, width, height] = [video.codec, video.displayWidth, video.displayHeight];
-  const { packetCount, averagePacketRate } = await video.computePacketStats();
-  const seconds = await video.computeDuration();
-  return {
-    ...(codec !== null && { codec }),
-    ...(width > 0 && height > 0 && { width, height }),
-    ...(packetCount > 0 && { frames: packetCount }),
-    ...(averagePacketRate > 0 && Number.isFinite(averagePacketRate) && { framesPerSecond: rounded(averagePacketRate) }),
-    ...(seconds > 0 && Number.isFinite(seconds) && { durationSeconds: rounded(seconds) }),
-  };
+  const { codec, displayWidth: width, displayHeight: height } = video;
+  const { packetCount: frames, averagePacketRate: framesPerSecond } = await video.computePacketStats();
+  const durationSeconds = await video.computeDuration();
+  const sides = width > 0 && height > 0 && { width, height };
+  return statedFacts({ codec, ...sides, frames, framesPerSecond, durationSeconds });
 }
 
 async function soundOf(audio: InputAudioTrack): Promise<Sound> {
   const { codec, sampleRate, numberOfChannels: channels } = audio;
-  const seconds = await audio.computeDuration();
-  return {
-    ...(codec !== null && { codec }),
-    ...(sampleRate > 0 && { sampleRate }),
-    ...(channels > 0 && { channels }),
-    ...(seconds > 0 && Number.isFinite(seconds) && { durationSeconds: rounded(seconds) }),
-  };
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
+  return statedFacts({ codec, sampleRate, channels, durationSeconds: await audio.computeDuration() });
 }

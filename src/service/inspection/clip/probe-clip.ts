@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { Facts, Sound } from '../../../dataset/inspect/inspection.js';
+import { type Facts, type Sound, statedFacts } from '../../../dataset/inspect/inspection.js';
 import type { VideoFormat } from '../../../dataset/media.js';
 import { type LimitName, setPriorityOf, spawnLimited, watchProcess } from '../limited-process.js';
 import { type Ffmpeg, ffprobeOf } from './ffmpeg.js';
@@ -127,13 +127,8 @@ async function probeSound(
   const stream = exitCode === 0 ? (JSON.parse(output.toString()) as Described).streams?.[0] : undefined;
   if (stream === undefined) return undefined;
   const [sampleRate, channels] = [numberIn(stream.sample_rate), numberIn(stream.channels)];
-  const seconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
-  return {
-    ...codecOf(stream.codec_name),
-    ...(sampleRate > 0 && { sampleRate }),
-    ...(channels > 0 && { channels }),
-    ...(seconds > 0 && { durationSeconds: rounded(seconds) }),
-  };
+  const durationSeconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
+  return statedFacts({ codec: codecOf(stream.codec_name), sampleRate, channels, durationSeconds });
 }
 
 /** Tags may hold megabytes and are printed as `[info]`, as is what a decoder conceals in a picture. */
@@ -166,16 +161,11 @@ function videoIn({ streams, format }: Described, messages: readonly string[], ha
   const declaredSeconds = numberIn(format?.duration);
   // The duration of the file is that of its sound, if that is longer.
   const ownSeconds = numberIn(stream.duration) || secondsIn(stream.tags?.DURATION);
-  const seconds = ownSeconds || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
+  const durationSeconds = ownSeconds || declaredSeconds || (framesPerSecond > 0 ? frames / framesPerSecond : 0);
   const isTurned = stream.side_data_list?.some(({ rotation = 0 }) => Math.abs(rotation) % 180 === 90) === true;
-  const facts = {
-    ...(width > 0 && height > 0 && (isTurned ? { width: height, height: width } : { width, height })),
-    ...(seconds > 0 && { durationSeconds: rounded(seconds) }),
-    ...(frames > 0 && { frames }),
-    ...(framesPerSecond > 0 && { framesPerSecond: rounded(framesPerSecond) }),
-    ...codecOf(stream.codec_name),
-    hasAudio,
-  };
+  const sides = width > 0 && height > 0 && (isTurned ? { width: height, height: width } : { width, height });
+  const codec = codecOf(stream.codec_name);
+  const facts = { ...statedFacts({ ...sides, durationSeconds, frames, framesPerSecond, codec }), hasAudio };
   // OpenCV 4.10, `CvCapture_FFMPEG::get_total_frames`.
   const countedFrames = listedFrames ?? Math.floor(declaredSeconds * ratio(stream.r_frame_rate) + 0.5);
   const noDecoder = new RegExp(`Unsupported codec with id \\d+ for input stream ${stream.index}$`);
@@ -183,9 +173,9 @@ function videoIn({ streams, format }: Described, messages: readonly string[], ha
 }
 
 /** Our name for H.264 is mediabunny's. */
-function codecOf(name: string | number | undefined): { codec?: string } {
-  if (typeof name !== 'string' || name === 'none' || name === 'unknown') return {};
-  return { codec: name === 'h264' ? 'avc' : name };
+function codecOf(name: string | number | undefined): string | undefined {
+  if (typeof name !== 'string' || name === 'none' || name === 'unknown') return undefined;
+  return name === 'h264' ? 'avc' : name;
 }
 
 function numberIn(value: string | number | undefined): number {
@@ -205,10 +195,6 @@ function ratio(text: string | number | undefined): number {
     .split('/')
     .map(Number);
   return numerator > 0 && denominator > 0 ? numerator / denominator : 0;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }
 
 /**

@@ -62,7 +62,10 @@ export async function pruneHistory(
   }
 }
 
-/** A change of files, and a pin, takes the same lock. */
+/**
+ * Deletes a revision and past files added after the kept revision before and removed by the kept one after, which no kept revision
+ * has. A change of files, and a pin, takes the same lock.
+ */
 async function deleteRevision(
   db: Database,
   { dataset_id: datasetId, number }: RevisionKey,
@@ -76,36 +79,25 @@ async function deleteRevision(
       sql<{ number: number | null }>`select min(number) as number ${others} > ${number}`,
     ]);
     if (revision === undefined || after?.number == null) return;
-    const range = { datasetId, before: before?.number ?? -1, after: after.number };
+    const [from, to] = [before?.number ?? -1, after.number];
+    const isUnneeded = (table: string) => {
+      const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
+      return sql`${removedIn} > ${from} and ${removedIn} <= ${to} and ${addedIn} > ${from}`;
+    };
+    // A restored file may be here several times.
+    const blobs = sql<{ dataset_id: string; id: string }>`(
+      select dataset_id, id, max(size_bytes) as size_bytes from past_file
+      where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
+        and not exists (select 1 from file where file.id = past_file.id)
+        and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
+      group by dataset_id, id
+    )`;
+    const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
     await commit([
-      ...deletionOfPastFiles(range, { accountId: dataset.account_id, deleteAfter }),
+      sql`update account set history_bytes = history_bytes - ${freed} where id = ${dataset.account_id}`,
+      trashSelected(blobs, deleteAfter),
+      sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`,
       sql`delete ${others} = ${number}`,
     ]);
   });
-}
-
-/** Deletes past files added after the kept revision before and removed by the kept one after, which no kept revision has. */
-function deletionOfPastFiles(
-  { datasetId, before, after }: { datasetId: string; before: number; after: number },
-  { accountId, deleteAfter }: { accountId: string; deleteAfter: Micros },
-) {
-  const isUnneeded = (table: string) => {
-    const [removedIn, addedIn] = [sql.ref(`${table}.removed_in`), sql.ref(`${table}.added_in`)];
-    return sql`${removedIn} > ${before} and ${removedIn} <= ${after} and ${addedIn} > ${before}`;
-  };
-  // A restored file may be here several times.
-  const blobs = sql<{ dataset_id: string; id: string }>`(
-    select dataset_id, id, max(size_bytes) as size_bytes from past_file
-    where dataset_id = ${datasetId} and ${isUnneeded('past_file')}
-      and not exists (select 1 from file where file.id = past_file.id)
-      and not exists (select 1 from past_file as other where other.id = past_file.id and not (${isUnneeded('other')}))
-    group by dataset_id, id
-  )`;
-  const freed = sql`(select coalesce(sum(size_bytes), 0) from ${blobs} as blob)`;
-  const deletion = sql`delete from past_file where dataset_id = ${datasetId} and ${isUnneeded('past_file')}`;
-  return [
-    sql`update account set history_bytes = history_bytes - ${freed} where id = ${accountId}`,
-    trashSelected(blobs, deleteAfter),
-    deletion,
-  ];
 }
