@@ -26,13 +26,13 @@ const KEEPERS: Record<string, RegExp> = {
  * needs more lines removes a mechanism first. The goal is 36,500 in all.
  */
 const BUDGETS: Record<string, number> = {
-  cli: 8194,
-  server: 3609,
+  cli: 8175,
+  server: 3584,
   client: 1694,
-  api: 1971,
-  service: 8997,
-  storage: 8156,
-  dataset: 8333,
+  api: 1967,
+  service: 8986,
+  storage: 8115,
+  dataset: 8325,
   '.': 1029,
 };
 

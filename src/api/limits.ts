@@ -29,11 +29,8 @@ export const MAX_LISTED = 1000;
 /** Their upload links are one answer. */
 export const MAX_BATCH_FILES = 20_000;
 
-/** The largest batch of names and sizes, also with each character escaped. */
+/** The largest batch of names and sizes, also with each character escaped, or 256 captions of the largest size. */
 export const MAX_BATCH_BODY_BYTES = 16 * 1024 * 1024;
-
-/** 256 captions of the largest size. */
-export const MAX_CAPTIONS_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Larger bodies share a memory that requests without a token must not take. */
 export const SMALL_BODY_BYTES = 16 * 1024;

@@ -4,7 +4,7 @@ import * as account from './account-schemas.js';
 import * as captioning from './caption-schemas.js';
 import type { WireErrorCode } from './error-codes.js';
 import * as history from './history-schemas.js';
-import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_CAPTIONS_BODY_BYTES, SMALL_BODY_BYTES } from './limits.js';
+import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, SMALL_BODY_BYTES } from './limits.js';
 import * as requests from './request-schemas.js';
 import * as events from './event-schemas.js';
 import * as wire from './schemas.js';
@@ -291,7 +291,7 @@ export const ROUTES = {
   'captions.save': route('PUT /:id/captions', 'Save up to 1,000 captions, each only if its ETag is the expected one', {
     headers: CHANGE,
     body: requests.captionsBody,
-    maxBodyBytes: MAX_CAPTIONS_BODY_BYTES,
+    maxBodyBytes: MAX_BATCH_BODY_BYTES,
     answer: wire.wireSavedCaptions,
     errors: ['invalid_name', 'unsupported_type', 'quota_exceeded'],
   }),
@@ -352,7 +352,7 @@ export const ROUTES = {
   'proposal.decide': route('POST /:id/caption-proposals', 'Accept and dismiss proposals', {
     headers: CHANGE,
     body: captioning.decisionsBody,
-    maxBodyBytes: MAX_CAPTIONS_BODY_BYTES,
+    maxBodyBytes: MAX_BATCH_BODY_BYTES,
     answer: captioning.wireDecisions,
     errors: ['quota_exceeded'],
   }),
@@ -487,7 +487,7 @@ export const ROUTES = {
     { body: webhooks.webhookChangeBody, answer: webhooks.wireWebhook },
   ),
   'webhook.delete': route('DELETE /webhooks/:webhook_id', 'Delete a webhook and its deliveries', {
-    answer: webhooks.wireDeletedWebhook,
+    answer: wire.wireDeletedDataset,
   }),
   'webhook.test': route('POST /webhooks/:webhook_id/test', 'Send a test event; the deliveries tell how it ended', {
     answer: webhooks.wireDelivery,

@@ -39,7 +39,6 @@ export const wireNewWebhook = wireWebhook
   .meta({ id: 'NewWebhook' });
 
 export const wireWebhooks = z.object({ webhooks: z.array(wireWebhook) }).meta({ id: 'Webhooks' });
-export const wireDeletedWebhook = z.object({ id: z.string(), deleted: z.literal(true) });
 
 export const wireDelivery = z
   .object({

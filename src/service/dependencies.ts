@@ -48,7 +48,7 @@ export interface ServiceDependencies {
   readonly jobs: Jobs;
   readonly inspect: Inspector;
   /** Without a decoder, every clip has the warning `NOT_FULLY_CHECKED`. */
-  readonly decodeClip?: ClipDecoder;
+  readonly decodeClip?: ClipDecoder | undefined;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
   /** Makes a URL-safe and unguessable id that begins with two lower-case hexadecimal digits. */

@@ -16,7 +16,13 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type FileInspector, type FolderReport, type InspectedFile, inspectPaths } from '../folder/inspect-files.js';
+import {
+  type FileInspector,
+  type FolderReport,
+  type InspectedFile,
+  inspectPaths,
+  withInspectionPool,
+} from '../folder/inspect-files.js';
 import { type LocalFile, fileVersionOf, foldersOfPaths } from '../folder/read-folder.js';
 import { firstLines } from '../folder/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
@@ -32,7 +38,7 @@ import { NotFixable } from '../../dataset/fix/not-fixable.js';
 import { byFilename, parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { runFixJob } from '../../service/inspection/fix-job.js';
-import { InspectionPool } from '../../service/inspection/inspection-pool.js';
+import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { CONVERSION_LIMITS, limitsOf } from '../../service/inspection/limited-process.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
 import { syncFolder } from '../../storage/folders.js';
@@ -76,59 +82,50 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 /** Lists the fixes, asks on a terminal, and applies them. @throws CommandError with 65, 66 or 73; the signal's reason */
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
   if (!flags.fix) return { paths, fixed: {} };
-  if (flags.dryRun) return fixUnlocked(paths, flags, task);
-  return withLockedFolders(await foldersOfPaths(paths), task, () => fixUnlocked(paths, flags, task));
+  const fix = () => withInspectionPool((pool) => fixUnlocked(paths, flags, { ...task, pool }));
+  return flags.dryRun ? fix() : withLockedFolders(await foldersOfPaths(paths), task, fix);
 }
 
-async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixedFiles> {
-  const { display, signal } = task;
+async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask & FixRun): Promise<FixedFiles> {
+  const { pool, display, signal } = task;
   const { dryRun, yes, json, inPlace: isInPlace = false } = flags;
   if (!dryRun) for (const folder of await foldersOfPaths(paths)) await removePartialFiles(folder);
-  const pool = new InspectionPool();
-  try {
-    const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
-    const plan = await planFixes(inspected, { pool, signal });
-    if (!json) printFixPlan(plan, dryRun ? 'Would fix' : 'To fix');
-    if (dryRun) {
-      return {
-        paths,
-        fixed: { fix: { dry_run: true, would_mend: plan.fixes.map(described), not_mended: plan.notFixed } },
-      };
-    }
-    const mustAsk = plan.fixes.length > 0 && !yes && !json && canAsk();
-    const isDeclined = mustAsk && !(await confirms(questionFor(plan.fixes, isInPlace), signal));
-    if (isDeclined && task.endsIfDeclined) {
-      throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
-    }
-    const fixes = isDeclined ? [] : plan.fixes;
-    let done = 0;
-    const showDone = () => {
-      done++;
-      display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${counted(fixes.length, 'file')}`]);
-    };
-    const applied = await attempt(fixes, { concurrency: CONCURRENCY, signal }, (fix) =>
-      applyFix(fix, { pool, signal, isInPlace }).finally(showDone),
-    );
-    display.clear();
-    if (!json && fixes.length > 0) printFixed(applied);
-    signal.throwIfAborted();
-    const mended = applied.fixes.map((fix) => ({ ...described(fix), original: fix.original ?? null }));
+  const { inspected } = await inspectPaths(paths, { ...task, follow: flags.follow });
+  const plan = await planFixes(inspected, { pool, signal });
+  if (!json) printFixPlan(plan, dryRun ? 'Would fix' : 'To fix');
+  if (dryRun) {
     return {
-      paths: paths.map((path) => pathAfter(path, applied.fixes)),
-      fixed: { fix: { dry_run: false, mended, not_mended: [...plan.notFixed, ...applied.notFixed] } },
+      paths,
+      fixed: { fix: { dry_run: true, would_mend: plan.fixes.map(described), not_mended: plan.notFixed } },
     };
-  } finally {
-    await pool.close();
   }
+  const mustAsk = plan.fixes.length > 0 && !yes && !json && canAsk();
+  const isDeclined = mustAsk && !(await confirms(questionFor(plan.fixes, isInPlace), signal));
+  if (isDeclined && task.endsIfDeclined) {
+    throw new CommandError(EXIT.dataError, 'nothing was changed, and nothing was sent.');
+  }
+  const fixes = isDeclined ? [] : plan.fixes;
+  let done = 0;
+  const showDone = () => {
+    done++;
+    display.update(() => [`${bar(done, fixes.length)} fixed ${done} of ${counted(fixes.length, 'file')}`]);
+  };
+  const applied = await attempt(fixes, { concurrency: CONCURRENCY, signal }, (fix) =>
+    applyFix(fix, { pool, signal, isInPlace }).finally(showDone),
+  );
+  display.clear();
+  if (!json && fixes.length > 0) printFixed(applied);
+  signal.throwIfAborted();
+  const mended = applied.fixes.map((fix) => ({ ...described(fix), original: fix.original ?? null }));
+  return {
+    paths: paths.map((path) => pathAfter(path, applied.fixes)),
+    fixed: { fix: { dry_run: false, mended, not_mended: [...plan.notFixed, ...applied.notFixed] } },
+  };
 }
 
 export async function countFixable({ inspected }: FolderReport, signal: AbortSignal): Promise<number> {
-  const pool = new InspectionPool();
-  try {
-    return (await planFixes(inspected, { pool, signal })).fixes.length;
-  } finally {
-    await pool.close();
-  }
+  const { fixes } = await withInspectionPool((pool) => planFixes(inspected, { pool, signal }));
+  return fixes.length;
 }
 
 function pathAfter(path: string, fixes: readonly Fix[]): string {

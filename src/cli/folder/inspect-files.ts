@@ -10,11 +10,11 @@ import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Problem } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { inspectFile } from '../../service/check.js';
-import type { Inspector } from '../../service/dependencies.js';
 import { clipDecoder } from '../../service/inspection/clip/decode-clip.js';
 import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/bring-files.js';
+import type { Call } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage } from '../terminal/text.js';
@@ -31,7 +31,11 @@ export interface FolderReport extends Omit<FolderContents, 'files'> {
   readonly findings: Findings;
 }
 
-type FileVersion = Pick<LocalFile, 'path' | 'version' | 'unpack'>;
+/** Runs `work` with a pool, and frees the memory of its processes and decoders at the end. */
+export async function withInspectionPool<T>(work: (pool: InspectionPool) => Promise<T>): Promise<T> {
+  const pool = new InspectionPool();
+  return work(pool).finally(() => pool.close());
+}
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
@@ -46,28 +50,21 @@ export class FileInspector {
 
   async inspectAll(
     files: readonly LocalFile[],
-    options: { role?: Role | undefined; signal: AbortSignal; onInspected?: (files: number) => void },
+    { role = 'training', display, signal }: Pick<Call, 'display' | 'signal'> & { role?: Role | undefined },
   ): Promise<Pick<FolderReport, 'inspected' | 'unreadable'>> {
-    const { role = 'training', signal, onInspected } = options;
     const inspected: InspectedFile[] = [];
     const unreadable: Notice[] = [];
-    // Closed before files are sent, to free the memory of its threads and decoders.
-    const pool = new InspectionPool();
-    const decodeClip = this.#ffmpeg && clipDecoder(this.#ffmpeg, pool);
-    const inspectors = {
-      inspect: (...args: Parameters<Inspector>) => pool.inspect(...args),
-      ...(decodeClip && { decodeClip }),
-    };
-    const inspect = async (file: LocalFile) =>
-      (await inspectFile(inspectors, file, { accountId: '', role, signal })).inspection;
-    try {
+    // Closed before files are sent.
+    await withInspectionPool(async (pool) => {
+      const decodeClip = this.#ffmpeg && clipDecoder(this.#ffmpeg, pool);
+      const inspectors = { inspect: pool.inspect.bind(pool), decodeClip };
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
           const inspection = await this.#remembered(role, file, () =>
             withContent(file, async () => {
               // Unpacked once for both.
               if (file.unpack !== undefined) await this.#remembered('sha256', file, () => sha256Of(file.path));
-              return inspect(file);
+              return (await inspectFile(inspectors, file, { accountId: '', role, signal })).inspection;
             }),
           );
           inspected.push({ file, inspection });
@@ -75,19 +72,18 @@ export class FileInspector {
           signal.throwIfAborted();
           unreadable.push(notice('UNREADABLE', file.filename, `can't be read: ${errorMessage(error)}.`));
         }
-        onInspected?.(inspected.length + unreadable.length);
+        const done = inspected.length + unreadable.length;
+        display.update(() => [`${bar(done, files.length)} checked ${done} of ${counted(files.length, 'file')}`]);
       });
-    } finally {
-      await pool.close();
-    }
+    });
     return { inspected: inspected.sort((a, b) => byFilename(a.file, b.file)), unreadable };
   }
 
-  sha256(file: FileVersion): Promise<string> {
+  sha256(file: LocalFile): Promise<string> {
     return this.#remembered('sha256', file, () => withContent(file, () => sha256Of(file.path)));
   }
 
-  async #remembered<T>(question: string, { path, version }: FileVersion, compute: () => Promise<T>): Promise<T> {
+  async #remembered<T>(question: string, { path, version }: LocalFile, compute: () => Promise<T>): Promise<T> {
     const key = `${question} ${path}`;
     const known = this.#results.get(key);
     if (known?.version === version) return known.result as T;
@@ -118,10 +114,7 @@ export async function inspectPaths(
     const hint = hintFor(paths, skipped);
     throw new CommandError(EXIT.noInput, `${paths.join(' ')}: no image, video or caption found.${left}${hint}`);
   }
-  const onInspected = (done: number) => {
-    display.update(() => [`${bar(done, files.length)} checked ${done} of ${counted(files.length, 'file')}`]);
-  };
-  const { inspected, unreadable } = await inspector.inspectAll(files, { role, signal, onInspected });
+  const { inspected, unreadable } = await inspector.inspectAll(files, { role, display, signal });
   display.clear();
   return {
     inspected,

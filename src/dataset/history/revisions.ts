@@ -153,14 +153,6 @@ export function differencesBetween(from: readonly VersionedFile[], to: readonly 
     .sort(byFilename);
 }
 
-/** Pending and received uploads stay; a rejected one of a name that gets another file goes. */
-export function restoreStem(group: StemGroup, target: readonly VersionedFile[]): StemGroup {
-  const names = new Set(target.map(({ filename }) => filename));
-  const kept = group.filter(({ filename, upload }) => upload.state !== 'stored' || names.has(filename));
-  const next = target.reduce(putBack, kept);
-  return next.length === group.length && next.every((file, i) => file === group[i]) ? group : next;
-}
-
 /** A file that is as before stays, so that a repeated request has the same result. @returns `undefined` if it was changed since */
 export function reverse(group: StemGroup, { filename, from, to }: FileDifference): StemGroup | undefined {
   const current = storedFileIn(group, filename)?.upload.sha256;

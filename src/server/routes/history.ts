@@ -2,7 +2,6 @@ import type { FastifyRequest } from 'fastify';
 import type { WireRevision } from '../../api/history-schemas.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { FileDifference } from '../../dataset/history/revisions.js';
 import type { Downloads } from '../../service/download/downloads.js';
 import { type HistoryService, type RevisionView, textBytesOf } from '../../service/history.js';
 import type { Accounts } from '../../storage/catalog/accounts.js';
@@ -38,12 +37,18 @@ export function historyHandlers(services: HistoryServices) {
       onceClosed(reply.raw, filesInFlight.hold(accountId, files.length));
       holdUnsent(reply.raw, { accountId, bytes: files.reduce((sum, file) => sum + textBytesOf(file), 0) });
       // Lost captions have no text, but can still be seen and undone.
-      const texts = await downloads.texts<StoredFile>(accountId, versionsIn(files), { leavesOutDamaged: true });
+      const versions = files.flatMap((file) => [file.from, file.to]).filter((file) => file !== undefined);
+      const texts = await downloads.texts<StoredFile>(accountId, versions, { leavesOutDamaged: true });
+      const withText = (file: StoredFile) => ({ ...fileToWire(file), text: texts.get(file) });
       return {
         ...{ from, to, total },
-        added: files.flatMap((file) => (file.from === undefined ? withText(file.to, texts) : [])),
-        removed: files.flatMap((file) => (file.to === undefined ? withText(file.from, texts) : [])),
-        changed: files.flatMap((file) => changedToWire(file, texts)),
+        added: files.flatMap((file) => (file.from === undefined && file.to ? withText(file.to) : [])),
+        removed: files.flatMap((file) => (file.to === undefined && file.from ? withText(file.from) : [])),
+        changed: files.flatMap(({ filename, from: before, to: now }) => {
+          if (before === undefined || now === undefined) return [];
+          const [from_text, to_text] = [texts.get(before), texts.get(now)];
+          return { filename, from: fileToWire(before), to: fileToWire(now), from_text, to_text };
+        }),
         next_after: isLast ? null : (files.at(-1)?.filename ?? null),
       };
     },
@@ -69,22 +74,6 @@ export function historyHandlers(services: HistoryServices) {
     'revision.unpin': async ({ key, params: { number }, request }) =>
       revisionToWire(await history.setPin(key, number, null), request),
   } satisfies Partial<Handlers>;
-}
-
-function versionsIn(files: readonly FileDifference[]): StoredFile[] {
-  return files.flatMap(({ from, to }) => [from, to]).filter((file) => file !== undefined);
-}
-
-type Texts = ReadonlyMap<StoredFile, string>;
-
-function withText(file: StoredFile | undefined, texts: Texts) {
-  return file === undefined ? [] : [{ ...fileToWire(file), text: texts.get(file) }];
-}
-
-function changedToWire({ filename, from, to }: FileDifference, texts: Texts) {
-  if (from === undefined || to === undefined) return [];
-  const [from_text, to_text] = [texts.get(from), texts.get(to)];
-  return [{ filename, from: fileToWire(from), to: fileToWire(to), from_text, to_text }];
 }
 
 /** Retention never deletes pinned revisions. */

@@ -1,21 +1,14 @@
 import contentDisposition from 'content-disposition';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../api/limits.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { bytesOf, type WantedState } from '../../service/manifest.js';
+import { bytesOf } from '../../service/manifest.js';
 import { slotText } from '../../dataset/pairs/roles.js';
-import type { DatasetKey } from '../../service/datasets.js';
 import type { ServiceDependencies } from '../../service/dependencies.js';
 import type { Downloads } from '../../service/download/downloads.js';
 import type { Quota } from '../../storage/limits.js';
 import type { ReadLinks } from '../../service/signed-links.js';
-import {
-  checksumsOf,
-  findMountArchive,
-  type MountArchive,
-  mountArchiveTar,
-} from '../../service/mount/mount-archive.js';
+import { checksumsOf, findMountArchive, mountArchiveTar } from '../../service/mount/mount-archive.js';
 import { closedSignal, onceClosed } from '../connections.js';
 import type { Handlers } from '../register-routes.js';
 import { manifestLinksToWire, timeOf } from '../wire.js';
@@ -32,19 +25,12 @@ interface TarServices {
   readonly now: () => number;
 }
 
-interface TarRequest {
-  readonly key: DatasetKey;
-  readonly query: WantedState;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-}
-
 /** For machines that mount a dataset without Node. */
 export function tarHandlers(services: TarServices) {
   const { core, downloads, readLinks, filesInFlight, publicUrl, now } = services;
 
   /** @throws ServiceError as `findMountArchive`; `dataset_not_found` for a linked dataset that the token is not bound to */
-  const archiveFor = async ({ key, query, request, reply }: TarRequest): Promise<MountArchive> => {
+  const archiveFor = async ({ key, query, request, reply }: Parameters<Handlers['tar.read']>[0]) => {
     const wanted = { ...query, digest: query.digest?.toLowerCase() };
     const archive = await findMountArchive(core, key, { wanted, signal: closedSignal(reply) });
     const bound = request.grant?.datasetIds ?? undefined;

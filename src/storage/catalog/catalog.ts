@@ -13,14 +13,7 @@ import type {
 } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { groupedBy } from '../../dataset/grouped-by.js';
-import {
-  differencesBetween,
-  type FileDifference,
-  filesIn,
-  restoreStem,
-  reverse,
-  type VersionedFile,
-} from '../../dataset/history/revisions.js';
+import { differencesBetween, type FileDifference, filesIn, reverse } from '../../dataset/history/revisions.js';
 import { hasLinksError, isInspectedAgain, linkedToError, MAX_NAMED } from '../../dataset/pairs/roles.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { endReservations, recordRecheck, type StemGroup } from '../../dataset/upload-transitions.js';
@@ -347,16 +340,8 @@ export class Catalog {
    * @returns `undefined` if the dataset or the revision does not exist
    * @throws ServiceError `quota_exceeded`
    */
-  restore({ datasetId, number, author, now }: RevisionOfDataset): Promise<ChangedDataset | undefined> {
-    let target = new Map<string, VersionedFile[]>();
-    const read: Restore['read'] = async (send) => {
-      const { kept, files } = await this.revisions.versions({ datasetId, from: number, to: number }, send);
-      target = stemGroupsOf(files);
-      return kept.has(number) ? files.map(({ filename }) => filename) : undefined;
-    };
-    const change = { datasetId, filenames: [], now, isActivity: true, author, isWholeDataset: true };
-    const restored = { ...change, restore: { restoredFrom: number, read } };
-    return this.change(restored, (group, stem) => restoreStem(group, target.get(stem) ?? []));
+  async restore(revision: RevisionOfDataset): Promise<ChangedDataset | undefined> {
+    return (await this.#putBack(revision, { from: revision.number }))?.dataset;
   }
 
   /**
@@ -365,20 +350,20 @@ export class Catalog {
    * @returns the names of the files of both kinds; `undefined` if the dataset, the revision or the one before does not exist
    * @throws ServiceError `quota_exceeded`
    */
-  async undo({
-    datasetId,
-    number,
-    author,
-    now,
-  }: RevisionOfDataset): Promise<{ dataset: ChangedDataset; undone: string[]; kept: string[] } | undefined> {
-    const before = number - 1;
+  undo(revision: RevisionOfDataset) {
+    return this.#putBack(revision, { from: revision.number - 1, to: revision.number });
+  }
+
+  /** Puts files back that differ between two revisions, as the first had them. @param range.to the latest by default */
+  async #putBack({ datasetId, number, author, now }: RevisionOfDataset, { from, to }: { from: number; to?: number }) {
     let differences: FileDifference[] = [];
     let byStem = new Map<string, FileDifference[]>();
-    const read: Restore['read'] = async (send) => {
-      const { kept, files } = await this.revisions.versions({ datasetId, from: before, to: number }, send);
-      differences = differencesBetween(filesIn(files, before), filesIn(files, number));
+    const read: Restore['read'] = async (send, latest) => {
+      const range = { datasetId, from, to: to ?? latest };
+      const { kept, files } = await this.revisions.versions(range, send);
+      differences = differencesBetween(filesIn(files, from), filesIn(files, range.to));
       byStem = stemGroupsOf(differences);
-      const areKept = kept.has(number) && (before === 0 || kept.has(before));
+      const areKept = kept.has(number) && (from === 0 || kept.has(from));
       return areKept ? differences.map(({ filename }) => filename) : undefined;
     };
     const kept = new Set<string>();

@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely';
-import { countsInRole, recount, stemGroupsOf, usageOf } from '../../dataset/counts.js';
+import { recount, stemGroupsOf, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
   type DatasetFile,
@@ -23,7 +23,6 @@ import {
   type Database,
   nullColumnOf,
   query,
-  type RowsOf,
   type Statement,
   type Transaction,
 } from '../database/database.js';
@@ -37,10 +36,8 @@ import {
   type DatasetRecord,
   datasetRecordOf,
   type DatasetRow,
-  deleteAll,
   fileColumns,
   fileOf,
-  filesOfDataset,
   filesOfStems,
   type HistoryColumns,
   insertAll,
@@ -51,8 +48,8 @@ import {
   rowChunksOf,
   ROWS_PER_STATEMENT,
   STORED,
+  upsertFiles,
   writeCounts,
-  writeFiles,
 } from './rows.js';
 import { startRecheck } from './verification.js';
 import { enqueueAnnouncements } from './webhooks.js';
@@ -76,14 +73,12 @@ export interface FileChange {
   readonly mayHaveBlobs?: boolean;
   /** By default the author of the upload that the change finalizes. */
   readonly author?: Author;
-  /** Whether the change is to all files of the dataset. */
-  readonly isWholeDataset?: boolean;
   readonly restore?: Restore;
   /** The role in which a file was inspected. A recheck follows if the dataset has another role. */
   readonly inspectedAs?: Role;
 }
 
-export interface ChangedDataset extends DatasetRecord {
+export interface ChangedDataset extends Pick<DatasetRecord, 'accountId' | 'role' | 'revision'> {
   /** False if nothing was written. */
   readonly hasChanged: boolean;
   /** The revision that has the change; `undefined` if the stored files stayed the same. */
@@ -94,8 +89,12 @@ export interface ChangedDataset extends DatasetRecord {
 export interface Restore {
   /** The revision that is restored or undone. */
   readonly restoredFrom: number;
-  /** Reads, under the lock of the dataset, what to store, so that it can't be deleted meanwhile. `undefined` cancels the change. */
-  readonly read: (send: Transaction['send']) => Promise<readonly string[] | undefined>;
+  /**
+   * Reads, under the lock of the dataset, what to store, so that it can't be deleted meanwhile. `undefined` cancels the change.
+   *
+   * @param latest the number of the latest revision
+   */
+  readonly read: (send: Transaction['send'], latest: number) => Promise<readonly string[] | undefined>;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the change. */
@@ -124,39 +123,31 @@ export async function changeFiles(
 ): Promise<ChangedDataset | undefined> {
   const { datasetId, now, isActivity, isDurable = true, restore } = change;
   const { limits, captionGrace, changes } = options;
-  const { filenames, isWholeDataset } = change;
-  const announced = isWholeDataset || restore !== undefined ? { datasetId } : { datasetId, filenames };
+  const announced = restore !== undefined ? { datasetId } : { datasetId, filenames: change.filenames };
   const changing = transact({ isDurable }, async ({ send, commit }) => {
     const read = await readForChange(change, send);
     const files = read && applyTransition(transition, read);
     if (files === undefined) return undefined;
     const { row } = read!;
-    const dataset = datasetRecordOf(row);
+    const accountId = row.account_id;
+    const dataset = { accountId, role: row.role as Role };
     if (files.removed.length + files.written.length === 0) {
-      return { ...dataset, recordedIn: undefined, hasChanged: false };
+      return { ...dataset, revision: row.revision, recordedIn: undefined, hasChanged: false };
     }
     const { counts, added } = files;
     // Restored files were within the limit before.
     if (restore === undefined) await requireRoom(send, { datasetId, files, limits });
-    const accountId = row.account_id;
     const lastActivity = isActivity ? now : row.updated_at;
     const stored = storeFiles({ change, row, files, options });
-    const countsUpdate = writeCounts({ ...counts, ...stored.columns, datasetId, lastActivity });
-    const answers = await commit([
+    await commit([
       ...changes.notification(announced),
       ...stored.statements,
       ...enqueue(jobsOf(files, { datasetId, accountId, now })),
       enqueueAnnouncements({ datasetId, isLinkedTo: row.linked === LINKED.to, dueAt: now + captionGrace }),
       ...addUsage({ accountId, added, historyBytes: stored.historyBytes, limits }),
-      countsUpdate,
+      writeCounts({ ...counts, ...stored.columns, datasetId, lastActivity }),
     ]);
-    const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
-    const pendingUntil = counted?.pending_until ?? null;
-    const changedCounts = countsInRole({ ...counts, lastActivity, pendingUntil }, dataset.role);
-    return {
-      ...{ ...dataset, updatedAt: lastActivity, counts: changedCounts, version: counted?.version ?? dataset.version },
-      ...{ revision: stored.columns.revision, recordedIn: stored.recordedIn, hasChanged: true },
-    };
+    return { ...dataset, revision: stored.columns.revision, recordedIn: stored.recordedIn, hasChanged: true };
   });
   const dataset = await changing.catch((error) => {
     throw quotaErrorOf(error, limits);
@@ -168,19 +159,15 @@ export async function changeFiles(
 type FilesForChange = NonNullable<Awaited<ReturnType<typeof readForChange>>>;
 
 /** @returns the files to change, and the locked row of their dataset; `undefined` if the change is cancelled */
-async function readForChange({ datasetId, restore, isWholeDataset, ...change }: FileChange, send: Transaction['send']) {
+async function readForChange({ datasetId, filenames, restore }: FileChange, send: Transaction['send']) {
   const lock = lockDataset(datasetId);
-  if (restore !== undefined) await send([lock]);
-  const filenames = restore === undefined ? change.filenames : await restore.read(send);
-  if (filenames === undefined) return undefined;
-  const ownStems = [...new Set(filenames.map(stemOf))];
-  const [[row], ...groups] = await send([
-    lock,
-    ...(isWholeDataset ? [filesOfDataset(datasetId)] : filesOfStems(datasetId, ownStems)),
-  ]);
+  const [[locked]] = restore === undefined ? [[]] : await send([lock]);
+  const names = restore === undefined ? filenames : locked && (await restore.read(send, locked.revision));
+  if (names === undefined) return undefined;
+  const stems = [...new Set(names.map(stemOf))];
+  const [[row], ...groups] = await send([lock, ...filesOfStems(datasetId, stems)]);
   if (row === undefined) return undefined;
-  const before = stemGroupsOf(groups.flat().map(fileOf));
-  return { row, before, stems: new Set([...ownStems, ...before.keys()]) };
+  return { row, before: stemGroupsOf(groups.flat().map(fileOf)), stems };
 }
 
 /** The result of a transition. */
@@ -254,8 +241,10 @@ function storeFiles({
     historyBytes: bytesOf(history.past) - bytesOf(restored),
     statements: [
       ...moveToPast(history.past, history.columns.revision),
-      ...writeFiles({ removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
-      ...deleteAll('trash', 'blob_key', unreserved.map(blobKeyOf)),
+      // Before the upsert: a written file may have the name of a removed one.
+      ...rowChunksOf(removed.map(({ id }) => id)).map((ids) => query.deleteFrom('file').where('id', 'in', ids)),
+      ...rowChunksOf(written.map((file) => withRevision(file, history.addedIn))).map(upsertFiles),
+      ...rowChunksOf(unreserved.map(blobKeyOf)).map((keys) => query.deleteFrom('trash').where('blob_key', 'in', keys)),
       ...trashBlobs(unneeded, now + blobGrace),
       ...keepNamedBlobs(stored.identical, row.account_id),
       ...(history.revision === undefined ? [] : [writeRevision({ ...history.revision, ...totals })]),

@@ -327,16 +327,10 @@ export function storedAfter({ datasetId, after, kind, limit }: FilePage) {
   return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
-/** Deletes before it upserts: a written file may have the name of a removed one. */
-export function writeFiles({ removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] }) {
-  const ids = removed.map(({ id }) => id);
-  return [...deleteAll('file', 'id', ids), ...rowChunksOf(written).map((files) => upsert(files))];
-}
-
 const COLUMNS = sql.raw(FILE_COLUMNS.join(', '));
 const EXCLUDED = sql.raw(UPLOAD_COLUMNS.map((column) => `${column} = excluded.${column}`).join(', '));
 
-function upsert(files: readonly DatasetFile[]) {
+export function upsertFiles(files: readonly DatasetFile[]) {
   const rows = files.map(fileColumns).map((row) => sql`(${sql.join(FILE_COLUMNS.map((column) => row[column]))})`);
   return sql<never>`
     insert into file (${COLUMNS}) values ${sql.join(rows)} on conflict (id) do update set ${EXCLUDED}`;
@@ -399,24 +393,15 @@ export function writeCounts({
   ...columns
 }: StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros }) {
   const values = Object.entries(columns).map(([name, value]) => sql`${sql.ref(name)} = ${value}`);
-  return sql<Pick<DatasetRow, 'pending_until' | 'version'>>`
+  return sql<never>`
     update dataset set ${sql.join(values)}, updated_at = ${lastActivity}, version = version + 1,
       pending_until = (select max(live_until) from file where dataset_id = ${datasetId} and state = 'pending')
-    where id = ${datasetId}
-    returning pending_until, version`;
+    where id = ${datasetId}`;
 }
 
 export function insertAll<Table extends keyof Schema>(table: Table, rows: readonly Schema[Table][]) {
   // TypeScript can't type a query over a union of tables.
   return rowChunksOf(rows).map((chunk) => query.insertInto(table).values(chunk as never));
-}
-
-export function deleteAll<Table extends keyof Schema>(
-  table: Table,
-  column: keyof Schema[Table] & string,
-  values: readonly string[],
-): Statement[] {
-  return rowChunksOf(values).map((chunk) => query.deleteFrom(table as 'setting').where(column as 'name', 'in', chunk));
 }
 
 export function rowChunksOf<T>(items: readonly T[]): T[][] {

@@ -76,18 +76,14 @@ export function addTransferCommands(program: Command): void {
   onInstallation(migrateData, { settings: ['spool'], help: MIGRATE_HELP }, migrateBetween);
 }
 
-interface Options {
-  readonly json?: true;
-}
-
 type FolderInstallation = Installation & { readonly dataFolder: string };
 
-function backUpTo(config: Config, { json }: Options, dir: string): Promise<Output> {
+function backUpTo(config: Config, { json }: { json?: true }, dir: string): Promise<Output> {
   const options = { isBackup: true, skipsLost: true, isQuiet: json === true, spoolFolder: config.spoolFolder };
   return copyFolder(folderOnly(config, 'backup'), inFolder(resolve(dir)), options);
 }
 
-async function restoreFrom(config: Config, { json, skipDamaged }: Options & { skipDamaged?: true }, dir: string) {
+async function restoreFrom(config: Config, { json, skipDamaged }: { json?: true; skipDamaged?: true }, dir: string) {
   const { spoolFolder } = config;
   const options = { isBackup: false, skipsLost: skipDamaged === true, isQuiet: json === true, spoolFolder };
   const [backup, folder] = [inFolder(resolve(dir)), folderOnly(config, 'restore')];
@@ -141,7 +137,7 @@ function folderOnly({ dataFolder, databaseUrl, blobs }: Config, command: string)
 
 async function migrateBetween(
   _config: Config,
-  { json, from, to, ...options }: Options & { from: readonly string[]; to: readonly string[]; spool?: string },
+  { json, from, to, ...options }: { json?: true; from: readonly string[]; to: readonly string[]; spool?: string },
 ): Promise<Output> {
   const [source, target] = [installationOf('--from', from), installationOf('--to', to)];
   const { discard, spoolFolder } = await spoolOf(options, target.dataFolder ?? source.dataFolder);
@@ -156,9 +152,11 @@ type CopyOptions = Pick<TransferOptions, 'isBackup' | 'skipsLost' | 'spoolFolder
 async function copyShown(from: Installation, to: Installation, { isQuiet, ...options }: CopyOptions): Promise<Copied> {
   const isFolderOnly = to.databaseUrl === undefined && to.blobs.kind === 'disk';
   const shown = { isQuiet, to: isFolderOnly ? to.dataFolder : undefined };
-  return withTransferProgress(shown, async ({ signal, onProgress, onWarning }) => {
+  return withTransferProgress(shown, async ({ signal, display }) => {
     // Imported late, so that other commands start without loading the database code.
     const { copy } = await import('../../../service/transfer/copy.js');
+    const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
+    const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
     return copy(from, to, { ...options, signal, onProgress, onWarning });
   });
 }
@@ -233,18 +231,11 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
 /** Runs a backup, restore or migration with its progress on standard error. @throws CommandError */
 export async function withTransferProgress<T>(
   options: { isQuiet: boolean; to?: string | undefined },
-  work: (tools: {
-    signal: AbortSignal;
-    onProgress: (progress: CopyProgress) => void;
-    onWarning: (message: string) => void;
-    display: ProgressDisplay;
-  }) => Promise<T>,
+  work: (tools: { signal: AbortSignal; display: ProgressDisplay }) => Promise<T>,
 ): Promise<T> {
   const display = openProgressDisplay(options);
-  const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
-  const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
   try {
-    return await interruptible((signal) => work({ signal, onProgress, onWarning, display }));
+    return await interruptible((signal) => work({ signal, display }));
   } catch (error) {
     if (options.to !== undefined && isOfFullDisk(error)) {
       const message = `the disk of ${printable(options.to)} is full. Free some space, and run the same command again to go on.`;

@@ -1,8 +1,7 @@
 import type { MadeThumbnail } from '../../../dataset/inspect/image/thumbnail.js';
-import type { VideoFormat } from '../../../dataset/media.js';
 import type { InspectionPool, SlotRequest } from '../inspection-pool.js';
 import type { Ffmpeg } from './ffmpeg.js';
-import { inputOptions, runClipProgram } from './probe-clip.js';
+import { type ClipFile, inputOptions, runClipProgram } from './probe-clip.js';
 
 /** As for the proof of a large clip. */
 const MAX_BYTES = 220_000_000;
@@ -17,11 +16,6 @@ const MAX_FRAMES_SECONDS = 120;
 /** A picture of noise, in a form that is not compressed. */
 const BYTES_PER_PIXEL = 3.1;
 const MAX_FRAMES_BYTES = 16_000_000;
-
-interface StoredClip {
-  readonly path: string;
-  readonly format: VideoFormat;
-}
 
 interface Tools {
   readonly ffmpeg: Ffmpeg;
@@ -38,7 +32,7 @@ interface Decoding {
 /** Makes evenly spaced frames of a clip, upright and reduced; `undefined` if it can't be decoded within its limits. @throws the signal's reason */
 export async function clipFrames(
   tools: Tools,
-  clip: StoredClip & { readonly durationSeconds: number },
+  clip: ClipFile & { readonly durationSeconds: number },
   { count, accountId, signal }: { count: number; accountId: string; signal: AbortSignal },
 ): Promise<{ frames: readonly Buffer[]; times: readonly number[] } | undefined> {
   const step = clip.durationSeconds / count;
@@ -47,11 +41,8 @@ export async function clipFrames(
     ...['-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-q:v', '3'],
   ];
   const limits = { maxCpuSeconds: MAX_FRAMES_SECONDS, maxOutputBytes: MAX_FRAMES_BYTES };
-  const { output } = await decoded(tools, clip, {
-    options,
-    limits,
-    request: { accountId, isBackground: true, signal },
-  });
+  const request = { accountId, isBackground: true, signal };
+  const { output } = await decoded(tools, clip, { options, limits, request });
   const frames = jpegsIn(output);
   return frames.length === 0 ? undefined : { frames, times: frames.map((_, i) => Math.round(i * step * 10) / 10) };
 }
@@ -59,7 +50,7 @@ export async function clipFrames(
 /** Makes the thumbnail of a clip from its first frame, upright. Rejects if the frame can't be decoded within the limits. */
 export async function clipThumbnail(
   tools: Tools,
-  { maxPixels, ...clip }: StoredClip & { readonly maxPixels: number },
+  { maxPixels, ...clip }: ClipFile & { readonly maxPixels: number },
   request: Omit<SlotRequest, 'needsMuchMemory'>,
 ): Promise<MadeThumbnail> {
   const options = ['-frames:v', '1', '-vf', scaledTo(maxPixels), '-c:v', 'png'];
@@ -74,7 +65,7 @@ function scaledTo(pixels: number): string {
 }
 
 /** @throws the signal's reason; ServiceError `unavailable` if ffmpeg can't be started */
-function decoded({ ffmpeg, pool }: Tools, { path, format }: StoredClip, { options, limits, request }: Decoding) {
+function decoded({ ffmpeg, pool }: Tools, { path, format }: ClipFile, { options, limits, request }: Decoding) {
   const args = [
     ...['-hide_banner', '-v', 'level+error', '-nostdin', ...inputOptions(format), '-i', `file:${path}`],
     ...['-map', '0:V:0', '-an', '-sn', ...options, '-threads', '1', '-f', 'image2pipe', 'pipe:1'],

@@ -33,6 +33,12 @@ const DEMUXERS: Record<VideoFormat, string> = {
 const SOUND_FIELDS = 'codec_name,sample_rate,channels,duration';
 const STREAM_FIELDS = 'index,codec_name,width,height,nb_frames,nb_read_frames,r_frame_rate,avg_frame_rate,duration';
 
+/** With a known container. */
+export interface ClipFile {
+  readonly path: string;
+  readonly format: VideoFormat;
+}
+
 /** The first video track. */
 export interface ProbedVideo {
   readonly facts: Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
@@ -67,11 +73,7 @@ export interface ProbeOptions {
  *
  * @throws the signal's reason; ServiceError `unavailable` if ffprobe can't be started
  */
-export async function probeClip(
-  ffmpeg: Ffmpeg,
-  file: { readonly path: string; readonly format: VideoFormat },
-  options: ProbeOptions,
-): Promise<Probe> {
+export async function probeClip(ffmpeg: Ffmpeg, file: ClipFile, options: ProbeOptions): Promise<Probe> {
   const { ended, exitCode, output, messages } = await runClipProgram(
     ffprobeOf(ffmpeg.path),
     [
@@ -111,16 +113,12 @@ export function inputOptions(format: VideoFormat): string[] {
   ];
 }
 
-function inputArguments({ path, format }: { readonly path: string; readonly format: VideoFormat }): string[] {
+function inputArguments({ path, format }: ClipFile): string[] {
   return ['-hide_banner', '-v', 'level+info', '-of', 'json', ...inputOptions(format), `file:${path}`];
 }
 
 /** A run of its own, since ffprobe decodes every stream that it shows. `undefined` if it is ended. */
-async function probeSound(
-  ffmpeg: Ffmpeg,
-  file: { readonly path: string; readonly format: VideoFormat },
-  options: ProbeOptions,
-): Promise<Sound | undefined> {
+async function probeSound(ffmpeg: Ffmpeg, file: ClipFile, options: ProbeOptions): Promise<Sound | undefined> {
   const fields = ['-select_streams', 'a:0', '-show_entries', `stream=${SOUND_FIELDS}:stream_tags=DURATION`];
   const args = [...fields, ...inputArguments(file)];
   const { exitCode, output } = await runClipProgram(ffprobeOf(ffmpeg.path), args, options);
