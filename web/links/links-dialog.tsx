@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Dataset, DatasetWithFiles, Link } from '../../src/client/client.js';
 import type { LinkSlot } from '../../src/dataset/dataset.js';
-import { LINK_SLOTS, roleOfSlot } from '../../src/dataset/pairs/roles.js';
+import { LINK_SLOTS, linksIn, roleOfSlot } from '../../src/dataset/pairs/roles.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
 import { slotWord } from '../live/slot-words.js';
@@ -174,7 +174,7 @@ const CONTROL_SLOTS = LINK_SLOTS.filter((slot) => slot !== 'mask');
 const byName = (a: Dataset, b: Dataset) => a.name.localeCompare(b.name, 'en', { numeric: true });
 
 function chosenLinksOf({ links }: DatasetWithFiles): ChosenLinks {
-  return Object.fromEntries(LINK_SLOTS.flatMap((slot) => (links?.[slot] ? [[slot, links[slot].dataset_id]] : [])));
+  return Object.fromEntries(linksIn(links).map(({ slot, dataset_id }) => [slot, dataset_id]));
 }
 
 /** Chooses the dataset of a slot, or removes it; the controls behind it then move up. */

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { ServiceError } from '../../src/dataset/errors.js';
-import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
+import { linksIn } from '../../src/dataset/pairs/roles.js';
 import {
   aiToolkitJob,
   TRAINERS,
@@ -35,8 +35,8 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
   const [trainer, setTrainer] = useState<Choice>('ai-toolkit');
   const captions = useCaptionTexts(dataset);
   const config = useMemo(() => {
-    const { name, digest, files, groups, links = {} } = dataset;
-    const folders = LINK_SLOTS.flatMap((slot) => (links[slot] === undefined ? [] : [{ slot, name: links[slot].name }]));
+    const { name, digest, files, groups, links } = dataset;
+    const folders = linksIn(links).map(({ slot, name }) => ({ slot, name }));
     const toTrain = { name, root, only, digest, files, groups, captions, links: folders };
     return configOrReason(trainer, trainingDatasetsOf(toTrain));
   }, [trainer, dataset, root, only, captions]);

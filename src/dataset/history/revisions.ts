@@ -162,7 +162,7 @@ export function reverse(group: StemGroup, { filename, from, to }: FileDifference
   return group.filter((file) => file.upload.state !== 'stored' || file.filename !== filename);
 }
 
-/** A stored file with the same bytes stays. */
+/** A stored file with the same bytes stays, as do pending and received uploads; a rejected one of the name goes. */
 function putBack(group: StemGroup, file: VersionedFile): StemGroup {
   const { filename, upload } = file;
   if (storedFileIn(group, filename)?.upload.sha256 === upload.sha256) return group;
