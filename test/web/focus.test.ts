@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
@@ -27,6 +27,13 @@ describeInBrowser('the focus of a keyboard', (site) => {
   test('stays in the dialog whose links are made and revoked', async () => {
     const id = await site.api.newDataset('shared wagons');
     const { page } = await site.open(`/datasets/${id}`);
+    // The first list arrives after a link is made.
+    const answerLate = async (route: Route) => {
+      const response = await route.fetch();
+      await page.getByText('Copy it now').waitFor();
+      await route.fulfill({ response });
+    };
+    await page.route('**/shares', answerLate, { times: 1 });
     await press(page, 'More');
     for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp']) await page.keyboard.press(key);
     await expectFocus(page, /^button Caption with a model/);

@@ -79,8 +79,18 @@ export function newChangeId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+class Queries extends QueryClient {
+  /** Also fetches again what is being fetched for the first time: that answer may be older than the change. */
+  override async invalidateQueries(...[filters, options]: Parameters<QueryClient['invalidateQueries']>): Promise<void> {
+    const fetching = this.getQueryCache().findAll({ ...filters, fetchStatus: 'fetching' });
+    const first = fetching.filter(({ state }) => state.data === undefined);
+    await Promise.allSettled(first.map(({ promise }) => promise));
+    await super.invalidateQueries(filters, options);
+  }
+}
+
 function newQueryClient(onUnauthorized: (message: string) => void): QueryClient {
-  return new QueryClient({
+  return new Queries({
     queryCache: new QueryCache({
       onError: (error) => {
         if (isUnauthorized(error)) onUnauthorized(messageOf(error));

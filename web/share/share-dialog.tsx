@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import type { Dataset, NewShare } from '../../src/client/client.js';
 import { ONLY_READS, useCanWrite } from '../session/account.js';
@@ -23,15 +23,17 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
   const [days, setDays] = useState<number>(7);
   const [made, setMade] = useState<NewShare>();
   const { failure, isBusy, run } = useRequesting();
-  const { data: shares = [], refetch } = useQuery({
-    queryKey: ['shares', id],
+  const queries = useQueryClient();
+  const queryKey = ['shares', id];
+  const { data: shares = [] } = useQuery({
+    queryKey,
     queryFn: ({ signal }) => client.shares.list(id, { signal }),
     refetchOnMount: 'always',
   });
 
   const act = async (work: () => Promise<void>) => {
     await run(work);
-    void refetch();
+    void queries.invalidateQueries({ queryKey });
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();
