@@ -55,6 +55,9 @@ const MACHINES = { node: 'has Node.js 20 or later', curl: 'has curl and tar alon
 /** The steps from a READY dataset to a training run, with the lines and settings to copy. */
 function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
   const digest = useDigest(dataset);
+  // While it is read again, made lines stay.
+  const [lastDigest, setLastDigest] = useState(digest);
+  if (digest !== undefined && digest !== lastDigest) setLastDigest(digest);
   const [root, setRoot] = useState(USUAL_ROOT);
   const [media, setMedia] = useState<MediaChoice | 'all'>('all');
   const [machine, setMachine] = useState<keyof typeof MACHINES>('node');
@@ -87,14 +90,14 @@ function TrainPanel({ dataset }: { dataset: DatasetWithFiles }) {
       </div>
       <LoopbackNote url={location.origin} then="copy the lines there" />
       <ol className="flex flex-col gap-4">
-        {machine === 'curl' && digest !== undefined && (
+        {machine === 'curl' && lastDigest !== undefined && (
           <Step title="1. Mount exactly these files by a link">
             {needsGroupFolders(dataset) && (
               <p className="text-sm text-warn">
                 An archive has no folders for groups. Mount with Node.js, or the settings below find no files.
               </p>
             )}
-            <TarLines key={digest} datasetId={dataset.id} digest={digest} root={root} />
+            <TarLines key={lastDigest} datasetId={dataset.id} digest={lastDigest} root={root} />
           </Step>
         )}
         {machine === 'node' && (

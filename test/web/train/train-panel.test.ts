@@ -41,6 +41,9 @@ describeInBrowser('the steps to a training run', (site) => {
     await train(page).getByRole('button', { name: 'Create a link' }).click();
     const unpack = train(page).getByText('tar -x');
     await unpack.waitFor();
+    await site.api.link(id, 'b.jpg', 1);
+    await page.getByText('Not ready to train on').waitFor();
+    await site.api.raw('DELETE', `/${id}/files/b.jpg`);
     // The same bytes, and then their thumbnail.
     await site.api.upload(id, 'a.jpg', (await captionedImages({ a: '' }))['a.jpg']!);
     await soon(async () => (await site.api.status(id)).body.files.filter(({ thumbhash }) => thumbhash)).toHaveLength(1);
