@@ -30,8 +30,8 @@ const BUDGETS: Record<string, number> = {
   server: 3584,
   client: 1694,
   api: 1967,
-  service: 8986,
-  storage: 8115,
+  service: 8969,
+  storage: 8107,
   dataset: 8325,
   '.': 1029,
 };

@@ -47,7 +47,6 @@ export interface UploadLink {
 export interface SignedUpload {
   readonly fileId: string;
   readonly sizeBytes: number;
-  readonly expiresAt: Micros;
 }
 
 /** Makes and verifies upload links, by which a holder without a token can upload one file of an exact size. */
@@ -101,7 +100,7 @@ export class UploadLinks {
         expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
       },
     );
-    return { fileId: id, sizeBytes: Number(size), expiresAt: Number(expires) };
+    return { fileId: id, sizeBytes: Number(size) };
   }
 }
 
@@ -116,6 +115,12 @@ export interface ReadLinkParts {
   readonly signature: string;
 }
 
+interface NewReadLink extends Pick<ReadLinkParts, 'tar' | 'share'> {
+  readonly now: Micros;
+  readonly latest?: Micros;
+  readonly until?: Micros | null | undefined;
+}
+
 /**
  * Makes and verifies links for reading one dataset, or the archive of one state, without a token. A browser can't send a token
  * for images and downloads, and a token in a URL would end up in logs and history.
@@ -126,27 +131,13 @@ export class ReadLinks {
     this.#key = key;
   }
 
-  /** The query for reading a dataset's files for one to two hours, at most until `until`. A share's link shows current files only. */
+  /**
+   * The query for reading a dataset's files for one to two hours, or an archive until `latest`, for the token that asks for it; at
+   * most until `until`. A share's link shows current files only.
+   */
   linkFor(
-    { accountId, id }: DatasetKey,
-    { now, until, share }: { now: Micros; until?: Micros | null | undefined; share?: string | undefined },
-  ): { query: string; expiresAt: Micros } {
-    return this.#signed({ account: accountId, id, share }, (Math.floor(now / PERIOD) + 2) * PERIOD, until);
-  }
-
-  /** The query for reading an archive, for the token that asks for it. */
-  tarLinkFor(
-    { accountId, id }: DatasetKey,
-    tar: { digest: string; token: string },
-    { expiresAt, until }: { expiresAt: Micros; until?: Micros | null | undefined },
-  ): { query: string; expiresAt: Micros } {
-    return this.#signed({ account: accountId, id, tar }, expiresAt, until);
-  }
-
-  #signed(
-    { account, id, tar, share }: Omit<ReadLinkParts, 'expires' | 'signature'>,
-    latest: Micros,
-    until: Micros | null | undefined,
+    { accountId: account, id }: DatasetKey,
+    { now, latest = (Math.floor(now / PERIOD) + 2) * PERIOD, until, tar, share }: NewReadLink,
   ): { query: string; expiresAt: Micros } {
     const expiresAt = Math.min(latest, until ?? Number.POSITIVE_INFINITY);
     const expires = String(expiresAt);

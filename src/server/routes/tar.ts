@@ -47,8 +47,8 @@ export function tarHandlers(services: TarServices) {
       if (grant === undefined) throw new Error('No link leads to another.');
       const { dataset, files } = await archiveFor(input);
       const { id, name, revision, digest, links } = dataset;
-      const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
-      const link = readLinks.tarLinkFor(key, { digest, token: grant.tokenId }, { expiresAt, until: grant.expiresAt });
+      const times = { now: now(), latest: now() + query.seconds * MICROS_PER_SECOND, until: grant.expiresAt };
+      const link = readLinks.linkFor(key, { tar: { digest, token: grant.tokenId }, ...times });
       const base = baseUrlOf(request, publicUrl);
       const url = `${base}${BASE_PATH}/${id}`;
       return {

@@ -25,7 +25,6 @@ import { clipFrames } from '../inspection/clip/clip-pictures.js';
 import type { Ffmpeg } from '../inspection/clip/ffmpeg.js';
 import type { InspectionPool } from '../inspection/inspection-pool.js';
 import type { JobHandler } from '../jobs/job-runner.js';
-import { messageId } from '../webhooks/webhook-service.js';
 import type { ModelQuestion, ModelServer, ModelServers } from './model-servers.js';
 
 /** Larger clips are sent as frames: the request is in memory as a whole. */
@@ -34,7 +33,7 @@ const MAX_CLIP_BYTES = 32_000_000;
 /** Why captions can't be stored now or later. */
 const LASTING: readonly ErrorCode[] = ['quota_exceeded', 'invalid_name', 'invalid_field'];
 
-export interface CaptionJobParts extends Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now' | 'newId'> {
+export interface CaptionJobParts extends Pick<ServiceDependencies, 'catalog' | 'blobs' | 'now'> {
   readonly pool: InspectionPool;
   readonly ffmpeg: () => Promise<Ffmpeg | undefined>;
   readonly runs: CaptionRuns;
@@ -159,7 +158,7 @@ function changeBy(answer: ModelAnswer, { base, digest }: Question, trigger: stri
 }
 
 /** Stores the captions of a run that ends, whose id is the key, in one revision, and records its event. */
-export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId }: CaptionJobParts): JobHandler {
+export function captionRunJob({ catalog, runs, captionWrites, toWire, now }: CaptionJobParts): JobHandler {
   return {
     kind: 'caption-run',
     atOnce: 2,
@@ -197,7 +196,6 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now, newId
       const at = now();
       const event = (ended: CaptionRunView) => ({
         ...({ event: 'captions.finished', datasetId: run.dataset_id, at } as const),
-        idFor: () => messageId(newId),
         payload: eventPayload('captions.finished', at, { id: dataset.id, name: dataset.name, run: toWire(ended) }),
       });
       await runs.finish(run, changes, { at, reason, event });

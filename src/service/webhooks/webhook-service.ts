@@ -144,10 +144,9 @@ export class WebhookService {
   /** Sends an event `webhook.test`. @throws ServiceError `webhook_not_found` */
   async test(key: WebhookKey): Promise<Delivery> {
     await this.#find(key);
-    const { now, newId } = this.#dependencies;
-    const at = now();
+    const at = this.#dependencies.now();
     const payload = eventPayload('webhook.test', at, { webhook_id: key.id });
-    const test = { event: 'webhook.test', datasetId: null, at, idFor: () => messageId(newId), payload } as const;
+    const test = { event: 'webhook.test', datasetId: null, at, payload } as const;
     return this.#sendingSoon(key, await this.#webhooks.addDelivery(key.id, test));
   }
 
@@ -185,7 +184,7 @@ export class WebhookService {
 
   /** Records an event if a dataset has become READY or FAILED, or READY with other files, and was quiet for the caption grace. */
   async #announce(key: DatasetKey): Promise<JobEnd> {
-    const { catalog, now, newId, rules } = this.#dependencies;
+    const { catalog, now, rules } = this.#dependencies;
     const { database, datasets, toWire } = this.#options;
     const dataset = await catalog.dataset(key);
     if (dataset === undefined) return 'done';
@@ -206,7 +205,7 @@ export class WebhookService {
     if (after === before) return end;
     const event = {
       ...({ event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', datasetId: key.id, at } as const),
-      ...{ idFor: () => messageId(newId), payload: readyOrFailedPayload(view, { at, toWire }) },
+      payload: readyOrFailedPayload(view, { at, toWire }),
     };
     await announce(database, key, { before, after, event });
     return end;
@@ -271,11 +270,6 @@ function readyOrFailedPayload(
     if (Buffer.byteLength(payload) <= MAX_PAYLOAD_BYTES) return payload;
   }
   return withProblems(0);
-}
-
-/** The `webhook-id` of the requests. */
-export function messageId(newId: () => string): string {
-  return `msg_${newId()}`;
 }
 
 function outcomeOf({ attempts }: Delivery, posted: Posted, at: Micros): Attempt {

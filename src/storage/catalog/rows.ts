@@ -169,24 +169,21 @@ export function required<T>(value: T | null): T {
   return value;
 }
 
-const CONSTANT_COLUMNS = ['id', 'dataset_id', 'filename', 'stem', 'kind', 'created_at'] as const;
+const CONSTANT_COLUMNS: readonly string[] = ['id', 'dataset_id', 'filename', 'stem', 'kind', 'created_at'];
 
 export const FILE_COLUMNS = Object.keys(TABLES.file.columns) as (keyof FileRow)[];
 
 /** The columns that depend on the state of an upload. */
-const UPLOAD_COLUMNS = FILE_COLUMNS.filter(
-  (column): column is keyof UploadColumns | 'state' => !(CONSTANT_COLUMNS as readonly string[]).includes(column),
-);
+const UPLOAD_COLUMNS = FILE_COLUMNS.filter((column) => !CONSTANT_COLUMNS.includes(column));
 
-type UploadColumns = Omit<FileRow, (typeof CONSTANT_COLUMNS)[number] | 'state' | 'group_name'>;
-
-const NO_UPLOAD = {
-  ...Object.fromEntries(UPLOAD_COLUMNS.filter((column) => column !== 'state').map((column) => [column, null])),
+const EMPTY = {
+  ...Object.fromEntries(FILE_COLUMNS.map((column) => [column, null])),
   added_in: 0,
-} as UploadColumns;
+} as Partial<FileRow> as FileRow;
 
 export function fileColumns(file: DatasetFile): FileRow {
   return {
+    ...EMPTY,
     id: file.id,
     dataset_id: file.datasetId,
     filename: file.filename,
@@ -199,11 +196,11 @@ export function fileColumns(file: DatasetFile): FileRow {
   };
 }
 
-function uploadColumns(upload: Upload): UploadColumns {
+function uploadColumns(upload: Upload): Partial<FileRow> {
   switch (upload.state) {
     case 'pending':
       return {
-        ...{ ...NO_UPLOAD, ...givenColumns(upload), via: upload.via, expected_bytes: upload.expectedBytes },
+        ...{ ...givenColumns(upload), via: upload.via, expected_bytes: upload.expectedBytes },
         ...{ expires_at: upload.expiresAt, lease_until: upload.leaseUntil, lease_token: upload.leaseToken },
         live_until: liveUntil(upload),
       };
@@ -216,7 +213,7 @@ function uploadColumns(upload: Upload): UploadColumns {
       return { ...bytesColumns(upload), finalized_at: finalizedAt, added_in: addedIn, problem, thumbhash, origin };
     }
     case 'rejected':
-      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), finalized_at: upload.finalizedAt };
+      return { problem: JSON.stringify(upload.problem), finalized_at: upload.finalizedAt };
   }
 }
 
@@ -225,9 +222,8 @@ function givenColumns({ condition, author }: (PendingFile | ReceivedFile)['uploa
   return { condition: jsonOf(condition), author: jsonOf(author) };
 }
 
-function bytesColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {
+function bytesColumns(upload: (ReceivedFile | StoredFile)['upload']): Partial<FileRow> {
   return {
-    ...NO_UPLOAD,
     size_bytes: upload.sizeBytes,
     sha256: upload.sha256,
     content_type: upload.contentType,

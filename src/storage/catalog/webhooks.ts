@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { WebhookEvent } from '../../api/webhook-schemas.js';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
+import { newId } from '../blobs/blobs.js';
 import { type Database, FOR_UPDATE, query, type Statement } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { enqueue, enqueueSelected } from './jobs.js';
@@ -91,10 +92,8 @@ export class Webhooks {
         sql<Receiver>`select id, account_id from webhook where id = ${webhookId} ${FOR_UPDATE}`,
       ]);
       if (webhooks.length === 0) return undefined;
-      const id = event.idFor(webhookId);
-      await send(insertDeliveries(webhooks, { ...event, idFor: () => id }));
-      const [[added]] = await commit([sql<Delivery>`select * from webhook_delivery where id = ${id}`]);
-      return added;
+      const [added] = await commit(insertDeliveries(webhooks, event));
+      return added?.[0] as Delivery;
     });
   }
 
@@ -143,7 +142,6 @@ export interface NewEvent {
   readonly datasetId: string | null;
   readonly payload: string;
   readonly at: Micros;
-  readonly idFor: (webhookId: string) => string;
 }
 
 type Receiver = Pick<Schema['webhook'], 'id' | 'account_id'>;
@@ -159,11 +157,9 @@ export function eventPayload(event: NewEvent['event'], at: Micros, data: object)
   return JSON.stringify({ type: event, timestamp: new Date(at / 1000).toISOString(), data });
 }
 
-/** A dataset is deleted once, so that the id needs no chance. */
 export function deletedEvent(dataset: { readonly id: string; readonly name: string }, at: Micros): NewEvent {
   const event = 'dataset.deleted';
-  const idFor = (webhookId: string) => `msg_${dataset.id}_${webhookId}`;
-  return { event, datasetId: dataset.id, at, idFor, payload: eventPayload(event, at, dataset) };
+  return { event, datasetId: dataset.id, at, payload: eventPayload(event, at, dataset) };
 }
 
 /** The enabled webhooks for an event, locked until it is recorded, in one order, so that two events can't deadlock. */
@@ -178,7 +174,7 @@ export function insertDeliveries(webhooks: readonly Receiver[], event: NewEvent)
   return [...inserts, ...enqueueDeliveries(webhooks, event.at)];
 }
 
-function insertDelivery(webhookId: string, { idFor, at, datasetId, event, payload }: NewEvent): Statement[] {
+function insertDelivery(webhookId: string, { at, datasetId, event, payload }: NewEvent): Statement[] {
   const ofWebhook = sql`webhook_id = ${webhookId}`;
   // Later than earlier events of the dataset, also if the clock was set back.
   const createdAt = sql`(
@@ -194,7 +190,7 @@ function insertDelivery(webhookId: string, { idFor, at, datasetId, event, payloa
   const isOfDataset = sql`${ofWebhook} and dataset_id = ${datasetId}`;
   return [
     sql`insert into webhook_delivery (id, webhook_id, dataset_id, event, payload, created_at, next_at)
-      values (${idFor(webhookId)}, ${webhookId}, ${datasetId}, ${event}, ${payload}, ${createdAt}, ${at})`,
+      values (${`msg_${newId()}`}, ${webhookId}, ${datasetId}, ${event}, ${payload}, ${createdAt}, ${at}) returning *`,
     sql`update webhook_delivery set next_at = ${at} where ${isOfDataset} and next_at > ${at}`,
     sql`${old} and next_at is null and created_at < ${kept(sql`true`)}`,
     sql`${old} and ${waits} and created_at < ${kept(waits)}`,

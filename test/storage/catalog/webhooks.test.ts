@@ -8,10 +8,10 @@ import { imageNamed } from '../../harness/stored-image.js';
 
 const HOOK = { url: 'https://queue.example/', secret: 'whsec_', created_at: 1, disabled_at: null } as const;
 
-/** An event of a dataset, or a test without one; its delivery has the id `id`. */
-const eventOf = (id: string, datasetId: string | null, at: number): NewEvent => ({
-  ...{ event: 'dataset.ready', datasetId, payload: '{}', at, idFor: () => id },
-});
+/** An event of a dataset, or a test without one; its delivery has the payload `payload`. */
+const eventOf = (payload: string, datasetId: string | null, at: number): NewEvent => {
+  return { event: 'dataset.ready', datasetId, payload, at };
+};
 
 const jobsOf = async ({ run }: Database) => {
   const rows = await run(query.selectFrom('job').select(['kind', 'key', 'account_id', 'due_at']).orderBy('key'));
@@ -23,8 +23,8 @@ onCatalogs((open) => {
     const { accountId, catalog, database } = await open();
     const webhooks = new Webhooks(database);
     await webhooks.add({ ...HOOK, id: 'hook', account_id: accountId, events: '["dataset.ready"]' }, 1);
-    const add = (id: string, datasetId: string | null, at: number) =>
-      webhooks.addDelivery('hook', eventOf(id, datasetId, at));
+    const add = async (payload: string, datasetId: string | null, at: number) =>
+      (await webhooks.addDelivery('hook', eventOf(payload, datasetId, at)))!;
     const next = async () => (await webhooks.nextDelivery('hook'))!;
     return { accountId, catalog, database, webhooks, add, next };
   };
@@ -37,16 +37,16 @@ onCatalogs((open) => {
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     await add('b1', 'b', 30);
-    expect(await next()).toMatchObject({ id: 'a1', next_at: 10 });
+    expect(await next()).toMatchObject({ payload: 'a1', next_at: 10 });
     await webhooks.recordAttempt(await next(), retryAt(100));
-    expect((await next()).id).toBe('b1');
+    expect((await next()).payload).toBe('b1');
     await webhooks.recordAttempt(await next(), DELIVERED);
-    expect(await next()).toMatchObject({ id: 'a1', next_at: 100 });
+    expect(await next()).toMatchObject({ payload: 'a1', next_at: 100 });
     // A new event makes the earlier ones due before it.
     await add('a3', 'a', 70);
     const order: string[] = [];
     for (let due = await next(); due !== undefined; due = await next()) {
-      order.push(`${due.id} at ${due.next_at}`);
+      order.push(`${due.payload} at ${due.next_at}`);
       await webhooks.recordAttempt(due, DELIVERED);
     }
     expect(order).toEqual(['a1 at 70', 'a2 at 20', 'a3 at 70']);
@@ -60,11 +60,11 @@ onCatalogs((open) => {
       await add(`d${i}`, 'b', 5000 + i);
       await webhooks.recordAttempt(await next(), DELIVERED);
     }
-    const kept = (await webhooks.deliveries('hook')).map(({ id }) => id);
+    const kept = (await webhooks.deliveries('hook')).map(({ payload }) => payload);
     expect([kept.length, kept[0], kept.at(-1)]).toEqual([KEPT_DELIVERIES + 1, 'd102', 'waits']);
-    expect((await next()).id).toBe('waits');
+    expect((await next()).payload).toBe('waits');
     for (let i = 0; i < KEPT_DELIVERIES; i++) await add(`w${i}`, 'c', 20_000 + i);
-    expect((await next()).id).toBe('w0');
+    expect((await next()).payload).toBe('w0');
   });
 
   test.each([
@@ -73,12 +73,12 @@ onCatalogs((open) => {
     ['succeeded', DELIVERED],
   ])('a delivery that was made due again while its last attempt %s has new attempts', async (_, outcome) => {
     const { accountId, webhooks, add, next } = await openWebhook();
-    await add('a1', 'a', 10);
+    const { id } = await add('a1', 'a', 10);
     await webhooks.recordAttempt(await next(), retryAt(20));
     const inFlight = await next();
-    await webhooks.resend({ id: 'hook', account_id: accountId }, 'a1', 40);
+    await webhooks.resend({ id: 'hook', account_id: accountId }, id, 40);
     await webhooks.recordAttempt(inFlight, outcome);
-    expect(await next()).toMatchObject({ id: 'a1', attempts: 0, next_at: 40, delivered_at: null });
+    expect(await next()).toMatchObject({ id, attempts: 0, next_at: 40, delivered_at: null });
   });
 
   test('links may change the status of their dataset, which is announced', async () => {
