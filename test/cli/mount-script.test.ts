@@ -104,6 +104,17 @@ test('mount.sh mounts the same without it, and prints no message that a terminal
   expect(rejected).toEqual({ code: 77, stderr: expect.stringContaining('a[2Jb\n') });
 });
 
+test('mount.sh replaces no folder in which a caption is edited while the archive arrives', async () => {
+  for (const shell of SHELLS) {
+    const root = await newRoot();
+    const edit = () => writeFile(join(root, 'yard', 'a.txt'), 'by a person');
+    expect((await mountBy(shell, await serve({}), root)).code).toBe(0);
+    const link = await serve({ archive: (response, bytes) => edit().then(() => response.end(bytes)) });
+    expect((await mountBy(shell, `${link}2`, root)).code).toBe(73);
+    expect(await readFile(join(root, 'yard', 'a.txt'), 'utf8')).toBe('by a person');
+  }
+});
+
 test('mount.sh reads no endless list of checksums, and no endless archive', async () => {
   const longList = lineOf(`yard/${'x'.repeat(64 * 1024)}`).repeat(1100);
   let taken = 0;

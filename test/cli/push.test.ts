@@ -13,7 +13,7 @@ import { commandsOn } from './commands.js';
 import { sha256 } from '../harness/sha256.js';
 
 const server = await sharedServer();
-const { api, run, start, newName, newProxy, statusOf, namesIn, textIn } = await commandsOn(server);
+const { api, client, run, start, newName, newProxy, statusOf, namesIn, textIn } = await commandsOn(server);
 const push = (args: readonly string[], url?: string) => run(['push', ...args], url);
 
 /** What `sha256sum * | sha256sum` prints in the folder. */
@@ -142,6 +142,7 @@ describe('push', () => {
     for (const args of [
       [two, '--watch', '--dry-run'],
       [join(two, '01.jpg'), '--watch'],
+      [join(two, '01.jpg'), '--replace'],
       [two, '--concurrency', '0'],
       [two, '--trigger', ' '],
       [two, '--in-place'],
@@ -247,7 +248,18 @@ describe('push --watch', () => {
       await writeFile(join(folder, '02.txt'), text);
       await eventually(async () => ((await textIn(name, '02.txt')) === text ? true : undefined));
     }
-    await eventually(async () => (running.stdout().includes(`digest ${digestOf(folder)}`) ? true : undefined));
+    const isReady = () => (running.stdout().includes(`digest ${digestOf(folder)}`) ? true : undefined);
+    await eventually(isReady);
+    // What is removed on both sides stays when it is back in the dataset.
+    const { id } = (await client.find(name))!;
+    await api.json('DELETE', `/${id}/files`, { filenames: ['03.jpg', '03.txt'] });
+    const { number } = (await client.history.revisions(id)).revisions[0]!;
+    for (const gone of ['03.jpg', '03.txt']) await rm(join(folder, gone));
+    await eventually(isReady);
+    await client.history.undo(id, number);
+    await writeFile(join(folder, '02.txt'), 'the last words');
+    await eventually(async () => ((await textIn(name, '02.txt')) === 'the last words' ? true : undefined));
+    expect(await namesIn(name)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
     running.process.kill('SIGINT');
     expect((await running.ended).code).toBe(0);
   });

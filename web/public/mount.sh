@@ -94,6 +94,17 @@ changed() { # FOLDER
   } | head -n 3 | tr '\n' ' ')
 }
 
+# Ends the script if a folder that is there may not be replaced.
+require_replaceable() {
+  while IFS= read -r name; do
+    target=$root/$name
+    if [ -n "$replace" ] || [ -z "$(ls -A -- "$target" 2>/dev/null)" ]; then unchanged='' && continue; fi
+    [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
+    others=$(changed "$target")
+    [ -z "$others" ] || fail 73 "$target was changed since it was mounted: $others. To discard that, use --replace."
+  done <"$temporary/names"
+}
+
 main() {
   replace='' wget='' meter=-sS jobs='' placing='' failed='' lock='' told='' unchanged=yes
   [ "${1-}" != --replace ] || { replace=yes && shift; }
@@ -126,13 +137,7 @@ main() {
   sed 's,^[0-9a-f]*  \([^/]*\)/.*,\1,' "$temporary/sums" | awk '!seen[$0]++' >"$temporary/names"
   [ -s "$temporary/names" ] || fail 76 'the answer is not that of a dataset service.'
   take_lock
-  while IFS= read -r name; do
-    target=$root/$name
-    if [ -n "$replace" ] || [ -z "$(ls -A -- "$target" 2>/dev/null)" ]; then unchanged='' && continue; fi
-    [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
-    others=$(changed "$target")
-    [ -z "$others" ] || fail 73 "$target was changed since it was mounted: $others. To discard that, use --replace."
-  done <"$temporary/names"
+  require_replaceable
   [ -z "$unchanged" ] || grep -q "\"digest\": \"$digest\"" "$target/.mount.json" || unchanged=''
   if [ -n "$unchanged" ] && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1; then
     echo "$target is unchanged" && exit 0
@@ -170,6 +175,8 @@ main() {
   while IFS= read -r name; do [ -f "$temporary/new/$name/.mount.json" ] || count=0; done <"$temporary/names"
   [ "$count" = "$max" ] || fail 76 "$others"
 
+  # A person may have edited a caption meanwhile.
+  require_replaceable
   mkdir "$temporary/old"
   # Only renames are left: a signal between two of them would leave folders of different moments.
   trap '' INT TERM HUP

@@ -228,12 +228,14 @@ interface PreparedPull {
   readonly local: ReadonlyMap<string, PulledFile>;
   /** The SHA-256 of each file in the folder, in the dataset, and when both were the same. */
   readonly sides: Readonly<Record<'folder' | 'dataset' | 'common', Hashes>>;
-  /** Folders and links that have the names of files of the dataset. */
+  /** Those of `others` that have the names of files of the dataset. */
   readonly notFiles: readonly string[];
   /** Files of the folder whose names the dataset has without a stored file. They are not in `plan`. */
   readonly notStored: readonly string[];
   /** Damaged files of the dataset that the folder does not have. */
   readonly notFetched: readonly string[];
+  /** Folders and links, which may have names of files of the dataset. */
+  readonly others: ReadonlySet<string>;
   readonly state: CommonState;
   /** The plan with a person's decisions about conflicts. */
   readonly decide: (decisions: Decisions) => SyncPlan;
@@ -291,7 +293,7 @@ async function preparePull(task: PullTask): Promise<PreparedPull> {
     syncPlanOf({ common, settled: state.settled, source: available, target }, { ...rules, replaces, decisions });
   const notFiles = [...others].filter((name) => dataset.has(name)).sort();
   const sides = { folder: hashes, dataset, common: state.files };
-  return { manifest, plan: decide(new Map()), local, sides, notFiles, notStored, notFetched, state, decide };
+  return { manifest, plan: decide(new Map()), local, sides, others, notFiles, notStored, notFetched, state, decide };
 }
 
 /** Reads the top level of a folder, which may be missing. @throws CommandError with 73 or 74 */
@@ -332,7 +334,7 @@ async function unfinishedIn({ client, signal }: PullTask, datasetId: string) {
 }
 
 /** Downloads and removes as planned, except files that change meanwhile. @throws CommandError, DatasetChanged, MountError; the system's errors */
-async function runPull(task: PullTask, { manifest, local, state, sides }: PreparedPull, plan: SyncPlan) {
+async function runPull(task: PullTask, { manifest, local, state, sides, others }: PreparedPull, plan: SyncPlan) {
   const writes = new Set(plan.write);
   const files = manifest.files.filter(({ filename }) => writes.has(filename));
   const conflicts = [...plan.conflict];
@@ -365,7 +367,9 @@ async function runPull(task: PullTask, { manifest, local, state, sides }: Prepar
     // A file lost in a power cut would count as deleted by a person, and the next push would delete it too.
     if (pulled.length > 0) await flushFolder(task.folder, pulled);
     const { dataset } = sides;
-    const known = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
+    const equal = [...storedSince(state.sent, dataset), ...commonChanges(state.files, folder, dataset)];
+    // Whether a link was removed from the folder is unknown.
+    const known = equal.filter(([name]) => !others.has(name));
     const settled = settledBy(plan, dataset, folder);
     const changes = new Map([...known, ...pulled.map((name) => [name, dataset.get(name)] as const)]);
     await changeState(state.pair, changes, { settled });

@@ -87,7 +87,10 @@ async function push(given: string[], options: PushFlags, signal: AbortSignal): P
   const client = newClient();
   const name = await pushedNameFor(given, flags.name);
   requireFitting(given, flags);
-  if (flags.watch && !(await isFolder(given[0] ?? ''))) throw new CommandError(EXIT.usage, ONE_FOLDER);
+  if (flags.replace && !(await Promise.all(given.map(isFolder))).every(Boolean)) {
+    const message = '--replace takes folders: of named files it is not known which others are gone.';
+    throw new CommandError(EXIT.usage, flags.watch ? ONE_FOLDER : message);
+  }
   const display = openProgressDisplay({ isQuiet: flags.json === true });
   const tools = { client, inspector: new FileInspector(), display, signal };
   try {

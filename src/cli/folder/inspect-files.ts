@@ -151,7 +151,8 @@ export function findingsIn(
     inspection.ok ? { ...named(file.filename), hasAudio: hasAudioIn(inspection.facts) } : [],
   );
   const rejected = inspected.flatMap(({ file, inspection }) => (inspection.ok ? [] : named(file.filename)));
-  const findings = allFindings(problems, [...good, ...others.map(named)], { uploads: rejected, role });
+  // Of two names that collide, the later one has the error: the one that would be sent.
+  const findings = allFindings(problems, [...others.map(named), ...good], { uploads: rejected, role });
   // A caption that can't be used is not also missing.
   const captioned = new Set(
     rejected.filter(({ filename }) => isTextCaption(filename)).map(({ filename }) => stemOf(filename)),

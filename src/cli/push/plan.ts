@@ -17,7 +17,6 @@ import { ServiceError, hasErrno } from '../../dataset/errors.js';
 import { isTextCaption, stemOf } from '../../dataset/media.js';
 import { parseDatasetName } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { mountedHashes } from '../../service/mount/mounted-folder.js';
 
 export interface PushFlags extends RemoteOptions, FixFlags {
   readonly name?: string;
@@ -168,18 +167,14 @@ export async function preparePush(task: PushTask): Promise<PushPlan> {
   const inspection = await inspectPaths(task.paths, { ...task, follow: task.flags.follow, role });
   const dataset = found && (await client.status(found.id, { signal }));
   const folder = await hashesOf(inspection, task);
-  const names = [...inspection.faults, ...inspection.unreadable].map(({ filename }) => filename.normalize('NFC'));
+  const { faults, unreadable, skipped } = inspection;
+  const names = [...faults, ...unreadable, ...skipped].map(({ filename }) => filename.normalize('NFC'));
   const compared = { task, inspection, dataset, role, unusable: new Set(names) };
   if (dataset === undefined) return planOf({ ...compared, sides: { folder, dataset: new Map(), common: new Map() } });
   const received = (dataset.checking ?? []).map(({ filename, sha256 }) => [filename, sha256] as const);
   const present = new Map([...storedHashes(dataset), ...received]);
   const state = await readState({ ...pair, datasetId: dataset.id });
   const common = commonWith(state, present);
-  const isFirst = common.size === 0;
-  for (const [name, sha256] of await mountedHashes(pair.folders, dataset.id)) {
-    // A file that is gone may have been removed from both by an earlier push.
-    if (!common.has(name) && (isFirst || folder.has(name))) common.set(name, sha256);
-  }
   // A damaged file is to be repaired from the folder, not taken for one that was removed from the dataset.
   for (const { filename } of dataset.damaged ?? []) common.delete(filename);
   return planOf({ ...compared, sides: { folder, dataset: present, common, settled: state.settled } });
@@ -210,8 +205,7 @@ export function planOf(compared: ComparedFiles): PushPlan {
   const isBlind = dataset !== undefined && !isConditional(dataset);
   const winner = theirs ? 'target' : ours || isBlind ? 'source' : undefined;
   // `replaces` must not remove files that the folder has and can't send.
-  const isInScope = (name: string) =>
-    sides.folder.has(name) || (!unusable.has(name) && (task.isWholeFolder || replaces));
+  const isInScope = (name: string) => sides.folder.has(name) || (!unusable.has(name) && task.isWholeFolder);
   const target = new Map([...sides.dataset].filter(([name]) => isInScope(name)));
   const rules = { winner, replaces, overrules: !watch, decisions } as const;
   const sync = syncPlanOf({ ...sides, source: sides.folder, target }, rules);

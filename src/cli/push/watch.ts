@@ -4,6 +4,7 @@ import { type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
 import { jsonText } from '../../json-text.js';
 import { isFolder } from '../folder/read-folder.js';
+import { commonChanges } from '../sync/compare.js';
 import { conflictLines, keptLines } from '../sync/report.js';
 import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
@@ -97,7 +98,9 @@ class WatchedPushes {
     if (!task.flags.json) await this.#printPlan(plan);
     // The next change may remove blockers of the whole folder, such as captions without any image.
     if (plan.blockers.length > 0) return undefined;
-    const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
+    const { common, folder, dataset } = plan.sides;
+    const isSaved = [...commonChanges(common, folder, dataset).keys()].every((name) => plan.unusable.has(name));
+    const isIdle = isSaved && plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
     return isIdle && plan.sync.conflict.join() === this.#conflicts ? undefined : runPush(plan);
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lastMount } from '../../service/mount/mounted-folder.js';
 import { ownPath, replaceOwnFile } from '../saved-login.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
@@ -62,16 +63,19 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-/** A missing or damaged file counts as no state. */
+/** A missing or damaged file, or one that is older than the mount of the folder, counts as the state of the mount. */
 export async function readState(pair: SyncPair): Promise<CommonState> {
+  const mount = await lastMount(pair.folders, pair.datasetId);
   try {
-    const { format, files, sent, settled = {} } = JSON.parse(await readFile(ownPath(nameOf(pair)) ?? '', 'utf8'));
+    const path = ownPath(nameOf(pair)) ?? '';
+    const { format, files, sent, settled = {} } = JSON.parse(await readFile(path, 'utf8'));
     const mapOf = <T>(object: Record<string, T>) => new Map(Object.entries(object));
-    if (format === FORMAT) return { pair, files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
+    const isCurrent = format === FORMAT && (await stat(path)).mtimeMs > mount.at;
+    if (isCurrent) return { pair, files: mapOf(files), sent: mapOf(sent), settled: mapOf(settled) };
   } catch {
     // The dataset was never in common with the folder, or the file can't be parsed.
   }
-  return { pair, files: new Map(), sent: new Map(), settled: new Map() };
+  return { pair, files: mount.files, sent: new Map(), settled: new Map() };
 }
 
 /** The common files, also those that were sent and that the dataset has stored since. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { lstatSync } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno, undefinedOn } from '../../dataset/errors.js';
@@ -263,13 +263,17 @@ export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
   return records;
 }
 
-/** The SHA-256 of what was mounted of a dataset in one of the folders, by filename. */
-export async function mountedHashes(folders: readonly string[], datasetId: string): Promise<Map<string, string>> {
-  const records = await Promise.all(folders.map(readRecord));
-  const files = records.flatMap((record) => (record?.dataset_id === datasetId ? record.files : []));
+/** The SHA-256 of what was mounted of a dataset in one of the folders, by filename, and when, in milliseconds since 1970. */
+export async function lastMount(folders: readonly string[], datasetId: string) {
+  const records = await Promise.all(folders.map(async (folder) => ({ folder, record: await readRecord(folder) })));
+  const ofDataset = records.filter(({ record }) => record?.dataset_id === datasetId);
+  // An archive keeps the time of the last change of a file, but not that of its status.
+  const times = ofDataset.map(async ({ folder }) => (await stat(join(folder, RECORD_NAME))).ctimeMs);
+  const files = ofDataset.flatMap(({ record }) => record!.files);
   // Under another name, a push takes a file for another one.
   const named = files.filter(({ filename, mounted_name, of }) => of === undefined && filename === mounted_name);
-  return new Map(named.map(({ filename, sha256 }) => [filename, sha256]));
+  const hashes = new Map(named.map(({ filename, sha256 }) => [filename, sha256]));
+  return { files: hashes, at: Math.max(0, ...(await Promise.all(times))) };
 }
 
 /** `undefined` without a record of this format. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -108,9 +108,10 @@ describe('push', () => {
   });
 
   test('of a mounted folder compares it with what was mounted', async () => {
-    const { folder, id, run } = await pushed(3);
+    const { folder, id, run } = await pushed(4);
     const root = await newRoot();
-    expect((await run('mount', basename(folder), '--into', root)).code).toBe(0);
+    const mount = (...args: string[]) => run('mount', basename(folder), '--into', root, ...args);
+    expect((await mount()).code).toBe(0);
     const mounted = join(root, basename(folder));
     await editInDataset(id, '01.txt', 'edited on the page');
     await writeFile(join(mounted, '02.txt'), 'edited in the folder');
@@ -125,6 +126,39 @@ describe('push', () => {
       'edited on the page',
       'edited in the folder',
     ]);
+    expect((await mount('--revision', '1', '--replace')).code).toBe(0);
+    for (const name of ['04.jpg', '04.txt']) await rm(join(mounted, name));
+    const kept = { changed_in_dataset: ['01.txt', '02.txt', '03.txt'] };
+    expect((await run('push', mounted, '--json')).json()).toMatchObject({ sent: [], kept });
+    const replaced = await run('push', mounted, '--replace', '--json');
+    expect(replaced.json()).toMatchObject({ sent: [], kept, removed: ['04.jpg', '04.txt'] });
+  });
+
+  test('of a mounted folder sends no picture a second time whose extension was in capitals', async () => {
+    const { run } = await newMachine(server.url);
+    const id = await api.newDataset(newName());
+    await api.upload(id, '1.JPG', (await pairsOf(1))['01.jpg']!);
+    await api.upload(id, '1.txt', 'a wagon');
+    const root = await newRoot();
+    expect((await run('mount', id, '--into', root)).code).toBe(0);
+    const folder = join(root, (await api.status(id)).body.name);
+    await writeFile(join(folder, '1.txt'), 'an edited wagon');
+    expect(await run('push', folder)).toMatchObject({ code: 65, stdout: expect.stringContaining('✗ 1.jpg') });
+    expect((await run('push', folder, '--skip-bad', '--json')).json()).toMatchObject({ sent: ['1.txt'] });
+  });
+
+  test('and pull take a link that leads out of the folder for no removed file', async () => {
+    const { folder, id, run } = await pushed();
+    const [elsewhere, filenames] = [await newRoot(), ['01.jpg', '01.txt']];
+    for (const name of filenames) {
+      await rename(join(folder, name), join(elsewhere, name));
+      await symlink(join(elsewhere, name), join(folder, name));
+    }
+    expect((await run('push', folder, '--replace', '--json')).json()).toMatchObject({ removed: [] });
+    await api.json('DELETE', `/${id}/files`, { filenames });
+    expect((await run('pull', basename(folder), folder)).code).toBe(0);
+    const kept = { removed_from_dataset: filenames };
+    expect((await run('push', folder, '--follow', '--json')).json()).toMatchObject({ sent: [], kept });
   });
 
   test('and pull say which files were removed on one side, and change nothing unless told to', async () => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { mountedHashes } from '../../../src/service/mount/mounted-folder.js';
+import { lastMount } from '../../../src/service/mount/mounted-folder.js';
 import { mountSmallDisk } from '../../faults/small-disk.js';
 import * as media from '../../fixtures/media.js';
 import { ONLY_PROGRESS } from '../../harness/command.js';
@@ -66,7 +66,7 @@ test.each(SOURCES)(
       expect.objectContaining({ filename: 'LOUD.TXT', mounted_name: 'LOUD.txt', size_bytes: 4 }),
     );
     // A push would take it for removed.
-    expect((await mountedHashes([folder], id)).has('LOUD.TXT')).toBe(false);
+    expect((await lastMount([folder], id)).files.has('LOUD.TXT')).toBe(false);
   },
 );
 
