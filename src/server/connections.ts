@@ -188,6 +188,8 @@ export function answerParseError(error: Error & { code?: string }, socket: Socke
 /** For a connection without a response object. */
 function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse): void {
   const payload = JSON.stringify(body);
+  // Node has taken its own listeners off the socket of a CONNECT, so that a reset would end the process.
+  socket.on('error', () => {});
   const lines = Object.entries({
     ...headers,
     ...NOSNIFF,

@@ -8,8 +8,8 @@ export interface InspectorOptions {
   /** Inspections are fair between accounts. */
   readonly accountId: string;
   readonly role?: Role | undefined;
-  /** True if no client waits: uploads go first. */
-  readonly isBackground?: boolean;
+  /** For a job: uploads go first, unless its outcome is awaited. */
+  readonly isBackground?: boolean | 'awaited';
   /** False if a decoder reads the facts of clips afterwards. */
   readonly readsClipFacts?: boolean;
   /** The processor time for which a client waits; by default what the file may use. */

@@ -268,16 +268,19 @@ describe('a run', () => {
   });
 
   test('stores nothing for pictures that are removed or replaced before its end, and proposes for the latter', async () => {
-    const id = await datasetOf({ a: null, b: 'b1', c: null, d: null });
+    const id = await datasetOf({ a: null, b: 'b1', c: null, d: null, e: null });
+    await client.history.pin(id, 1);
+    await api.upload(id, 'e.png', await media.png());
     const held = heldAnswer();
-    models.llama.mode = (_, index) => (index < 3 ? 'writes a caption' : held.mode());
+    models.llama.mode = (_, index) => (index < 4 ? 'writes a caption' : held.mode());
     const { run } = await client.captioning.start(id, { endpoint: 'llama', files: 'all' });
     await eventually(async () => ((await client.captioning.run(id, run!.id)).counts.waiting === 1 ? true : undefined));
     await client.bulk.removeFiles(id, ['a.png', 'b.png']);
+    await client.history.undo(id, 2);
     await api.upload(id, 'c.png', await media.png());
     held.answer('writes a caption');
     const ended = await endOf(id, run!.id);
-    expect(ended).toMatchObject({ state: 'done', total: 4, counts: { applied: 1, gone: 2, proposed: 1 } });
+    expect(ended).toMatchObject({ state: 'done', total: 5, counts: { applied: 1, gone: 2, proposed: 2 } });
     expect(Object.keys(await textsOf(id))).toEqual(['b.txt', 'd.txt']);
   });
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
@@ -66,6 +68,14 @@ describe('of a request whose client resets the connection before it is answered'
 /** The statuses of all answers received so far, in order. */
 const statusesOf = (client: RawClient) =>
   [...client.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+
+test('a CONNECT whose client resets the connection after the answer ends nothing else', async () => {
+  const socket = connect({ port: Number(new URL(server.url).port), allowHalfOpen: true });
+  socket.write('CONNECT yard:80 HTTP/1.1\r\nHost: yard\r\n\r\n');
+  expect(String((await once(socket, 'data'))[0])).toContain('not a proxy');
+  socket.resetAndDestroy();
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+});
 
 test('requests that are sent at once are answered in order, at every length and however the bytes are divided', async () => {
   const json = (more: Record<string, string | number>, body: string) => {

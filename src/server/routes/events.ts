@@ -121,7 +121,8 @@ async function stream(
   const heartbeat = setInterval(() => {
     unread = raw.writableLength > 0 ? unread + 1 : 0;
     if (unread > MAX_UNREAD_HEARTBEATS) raw.destroy();
-    raw.write(': still here\n\n');
+    // Unread, a response that has ended stays open, and a write to it would end the process.
+    if (!raw.writableEnded) raw.write(': still here\n\n');
     // Without the catalog, the stream continues until the token expires.
     const grant = options.accounts.grantOf(secret).catch(() => reply.request.grant);
     void grant.then((found) => (found === undefined || isExpired(found, options.now())) && raw.end());

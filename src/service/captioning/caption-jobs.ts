@@ -170,7 +170,12 @@ export function captionRunJob({ catalog, runs, captionWrites, toWire, now }: Cap
       const { run, ready: answered } = ending;
       const named = { datasetId: run.dataset_id, filenames: answered.map(({ filename }) => filename) };
       const files = await catalog.storedFiles(named);
-      const stored = new Map(files.map(({ filename, upload }) => [filename, upload.finalizedAt]));
+      // A restored file keeps its time, and is in a revision of its own.
+      const revisions = await catalog.revisions.page(run.dataset_id);
+      const starts = new Map(revisions.map(({ number, startedAt }) => [number, startedAt]));
+      const storedAt = ({ upload: { finalizedAt, addedIn = 0 } }: StoredFile) =>
+        Math.max(finalizedAt, starts.get(addedIn) ?? 0);
+      const stored = new Map(files.map((file) => [file.filename, storedAt(file)]));
       // The model may have seen an earlier picture of this name.
       const isNewer = ({ filename }: Proposal) => (stored.get(filename) ?? 0) > run.started_at;
       const isReady = (file: Proposal) => stored.has(file.filename) && !isNewer(file);

@@ -52,8 +52,8 @@ export interface PoolOptions {
 
 export interface SlotRequest {
   readonly accountId: string;
-  /** True if no client waits. Jobs never take the last slot. */
-  readonly isBackground?: boolean | undefined;
+  /** Jobs never take the last slot. Of them, one whose outcome is awaited has the turn of a client. */
+  readonly isBackground?: boolean | 'awaited' | undefined;
   /** Runs only while no other such task does. */
   readonly needsMuchMemory?: boolean | undefined;
   /** Ends the wait; a task that runs ends itself. */
@@ -152,7 +152,7 @@ export class InspectionPool {
   async #schedule<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw shuttingDown();
     const { accountId, isBackground, needsMuchMemory } = request;
-    const priority = isBackground ? PRIORITY.job : PRIORITY.client;
+    const priority = isBackground === true ? PRIORITY.job : PRIORITY.client;
     // In this order, so that no two tasks wait for each other.
     const queues = [...(needsMuchMemory ? [this.#muchMemory] : []), ...(isBackground ? [this.#jobSlots] : [])];
     const stop = new AbortController();

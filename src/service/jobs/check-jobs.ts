@@ -32,7 +32,8 @@ export function checkFileJob(
       if (file?.upload.state !== 'received' || dataset === undefined) return 'done';
       const received = file as ReceivedFile;
       const { role } = dataset;
-      const inspection = await inspectStored(dependencies, received, { accountId, role, signal });
+      const awaited = { accountId, role, signal, isBackground: 'awaited' } as const;
+      const inspection = await inspectStored(dependencies, received, awaited);
       signal.throwIfAborted();
       if (!inspection.ok && inspection.problem.code === 'BYTES_LOST') {
         // The bytes of a rejected file are deleted, so one wrong answer of the store must not be enough.
@@ -75,7 +76,8 @@ export function inspectAgainJob(dependencies: CheckDependencies, database: Datab
       const file = await catalog.file(fileId);
       if (dataset === undefined || file?.upload.state !== 'stored') return 'done';
       const { role } = dataset;
-      const found = await inspectStored(dependencies, file as CompleteFile, { accountId, role, signal });
+      const options = { accountId, role, signal, isBackground: true };
+      const found = await inspectStored(dependencies, file as CompleteFile, options);
       signal.throwIfAborted();
       const change = { datasetId, filenames: [file.filename], now: now(), isActivity: false, inspectedAs: role };
       await catalog.change(change, (group) => recordRecheck(group, fileId, found));
@@ -115,7 +117,7 @@ export function verifyBlobJob(
 async function inspectStored(
   dependencies: CheckDependencies,
   file: CompleteFile,
-  options: Pick<InspectorOptions, 'accountId' | 'role' | 'signal'>,
+  options: Pick<InspectorOptions, 'accountId' | 'role' | 'signal' | 'isBackground'>,
 ): Promise<Inspection> {
   const fetched = await fetchIntact(dependencies.blobs, file, options);
   if ('problem' in fetched) return { ok: false, problem: fetched.problem };
@@ -123,7 +125,7 @@ async function inspectStored(
   try {
     const { filename, upload } = file;
     const toInspect = { filename, sizeBytes: upload.sizeBytes, path };
-    return (await inspectFile(dependencies, toInspect, { ...options, isBackground: true })).inspection;
+    return (await inspectFile(dependencies, toInspect, options)).inspection;
   } finally {
     await discard();
   }

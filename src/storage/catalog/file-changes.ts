@@ -135,8 +135,8 @@ export async function changeFiles(
       return { ...dataset, revision: row.revision, recordedIn: undefined, hasChanged: false };
     }
     const { counts, added } = files;
-    // Restored files were within the limit before.
-    if (restore === undefined) await requireRoom(send, { datasetId, files, limits });
+    // The files of a restored revision were within the limit before.
+    if (change.author?.how !== 'restore') await requireRoom(send, { datasetId, files, limits });
     const lastActivity = isActivity ? now : row.updated_at;
     const stored = storeFiles({ change, row, files, options });
     await commit([
@@ -150,6 +150,8 @@ export async function changeFiles(
     return { ...dataset, revision: stored.columns.revision, recordedIn: stored.recordedIn, hasChanged: true };
   });
   const dataset = await changing.catch((error) => {
+    // The commit may have succeeded, and a process ignores its own notifications.
+    changes.announce(announced);
     throw quotaErrorOf(error, limits);
   });
   if (dataset?.hasChanged) changes.announce(announced);

@@ -128,4 +128,8 @@ test('a dataset at its limit rejects another file, however it is sent, and stays
   expect((await api.upload(id, 'd.txt', 'd')).status).toBe(200);
   expect((await put(uploads['a.txt']!.upload_url, 'a')).status).toBe(200);
   expect(await api.upload(id, 'e.txt', 'e')).toMatchObject(isFull);
+  const filenames = (await api.filenames(id)).sort();
+  const { revision } = (await api.json<{ revision: number }>('DELETE', `/${id}/files`, { filenames })).body;
+  for (const name of ['x.txt', 'y.txt', 'z.txt']) expect((await api.upload(id, name, name)).status).toBe(200);
+  expect(await api.json('POST', `/${id}/revisions/${revision}/undo`, {})).toMatchObject({ status: 507 });
 });

@@ -259,6 +259,16 @@ test('jobs never take the last slot, and files whose clients wait go before jobs
   await jobs[1]!.end();
 });
 
+test('a job whose outcome is awaited has its turn between the files of another account', async () => {
+  const pool = poolOf();
+  const files = Array.from({ length: 3 }, () => new HeldWork(pool, { accountId: 'a' }));
+  const awaited = new HeldWork(pool, { accountId: 'b', isBackground: 'awaited' });
+  await files[0]!.end();
+  await eventually(() => awaited.runs[0]);
+  expect(files[2]!.runs).toEqual([]);
+  for (const work of [files[1]!, awaited, files[2]!]) await work.end();
+});
+
 test('of the work that needs much memory, one runs at a time', async () => {
   const pool = poolOf({ processes: 4 });
   const large = { needsMuchMemory: true };

@@ -7,8 +7,9 @@ import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { CaptionRuns } from '../../../src/storage/catalog/captioning.js';
-import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type JobKind, Jobs } from '../../../src/storage/catalog/jobs.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { at, imageNamed, pendingNamed } from '../../harness/stored-image.js';
 
@@ -150,6 +151,17 @@ onEach(catalogs, (open) => {
     expect(outcome).toBeUndefined();
     expect(await catalog.dataset({ accountId, id: datasetId })).toEqual(before);
     expect(await catalog.files(datasetId)).toHaveLength(1);
+  });
+
+  test('a commit whose answer is lost is announced in this process, too', async () => {
+    const { database, datasetId } = await openDataset();
+    const transact: Database['transact'] = (options, work) =>
+      database.transact(options, work).then(() => Promise.reject(new Error('lost')));
+    const catalog = new Catalog({ ...database, transact }, { blobGrace: 0 });
+    const announced: unknown[] = [];
+    catalog.changes.onAnyChange((...change) => announced.push(change.slice(0, 2)));
+    await expect(upload(catalog, datasetId, 'a.jpg')).rejects.toThrow('lost');
+    expect(announced).toEqual([[datasetId, ['a.jpg']]]);
   });
 
   test('a read during a change returns a dataset and its files from one snapshot', async () => {
