@@ -200,6 +200,9 @@ const SEQUENCE_MS = 1500;
 
 let prefix = { chord: '', at: 0 };
 
+/** The text field that had the last key, if that was a letter. */
+let written: { readonly field: Element; at: number } | undefined;
+
 /** What the page does below a viewer too, but not while tags are decided. */
 const BELOW_A_VIEWER: ReadonlySet<KeyName> = new Set(['undo', 'redo', 'sheet', 'palette']);
 
@@ -212,7 +215,7 @@ export function useKeys(handlers: KeyHandlers): void {
     const viewer = viewerPlace();
     // Captured in a viewer, because a focused clip would seek with the arrow keys.
     if ((event.eventPhase === Event.CAPTURING_PHASE) !== (viewer !== undefined)) return;
-    if (event.defaultPrevented || event.isComposing || isOfField(event)) return;
+    if (event.defaultPrevented || event.isComposing || isOfField(event) || isOfLostField(event)) return;
     if (viewer === undefined && isDialogOpen()) return;
     const before = event.timeStamp - prefix.at < SEQUENCE_MS ? prefix.chord : '';
     const places = viewer === undefined ? PAGE_PLACES : viewer === 'decisions' ? [viewer] : [viewer, 'page' as const];
@@ -254,8 +257,20 @@ function isOfField({ target, key }: KeyboardEvent): boolean {
   return type === 'range' ? key.length > 1 : isTyping(target);
 }
 
+/** Whether a key belongs to words that are being written in a field, although another client's change has removed the field. */
+function isOfLostField({ key, timeStamp }: KeyboardEvent): boolean {
+  if (written?.field.isConnected !== false || key.length > 1 || timeStamp - written.at > SEQUENCE_MS) return false;
+  written.at = timeStamp;
+  return true;
+}
+
 /** Remembers the first key of a sequence, after all handlers have seen it. Starts once, with the page. */
 export function rememberSequences(): void {
+  const rememberField = (event: KeyboardEvent) => {
+    const isLetter = event.key.length === 1 && !event.ctrlKey && !event.metaKey;
+    if (isOfField(event)) written = isLetter ? { field: event.target as Element, at: event.timeStamp } : undefined;
+  };
+  addEventListener('keydown', rememberField, { capture: true });
   addEventListener('keydown', (event) => {
     prefix = { chord: chordOf(event), at: event.timeStamp };
   });

@@ -133,6 +133,8 @@ function Failures({ run: { id, dataset_id: datasetId, counts } }: { run: Caption
     queryKey: ['caption-run', datasetId, id, counts.failed],
     queryFn: ({ signal }) => client.captioning.run(datasetId, id, { signal }),
     enabled: isOpen,
+    // As many may fail when they are asked again.
+    gcTime: 0,
   });
   const failed = data?.problems?.filter(({ outcome }) => outcome !== 'cut_off');
   return (

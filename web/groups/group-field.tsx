@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useId } from 'react';
+import { useId, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { refetchDatasetSoon, useDataset } from '../live/dataset.js';
@@ -23,6 +23,10 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
   const { failure, run } = useRequesting();
   const before = new Set(files.map(({ group = '' }) => group));
   const [name = ''] = before.size === 1 ? before : [];
+  const [isFocused, setFocused] = useState(false);
+  const [shown, setShown] = useState(name);
+  // Not while another one is typed.
+  if (!isFocused && shown !== name) setShown(name);
   const repeats = groups.find((group) => group.name === name)?.repeats;
   const save = async (next: string) => {
     if (next === name) return;
@@ -43,17 +47,21 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
       </label>
       <input
         // For other pairs, and once the group is another; a caption that comes meanwhile leaves what is typed.
-        key={JSON.stringify([name, ...new Set(files.map(({ filename }) => stemOf(filename)))])}
+        key={JSON.stringify([shown, ...new Set(files.map(({ filename }) => stemOf(filename)))])}
         id={id}
         list={`${id}-names`}
-        defaultValue={name}
+        defaultValue={shown}
         disabled={isReadOnly}
         placeholder={before.size > 1 ? 'Several groups' : 'None'}
         autoComplete="off"
         onKeyDown={({ key, nativeEvent, currentTarget }) =>
           key === 'Enter' && !nativeEvent.isComposing && currentTarget.blur()
         }
-        onBlur={({ target }) => void save(target.value.trim())}
+        onFocus={() => setFocused(true)}
+        onBlur={({ target }) => {
+          setFocused(false);
+          void save(target.value.trim());
+        }}
         className="min-h-9 touch rounded-lg border border-line bg-page px-3"
       />
       <datalist id={`${id}-names`}>

@@ -39,7 +39,14 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const client = useClient();
   const queries = useQueryClient();
   const canWrite = useCanWrite();
-  const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset));
+  // The part that is not edited here follows what other clients change.
+  const [edited, setEdited] = useState<{ readonly controls?: ChosenLinks; readonly mask?: ChosenLinks }>({});
+  const current = partsOf(chosenLinksOf(dataset));
+  const chosen: ChosenLinks = { ...(edited.controls ?? current.controls), ...(edited.mask ?? current.mask) };
+  const choose = (slot: LinkSlot, id: string | undefined) => {
+    const { controls, mask } = partsOf(withLink(chosen, slot, id));
+    setEdited({ ...edited, ...(slot === 'mask' ? { mask } : { controls }) });
+  };
   const requesting = useRequesting();
   const { isBusy, run } = requesting;
   const save = async (links: ChosenLinks) => {
@@ -87,7 +94,7 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
               disabled={!canWrite}
               value={value?.id ?? ''}
               options={[{ value: '', label: 'None' }, ...[value ?? [], fitting].flat().map(optionOf)]}
-              onChange={(next) => setChosen(withLink(chosen, slot, next === '' ? undefined : next))}
+              onChange={(next) => choose(slot, next === '' ? undefined : next)}
               className="min-w-0 grow"
             >
               {others.length > 0 && (
@@ -179,10 +186,11 @@ function chosenLinksOf({ links }: DatasetWithFiles): ChosenLinks {
 
 /** Chooses the dataset of a slot, or removes it; the controls behind it then move up. */
 function withLink(chosen: ChosenLinks, slot: LinkSlot, id: string | undefined): ChosenLinks {
-  const { mask, ...next } = { ...chosen, [slot]: id };
-  const controls = CONTROL_SLOTS.flatMap((each) => next[each] ?? []);
-  return {
-    ...Object.fromEntries(controls.map((control, index) => [CONTROL_SLOTS[index], control])),
-    ...(mask !== undefined && { mask }),
-  };
+  const { controls, mask } = partsOf({ ...chosen, [slot]: id });
+  const ids = CONTROL_SLOTS.flatMap((each) => controls[each] ?? []);
+  return { ...Object.fromEntries(ids.map((control, index) => [CONTROL_SLOTS[index], control])), ...mask };
+}
+
+function partsOf({ mask, ...controls }: Partial<Record<LinkSlot, string | undefined>>) {
+  return { controls: controls as ChosenLinks, mask: mask === undefined ? {} : { mask } };
 }

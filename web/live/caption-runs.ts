@@ -66,6 +66,8 @@ export function useProposedStems(dataset: Pick<DatasetWithFiles, 'id' | 'role'>)
     enabled: open > 0,
     refetchInterval: areRunning && PROPOSALS_POLL_MS,
     placeholderData: keepPreviousData,
+    // A later run may have as many.
+    gcTime: 0,
   });
   return useMemo(
     () => (data === undefined || open === 0 ? NONE : new Set(data.proposals.map(({ filename }) => stemOf(filename)))),

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, type Ref, useImperativeHandle, useRef } from 'react';
+import { type ReactNode, type Ref, useImperativeHandle, useRef, useState } from 'react';
 
 /** Longer lists scroll in a frame of their own, and render only the visible rows. */
 const MAX_FULL_ROWS = 12;
@@ -24,8 +24,21 @@ interface LongListProps<T> {
 
 /** A list of rows, of any length. */
 export function LongList<T>({ isFramed = false, ...props }: LongListProps<T>) {
-  const list = props.items.length > MAX_FULL_ROWS ? <ScrolledList {...props} /> : <FullList {...props} />;
-  return isFramed ? <div className="rounded-lg border border-line bg-panel">{list}</div> : list;
+  const isLong = props.items.length > MAX_FULL_ROWS;
+  const [isScrolled, setScrolled] = useState(isLong);
+  const [isFocused, setFocused] = useState(false);
+  // All rows are rendered anew then, the one that is written in, too.
+  if (!isFocused && isScrolled !== isLong) setScrolled(isLong);
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the focus is of what is in the rows
+    <div
+      onFocus={() => setFocused(true)}
+      onBlur={({ currentTarget, relatedTarget }) => setFocused(currentTarget.contains(relatedTarget))}
+      className={isFramed ? 'rounded-lg border border-line bg-panel' : 'contents'}
+    >
+      {isScrolled ? <ScrolledList {...props} /> : <FullList {...props} />}
+    </div>
+  );
 }
 
 function FullList<T>({ label, items, keyOf, children }: LongListProps<T>) {

@@ -99,7 +99,8 @@ function Bench({ dataset, pairs, rejected }: BenchProps) {
   const inInspector = useOwnCaptionLoop({ datasetId: id, pairs: shown, reveal, leave });
   const inViewer = useOwnCaptionLoop({ datasetId: id, pairs: viewer.list, reveal: viewer.open });
   const write = (stem: string) => {
-    if (!isTraining) return;
+    // At size S, the inspector shows the pairs that are selected.
+    if (!isTraining || (size === 'S' && selected.length > 1)) return;
     if (size !== 'S') return inGrid.write(stem);
     panels.setOpen('inspector', true);
     inInspector.write(stem);

@@ -206,6 +206,15 @@ describeInBrowser('the links of a dataset', (site) => {
     await page.getByText('Used by railway').waitFor();
     await page.getByRole('link', { name: 'railway', exact: true }).click();
 
+    // What another client links meanwhile stays.
+    await edit();
+    const [control] = (await api.list()).body.datasets.filter(({ name }) => name === 'edges');
+    await linkDatasets(api, id, { control_1: control!.id });
+    await soon(() => dialog.getByLabel('Control', { exact: true }).inputValue()).toBe(control!.id);
+    await dialog.getByLabel('Mask', { exact: true }).selectOption({ label: 'masks' });
+    await save();
+    expect(await linksOf(api, id)).toEqual({ control_1: 'edges', mask: 'masks' });
+
     await edit();
     await dialog.getByRole('button', { name: 'Remove all links' }).click();
     await dialog.waitFor({ state: 'detached' });

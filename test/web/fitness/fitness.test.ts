@@ -118,6 +118,17 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg', 'b.txt', 'c.jpg']);
   });
 
+  test('a caption that is being written stays when its list becomes longer than its frame', async () => {
+    const image = await media.jpeg();
+    const { id, page } = await openWith(Object.fromEntries([...'abcdefghijkl'].map((stem) => [`${stem}.jpg`, image])));
+    const caption = page.getByLabel('Caption of c.jpg');
+    await caption.pressSequentially('a ');
+    await site.api.upload(id, 'm.jpg', image);
+    await panel(page, '13 images need a caption').waitFor();
+    await page.keyboard.type('light');
+    expect(await caption.inputValue()).toBe('a light');
+  });
+
   test('a rejected upload is dismissed, and one of two that would overwrite each other deleted', async () => {
     const { id, page } = await openWith({
       ...{ 'd.jpg': await media.jpeg(), 'd.JPG': await media.jpeg({ seed: 2 }), 'd.txt': 'a depot' },

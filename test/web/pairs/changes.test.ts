@@ -75,6 +75,20 @@ describeInBrowser('changes to files', (site) => {
     await soon(() => focusedOf(page)).toBe('Caption of p07.jpg');
     await page.keyboard.press('Escape');
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
+
+    // Words that are being written when their pair goes are no keys.
+    await page.keyboard.press('e');
+    const gone = cardOf(page, 'p07.jpg').waitFor({ state: 'detached' });
+    let isWriting = true;
+    void gone.finally(() => (isWriting = false));
+    const written = (async () => {
+      while (isWriting) await page.keyboard.type('e');
+    })();
+    await site.api.json('DELETE', `/${id}/files`, { filenames: ['p07.jpg', 'p07.txt'] });
+    await gone;
+    await written;
+    await page.keyboard.type('e tree');
+    expect(await focusedOf(page)).toBe('Open p08.jpg');
   });
 
   test('of this page and of other clients appear at once, and neither move nor redraw the other cards', async () => {
@@ -154,11 +168,8 @@ describeInBrowser('changes to files', (site) => {
     };
     const copied = await choose('y', 'Copy 2 pairs to');
     await copied.getByText('2 pairs copied to chosen, 1 with another name.').waitFor();
-    expect(await captionsOf(api, to)).toEqual({
-      'a.txt': 'a different snow',
-      'the_evening_a.txt': 'snow',
-      'b.txt': 'rain',
-    });
+    const arrived = { 'a.txt': 'a different snow', 'the_evening_a.txt': 'snow', 'b.txt': 'rain' };
+    expect(await captionsOf(api, to)).toEqual(arrived);
     expect(await captionsOf(api, from)).toEqual({ 'a.txt': 'snow', 'b.txt': 'rain', 'c.txt': 'fog' });
     await copied.getByRole('link', { name: 'chosen' }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
@@ -172,11 +183,7 @@ describeInBrowser('changes to files', (site) => {
     await moved.getByRole('alert').getByText('b.jpg: It is gone.').waitFor();
     await moved.getByRole('button', { name: 'Close' }).click();
     await cardOf(page, 'a.jpg').waitFor({ state: 'detached' });
-    expect(await captionsOf(api, to)).toEqual({
-      'a.txt': 'a different snow',
-      'the_evening_a.txt': 'snow',
-      'b.txt': 'rain',
-    });
+    expect(await captionsOf(api, to)).toEqual(arrived);
     expect(await captionsOf(api, from)).toEqual({ 'b.txt': 'rain', 'c.txt': 'fog' });
     await page.getByRole('button', { name: 'Undo' }).click();
     await cardOf(page, 'a.jpg').waitFor();

@@ -98,6 +98,9 @@ describeInBrowser('groups', (site) => {
     await site.api.raw('DELETE', `/${id}/files/b.txt`);
     await soon(() => captionOf(page, 'b.jpg').inputValue()).toBe('');
     expect(await group.inputValue()).toBe('x');
+    await site.api.json('PUT', `/${id}/groups/dog`, { repeats: 3, add: ['b.jpg'] });
+    await inspector.getByText('· 3 ×').waitFor();
+    expect(await group.inputValue()).toBe('x');
     await site.api.upload(id, 'b.txt', 'a signal');
     await group.fill('');
     await group.press('Enter');

@@ -1,3 +1,4 @@
+import type { Route } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
@@ -191,7 +192,12 @@ describeInBrowser('importing', (site) => {
     const rows = ['file_name,was,text', '2.jpg,1.jpg,theirs', ',2.jpg,two', ',3.jpg,three', '4.jpg,4.jpg,gone', ''];
     await drop(page, bytesOf('captions.csv', rows.join('\r\n')));
     await dialog.getByText('1 caption from captions.csv').waitFor();
+    const held: Route[] = [];
+    await page.route(/\/status/, (route) => void held.push(route), { times: 1 });
     await dialog.getByLabel('Files', { exact: true }).selectOption('was');
+    await expect.poll(() => held.length).toBe(1);
+    expect(await dialog.getByRole('button', { name: /^Upload/ }).getAttribute('aria-disabled')).toBe('true');
+    await held[0]!.continue();
     await dialog.getByText('3 captions from captions.csv').waitFor();
     await dialog.getByText('4.jpg is not among the images and clips.').waitFor();
     await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();

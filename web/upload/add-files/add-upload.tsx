@@ -50,7 +50,7 @@ export function Adding({ files, datasetId, onDone }: AddUploadProps) {
 function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
   const client = useClient();
   const [choices, setChoices] = useState<ImportChoices>({});
-  const { prepared, error, retry } = usePrepared(
+  const { prepared, isOutdated, error, retry } = usePrepared(
     (signal) => prepareUpload(client, files, { datasetId, choices, signal }),
     choices,
   );
@@ -58,6 +58,7 @@ function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
   return (
     <PreparedAddition
       prepared={prepared}
+      isOutdated={isOutdated}
       captions={<CaptionChoices prepared={prepared} choices={choices} onChange={setChoices} />}
       onDone={onDone}
     />
@@ -66,12 +67,14 @@ function AddUpload({ files, datasetId, onDone }: AddUploadProps) {
 
 interface PreparedProps {
   readonly prepared: PreparedUpload;
+  /** Whether it is being prepared again for other choices. */
+  readonly isOutdated: boolean;
   /** The choices among captions of several sources. */
   readonly captions: ReactNode;
   readonly onDone: () => void;
 }
 
-function PreparedAddition({ prepared, captions, onDone }: PreparedProps) {
+function PreparedAddition({ prepared, isOutdated, captions, onDone }: PreparedProps) {
   const { dataset, rejected, candidates, folders, isArchive, tables, severalSources } = prepared;
   const chosen = useUploadChoices(prepared);
   const upload = useUpload(prepared, chosen, onDone);
@@ -85,10 +88,10 @@ function PreparedAddition({ prepared, captions, onDone }: PreparedProps) {
   }, [isAtOnce]);
   if (isAtOnce) return null;
   if (candidates.length === unchanged) return <NothingToUpload prepared={prepared} onDone={onDone} />;
-  return <AddDialog {...{ prepared, captions, chosen, upload, onDone }} />;
+  return <AddDialog {...{ prepared, isOutdated, captions, chosen, upload, onDone }} />;
 }
 
-function NothingToUpload({ prepared, onDone }: Omit<PreparedProps, 'captions'>) {
+function NothingToUpload({ prepared, onDone }: Pick<PreparedProps, 'prepared' | 'onDone'>) {
   const { rejected, hidden, candidates } = prepared;
   const unchanged = candidates.length;
   return (
@@ -104,7 +107,7 @@ interface AddDialogProps extends PreparedProps {
   readonly upload: () => Promise<void>;
 }
 
-function AddDialog({ prepared, captions, chosen, upload, onDone }: AddDialogProps) {
+function AddDialog({ prepared, isOutdated, captions, chosen, upload, onDone }: AddDialogProps) {
   const { dataset, rejected, hidden, folders } = prepared;
   const { plan, names, choices, clash, existing, role, nameOf } = chosen;
   const requesting = useRequesting();
@@ -120,7 +123,7 @@ function AddDialog({ prepared, captions, chosen, upload, onDone }: AddDialogProp
         work={upload}
         label={submitLabelOf(files, { datasets: names.size, makesMain: names.has(MAIN) })}
         busyLabel="Creating …"
-        isDisabled={!chosen.isValid || files === 0}
+        isDisabled={isOutdated || !chosen.isValid || files === 0}
         onCancel={() => requesting.isBusy || onDone()}
       >
         {names.has(MAIN) && (

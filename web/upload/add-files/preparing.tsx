@@ -4,16 +4,16 @@ import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { messageOf } from '../../ui/format.js';
 
-/** Prepares an upload once for each mounted component, and again for other choices. `prepared` is `undefined` until then. */
+/** Prepares an upload once for each mounted component, and again for other choices. `prepared` is `undefined` until then, or that of earlier choices. */
 export function usePrepared<T>(prepare: (signal: AbortSignal) => Promise<T>, choices: unknown = null) {
-  const { data, error, refetch } = useQuery({
+  const { data, error, isPlaceholderData, refetch } = useQuery({
     queryKey: ['prepared-upload', useId(), choices],
     queryFn: ({ signal }) => prepare(signal),
     gcTime: 0,
     placeholderData: keepPreviousData,
     structuralSharing: false,
   });
-  return { prepared: data, error, retry: () => void refetch() };
+  return { prepared: data, isOutdated: isPlaceholderData, error, retry: () => void refetch() };
 }
 
 interface PreparingProps {
