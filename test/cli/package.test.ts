@@ -1,8 +1,5 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,6 +10,7 @@ import { packageVersion } from '../../src/version.js';
 import { bmp, webp } from '../fixtures/media.js';
 import { trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
+import { type Receiver, startReceiver } from '../harness/receiver.js';
 import { startScriptedService } from '../harness/scripted-service.js';
 import { temporaryFolder } from '../harness/server.js';
 import { sharedServer } from '../harness/shared-server.js';
@@ -26,28 +24,24 @@ const api = await server.api();
 describe('the package that the service serves', () => {
   let folder: string;
   /** Stands for the registry, and has no package. */
-  let registry: Server;
-  const asked: string[] = [];
+  let registry: Receiver;
 
   beforeAll(async () => {
     folder = await temporaryFolder();
-    registry = createServer((request, response) => {
-      asked.push(`${request.method} ${request.url}`);
-      response.writeHead(404).end('{}');
-    }).listen(0, '127.0.0.1');
-    await once(registry, 'listening');
+    registry = await startReceiver();
+    registry.answer = (response) => response.writeHead(404).end('{}');
     await mkdir(join(folder, 'photos'));
     await writeFile(join(folder, 'photos/a.webp'), await webp());
     await writeFile(join(folder, 'photos/a.txt'), 'a wagon');
   });
   afterAll(async () => {
-    registry.close();
+    await registry.close();
     await rm(folder, { recursive: true });
   });
 
   /** Runs a printed line as a person would, on a machine with nothing but Node: no settings, and nothing in a cache of npm. */
   async function sh(line: string, home: string) {
-    const npm = `http://127.0.0.1:${(registry.address() as AddressInfo).port}/`;
+    const npm = `http://127.0.0.1:${registry.port}/`;
     const env = {
       PATH: `${join(home, 'bin')}:${process.env.PATH}`,
       HOME: home,
@@ -75,6 +69,7 @@ describe('the package that the service serves', () => {
     const advice = `To list your datasets, run: ${commandLine(server.url, ['ls'])}\n`;
     expect([missing.code, missing.stderr]).toEqual([66, `trainyard: there is no dataset "nothing". ${advice}`]);
     // npm looks for a newer npm, and for security advisories.
+    const asked = registry.received.map(({ method, path }) => `${method} ${path}`);
     expect(asked.filter((each) => !/^GET \/npm$|advisories/.test(each))).toEqual([]);
   });
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type Dataset,
@@ -11,6 +10,7 @@ import {
 import * as media from '../fixtures/media.js';
 import { type BreakingProxy, type Rule, startProxy } from '../harness/proxy.js';
 import { eventually } from '../harness/server.js';
+import { sha256 } from '../harness/sha256.js';
 import { sharedServer } from '../harness/shared-server.js';
 import { tcpLinkTo } from '../harness/tcp-link.js';
 
@@ -34,12 +34,6 @@ async function pairs(count: number): Promise<PushFile[]> {
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
   const images = await Promise.all(numbers.map(async (seed) => fileOf(`${seed}.jpg`, await media.jpeg({ seed }))));
   return [...images, ...numbers.map((seed) => fileOf(`${seed}.txt`, `wagon ${seed}`))];
-}
-
-async function sha256Of(blob: Blob): Promise<string> {
-  return createHash('sha256')
-    .update(Buffer.from(await blob.arrayBuffer()))
-    .digest('hex');
 }
 
 /** Applies a rule of the proxy to PUT requests only. */
@@ -307,7 +301,8 @@ describe('push', () => {
   test('sends files again whose SHA-256 is unknown, on a platform without Web Crypto', async () => {
     const files = await pairs(1);
     await client.push(dataset, files);
-    const known = { ...files[0]!, sha256: async () => sha256Of(await files[0]!.open()) };
+    const bytes = Buffer.from(await (await files[0]!.open()).arrayBuffer());
+    const known = { ...files[0]!, sha256: async () => sha256(bytes) };
     // As in a page that was loaded over plain HTTP.
     Object.defineProperty(globalThis.crypto, 'subtle', { value: undefined, configurable: true });
     try {

@@ -167,20 +167,6 @@ describe('a file that is received and not checked completely', () => {
   });
 });
 
-describe('a recheck of a stored file', () => {
-  const intact = { ok: true, ...BYTES } as const;
-  const group = [stored('old', 1), { ...stored('caption', 1), filename: 'clip.txt', kind: 'caption' as const }];
-
-  test('records a problem, and keeps the file, its facts and its bytes', () => {
-    const after = recordRecheck(group, 'old', { ok: false, problem: PROBLEM })!;
-    expect(after[0]?.upload).toEqual({ ...storedAt(1), problem: PROBLEM });
-    expect([statusAt(group, 5), statusAt(after, 5)]).toEqual(['READY', 'FAILED']);
-    expect(countsOf(after, 1)).toEqual({ ...countsOf(group, 1), rejected: 1 });
-    expect(findingsOf(after, 5).errors).toEqual([PROBLEM]);
-    expect(statusAt(recordRecheck(after, 'old', intact)!, 6)).toBe('READY');
-  });
-});
-
 const NOW = 1_000_000 * MICROS_PER_SECOND;
 const ago = (seconds: number) => NOW - seconds * MICROS_PER_SECOND;
 

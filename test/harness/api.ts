@@ -28,8 +28,7 @@ export class Api {
 
   /** Any request below the base path; `path` is relative to it. */
   async request<T>(method: string, path: string, init: RequestInit = {}): Promise<Answer<T>> {
-    const response = await this.raw(method, path, init);
-    return { status: response.status, headers: response.headers, body: (await response.json()) as Answer<T>['body'] };
+    return answerOf(await this.raw(method, path, init));
   }
 
   raw(method: string, path: string, init: RequestInit = {}): Promise<Response> {
@@ -104,10 +103,9 @@ export class Api {
 
 /** A PUT as clients send it to a signed link: no token. */
 export async function put(url: string, bytes: Uint8Array | string): Promise<Answer<{ filename: string }>> {
-  const response = await fetch(url, { method: 'PUT', body: bytes as Uint8Array<ArrayBuffer> });
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: (await response.json()) as Answer<{ filename: string }>['body'],
-  };
+  return answerOf(await fetch(url, { method: 'PUT', body: bytes as Uint8Array<ArrayBuffer> }));
+}
+
+async function answerOf<T>(response: Response): Promise<Answer<T>> {
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Answer<T>['body'] };
 }

@@ -53,7 +53,7 @@ export const catalogs: readonly Backend<CatalogForTest>[] = [
   { name: 'Postgres', leftOut: whyNoPostgres(), open: async () => catalogOver(openPostgres, await databaseForTest()) },
 ];
 
-async function catalogOver(open: (place: string) => Promise<Database>, place: string): Promise<CatalogForTest> {
+export async function catalogOver(open: (place: string) => Promise<Database>, place: string) {
   const openAnother = async () => {
     const database = await open(place);
     onTestFinished(() => database.close());

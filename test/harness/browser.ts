@@ -92,12 +92,14 @@ export async function visit(
       browserErrors.push(message.text());
     }
   });
-  if (token === undefined) await page.goto(`${server.url}${path}`);
-  else {
-    // A test that leaves the page before the token is exchanged would not be signed in.
-    const isExchange = (request: Request) => request.method() === 'POST' && request.url().endsWith('/session');
-    const exchanged = page.waitForResponse((response) => isExchange(response.request()));
-    await Promise.all([exchanged, page.goto(`${server.url}${path}#token=${token}`)]);
-  }
+  await enter(page, server.url + path, token);
   return { page, context, browserErrors };
+}
+
+/** Opens a page; with a token, until it is exchanged: a test that leaves the page before would not be signed in. */
+export async function enter(page: Page, url: string, token?: string): Promise<void> {
+  if (token === undefined) return void (await page.goto(url));
+  const isExchange = (request: Request) => request.method() === 'POST' && request.url().endsWith('/session');
+  const exchanged = page.waitForResponse((response) => isExchange(response.request()));
+  await Promise.all([exchanged, page.goto(`${url}#token=${token}`)]);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, inject } from 'vitest';
 import type { Api } from './api.js';
-import { connectBrowser, type Visit, type VisitOptions, visit, whyNoBrowser } from './browser.js';
+import { connectBrowser, enter, type Visit, type VisitOptions, visit, whyNoBrowser } from './browser.js';
 import { type BreakingProxy, startProxy } from './proxy.js';
 import { discardServer, type TestServer } from './server.js';
 import type {} from './shared-browser.js';
@@ -76,14 +76,7 @@ async function visitAgain(left: Visit, { url }: Pick<TestServer, 'url'>, options
   // A document of the same origin, without scripts.
   await page.goto(new URL('/favicon.svg', url + path).href);
   await page.evaluate('localStorage.clear(); sessionStorage.clear();');
-  if (token === undefined) {
-    await page.goto(url + path);
-    return;
-  }
-  const exchanged = page.waitForResponse((response) => {
-    return response.request().method() === 'POST' && response.url().endsWith('/session');
-  });
-  await Promise.all([exchanged, page.goto(`${url}${path}#token=${token}`)]);
+  await enter(page, url + path, token);
 }
 
 export type OpenOptions = Omit<VisitOptions, 'path'> & { readonly at?: Pick<TestServer, 'url'> };

@@ -9,8 +9,7 @@ import { newRoot } from './mounting.js';
  * @returns its path
  */
 export async function folderWith(files: Record<string, Buffer | string>, name = 'wagons'): Promise<string> {
-  const parent = await newRoot();
-  const folder = join(parent, name);
+  const folder = join(await newRoot(), name);
   await mkdir(folder);
   await Promise.all(
     Object.entries(files).map(async ([file, bytes]) => {

@@ -9,8 +9,7 @@ import { sha256 } from './sha256.js';
 
 /** The path of a folder that does not exist yet, and is removed with the test. */
 export async function newFolder(): Promise<string> {
-  const parent = await newRoot();
-  return join(parent, 'folder');
+  return join(await newRoot(), 'folder');
 }
 
 type Held = Pick<WireManifest, 'dataset_id' | 'status' | 'files'> &

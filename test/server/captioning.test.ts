@@ -7,6 +7,7 @@ import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { captionOf, type DialectServer, type Mode, startDialectServer } from '../harness/dialect-server.js';
 import { folderWith } from '../harness/folder.js';
+import { Gate } from '../harness/gate.js';
 import { startReceiver } from '../harness/receiver.js';
 import { discardServer, eventually, startServer, temporaryFolder, type TestServer } from '../harness/server.js';
 
@@ -25,8 +26,7 @@ beforeAll(async () => {
     lm: await startDialectServer('lm-studio'),
     ollama: await startDialectServer('ollama'),
   };
-  const folder = await temporaryFolder();
-  const file = join(folder, 'endpoints.json');
+  const file = join(await temporaryFolder(), 'endpoints.json');
   const body = { chat_template_kwargs: { enable_thinking: false } };
   const endpoints = [
     { name: 'vllm', url: models.vllm.url, concurrency: 4, body, keyEnv: 'MODEL_KEY' },
@@ -71,15 +71,6 @@ async function datasetOf(texts: Record<string, string | null>, of = api): Promis
     if (text !== null) await of.upload(id, `${name}.txt`, text);
   }
   return id;
-}
-
-/** A mode of a model server that does not answer before `answer` is called. */
-function heldAnswer() {
-  let answer: (mode: Mode) => void = () => {};
-  const held = new Promise<Mode>((resolve) => {
-    answer = resolve;
-  });
-  return { mode: () => held, answer };
 }
 
 const clientWith = (token: string) => new TrainyardClient({ baseUrl: server.url, token });
@@ -271,14 +262,14 @@ describe('a run', () => {
     const id = await datasetOf({ a: null, b: 'b1', c: null, d: null, e: null });
     await client.history.pin(id, 1);
     await api.upload(id, 'e.png', await media.png());
-    const held = heldAnswer();
-    models.llama.mode = (_, index) => (index < 4 ? 'writes a caption' : held.mode());
+    const held = new Gate<Mode>();
+    models.llama.mode = (_, index) => (index < 4 ? 'writes a caption' : held.opened);
     const { run } = await client.captioning.start(id, { endpoint: 'llama', files: 'all' });
     await eventually(async () => ((await client.captioning.run(id, run!.id)).counts.waiting === 1 ? true : undefined));
     await client.bulk.removeFiles(id, ['a.png', 'b.png']);
     await client.history.undo(id, 2);
     await api.upload(id, 'c.png', await media.png());
-    held.answer('writes a caption');
+    held.open('writes a caption');
     const ended = await endOf(id, run!.id);
     expect(ended).toMatchObject({ state: 'done', total: 5, counts: { applied: 1, gone: 2, proposed: 2 } });
     expect(Object.keys(await textsOf(id))).toEqual(['b.txt', 'd.txt']);
@@ -347,8 +338,8 @@ describe('a run', () => {
 
   test('that a person stops stores what it has, in one revision, and is resumed', async () => {
     const id = await datasetOf({ a: null, b: null, c: null, d: null });
-    const held = heldAnswer();
-    models.llama.mode = (_, index) => (index < 2 ? 'writes a caption' : held.mode());
+    const held = new Gate<Mode>();
+    models.llama.mode = (_, index) => (index < 2 ? 'writes a caption' : held.opened);
     const { run } = await client.captioning.start(id, { endpoint: 'llama' });
     await eventually(async () => ((await client.captioning.run(id, run!.id)).counts.ready === 2 ? true : undefined));
     // A run on another server does not wait for it.
@@ -360,7 +351,7 @@ describe('a run', () => {
     // The third was asked before the stop, and its answer kept, as one that was cut off.
     const [third] = models.llama.asked[2]!.pictures;
     models.llama.mode = ({ pictures: [shown] }) => (shown?.equals(third!) ? 'is cut off' : 'writes a caption');
-    held.answer('is cut off');
+    held.open('is cut off');
     // Has its turn after the third.
     await client.captioning.test('llama');
     expect((await client.captioning.run(id, run!.id)).counts).toMatchObject({ waiting: 2 });
@@ -409,8 +400,8 @@ describe('a run', () => {
     const share = await client.shares.make(id);
     const [events, shared] = [client.events(id), clientWith(share.secret).events(id)];
     for (const stream of [events, shared]) expect((await stream.next()).value).not.toHaveProperty('caption_runs');
-    const held = heldAnswer();
-    models.llama.mode = (_, index) => (index === 0 ? 'writes a caption' : held.mode());
+    const held = new Gate<Mode>();
+    models.llama.mode = (_, index) => (index === 0 ? 'writes a caption' : held.opened);
     const { run } = await client.captioning.start(id, { endpoint: 'llama' });
     const seen = async (isSeen: (run: CaptionRun) => boolean) => {
       for (;;) {
@@ -420,7 +411,7 @@ describe('a run', () => {
       }
     };
     expect(await seen(({ counts }) => counts.ready === 1)).toMatchObject({ state: 'running', total: 2 });
-    held.answer('writes a caption');
+    held.open('writes a caption');
     expect(await seen(({ state }) => state === 'done')).toMatchObject({ counts: { applied: 2 } });
     await events.return(undefined);
     for (let names: string[] = []; !names.includes('b.txt'); ) {

@@ -4,13 +4,12 @@ import { BASE_PATH } from '../../src/api/limits.js';
 import { type DatasetChange, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
 import { Api, put } from '../harness/api.js';
-import { discardServer, eventually, revokeToken, startServer } from '../harness/server.js';
+import { eventually, revokeToken, serverUntil } from '../harness/server.js';
 
-const server = await startServer({ 'caption-grace-seconds': 5 });
+const server = await serverUntil(afterAll, { 'caption-grace-seconds': 5 });
 const api = await server.api();
 const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
 const image = await media.jpeg();
-afterAll(() => discardServer(server));
 
 /** Reads events until one matches. */
 async function until(
@@ -29,27 +28,25 @@ async function until(
 const hasFile = (id: string, name: string) => (change: DatasetChange) =>
   change.id === id && change.files?.some(({ filename }) => filename === name) === true;
 
-describe('wait', () => {
-  test('ends at a change, at the deletion and after its time, also if other ids are waited for', async () => {
-    const id = await api.newDataset();
-    const url = await api.link(id, 'a.txt', 5);
-    expect((await api.status(id, '?wait=0.0001')).body.status).toBe('UPLOADING');
-    const waiting = api.status(id, '?wait=60');
-    // Events of an EventEmitter, and properties of every object.
-    for (const odd of ['newListener', 'error', '__proto__', 'constructor']) {
-      expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
-    }
-    await put(url, 'a dog');
-    expect((await waiting).body.files).toHaveLength(1);
-    const other = await api.newDataset();
-    const deleted = api.status(other, '?wait=60');
-    await api.request('DELETE', `/${other}`);
-    expect((await deleted).status).toBe(404);
-    await api.upload(id, 'a.jpg', media.damaged.html());
-    const signal = AbortSignal.timeout(50_000);
-    expect((await api.request('GET', `/${id}/status?wait=60`, { signal })).body).toMatchObject({ status: 'FAILED' });
-    for (const wait of ['61', '-1', 'x']) expect((await api.status(id, `?wait=${wait}`)).status).toBe(422);
-  });
+test('a wait ends at a change, at the deletion and after its time, also if other ids are waited for', async () => {
+  const id = await api.newDataset();
+  const url = await api.link(id, 'a.txt', 5);
+  expect((await api.status(id, '?wait=0.0001')).body.status).toBe('UPLOADING');
+  const waiting = api.status(id, '?wait=60');
+  // Events of an EventEmitter, and properties of every object.
+  for (const odd of ['newListener', 'error', '__proto__', 'constructor']) {
+    expect((await api.status(odd, '?wait=0.2')).status).toBe(404);
+  }
+  await put(url, 'a dog');
+  expect((await waiting).body.files).toHaveLength(1);
+  const other = await api.newDataset();
+  const deleted = api.status(other, '?wait=60');
+  await api.request('DELETE', `/${other}`);
+  expect((await deleted).status).toBe(404);
+  await api.upload(id, 'a.jpg', media.damaged.html());
+  const signal = AbortSignal.timeout(50_000);
+  expect((await api.request('GET', `/${id}/status?wait=60`, { signal })).body).toMatchObject({ status: 'FAILED' });
+  for (const wait of ['61', '-1', 'x']) expect((await api.status(id, `?wait=${wait}`)).status).toBe(422);
 });
 
 // Streams look at their tokens every 15 s.

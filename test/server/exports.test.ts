@@ -25,8 +25,7 @@ const bytesOf = async (response: Response) => Buffer.from(await response.arrayBu
 
 /** Runs Python, an independent implementation of zip and csv, on bytes. */
 async function byPython<T>(bytes: Buffer, script: string): Promise<T> {
-  const folder = await newRoot();
-  const path = join(folder, 'input');
+  const path = join(await newRoot(), 'input');
   await writeFile(path, bytes);
   const program = `import base64, csv, json, sys, zipfile\npath = sys.argv[1]\n${script}`;
   const { stdout } = await run('python3', ['-c', program, path], { maxBuffer: 64 * 1024 * 1024 });

@@ -7,7 +7,7 @@ import { type Answer, Api, put } from '../harness/api.js';
 import { whyNoPostgres } from '../harness/available.js';
 import { Follower } from '../harness/follower.js';
 import { newDatabase, startPostgres } from '../harness/postgres.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, serverUntil, startServer, type TestServer } from '../harness/server.js';
 
 // Each instance has its own data folder, since these tests have no shared blob store. No test reads through one instance a
 // file that was uploaded through the other.
@@ -177,8 +177,7 @@ test.skipIf(whyNoPostgres() !== undefined)(
   async () => {
     const postgres = await startPostgres();
     onTestFinished(() => postgres.discard());
-    const server = await startServer(SETTINGS, { env: { DATABASE_URL: postgres.url } });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, SETTINGS, { env: { DATABASE_URL: postgres.url } });
     const api = await server.api();
     const events = new TrainyardClient({ baseUrl: server.url, token: api.token }).allEvents();
     expect((await events.next()).value).toEqual({ type: 'open' });

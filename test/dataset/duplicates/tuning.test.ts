@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type ComparedFile, duplicateGroups } from '../../../src/dataset/duplicates/duplicate-groups.js';
 import { makeThumbnail } from '../../../src/dataset/inspect/image/thumbnail.js';
 import { writeUpload } from '../../harness/inspecting.js';
+import { sha256 } from '../../harness/sha256.js';
 import { type PictureClass, pictureClasses } from './picture-series.js';
 
 /** How many pictures of a class are found as duplicates of the first of their set, and how many of any other picture. */
@@ -11,10 +11,9 @@ async function found({ sets }: PictureClass): Promise<string> {
   for (const [set, pictures] of sets.entries()) {
     for (const [index, picture] of pictures.entries()) {
       const { hash } = await makeThumbnail({ path: writeUpload(picture), maxPixels: 320 });
-      const sha256 = createHash('sha256').update(picture).digest('hex');
       // The first picture is the keeper.
       const facts = { pixels: 0, sizeBytes: 0, hasCaption: false, storedAt: index };
-      files.push({ filename: `${set} ${index}`, sha256, hash, ...facts });
+      files.push({ filename: `${set} ${index}`, sha256: sha256(picture), hash, ...facts });
     }
   }
   const setOf = ({ filename }: ComparedFile) => filename.split(' ')[0];

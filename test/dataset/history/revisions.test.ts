@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Author, StoredFile } from '../../../src/dataset/dataset.js';
 import { laptop } from '../../harness/author.js';
-import { historyAfter, revisionsTogether, storedDifference } from '../../../src/dataset/history/revisions.js';
+import { historyAfter, revisionsTogether } from '../../../src/dataset/history/revisions.js';
 
 const MINUTE = 60_000_000;
 
@@ -14,18 +14,6 @@ function stored(filename: string, sha256: string, addedIn = 1): StoredFile {
   const upload = { state: 'stored', ...bytes, finalizedAt: 1, addedIn } as const;
   return { id: `file-${++ids}`, datasetId: 'd', filename, kind: 'caption', createdAt: 1, upload };
 }
-
-test('the difference of a change names files that were added, removed and replaced, and not those that stay', () => {
-  const [kept, removed, old] = [stored('kept.txt', '1'), stored('removed.txt', '2'), stored('changed.txt', '3')];
-  const [added, next] = [stored('added.txt', '4'), stored('changed.txt', '5')];
-  expect(storedDifference([kept, removed, old], [kept, added, next])).toEqual({
-    added: [added],
-    removed: [removed],
-    changed: [{ from: old, to: next }],
-    identical: [],
-    judgedAgain: [],
-  });
-});
 
 describe('the revision of a change', () => {
   const begun = (author: Author, now = 0) => historyAfter({ latest: 4, open: null }, { author, past: [], now });

@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openZip, type PackedEntry } from '../../../src/dataset/import/zip-archive.js';
+import { newRoot } from '../../harness/mounting.js';
 import { type ZipEntry, zipOf } from '../../hostile/zip.js';
 
 const PIXELS = Buffer.from(Array.from({ length: 10_000 }, (_, i) => (i * i) % 251));
@@ -138,8 +137,7 @@ zipfile.ZipFile('empty.zip', 'w').close()
 const hasPython = spawnSync('python3', ['-c', 'import zipfile']).status === 0;
 
 test.skipIf(!hasPython)('reads what the zipfile of Python writes', async () => {
-  const cwd = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
+  const cwd = await newRoot();
   expect(spawnSync('python3', ['-c', PYTHON], { cwd })).toMatchObject({ status: 0 });
   for (const name of ['deflated', 'stored', 'streamed', 'zip64', 'cp437', 'prepended']) {
     expect(await contentsOf(readFileSync(join(cwd, `${name}.zip`))), name).toEqual({

@@ -1,20 +1,18 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { put } from '../../harness/api.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 import { notedJpeg } from '../../faults/contents.js';
 import { directBytes, putBytes, RawClient } from '../../faults/raw-client.js';
 import { faultsOf, isAlive, NOTHING_REMAINS, openFiles, remainsIn } from '../../faults/remains.js';
 import { sha256 } from '../../harness/sha256.js';
 
-const server = await startServer();
+const server = await serverUntil(afterAll);
 const api = await server.api();
 
 afterEach(() => {
   expect(isAlive(server)).toBe(true);
   expect(faultsOf(server)).toEqual([]);
 });
-
-afterAll(() => discardServer(server));
 
 const picture = notedJpeg('a picture of which only a part arrives', 200_000);
 

@@ -3,11 +3,10 @@ import { BASE_PATH } from '../../../src/api/limits.js';
 import { FailedLogins, RequestRate } from '../../../src/server/auth.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { metricsOf } from '../../harness/metrics.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { eventually, serverUntil, type TestServer } from '../../harness/server.js';
 
 async function serverWith(settings: Record<string, string | number>): Promise<{ server: TestServer; api: Api }> {
-  const server = await startServer({ 'caption-grace-seconds': 0, ...settings });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0, ...settings });
   return { server, api: await server.api() };
 }
 

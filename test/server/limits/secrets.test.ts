@@ -5,7 +5,7 @@ import { BASE_PATH } from '../../../src/api/limits.js';
 import { put } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { metricsOf } from '../../harness/metrics.js';
-import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { eventually, serverUntil, temporaryFolder } from '../../harness/server.js';
 import { sharedServer } from '../../harness/shared-server.js';
 
 const shared = await sharedServer();
@@ -19,8 +19,7 @@ const linesIn = (log: string) =>
 test('no log, error, metric or audit line has a secret, also of a client that sends it in a wrong place', async () => {
   const folder = await temporaryFolder();
   const auditLog = join(folder, 'audit.jsonl');
-  const server = await startServer({ 'log-level': 'debug', 'audit-log': auditLog });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { 'log-level': 'debug', 'audit-log': auditLog });
   const api = await server.api('studio');
   const id = await api.newDataset('dogs');
   await api.upload(id, 'a.txt', 'the secret of a caption');
@@ -91,8 +90,7 @@ test('an audit log that was renamed is continued in a new file; one that can not
   const folder = await temporaryFolder();
   await mkdir(join(folder, 'logs'));
   const auditLog = join(folder, 'logs', 'audit.jsonl');
-  const server = await startServer({ 'audit-log': auditLog });
-  onTestFinished(() => discardServer(server));
+  const server = await serverUntil(onTestFinished, { 'audit-log': auditLog });
   const api = await server.api();
   const inLog = (name: string) =>
     eventually(async () => (await readFile(auditLog, 'utf8').catch(() => '')).includes(`"${name}"`) || undefined);

@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { CaptionWrites } from '../../../src/service/bulk.js';
 import type { Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { emptyTrash } from '../../../src/service/jobs/clean-up-jobs.js';
-import { Accounts } from '../../../src/storage/catalog/accounts.js';
-import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { laptop } from '../../harness/author.js';
 import { whyNoPostgres } from '../../harness/available.js';
-import { onCatalogs, openDisk } from '../../harness/backends.js';
+import { blobStores, catalogOver, onCatalogs } from '../../harness/backends.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
 
 const NEW = { ifNoneMatch: '*' } as const;
@@ -26,7 +24,7 @@ const captions = Array.from({ length: COUNT }, (_, i) => ({
 
 /** A service that calls `beforeLast` before the last caption is inspected. More than are written at once are stored by then. */
 async function openService({ catalog, accountId }: { catalog: Catalog; accountId: string }) {
-  const { folder, blobs } = await openDisk();
+  const { blobs, keys } = await blobStores[0]!.open();
   const aborting = new AbortController();
   const last = { before: async () => {} };
   const clock = { now: NOW };
@@ -47,18 +45,14 @@ async function openService({ catalog, accountId }: { catalog: Catalog; accountId
     aborting,
     emptyTrash: () => emptyTrash({ catalog, blobs, now: () => NOW + 3600 * MICROS_PER_SECOND }),
     save: (texts = captions) => writes.save(key, texts, { author: laptop, signal: aborting.signal }),
-    keys: async () => {
-      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-      return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
-    },
+    keys,
     ids: async () => (await catalog.files(key.id)).map(({ id }) => id),
   };
 }
 
 onCatalogs((open) => {
   const opened = async () => {
-    const { database, accountId } = await open();
-    const catalog = new Catalog(database, { blobGrace: 1000 });
+    const { catalog, accountId } = await open();
     return { ...(await openService({ catalog, accountId })), catalog };
   };
 
@@ -88,7 +82,7 @@ onCatalogs((open) => {
     const saved = await service.save();
     expect(saved.captions.map(({ outcome }) => outcome)).toEqual(['conflict', ...Array(COUNT - 1).fill('saved')]);
     await service.emptyTrash();
-    expect((await service.keys()).sort()).toEqual((await service.ids()).sort());
+    expect(await service.keys()).toEqual((await service.ids()).sort());
   });
 });
 
@@ -100,11 +94,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('captions whose last response fro
     ['leave none if it did not receive them', undefined, 0],
   ])('%s', async (_what, answer, count) => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const database = await openPostgres(url);
-    onTestFinished(() => database.close());
-    const accounts = new Accounts(database);
-    const { accountId } = (await accounts.grantOf((await accounts.createToken('tester', 1)).token))!;
-    const service = await openService({ catalog: new Catalog(database, { blobGrace: 1000 }), accountId });
+    const service = await openService(await catalogOver(openPostgres, url));
     service.last.before = async () => proxy.breakAt(LAST_TRIP, answer);
     await expect(service.save()).rejects.toMatchObject({ code: 'unavailable' });
     expect(await service.ids()).toHaveLength(count);

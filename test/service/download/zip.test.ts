@@ -19,8 +19,7 @@ function fileOf(filename: string, sizeBytes: number): StoredFile {
 
 /** Writes an archive to a sparse file, and checks its size against the stated one. */
 async function written({ sizeBytes, open: start }: ReturnType<typeof zipOf>): Promise<string> {
-  const folder = await newRoot();
-  const path = join(folder, 'archive.zip');
+  const path = join(await newRoot(), 'archive.zip');
   const file = await open(path, 'w');
   let [bytes, writtenBytes] = [0, 0];
   let unwritten: Buffer[] = [];

@@ -10,7 +10,7 @@ import { Api } from '../../harness/api.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { datasetOf, digestOfFolder, newRoot } from '../../harness/mounting.js';
-import { checked, discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../../harness/server.js';
+import { checked, eventually, NO_HISTORY, serverUntil, type TestServer } from '../../harness/server.js';
 import {
   blobPathsIn,
   flipBit,
@@ -32,8 +32,7 @@ describe('of a service', () => {
   beforeEach(async () => {
     // Removed files are deleted half a second later.
     const settings = { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0, 'lease-seconds': 1 };
-    server = await startServer(settings);
-    onTestFinished(() => discardServer(server));
+    server = await serverUntil(onTestFinished, settings);
     api = await server.api();
   });
 
@@ -152,8 +151,7 @@ describe('of a service', () => {
     const [next, third] = [await newFolder(), await newFolder()];
     expect((await backUp(restored, next)).code).toBe(65);
     expect(await restore(next, third)).toMatchObject({ code: 0 });
-    const again = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder: third });
-    onTestFinished(() => discardServer(again));
+    const again = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0 }, { dataFolder: third });
     const its = new Api(again.url, api.token);
     const { whole, wagons } = await holdingsOf(its);
     expect(whole).toEqual(before.whole);
@@ -227,8 +225,7 @@ test('a clip that is not decoded yet is backed up and restored with its bytes, a
   expect((await view()).status).toBe('UPLOADING');
   /** Serves a folder until the dataset is READY or FAILED. */
   const checkedIn = async (dataFolder: string): Promise<WireDatasetWithFiles> => {
-    const server = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, { 'caption-grace-seconds': 0 }, { dataFolder });
     const api = new Api(server.url, token);
     return checked(api, key.id);
   };

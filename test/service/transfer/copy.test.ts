@@ -1,22 +1,19 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
-import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
+import type { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
 import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
-import { blobStores, onEach, storeBlob } from '../../harness/backends.js';
+import { blobStores, onEach, openDisk, storeBlob } from '../../harness/backends.js';
 import { flipBit } from '../../harness/transferring.js';
-import { newRoot } from '../../harness/mounting.js';
 
 const bytesOf = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + length) % 256));
 
 /** A folder of blobs, and their rows in a catalog. */
 async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; blobs: ReferencedBlob[] }> {
-  const folder = await newRoot();
-  const from = await DiskBlobs.open(folder);
-  onTestFinished(() => from.close());
+  const { blobs: from } = await openDisk();
   const blobs = await Promise.all(sizes.map((size, i) => keep(from, `d1/${10 + i}`, bytesOf(size))));
   return { from, blobs };
 }

@@ -5,7 +5,7 @@ import { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { proxiedForTest } from '../../harness/postgres.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
-import { checked, discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { checked, discardServer, eventually, serverUntil, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
 import { sha256 } from '../../harness/sha256.js';
 
@@ -59,8 +59,7 @@ describe.skipIf(leftOut !== undefined)(title, () => {
     onTestFinished(() => proxy.rule());
     // No other instance is left to read it.
     await survivor.stop();
-    const victim = await startServer(SETTINGS, { env: { ...env, DATABASE_URL: database.url } });
-    onTestFinished(() => discardServer(victim));
+    const victim = await serverUntil(onTestFinished, SETTINGS, { env: { ...env, DATABASE_URL: database.url } });
     await putTo(url, image);
     await new Api(victim.url, api.token).status(id);
     await eventually(() => readsOf(key)[0]?.status ?? undefined);
@@ -79,8 +78,7 @@ describe.skipIf(leftOut !== undefined)(title, () => {
   test('a poll costs the store one listing at the most, and each object one read', async () => {
     // No other instance, which would take over a lease that ends on a busy machine.
     await survivor.stop();
-    const server = await startServer({ ...SETTINGS, 'lease-seconds': 60 }, { env });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, { ...SETTINGS, 'lease-seconds': 60 }, { env });
     const at = new Api(server.url, api.token);
     const id = await at.newDataset();
     const names = numbered(8).map((i) => `${i}.txt`);

@@ -2,19 +2,15 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { WireDelivery, WireNewWebhook } from '../../../src/api/webhook-schemas.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 
 const pathOf = (name: string) => new URL(`../../fixtures/certificates/${name}.pem`, import.meta.url).pathname;
 const pem = (name: string) => readFileSync(pathOf(name));
 
-let server: TestServer;
-beforeAll(async () => {
-  const env = { NODE_EXTRA_CA_CERTS: pathOf('authority') };
-  server = await startServer({ 'webhook-allow': '127.0.0.1' }, { env });
-});
-afterAll(() => discardServer(server));
+const env = { NODE_EXTRA_CA_CERTS: pathOf('authority') };
+const server = await serverUntil(afterAll, { 'webhook-allow': '127.0.0.1' }, { env });
 
 /** Starts a receiver that speaks TLS. @returns its URL */
 async function startSecure(cert: string, options: ServerOptions = {}): Promise<string> {

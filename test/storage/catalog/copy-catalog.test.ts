@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
@@ -17,16 +16,12 @@ import { type Schema, TABLES } from '../../../src/storage/database/schema.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { laptop } from '../../harness/author.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { temporaryFolder } from '../../harness/server.js';
+import { newRoot } from '../../harness/mounting.js';
 import { imageNamed, LOST } from '../../harness/stored-image.js';
 
 async function emptyCatalog() {
-  const folder = await temporaryFolder();
-  const database = await openSqlite(join(folder, 'catalog.sqlite'));
-  onTestFinished(async () => {
-    await database.close();
-    await rm(folder, { recursive: true });
-  });
+  const database = await openSqlite(join(await newRoot(), 'catalog.sqlite'));
+  onTestFinished(() => database.close());
   return database;
 }
 

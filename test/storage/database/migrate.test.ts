@@ -29,8 +29,7 @@ const databases: readonly Backend<Unopened>[] = [
   {
     name: 'SQLite',
     open: async () => {
-      const folder = await newRoot();
-      const path = join(folder, 'catalog.sqlite');
+      const path = join(await newRoot(), 'catalog.sqlite');
       const run = async (statements: string) => {
         const db = new DatabaseSync(path);
         try {

@@ -6,7 +6,7 @@ import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 
 const mayCreate = async (role: string) => [`grant create on schema public to ${role}`];
 
@@ -35,8 +35,7 @@ async function documentedGrants(role: string, url: string): Promise<string[]> {
 describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => {
   test('a database that is read-only is answered with 503 and the reason, also by /readyz, until it is the primary again', async () => {
     const { url, role, ownUrl } = await databaseWithRole();
-    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, {}, { env: { DATABASE_URL: ownUrl } });
     const api = await server.api();
     const id = await api.newDataset();
     const ready = async () => (await fetch(`${server.url}/readyz`)).status;
@@ -68,8 +67,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the role of the service', () => 
     const database = new URL(url).pathname.slice(1);
     const maintenance = new URL(url);
     maintenance.pathname = 'postgres';
-    const server = await startServer({}, { env: { DATABASE_URL: ownUrl } });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, {}, { env: { DATABASE_URL: ownUrl } });
     const api = await server.api();
     const id = await api.newDataset();
     const rejections = [

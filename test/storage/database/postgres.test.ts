@@ -9,7 +9,7 @@ import { openPostgres } from '../../../src/storage/database/postgres.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
-import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { eventually, serverUntil } from '../../harness/server.js';
 import { linkNamed } from '../../harness/stored-image.js';
 
 async function open(url: string): Promise<OpenCatalog> {
@@ -151,8 +151,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
 
   test('of a database that does not answer, /readyz and /metrics answer long before requests time out', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const server = await startServer({ 'stop-seconds': 1 }, { env: { DATABASE_URL: url } });
-    onTestFinished(() => discardServer(server));
+    const server = await serverUntil(onTestFinished, { 'stop-seconds': 1 }, { env: { DATABASE_URL: url } });
     const api = await server.api();
     expect((await api.list()).status).toBe(200);
     proxy.fallSilent();

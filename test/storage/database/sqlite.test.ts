@@ -1,26 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Database, isUniqueViolation, query } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
-import { temporaryFolder } from '../../harness/server.js';
 import { newRoot } from '../../harness/mounting.js';
 
 /** An empty database. While `held`, its write lock is another connection's, so that transactions wait. */
 async function setUp() {
-  const folder = await temporaryFolder();
-  const path = join(folder, 'catalog.sqlite');
+  const path = await pathForTest();
   const database = await openSqlite(path);
   const other = new DatabaseSync(path);
   onTestFinished(async () => {
     other.close();
     await database.close();
-    await rm(folder, { recursive: true });
   });
   const holdLock = () => other.exec('begin immediate');
   const releaseLock = () => other.exec('rollback');
@@ -183,8 +179,7 @@ const OPEN = `
 `;
 
 async function pathForTest(): Promise<string> {
-  const folder = await newRoot();
-  return join(folder, 'catalog.sqlite');
+  return join(await newRoot(), 'catalog.sqlite');
 }
 
 function run(script: string, path: string): ChildProcess {

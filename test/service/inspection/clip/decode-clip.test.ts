@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +12,7 @@ import { CpuBudgetSpent } from '../../../../src/service/inspection/limited-proce
 import { ENCODED_CLIPS, type EncodedClip, encodeClips } from '../../../fixtures/encoded-clips.js';
 import * as media from '../../../fixtures/media.js';
 import { IS_ALL, whyNoFfmpeg } from '../../../harness/available.js';
+import { startReceiver } from '../../../harness/receiver.js';
 import { eventually, temporaryFolder } from '../../../harness/server.js';
 
 const why = whyNoFfmpeg();
@@ -270,7 +270,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     ['a manifest', (url: string) => Buffer.from(`<?xml version="1.0"?><MPD><BaseURL>${url}</BaseURL></MPD>`)],
     ['an SDP description', (url: string) => Buffer.from(`v=0\nm=video 9 ${url} 96\nc=IN IP4 127.0.0.1\n`)],
   ])('%s in the place of a clip makes no connection and is refused', async (_, contentWith) => {
-    const { url, connections, close } = await listener();
+    const { url, connections, close } = await startReceiver();
     const path = await written('disguise.mp4', contentWith(url));
     for (const format of ['mp4', 'mkv', 'wmv']) {
       const inspection = claimed({ format });
@@ -339,20 +339,4 @@ function aliasTo(filename: string): Buffer {
   box.writeUInt32BE(box.length, 0);
   box.write('alis', 4, 'latin1');
   return box;
-}
-
-async function listener() {
-  let count = 0;
-  const server = createServer((socket) => {
-    count++;
-    socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    connections: () => count,
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
-  };
 }

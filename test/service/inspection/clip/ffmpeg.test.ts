@@ -64,11 +64,7 @@ describe('findFfmpeg', () => {
   });
 });
 
-test('the sentence says what is done, or what is missing and how to get it', () => {
-  const search = ffmpegChoiceOf(undefined, '');
-  expect(ffmpegSentence({ path: '/usr/bin/ffmpeg', version: '7.1' }, search)).toBe(
-    'every frame of a clip is decoded with ffmpeg 7.1 (/usr/bin/ffmpeg)',
-  );
-  expect(ffmpegSentence(undefined, search)).toMatch(/no ffmpeg found: .* NOT_FULLY_CHECKED; .*apt install ffmpeg/);
-  expect(ffmpegSentence(undefined, ffmpegChoiceOf('none'))).toMatch(/ffmpeg is turned off: .* NOT_FULLY_CHECKED$/);
+test('a missing one is said, with how to get it', () => {
+  const sentence = ffmpegSentence(undefined, ffmpegChoiceOf(undefined, ''));
+  expect(sentence).toMatch(/no ffmpeg found: .* NOT_FULLY_CHECKED; .*apt install ffmpeg/);
 });

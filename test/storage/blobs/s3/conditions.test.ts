@@ -2,9 +2,7 @@ import { execFile } from 'node:child_process';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, type LookupFunction } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { createServer } from 'node:tls';
@@ -16,6 +14,7 @@ import { linkSigner } from '../../../../src/storage/blobs/s3/presigning.js';
 import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { S3Bucket } from '../../../../src/storage/blobs/s3/bucket.js';
 import { onS3, openS3, stagedIn, storeBlob } from '../../../harness/backends.js';
+import { newRoot } from '../../../harness/mounting.js';
 
 const run = promisify(execFile);
 const bytes = Buffer.from('bytes to store and read');
@@ -69,8 +68,7 @@ onS3(() => {
   });
 
   test('a store with a certificate of the given authority is reached', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const folder = await newRoot();
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
     const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
