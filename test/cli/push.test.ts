@@ -260,6 +260,8 @@ describe('push --watch', () => {
     await writeFile(join(folder, '02.txt'), 'the last words');
     await eventually(async () => ((await textIn(name, '02.txt')) === 'the last words' ? true : undefined));
     expect(await namesIn(name)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
+    const { digest } = (await api.status(id)).body;
+    await line(running, new RegExp(`READY  digest ${digest}`));
     running.process.kill('SIGINT');
     expect((await running.ended).code).toBe(0);
   });

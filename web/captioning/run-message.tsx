@@ -126,15 +126,14 @@ function titleOf({ state, model, counts: { waiting }, total }: CaptionRun): stri
 }
 
 /** The files without an answer, each with the reason. */
-function Failures({ run: { id, dataset_id: datasetId, counts } }: { run: CaptionRun }) {
+function Failures({ run: { id, dataset_id: datasetId, counts, ended_at } }: { run: CaptionRun }) {
   const client = useClient();
   const [isOpen, setOpen] = useState(false);
   const { data } = useQuery({
-    queryKey: ['caption-run', datasetId, id, counts.failed],
+    // As many may fail when they are asked again.
+    queryKey: ['caption-run', datasetId, id, counts.failed, ended_at],
     queryFn: ({ signal }) => client.captioning.run(datasetId, id, { signal }),
     enabled: isOpen,
-    // As many may fail when they are asked again.
-    gcTime: 0,
   });
   const failed = data?.problems?.filter(({ outcome }) => outcome !== 'cut_off');
   return (
