@@ -85,8 +85,8 @@ export async function openApp(config: Config, logger: Logger, storage: Storage) 
   });
   await http.app.listen({ host: config.host, port: config.port });
 
-  // They repeat as long as the installation is served.
-  await jobs.ensure(services.cleanUps.map(({ kind }) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
+  // They repeat as long as the installation is served. Those of an earlier start may be late: its clock may have been ahead.
+  await jobs.add(services.cleanUps.map(({ kind }) => ({ kind, key: '', accountId: INSTALLATION, dueAt: now() })));
   jobRunner.start();
   const wake = () => jobs.wake();
   storage.catalog.changes.onAnyChange(wake, wake);

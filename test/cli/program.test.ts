@@ -1,8 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
 import { Command } from 'commander';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { addCommands, remoteCommands } from '../../src/cli/program.js';
 import { addVerifyCommand } from '../../src/cli/commands/verify.js';
 import { tableOf } from '../../src/cli/terminal/text.js';
+import { newRoot } from '../harness/mounting.js';
+import { COMMAND } from '../harness/server.js';
 
 const GROUPS = remoteCommands({ loadVerify: async () => addVerifyCommand });
 const LISTED = GROUPS.flatMap(({ commands }) => Object.keys(commands));
@@ -38,4 +43,14 @@ test('a table has as many rows as a dataset has files', () => {
   const rows = Array.from({ length: 200_000 }, (_, i) => [`${i}.txt`, 'x']);
   const lines = tableOf(rows);
   expect([lines.length, lines[0], lines.at(-1)]).toEqual([200_000, '0.txt       x', '199999.txt  x']);
+});
+
+test('a service goes on while nothing can be written to its log', async () => {
+  const args = ['serve', '--data', await newRoot(), '--port', '0', '--log', 'json', '--json'];
+  const child = spawn(process.execPath, [COMMAND, ...args], { stdio: ['ignore', 'pipe', openSync('/dev/full', 'w')] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [started] = await Promise.race([once(child.stdout!, 'data'), once(child, 'close')]);
+  expect((await fetch(`${JSON.parse(String(started)).url}/healthz`)).status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await once(child, 'close')).toEqual([0, null]);
 });

@@ -183,9 +183,14 @@ const WARNING = 40;
 const ERROR = 50;
 
 /** The log on standard error, without tokens. */
+/** In characters. While nothing can be written, later lines are dropped. */
+const MAX_UNWRITTEN_LOG = 1024 * 1024;
+
 async function openLog(level: string, form: LogForm): Promise<Logger> {
   const { pino } = await import('pino');
-  const output = pino.destination({ fd: 2, sync: true });
+  const output = pino.destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_LOG });
+  // A full disk under the log ends no service.
+  output.on('error', () => {});
   const textOf = form === 'json' ? (line: string) => line : logText;
   return pino({ level }, { write: (line) => output.write(textOf(withoutTokens(line))) });
 }

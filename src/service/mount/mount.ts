@@ -205,6 +205,10 @@ async function requireReplaceable(
     const message = `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`;
     throw new MountError('occupied', message);
   }
+  if (record.dataset_id !== id && record.name !== name) {
+    const message = `${folder} is the folder of "${record.name}" under another name, or the disk ignores case. Move it away, or use --replace to overwrite it.`;
+    throw new MountError('occupied', message);
+  }
   if (changes.length === 0) return;
   const message = `${folder} was changed after it was mounted (${changes.join('; ')}). Push the changes to "${name}", or use --replace to discard them.`;
   throw new MountError('changed', message);

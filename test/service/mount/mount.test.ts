@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { lastMount } from '../../../src/service/mount/mounted-folder.js';
@@ -130,6 +130,18 @@ describe('files that trainyard did not mount', () => {
     expect((await mount(root, '--replace')).code).toBe(0);
     expect(trainerWalk(folder)).toHaveLength(2);
     expect(await mountedIn(root)).toEqual([name]);
+  });
+
+  test('the folder of another dataset that was renamed to the name is left unchanged without --replace', async () => {
+    const root = await newRoot();
+    await mount(root);
+    await datasetOf(api, { 'a.jpg': await media.jpeg(), 'a.txt': 'a wagon' }, `${name} kept`);
+    const folder = join(root, `${name} kept`);
+    await rename(join(root, name), folder);
+    const before = await stateOf(folder);
+    const { code, stderr } = await run(['mount', `${name} kept`, '--into', root]);
+    expect([code, stderr]).toEqual([73, expect.stringContaining('under another name')]);
+    expect(await stateOf(folder)).toEqual(before);
   });
 
   test('what a person changed, removed or added is reported, and kept without --replace; a new time is no change', async () => {

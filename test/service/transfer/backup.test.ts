@@ -87,7 +87,7 @@ describe('of a service', () => {
 
   test('a backup is the state at one moment, though files are added and removed while it is copied', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
-    const names = Array.from({ length: 100 }, (_, i) => `n${i}.txt`);
+    const names = Array.from({ length: 1000 }, (_, i) => `n${i}.txt`);
     const captions = names.map((filename) => ({ filename, text: filename }));
     expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
     const dir = await newFolder();
@@ -101,8 +101,8 @@ describe('of a service', () => {
       return (await running.ended).json();
     };
     const ofAddition = await backUpAround(() => api.upload(id, 'added.txt', 'after the backup began'));
-    expect(ofAddition).toMatchObject({ files: 106, lost: [] });
-    expect(await blobPathsIn(dir)).toHaveLength(106);
+    expect(ofAddition).toMatchObject({ files: 1006, lost: [] });
+    expect(await blobPathsIn(dir)).toHaveLength(1006);
 
     await rm(dir, { recursive: true });
     const ofRemovals = await backUpAround(async () => {

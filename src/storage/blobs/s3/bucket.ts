@@ -11,7 +11,7 @@ import {
   paginateListObjectsV2,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { withTimeout } from '../../../abort-signals.js';
+import { withAnySignal, withTimeout } from '../../../abort-signals.js';
 import {
   alreadyExists,
   BlobChanged,
@@ -117,6 +117,9 @@ export class S3Bucket implements BlobReader {
     const mark = randomUUID();
     for (let attempt = 1; ; attempt++) {
       const Body = createReadStream(path);
+      const unreadable = new AbortController();
+      // The SDK does not listen; unheard, the error would end the process.
+      Body.once('error', (error) => unreadable.abort(error));
       const condition = { IfNoneMatch: '*' };
       const input = { ...this.target(key), ...this.newObject(mark), ...condition, Body, ContentLength: sizeBytes };
       const command = new PutObjectCommand(input);
@@ -126,9 +129,11 @@ export class S3Bucket implements BlobReader {
       };
       command.middlewareStack.add(sign as never, { step: 'build', name: 'signSha256' });
       try {
-        return versionOf(await this.connection.client.send(command, { abortSignal: signal }));
+        const send = (abortSignal: AbortSignal) => this.connection.client.send(command, { abortSignal });
+        return versionOf(await withAnySignal([signal, unreadable.signal], send));
       } catch (error) {
         signal.throwIfAborted();
+        unreadable.signal.throwIfAborted();
         // The SDK does not retry a request whose body is a stream.
         if (!isTransient(error) || attempt >= this.connection.timeouts.attempts)
           return this.#ownVersion(key, mark, error);

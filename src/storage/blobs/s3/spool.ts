@@ -60,8 +60,7 @@ export class Spool {
     const release = await this.#spaceFor(options);
     const path = join(this.#folder, randomUUID());
     const discard = async () => {
-      await rm(path, { force: true });
-      release();
+      await rm(path, { force: true }).finally(release);
     };
     try {
       const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
