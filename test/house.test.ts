@@ -30,8 +30,8 @@ const BUDGETS: Record<string, number> = {
   server: 3587,
   client: 1694,
   api: 1967,
-  service: 8984,
-  storage: 8113,
+  service: 8989,
+  storage: 8115,
   dataset: 8325,
   '.': 1029,
 };

@@ -182,10 +182,10 @@ type LogForm = 'json' | 'text';
 const WARNING = 40;
 const ERROR = 50;
 
-/** The log on standard error, without tokens. */
 /** In characters. While nothing can be written, later lines are dropped. */
 const MAX_UNWRITTEN_LOG = 1024 * 1024;
 
+/** The log on standard error, without tokens. */
 async function openLog(level: string, form: LogForm): Promise<Logger> {
   const { pino } = await import('pino');
   const output = pino.destination({ fd: 2, sync: true, maxLength: MAX_UNWRITTEN_LOG });

@@ -265,15 +265,20 @@ export async function recordedFoldersIn(root: string): Promise<MountRecord[]> {
 
 /** The SHA-256 of what was mounted of a dataset in one of the folders, by filename, and when, in milliseconds since 1970. */
 export async function lastMount(folders: readonly string[], datasetId: string) {
-  const records = await Promise.all(folders.map(async (folder) => ({ folder, record: await readRecord(folder) })));
-  const ofDataset = records.filter(({ record }) => record?.dataset_id === datasetId);
-  // An archive keeps the time of the last change of a file, but not that of its status.
-  const times = ofDataset.map(async ({ folder }) => (await stat(join(folder, RECORD_NAME))).ctimeMs);
-  const files = ofDataset.flatMap(({ record }) => record!.files);
-  // Under another name, a push takes a file for another one.
-  const named = files.filter(({ filename, mounted_name, of }) => of === undefined && filename === mounted_name);
-  const hashes = new Map(named.map(({ filename, sha256 }) => [filename, sha256]));
-  return { files: hashes, at: Math.max(0, ...(await Promise.all(times))) };
+  const files = new Map<string, string>();
+  let at = 0;
+  for (const folder of folders) {
+    const record = await readRecord(folder);
+    if (record?.dataset_id !== datasetId) continue;
+    // What unpacks an archive sets the time of the last change of a file, but not that of its status.
+    const stats = await stat(join(folder, RECORD_NAME)).catch(undefinedOn('ENOENT'));
+    at = Math.max(at, stats?.ctimeMs ?? 0);
+    for (const { filename, mounted_name, sha256, of } of record.files) {
+      // Under another name, a push takes a file for another one.
+      if (of === undefined && filename === mounted_name) files.set(filename, sha256);
+    }
+  }
+  return { files, at };
 }
 
 /** `undefined` without a record of this format. */

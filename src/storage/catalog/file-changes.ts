@@ -12,6 +12,7 @@ import {
   type StoredFile,
   uploadsIn,
 } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
 import { historyAfter, storedDifference, type StoredDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/roles.js';
@@ -151,7 +152,7 @@ export async function changeFiles(
   });
   const dataset = await changing.catch((error) => {
     // The commit may have succeeded, and a process ignores its own notifications.
-    changes.announce(announced);
+    if (!(error instanceof ServiceError) || error.code === 'unavailable') changes.announce(announced);
     throw quotaErrorOf(error, limits);
   });
   if (dataset?.hasChanged) changes.announce(announced);

@@ -147,9 +147,10 @@ export class Revisions {
 type RevisionRow = Schema['revision'] & { readonly role: string; readonly has_damaged_file: number };
 
 function ofDataset(datasetId: string) {
-  return sql`select revision.*, dataset.role, case when
-      exists (select 1 from file where file.dataset_id = revision.dataset_id and state = 'stored' and problem is not null
-        and added_in <= revision.number)
+  // Computed once for all revisions.
+  const firstDamaged = sql`
+    select min(added_in) from file where dataset_id = ${datasetId} and state = 'stored' and problem is not null`;
+  return sql`select revision.*, dataset.role, case when revision.number >= (${firstDamaged})
       or exists (select 1 from past_file where past_file.dataset_id = revision.dataset_id and problem is not null
         and added_in <= revision.number and removed_in > revision.number)
       then 1 else 0 end as has_damaged_file
