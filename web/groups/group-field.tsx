@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { type InputHTMLAttributes, useId, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { refetchDatasetSoon, useDataset } from '../live/dataset.js';
@@ -23,10 +23,6 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
   const { failure, run } = useRequesting();
   const before = new Set(files.map(({ group = '' }) => group));
   const [name = ''] = before.size === 1 ? before : [];
-  const [isFocused, setFocused] = useState(false);
-  const [shown, setShown] = useState(name);
-  // Not while another one is typed.
-  if (!isFocused && shown !== name) setShown(name);
   const repeats = groups.find((group) => group.name === name)?.repeats;
   const save = async (next: string) => {
     if (next === name) return;
@@ -45,24 +41,15 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
       <label htmlFor={id} className="font-medium">
         Group {repeats !== undefined && <span className="font-normal text-muted">· {repeats} ×</span>}
       </label>
-      <input
-        // For other pairs, and once the group is another; a caption that comes meanwhile leaves what is typed.
-        key={JSON.stringify([shown, ...new Set(files.map(({ filename }) => stemOf(filename)))])}
+      <NameInput
+        // A caption that comes meanwhile leaves what is typed.
+        key={JSON.stringify([...new Set(files.map(({ filename }) => stemOf(filename)))])}
         id={id}
         list={`${id}-names`}
-        defaultValue={shown}
+        name={name}
         disabled={isReadOnly}
         placeholder={before.size > 1 ? 'Several groups' : 'None'}
-        autoComplete="off"
-        onKeyDown={({ key, nativeEvent, currentTarget }) =>
-          key === 'Enter' && !nativeEvent.isComposing && currentTarget.blur()
-        }
-        onFocus={() => setFocused(true)}
-        onBlur={({ target }) => {
-          setFocused(false);
-          void save(target.value.trim());
-        }}
-        className="min-h-9 touch rounded-lg border border-line bg-page px-3"
+        onLeave={(next) => void save(next)}
       />
       <datalist id={`${id}-names`}>
         {groups.map((group) => (
@@ -71,5 +58,34 @@ export function GroupField({ datasetId, files }: GroupFieldProps) {
       </datalist>
       <Alert>{failure}</Alert>
     </div>
+  );
+}
+
+interface NameInputProps extends Omit<InputHTMLAttributes<HTMLInputElement>, 'name'> {
+  readonly name: string;
+  readonly onLeave: (name: string) => void;
+}
+
+/** Shows a name that changes elsewhere, but not while another one is typed. */
+function NameInput({ name, onLeave, ...props }: NameInputProps) {
+  const [isFocused, setFocused] = useState(false);
+  const [shown, setShown] = useState(name);
+  if (!isFocused && shown !== name) setShown(name);
+  return (
+    <input
+      {...props}
+      key={shown}
+      defaultValue={shown}
+      autoComplete="off"
+      onKeyDown={({ key, nativeEvent, currentTarget }) =>
+        key === 'Enter' && !nativeEvent.isComposing && currentTarget.blur()
+      }
+      onFocus={() => setFocused(true)}
+      onBlur={({ target }) => {
+        setFocused(false);
+        onLeave(target.value.trim());
+      }}
+      className="min-h-9 touch rounded-lg border border-line bg-page px-3"
+    />
   );
 }

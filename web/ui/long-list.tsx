@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactNode, type Ref, useImperativeHandle, useRef, useState } from 'react';
+import { type ReactNode, type Ref, useImperativeHandle, useLayoutEffect, useRef, useState } from 'react';
 
 /** Longer lists scroll in a frame of their own, and render only the visible rows. */
 const MAX_FULL_ROWS = 12;
@@ -26,16 +26,13 @@ interface LongListProps<T> {
 export function LongList<T>({ isFramed = false, ...props }: LongListProps<T>) {
   const isLong = props.items.length > MAX_FULL_ROWS;
   const [isScrolled, setScrolled] = useState(isLong);
-  const [isFocused, setFocused] = useState(false);
-  // All rows are rendered anew then, the one that is written in, too.
-  if (!isFocused && isScrolled !== isLong) setScrolled(isLong);
+  const frame = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    // All rows are rendered anew then, the one that is written in, too.
+    if (frame.current?.contains(document.activeElement) !== true) setScrolled(isLong);
+  });
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the focus is of what is in the rows
-    <div
-      onFocus={() => setFocused(true)}
-      onBlur={({ currentTarget, relatedTarget }) => setFocused(currentTarget.contains(relatedTarget))}
-      className={isFramed ? 'rounded-lg border border-line bg-panel' : 'contents'}
-    >
+    <div ref={frame} className={isFramed ? 'rounded-lg border border-line bg-panel' : 'contents'}>
       {isScrolled ? <ScrolledList {...props} /> : <FullList {...props} />}
     </div>
   );

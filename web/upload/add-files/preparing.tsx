@@ -4,7 +4,10 @@ import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { messageOf } from '../../ui/format.js';
 
-/** Prepares an upload once for each mounted component, and again for other choices. `prepared` is `undefined` until then, or that of earlier choices. */
+/**
+ * Prepares an upload once for each mounted component, and again for other choices. Until then, `prepared` is that of the choices
+ * before, or `undefined`.
+ */
 export function usePrepared<T>(prepare: (signal: AbortSignal) => Promise<T>, choices: unknown = null) {
   const { data, error, isPlaceholderData, refetch } = useQuery({
     queryKey: ['prepared-upload', useId(), choices],
