@@ -16,12 +16,14 @@ import {
   type Decision,
   doneText,
   exactCopiesIn,
+  type GroupMember,
   type Plan,
   planRemoval,
   type ReviewGroup,
   suggestedRemovals,
 } from './review-groups.js';
 import { duplicatesKey, NOT_COMPARED, useDuplicates } from './use-duplicates.js';
+import { etagsIn } from '../upload/queue/queued-file.js';
 import { LongList } from '../ui/long-list.js';
 import { differenceText, recordChange } from '../undo/recent-change.js';
 import { warnBeforeLeaving } from '../ui/store.js';
@@ -31,7 +33,7 @@ export function DuplicatesView({ dataset }: { dataset: DatasetWithFiles }) {
   const { groups: found, pending, error, retry } = useDuplicates(dataset);
   const resolving = useResolving(dataset.id);
   const groups = found?.filter(({ key }) => !resolving.keys.has(key));
-  const filenamesOf = ({ candidates }: ReviewGroup) => candidates.map(({ file }) => file.filename);
+  const filenamesOf = ({ candidates }: ReviewGroup) => namesOf(candidates);
   const { index, entry: group, show, move } = useReviewed(groups, 'group', filenamesOf);
   useKeys({ duplicateGroup: group && (({ key }) => void move(key === 'ArrowUp' ? -1 : 1)) });
   usePreloaded(dataset.id, groups?.[index + 1]?.candidates.map(({ file }) => file) ?? []);
@@ -122,7 +124,7 @@ function Review({ dataset, group, pending, position, copies, onApply, onDifferen
   const [decision, setDecision] = useState<Decision>(() => ({ removed: suggestedRemovals(group) }));
   const plan = planRemoval(group, decision);
   const { candidates } = group;
-  const names = candidates.map(({ file }) => file.filename);
+  const names = namesOf(candidates);
   const areEqual = new Set(candidates.map(({ file }) => file.sha256)).size === 1;
   const toggle = (name: string) =>
     setDecision(({ removed, ...rest }) => ({
@@ -197,14 +199,12 @@ function applyText(plan: Plan | undefined): string {
 }
 
 /** What becomes of the captions. */
-function captionText({ captions, captionOf, move, kept, files, group }: Plan): string {
+function captionText({ captions, captionOf, structuredDiffer, moves, kept, files, group }: Plan): string {
   const keeper = kept[0]?.file.filename;
-  if (captions.length > 1) {
-    return move === undefined
-      ? `The captions differ: ${keeper} keeps its own.`
-      : `The captions differ: ${keeper} gets that of ${captionOf}.`;
-  }
-  if (move !== undefined) return `${move.from.filename} moves to ${keeper}.`;
+  const words = captions.length > 1 && captionOf !== kept[0]?.pair.stem ? `gets that of ${captionOf}` : 'keeps its own';
+  if (captions.length > 1) return `The captions differ: ${keeper} ${words}.`;
+  if (structuredDiffer) return `The structured captions differ: ${keeper} keeps its own.`;
+  if (moves.length > 0) return moves.map(({ from }) => `${from.filename} moves to ${keeper}.`).join(' ');
   if (files.length > 0) return '';
   const isMirrored = group.candidates.some(({ kind }) => kind === 'mirrored');
   return isMirrored ? 'A mirrored picture may be intended.' : '';
@@ -249,12 +249,12 @@ function ExactCopiesButton({ groups, onConfirm }: ExactCopiesProps) {
           )}
           <div className="rounded-lg border border-line text-sm">
             <LongList label="What goes" items={plans} height="max-h-72">
-              {({ kept, files: going, move }) => (
+              {({ kept, files: going, moves }) => (
                 <p className="px-3 py-2 wrap-anywhere">
                   {going.map(({ filename }) => filename).join(', ')}
                   <span className="text-muted">
                     {' '}
-                    · {kept[0]?.file.filename} stays{move !== undefined && ' and gets the caption'}
+                    · {kept[0]?.file.filename} stays{moves.length > 0 && ' and gets the caption'}
                   </span>
                 </p>
               )}
@@ -297,24 +297,33 @@ function applyPlans(plans: readonly Plan[], { connect, datasetId }: ResolveOptio
   return inTurn(async () => {
     const changeId = newChangeId();
     const client = connect({ how: 'bulk', id: changeId });
+    // A plan that waited may have lost what it keeps.
+    const etags = etagsIn(await client.status(datasetId));
+    const isThere = ({ file }: GroupMember) => etags.get(file.filename) === file.etag;
+    const possible = plans.filter(({ kept }) => kept.every(isThere));
     // First, so that a failure leaves a caption twice, never nowhere.
-    const moves = plans.flatMap(({ move }) => move ?? []);
+    const moves = possible.flatMap((plan) => plan.moves);
     const moved = await moveCaptions(client, datasetId, moves);
     const stay = new Set(moves.filter((move) => !moved.includes(move)));
-    const files = plans.flatMap((plan) => (plan.move !== undefined && stay.has(plan.move) ? [] : plan.files));
+    const files = possible.flatMap((plan) => (plan.moves.some((move) => stay.has(move)) ? [] : plan.files));
     const names = files.map(({ filename }) => filename);
     const ifMatch = Object.fromEntries(files.map(({ filename, etag }) => [filename, etag]));
     const answers = names.length === 0 ? [] : await client.bulk.removeFiles(datasetId, names, { ifMatch });
-    const changed = answers.filter(({ current }) => current !== undefined).map(({ filename }) => filename);
-    const deleted = names.length - changed.length;
+    const deleted = answers.filter((answer) => answer.deleted).length;
+    const different = possible.filter(({ kept }) => kept.length > 1);
     if (deleted + moved.length > 0) {
-      recordChange(datasetId, { text: doneText(deleted, moved.length), made: { changeId } });
+      const text = doneText(deleted, moved.length);
+      recordChange(datasetId, { text, made: { changeId }, different: different.flatMap(({ kept }) => namesOf(kept)) });
     }
-    changed.push(...[...stay].map(({ to }) => to.caption?.filename ?? to.stem));
+    for (const { kept } of different) await decide(client, datasetId, kept);
+    const changed = [
+      ...answers.flatMap(({ filename, current }) => (current ? filename : [])),
+      ...[...stay].map(({ filename }) => filename),
+      ...plans.filter((plan) => !possible.includes(plan)).flatMap((plan) => plan.files.map(({ filename }) => filename)),
+    ];
     if (changed.length > 0) {
-      throw new Error(`Changed by someone else meanwhile, and not deleted: ${shortListOf(changed, MAX_NAMES)}.`);
+      throw new Error(`Changed meanwhile, and not deleted: ${shortListOf(changed, MAX_NAMES)}.`);
     }
-    for (const { kept } of plans) if (kept.length > 1) await decide(client, datasetId, kept);
   });
 }
 
@@ -325,10 +334,10 @@ async function moveCaptions(client: TrainyardClient, datasetId: string, moves: r
     datasetId,
     moves.map(({ from }) => from.filename),
   );
-  const captions = moves.map(({ from, to }, index) => {
+  const captions = moves.map(({ from, filename, replaced }, index) => {
     const text = texts[index]?.text;
     if (text == null) throw new Error(`${from.filename} is too long to be moved.`);
-    return { filename: to.caption?.filename ?? `${to.stem}.txt`, text, ifMatch: to.caption?.etag ?? null };
+    return { filename, text, ifMatch: replaced?.etag ?? null };
   });
   const saved = await client.bulk.saveCaptions(datasetId, captions);
   return moves.filter((_, index) => saved[index]?.file !== undefined);
@@ -337,13 +346,14 @@ async function moveCaptions(client: TrainyardClient, datasetId: string, moves: r
 /** Remembers that files differ from one another, so that they are not a group again. @throws TrainyardError */
 function keepAsDifferent(candidates: Plan['kept'], { connect, datasetId }: ResolveOptions): Promise<void> {
   return inTurn(async () => {
-    const filenames = await decide(connect(), datasetId, candidates);
-    recordChange(datasetId, { text: differenceText(filenames, true), made: { different: filenames } });
+    await decide(connect(), datasetId, candidates);
+    const different = namesOf(candidates);
+    recordChange(datasetId, { text: differenceText(different, true), different });
   });
 }
 
-async function decide(client: TrainyardClient, datasetId: string, candidates: Plan['kept']): Promise<string[]> {
-  const filenames = candidates.map(({ file }) => file.filename);
-  await client.duplicates.decide(datasetId, { filenames, different: true });
-  return filenames;
+async function decide(client: TrainyardClient, datasetId: string, candidates: Plan['kept']): Promise<void> {
+  await client.duplicates.decide(datasetId, { filenames: namesOf(candidates), different: true });
 }
+
+const namesOf = (candidates: readonly GroupMember[]) => candidates.map(({ file }) => file.filename);

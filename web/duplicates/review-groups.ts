@@ -68,13 +68,17 @@ export interface Plan {
   /** The different captions of which the first kept picture has one afterwards; `captionOf` has the chosen one. */
   readonly captions: readonly Pair[];
   readonly captionOf: string | undefined;
-  readonly move: CaptionMove | undefined;
+  /** Whether structured captions differ; the first kept picture keeps its own. */
+  readonly structuredDiffer: boolean;
+  readonly moves: readonly CaptionMove[];
 }
 
 /** A caption that replaces that of another pair, or is its first. */
 export interface CaptionMove {
   readonly from: DatasetFile;
-  readonly to: Pair;
+  /** The name that it gets. */
+  readonly filename: string;
+  readonly replaced: DatasetFile | undefined;
 }
 
 /** @returns `undefined` if no picture would be left */
@@ -89,15 +93,29 @@ export function planRemoval(group: ReviewGroup, { removed, captionOf }: Decision
   });
   const captions = differentCaptions([heir, ...gone.map(({ pair }) => pair)]);
   const chosen = captions.find(({ stem }) => stem === captionOf) ?? captions[0];
-  const from = chosen?.caption;
+  const structured = [heir, ...gone.map(({ pair }) => pair)].flatMap((pair) => pair.structured ?? []);
   return {
     group,
     files: [...new Map(files.map((file) => [file.filename, file])).values()],
     kept,
     captions,
     captionOf: chosen?.stem,
-    move: from === undefined || from.sha256 === heir.caption?.sha256 ? undefined : { from, to: heir },
+    structuredDiffer: new Set(structured.map(({ sha256 }) => sha256)).size > 1,
+    moves: [
+      ...moveTo(`${heir.stem}.txt`, { from: chosen?.caption, replaced: heir.caption }),
+      ...moveTo(`${heir.stem}.json`, { from: structured[0], replaced: heir.structured }),
+    ],
   };
+}
+
+interface MoveOptions {
+  readonly from: DatasetFile | undefined;
+  readonly replaced: DatasetFile | undefined;
+}
+
+function moveTo(filename: string, { from, replaced }: MoveOptions): CaptionMove[] {
+  if (from === undefined || from.sha256 === replaced?.sha256) return [];
+  return [{ from, filename: replaced?.filename ?? filename, replaced }];
 }
 
 /** The first pair with each text. */
@@ -116,7 +134,7 @@ export function exactCopiesIn(groups: readonly ReviewGroup[]) {
       return planRemoval(groupOf(reason, each), { removed }) ?? [];
     });
   });
-  const decided = plans.filter(({ captions }) => captions.length < 2);
+  const decided = plans.filter(({ captions, structuredDiffer }) => captions.length < 2 && !structuredDiffer);
   return { plans: decided, undecided: plans.length - decided.length };
 }
 

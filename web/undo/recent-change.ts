@@ -11,7 +11,9 @@ export interface RecentChange {
   readonly title?: string;
   /** Files that an undo left as they are, because they were changed since. */
   readonly kept: readonly string[];
-  readonly made: MadeRevisions | MadeDecision;
+  readonly made?: MadeRevisions;
+  /** Files that are remembered as different although they look alike, or no longer: no revision. */
+  readonly different?: readonly string[];
   readonly isUndo: boolean;
   /** The title of the change that was undone. */
   readonly undone?: string;
@@ -30,9 +32,6 @@ interface PartialUndo {
 
 /** The revisions that a change made: by the id of the change, or by their numbers, newest first. */
 type MadeRevisions = { readonly changeId: string } | { readonly numbers: readonly number[] };
-
-/** Files that are remembered as different although they look alike, or no longer: no revision. */
-type MadeDecision = { readonly different: readonly string[] };
 
 interface Entry {
   readonly change: RecentChange;
@@ -67,7 +66,7 @@ export function recordChange(
   {
     isUnfinished = false,
     ...change
-  }: Pick<RecentChange, 'text' | 'title' | 'made'> & { readonly isUnfinished?: boolean },
+  }: Pick<RecentChange, 'text' | 'title' | 'made' | 'different'> & { readonly isUnfinished?: boolean },
 ): void {
   put(datasetId, { kept: [], isUndo: false, ...change }, { isUnfinished });
 }
@@ -83,11 +82,12 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
   let { change } = entry;
   put(datasetId, change, { isUndoing: true });
   try {
-    const { made, isUndo, undone = change.title ?? change.text } = change;
-    if ('different' in made) {
-      const filenames = [...made.different];
-      await client.duplicates.decide(datasetId, { filenames, different: isUndo });
-      put(datasetId, { ...change, text: differenceText(filenames, isUndo), isUndo: !isUndo });
+    const { made, different = [], isUndo, undone = change.title ?? change.text } = change;
+    if (different.length > 0) {
+      await client.duplicates.decide(datasetId, { filenames: [...different], different: isUndo });
+    }
+    if (made === undefined) {
+      put(datasetId, { ...change, text: differenceText(different, isUndo), isUndo: !isUndo });
       return;
     }
     let partly = change.partly ?? notUndone(await revisionsOf(client, datasetId, made));
@@ -98,7 +98,7 @@ export async function undoRecentChange(client: TrainyardClient, datasetId: strin
     }
     const { text, ...outcome } = outcomeOf(partly);
     const words = isUndo ? text.replace(/^Undone/, 'Made again') : text;
-    put(datasetId, { ...outcome, text: words, isUndo: !isUndo, undone });
+    put(datasetId, { ...outcome, text: words, different, isUndo: !isUndo, undone });
   } catch (error) {
     put(datasetId, change, { failure: messageOf(error) });
     signOutIfUnauthorized(error);

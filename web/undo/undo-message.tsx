@@ -38,7 +38,7 @@ function Message({ datasetId }: { datasetId: string }) {
   useKeys({ undo: undoIf(change?.isUndo === false), redo: undoIf(change?.isUndo === true) });
   if (change === undefined || entry?.isUnfinished || (gone === change && !staysOn)) return null;
   const { text, kept, made, isUndo, undone } = change;
-  const canUndo = !('numbers' in made) || made.numbers.length > 0;
+  const canUndo = made === undefined || !('numbers' in made) || made.numbers.length > 0;
   return (
     <MessageCard label="Last change" leavesAs={staysOn ? undefined : change} onLeave={() => setGone(change)}>
       <p role="status" className="wrap-anywhere">

@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, DuplicateGroup } from '../../../src/client/client.js';
@@ -111,6 +111,27 @@ describeInBrowser('the review of duplicates', (site) => {
     await page.reload();
     await done(page).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'b.jpg']);
+    await page.keyboard.press('Control+z');
+    await lastChange(page).getByText('Undone: 1 file restored.').waitFor();
+    await compared(id);
+    await page.reload();
+    await soon(async () => (await namesOf(page)).toSorted()).toEqual(['a.jpg', 'b.jpg', 'c.jpg']);
+  });
+
+  test('a decision that waits for one that removes the picture it keeps removes nothing', async () => {
+    const same = await original(1);
+    const { id, page } = await openWith({ 'a.jpg': same, 'b.jpg': same });
+    const held: Route[] = [];
+    await page.route('**/files', (route) => void held.push(route), { times: 1 });
+    await page.getByRole('button', { name: 'Keep one of each of 1 group of exact copies' }).click();
+    await page.getByRole('button', { name: 'Delete 1 file' }).click();
+    await soon(() => held.length).toBe(1);
+    // The one that the first decision removes.
+    await page.keyboard.press('2');
+    await page.getByRole('button', { name: 'Remove 1, keep 1' }).click();
+    await held[0]!.continue();
+    await page.getByText('Changed meanwhile, and not deleted').waitFor();
+    expect(await site.api.filenames(id)).toHaveLength(1);
   });
 
   test('a decision stays when captions make another picture the keeper, and when a better group comes', async () => {
@@ -201,7 +222,7 @@ function effectOf(files: Bytes, keeper: string, members: Members, decision?: Par
   return (
     plan && {
       files: plan.files.map(({ filename }) => filename),
-      move: plan.move && `${plan.move.from.filename} to ${plan.move.to.stem}`,
+      moves: plan.moves.map(({ from, filename }) => `${from.filename} to ${filename}`),
       captions: plan.captions.map(({ stem }) => stem),
     }
   );
@@ -214,23 +235,30 @@ describe('a decision about duplicates', () => {
   test('removes exact and similar pictures with their captions, and no mirrored one', () => {
     const files = { ...two, 'c.jpg': 'A', 'd.jpg': 'D', 'b.txt': 'b', 'a.txt': 'b' };
     const effect = effectOf(files, 'a.jpg', { 'c.jpg': 'exact', 'b.jpg': 'alike', 'd.jpg': 'mirrored' });
-    expect(effect).toEqual({ files: ['c.jpg', 'b.jpg', 'b.txt'], move: undefined, captions: ['a'] });
+    expect(effect).toEqual({ files: ['c.jpg', 'b.jpg', 'b.txt'], moves: [], captions: ['a'] });
   });
 
   test('moves the caption of a removed picture to a kept one without', () => {
-    const moved = { files: ['b.jpg', 'b.txt'], move: 'b.txt to a', captions: ['b'] };
+    const moved = { files: ['b.jpg', 'b.txt'], moves: ['b.txt to a.txt'], captions: ['b'] };
     expect(effectOf({ ...two, 'b.txt': 'b' }, 'a.jpg', alike)).toEqual(moved);
+  });
+
+  test('moves a structured caption, too, and leaves exact copies with different ones to a person', () => {
+    const files = { 'a.jpg': 'A', 'b.jpg': 'A', 'a.txt': 'a', 'b.json': '{"b":1}' };
+    expect(effectOf(files, 'a.jpg', { 'b.jpg': 'exact' })).toMatchObject({ moves: ['b.json to a.json'] });
+    const groups = groupOf({ ...files, 'a.json': '{"a":1}' }, 'a.jpg', { 'b.jpg': 'exact' });
+    expect(exactCopiesIn(groups)).toEqual({ plans: [], undecided: 1 });
   });
 
   test('keeps the caption of the kept picture where they differ, or the one that is chosen', () => {
     const files = { ...two, 'a.txt': 'a', 'b.txt': 'b' };
-    expect(effectOf(files, 'a.jpg', alike)).toMatchObject({ move: undefined, captions: ['a', 'b'] });
-    expect(effectOf(files, 'a.jpg', alike, { captionOf: 'b' })).toMatchObject({ move: 'b.txt to a' });
+    expect(effectOf(files, 'a.jpg', alike)).toMatchObject({ moves: [], captions: ['a', 'b'] });
+    expect(effectOf(files, 'a.jpg', alike, { captionOf: 'b' })).toMatchObject({ moves: ['b.txt to a.txt'] });
   });
 
   test('leaves a caption that a kept picture shares', () => {
     const files = { 'a.png': 'A', 'a.jpg': 'B', 'a.txt': 'a' };
-    expect(effectOf(files, 'a.png', { 'a.jpg': 'alike' })).toMatchObject({ files: ['a.jpg'], move: undefined });
+    expect(effectOf(files, 'a.png', { 'a.jpg': 'alike' })).toMatchObject({ files: ['a.jpg'], moves: [] });
   });
 
   test('keeps at least one picture', () => {
@@ -254,7 +282,7 @@ test('one of each group of exact copies is kept, except where their captions dif
   const groups = groupOf(files, 'a.jpg', { 'b.jpg': 'exact', 'c.jpg': 'alike', 'd.jpg': 'alike' });
   const { plans, undecided } = exactCopiesIn(groups);
   expect(plans.flatMap((plan) => plan.files.map(({ filename }) => filename))).toEqual(['b.jpg', 'b.txt', 'd.jpg']);
-  expect(plans.map(({ move }) => move?.to.stem)).toEqual(['a', undefined]);
+  expect(plans.map(({ moves }) => moves.map(({ filename }) => filename))).toEqual([['a.txt'], []]);
   expect(undecided).toBe(0);
   const differing = groupOf({ ...files, 'a.txt': 'a' }, 'a.jpg', { 'b.jpg': 'exact' });
   expect(exactCopiesIn(differing)).toEqual({ plans: [], undecided: 1 });
