@@ -189,6 +189,25 @@ describeInBrowser('changes to files', (site) => {
     await cardOf(page, 'a.jpg').waitFor();
   });
 
+  test('of selected pairs: a copy that is stopped leaves no dataset that waits for files', async () => {
+    const { api, open } = await site.newAccount();
+    const from = await datasetWith(api, await captionedImages({ a: 'snow', b: 'rain' }));
+    const to = await datasetWith(api, await captionedImages({ c: 'fog' }), { name: 'chosen' });
+    const { page } = await open(`/datasets/${from}`);
+    const held: unknown[] = [];
+    await page.route('**/files/b.jpg', (route) => void held.push(route));
+    for (const name of ['a.jpg', 'b.jpg']) await boxOf(page, name).check();
+    await page.keyboard.press('y');
+    await page.getByRole('option', { name: 'chosen' }).click();
+    await soon(async () => held.length === 1 && Object.keys(await captionsOf(api, to))).toEqual([
+      'a.txt',
+      'b.txt',
+      'c.txt',
+    ]);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await soon(async () => (await api.status(to)).body.status).toBe('READY');
+  });
+
   test('of selected pairs: two that would get one name when they are moved both arrive', async () => {
     const { api, open } = await site.newAccount();
     const pairs = await captionedImages({ a: 'snow', b: 'fog', cat_a: 'rain' });

@@ -125,12 +125,19 @@ describeInBrowser('adding files', (site) => {
     const name = dialog.getByLabel('Name of the dataset from img/10_cat');
     await expect.poll(() => name.inputValue()).toBe('cat 2');
     await name.fill('cats');
+    const lost = { status: 422, json: { error_code: 422000, error_message: 'Not today.' } };
+    let sends = 0;
+    const isFirst = (route: Route) => route.request().method() === 'PUT' && sends++ === 0;
+    await page.route('**', (route) => (isFirst(route) ? route.fulfill(lost) : route.continue()));
     await dialog.getByRole('button', { name: 'Create 2 datasets, upload 2 files' }).click();
+    await (await failureOf(page, 'Not today.')).getByRole('button', { name: /^Retry/ }).click();
     await dockOf(page).getByText('2 files uploaded').waitFor();
     const { datasets } = (await api.list()).body;
     expect(datasets.map(({ name }) => name).sort()).toEqual(['cat', 'cats', 'dog']);
-    const { groups } = (await api.status(datasets.find(({ name }) => name === 'cats')!.id)).body;
-    expect(groups).toEqual([{ name: 'cat', repeats: 10, is_reg: false, files: 1 }]);
+    const groupsOf = async (dataset: string) =>
+      (await api.status(datasets.find(({ name }) => name === dataset)!.id)).body.groups;
+    await expect.poll(() => groupsOf('cats')).toEqual([{ name: 'cat', repeats: 10, is_reg: false, files: 1 }]);
+    await expect.poll(() => groupsOf('dog')).toMatchObject([{ name: 'dog', repeats: 5, files: 1 }]);
   });
 });
 

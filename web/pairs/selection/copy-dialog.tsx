@@ -13,6 +13,7 @@ import { Chooser } from '../../ui/chooser.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf, foldCase, messageOf, numberOf } from '../../ui/format.js';
 import { ProgressBar } from '../../ui/progress-bar.js';
+import { withdrawAwaited } from '../../upload/queue/withdraw-awaited.js';
 import { recordChange } from '../../undo/recent-change.js';
 
 interface CopyDialogProps {
@@ -160,9 +161,22 @@ async function copyPairs(pairs: readonly Pair[], options: CopyOptions) {
     }),
   );
   const ifMatch = Object.fromEntries(pushed.map(({ name }) => [name, null]));
-  const listeners = { onProgress: (progress: { finishedFiles: number }) => onProgress(progress.finishedFiles) };
-  const { stored, failed } = await client.push(to, pushed, { ifMatch, signal, ...listeners });
-  if (stored.length > 0) recordChange(to.id, { text: `Copied from ${from.name}.`, made: { changeId } });
+  let hasStored = false;
+  const unsent = new Set(pushed.map(({ name }) => name));
+  const { failed } = await client
+    .push(to, pushed, {
+      ...{ ifMatch, signal },
+      onProgress: ({ finishedFiles }) => onProgress(finishedFiles),
+      onFileFinished: ({ name }, outcome) => {
+        if (!(outcome instanceof Error)) unsent.delete(name);
+        hasStored ||= outcome === 'stored';
+      },
+    })
+    .finally(async () => {
+      if (hasStored) recordChange(to.id, { text: `Copied from ${from.name}.`, made: { changeId } });
+      // Nothing else would send them.
+      if (unsent.size > 0) await withdrawAwaited(client, to.id, { names: unsent }).catch(() => {});
+    });
   const missing = new Set(failed.map(({ name }) => files.get(name)));
   return {
     /** The files of these pairs are all in the other dataset. */

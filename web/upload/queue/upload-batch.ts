@@ -1,4 +1,3 @@
-import { MAX_LISTED } from '../../../src/api/limits.js';
 import {
   type PushOutcome,
   type PushProgress,
@@ -11,6 +10,7 @@ import { etagsIn, type QueuedFile } from './queued-file.js';
 import { replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
 import { pauseOrOnline } from './wait-for-service.js';
+import { withdrawAwaited } from './withdraw-awaited.js';
 
 /** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
@@ -192,11 +192,14 @@ export class UploadBatch {
 
   /** The groups of the files that were sent, which need not be stored yet. */
   async #saveGroups(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const failed = new Set(this.in('failed', 'forgotten').map(({ file }) => file.name));
-    for (let [next] = this.#groups; next !== undefined; [next] = this.#groups) {
-      const add = next.change.add.filter((name) => !failed.has(name));
-      if (add.length > 0) await client.groups.save(this.dataset.id, next.name, { ...next.change, add }, { signal });
-      this.#groups = this.#groups.slice(1);
+    const left = new Set(this.in('failed', 'forgotten').map(({ file }) => file.name));
+    for (const group of this.#groups) {
+      const { name, change } = group;
+      const add = change.add.filter((filename) => !left.has(filename));
+      if (add.length > 0) await client.groups.save(this.dataset.id, name, { ...change, add }, { signal });
+      // A failed file can be sent again.
+      const rest = { name, change: { ...change, add: change.add.filter((filename) => left.has(filename)) } };
+      this.#groups = this.#groups.map((each) => (each === group ? rest : each));
     }
   }
 
@@ -221,20 +224,12 @@ export class UploadBatch {
 
   async #withdraw(client: TrainyardClient, uploads: readonly BatchFile[], signal: AbortSignal): Promise<void> {
     const byName = new Map(uploads.map((upload) => [upload.file.name, upload]));
-    for (let hasMore = true; hasMore; ) {
-      // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
-      const { awaited = [] } = await client.status(this.dataset.id, { signal });
-      const names = awaited.flatMap(({ filename }) => (byName.has(filename) ? filename : []));
-      const answers = names.length === 0 ? [] : await client.bulk.withdraw(this.dataset.id, names, { signal });
-      // The others are being received, or were uploaded after all.
-      hasMore = awaited.length === MAX_LISTED && answers.some(({ withdrawn }) => withdrawn);
-      for (const name of names) {
-        const upload = byName.get(name)!;
-        // Otherwise they are to be sent again.
-        if (this.phase.state === 'cancelling' && upload.state === 'unsent') upload.state = 'forgotten';
-      }
-      this.options.onChange();
+    for (const name of await withdrawAwaited(client, this.dataset.id, { names: new Set(byName.keys()), signal })) {
+      const upload = byName.get(name)!;
+      // Otherwise they are to be sent again.
+      if (this.phase.state === 'cancelling' && upload.state === 'unsent') upload.state = 'forgotten';
     }
+    this.options.onChange();
   }
 
   /** A cancelled batch can only end. */
