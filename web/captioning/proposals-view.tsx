@@ -339,11 +339,11 @@ function useReview(datasetId: string, files: ReadonlyMap<string, DatasetFile>) {
   // All that is accepted in one review is one revision.
   const [changeId] = useState(newChangeId);
   const accepted = useRef(0);
+  const announced = useRef(0);
   const saving = useRef(Promise.resolve());
   const mark = (changes: readonly (readonly [string, Decided])[]) =>
     setDecided((known) => new Map([...known, ...changes]));
   const record = ({ isUnfinished }: { isUnfinished: boolean }) => {
-    if (accepted.current === 0) return;
     const text = `${countOf(accepted.current, 'proposal')} accepted.`;
     recordChange(datasetId, { text, made: { changeId }, isUnfinished });
   };
@@ -351,7 +351,12 @@ function useReview(datasetId: string, files: ReadonlyMap<string, DatasetFile>) {
   const open = data?.proposals.filter(({ id, filename }) => files.has(filename) && isOpen(decided.get(id))) ?? [];
   const areAllDecided = data !== undefined && open.length === 0;
   const finish = useEffectEvent(() => {
-    saving.current = saving.current.then(() => record({ isUnfinished: false }));
+    saving.current = saving.current.then(() => {
+      // What was announced may be undone.
+      if (announced.current === accepted.current) return;
+      announced.current = accepted.current;
+      record({ isUnfinished: false });
+    });
   });
   useEffect(() => {
     if (areAllDecided) finish();
@@ -373,8 +378,10 @@ function useReview(datasetId: string, files: ReadonlyMap<string, DatasetFile>) {
         const done = new Set([...answer.dismissed, ...saved]);
         const captions = data?.proposals.flatMap(({ id, caption }) => (done.has(id) ? caption : [])) ?? [];
         keepEdit(datasetId, captions, undefined);
-        accepted.current += saved.length;
-        record({ isUnfinished: true });
+        if (saved.length > 0) {
+          accepted.current += saved.length;
+          record({ isUnfinished: true });
+        }
       } catch (error) {
         mark(ids.map((id) => [id, { is: 'failed', reason: messageOf(error) }]));
         signOutIfUnauthorized(error);

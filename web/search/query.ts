@@ -157,6 +157,13 @@ class Parser {
     const [, source = '', end] = this.#match(REGEX) ?? [];
     const to = this.#at;
     if (end !== '/') throw new Fault('This expression needs a / at its end.', from, this.#text.length);
+    if (this.#isAt(/[^\s()]/y)) {
+      throw new Fault(
+        'After the / that ends an expression stands a space. Within one, a / is written \\/.',
+        from,
+        to + 1,
+      );
+    }
     if (source.length > MAX_SOURCE) throw new Fault(`An expression has at most ${MAX_SOURCE} characters.`, from, to);
     try {
       new RegExp(source, REGEX_FLAGS);

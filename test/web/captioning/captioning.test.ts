@@ -186,11 +186,15 @@ describeInBrowser('captions by a model', { start }, (site) => {
     await soon(texts).toEqual([byModel, 'a wagon that I know', '3', byModel, 'theirs', '6']);
     await page.getByText('3 proposals accepted.').waitFor();
     expect(await asksBeforeReload()).toBe(false);
+    const lastChange = page.getByRole('region', { name: 'Last change' });
+    await lastChange.getByRole('button', { name: 'Undo' }).click();
+    await soon(texts).toEqual(['1', '2', '3', 'a new depot', 'theirs', '6']);
     await page.getByRole('link', { name: 'Go to the workbench' }).click();
+    await searchOf(page).waitFor();
+    await lastChange.getByRole('button', { name: 'Redo' }).click();
+    await soon(texts).toEqual([byModel, 'a wagon that I know', '3', byModel, 'theirs', '6']);
     await searchOf(page).fill('by:model');
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'd.jpg']);
-    await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).click();
-    await soon(texts).toEqual(['1', '2', '3', 'a new depot', 'theirs', '6']);
   });
 
   test('stop by themselves where the model fails for all, and say why and for which pictures', async () => {

@@ -107,6 +107,7 @@ describe('a search', () => {
     for (const [text, message, at] of [
       ['snow /[a/', expect.stringMatching(/^Not a regular expression/), '/[a/'],
       ['/snow', 'This expression needs a / at its end.', '/snow'],
+      ['/snow/i', expect.stringMatching(/^After the \/ that ends an expression stands a space/), '/snow/i'],
       ['a (b', 'This ( is never closed.', '('],
       ['a) b', 'This ) has no ( before it.', ')'],
       ['a ()', 'There is nothing in these parentheses.', '()'],

@@ -134,6 +134,15 @@ describe('files of one name in a folder and its subfolder', () => {
     expect(renamed).toContainEqual({ from: 'IMG.txt', to: 'extra_IMG.txt' });
   });
 
+  test('are not sent again when the folder is chosen again, except what is new', async () => {
+    const again = await droppedAt(...TWICE);
+    const names = ['IMG.jpg', 'IMG.txt', 'extra_IMG.jpg'];
+    const unchanged = new Set(again.flatMap(({ file, flat }) => (names.includes(flat.name) ? [file, flat] : [])));
+    const choices = { folders: new Map(), clash: 'both', existing: 'replace' } as const;
+    const { files, renamed } = planUpload(again, { ...knowing(...names), unchanged }, choices).get('')!;
+    expect([files.map(({ name }) => name), renamed]).toEqual([['extra_IMG.txt', 'other.jpg'], []]);
+  });
+
   test('can be the newest alone, or neither', async () => {
     expect((await planOf(TWICE, { clash: 'newest' })).main).toEqual(['IMG.jpg', 'IMG.txt', 'other.jpg']);
     const { main } = await planOf(['a/IMG.jpg', 'a/x/IMG.png', 'a/x/IMG.txt'], { clash: 'newest' });
@@ -156,16 +165,14 @@ describe('files of one name in a folder and its subfolder', () => {
   });
 });
 
-describe('files whose names the dataset has', () => {
-  test('replace the old ones, or leave them, or stand beside them with their captions', async () => {
-    const paths = ['new/IMG.jpg', 'new/IMG.txt', 'new/b.jpg'];
-    const replaced = await planOf(paths, {}, knowing('IMG.jpg'));
-    expect(replaced.etags).toEqual({ 'IMG.jpg': 'old', 'IMG.txt': null, 'b.jpg': null });
-    expect(replaced.overwriting).toEqual(['IMG.jpg']);
-    expect((await planOf(paths, { existing: 'keep' }, knowing('IMG.jpg'))).main).toEqual(['b.jpg']);
-    const both = await planOf(paths, { existing: 'both' }, knowing('IMG.jpg'));
-    expect(both.etags).toEqual({ 'new_IMG.jpg': null, 'new_IMG.txt': null, 'b.jpg': null });
-  });
+test('files whose names the dataset has replace the old ones, or leave them, or stand beside them with their captions', async () => {
+  const paths = ['new/IMG.jpg', 'new/IMG.txt', 'new/b.jpg'];
+  const replaced = await planOf(paths, {}, knowing('IMG.jpg'));
+  expect(replaced.etags).toEqual({ 'IMG.jpg': 'old', 'IMG.txt': null, 'b.jpg': null });
+  expect(replaced.overwriting).toEqual(['IMG.jpg']);
+  expect((await planOf(paths, { existing: 'keep' }, knowing('IMG.jpg'))).main).toEqual(['b.jpg']);
+  const both = await planOf(paths, { existing: 'both' }, knowing('IMG.jpg'));
+  expect(both.etags).toEqual({ 'new_IMG.jpg': null, 'new_IMG.txt': null, 'b.jpg': null });
 });
 
 describe('the tree of dropped folders', () => {

@@ -1,3 +1,4 @@
+import { flattened } from '../../../src/dataset/import/flatten.js';
 import { type ImportEntry, surveyEntries } from '../../../src/dataset/import/survey.js';
 import { groupedBy } from '../../../src/dataset/grouped-by.js';
 import { countOf, messageOf } from '../../ui/format.js';
@@ -10,6 +11,8 @@ export interface Candidate {
   readonly folder: string;
   readonly name: string;
   readonly file: QueuedFile;
+  /** Under the name that keeps it apart from others of its name that were dropped with it. */
+  readonly flat: QueuedFile;
   /** When its bytes were changed last, in milliseconds since 1970. */
   readonly modified: number;
 }
@@ -25,12 +28,14 @@ export async function readCandidates(
   options: Parameters<typeof surveyEntries>[1] = {},
 ) {
   const { files, skipped, ...survey } = await surveyEntries(dropped.map(entryOf), options);
+  const found = files.map(({ folder, name, content, modified }) => {
+    const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
+    return { folder, name, file, modified };
+  });
+  const flatNames = new Map(flattened(found).map(({ file, name }) => [file, name]));
   return {
     ...survey,
-    candidates: files.map(({ folder, name, content, modified }): Candidate => {
-      const file = 'entry' in content ? queuedEntry(name, content.entry.dropped) : queuedText(name, content.text);
-      return { folder, name, file, modified };
-    }),
+    candidates: found.map((each): Candidate => ({ ...each, flat: { ...each.file, name: flatNames.get(each.file)! } })),
     rejected: skipped.filter(({ code }) => code !== 'HIDDEN'),
     /** Number of files that an operating system or a trainer made, such as `.DS_Store`. */
     hidden: skipped.filter(({ code }) => code === 'HIDDEN').length,

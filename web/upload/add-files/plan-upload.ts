@@ -91,6 +91,7 @@ class DatasetPlan {
         const isFree = claiming<Candidate>();
         for (const group of groups) {
           if (isFree(group)) this.#addGroups([group]);
+          else if (group.some(({ flat }) => this.#known.unchanged.has(flat))) this.#addGroups([asStored(group)]);
           else this.#rename(group);
         }
         return;
@@ -141,6 +142,12 @@ class DatasetPlan {
 }
 
 const isMedia = (name: string) => mediaTypeOf(name)?.kind !== 'caption';
+
+/** Dropped once more, files have the names that an earlier upload gave them. */
+function asStored([first, ...others]: Group): Group {
+  const stored = ({ flat, ...candidate }: Candidate) => ({ ...candidate, flat, name: flat.name, file: flat });
+  return [stored(first), ...others.map(stored)];
+}
 
 /** The name that stands for a pair: its picture's. */
 function representativeOf(group: Group): string {

@@ -13,18 +13,19 @@ export type PreparedUpload = Awaited<ReturnType<typeof prepareUpload>>;
 /** Checks the files, and compares them with the dataset, unless it is a new one. */
 export async function prepareUpload(
   client: TrainyardClient,
-  files: Promise<readonly DroppedFile[]>,
+  dropping: Promise<readonly DroppedFile[]>,
   { datasetId, choices, signal }: { datasetId: string | undefined; choices: ImportChoices; signal: AbortSignal },
 ) {
   const [dropped, dataset] = await Promise.all([
-    files,
+    dropping,
     datasetId === undefined ? undefined : client.status(datasetId, { signal }),
   ]);
   const isArchive = dropped.some(({ packed }) => packed !== undefined);
   const names = dataset?.files.map(({ filename }) => filename);
   // An archive may have texts that are no captions. Files that a person has chosen are what they are.
   const found = await readCandidates(dropped, { choices, known: names, keepsUnpaired: !isArchive });
-  const known = await knownFilesOf(client, dataset, { files: found.candidates.map(({ file }) => file), signal });
+  const files = found.candidates.flatMap(({ file, flat }) => (flat.name === file.name ? file : [file, flat]));
+  const known = await knownFilesOf(client, dataset, { files, signal });
   const folders = droppedFoldersOf(found.candidates);
   return { ...found, dataset, known, folders, commonFolder: topFolderOf(dropped), isArchive };
 }
