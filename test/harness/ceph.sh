@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# A real Ceph RADOS Gateway (S3) for the tests, on this machine alone: one monitor, manager, OSD and gateway, bound to
-# 127.0.0.1 and without systemd. For root on Debian 13; packages that are missing are installed.
+# A real Ceph RADOS Gateway (S3) for the tests: a monitor, manager, OSD and gateway on 127.0.0.1. For root on Debian 13.
 #
 #   test/harness/ceph.sh start       install, create and start what is missing, and print `env`
 #   test/harness/ceph.sh env         endpoint and keys as shell exports; exit 1 where S3 does not answer
 #   test/harness/ceph.sh stop        end the processes that this script started; `stop rgw` ends the gateway alone
 #   test/harness/ceph.sh destroy     stop, and delete the folder
 #
-# CEPH_HOME is the one folder that all of it lies in (default /var/tmp/trainyard-ceph; the daemons' sockets live there, so
-# keep it short). RGW_PORT is the gateway's port, by default any that is free, and the monitor's is the next one; both are
-# kept until destroy. First start 22 s after 13 to 26 s for the packages, later ones 4 s; 0.7 GB of memory.
+# CEPH_HOME is the folder that all of it lies in, by default /var/tmp/trainyard-ceph; the daemons' sockets need a short path.
+# RGW_PORT is the gateway's, by default any that is free, and the monitor's is the next; both are kept until destroy.
 set -Eeuo pipefail
 
 CEPH_HOME=${CEPH_HOME:-/var/tmp/trainyard-ceph}
@@ -86,6 +84,7 @@ wait_for() { # wait_for SECONDS NAME COMMAND…: gives up at once when NAME has 
     fi
     sleep 0.2
   done
+  tail -n 5 "$LOG"/*.log >&2
   die "$name did not get ready; $LOG has more"
 }
 
@@ -273,7 +272,7 @@ start() {
   wait_for 90 osd.0 osd_is_up
   create_pools
   launch rgw.a radosgw -c "$CONF" -f -n client.rgw.a
-  wait_for 180 rgw.a s3_is_up
+  wait_for 120 rgw.a s3_is_up
   create_users
   print_env
 }
@@ -303,7 +302,8 @@ stop() {
 }
 
 case ${1:-} in
-  start) start ;;
+  start) "$0" once || { say 'once more, with new processes'; stop; "$0" once; } ;;
+  once) start ;;
   env) trap - ERR; print_env ;;
   stop) stop ${2:+"$2.a"} ;;
   destroy)
