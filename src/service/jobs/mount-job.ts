@@ -130,7 +130,8 @@ export class MountRoot {
 
   async #enqueueAll(): Promise<JobEnd> {
     const datasets = await this.#dependencies.catalog.records({});
-    const records = await this.#records();
+    // An empty catalog may stand where the disk of another one is not mounted.
+    const records = datasets.length === 0 ? [] : await this.#records();
     const ids = new Set([...datasets.map(({ id }) => id), ...records.map((record) => record.dataset_id)]);
     await this.#enqueue([...ids]);
     return 'done';

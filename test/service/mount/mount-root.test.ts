@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { DatasetKey } from '../../../src/service/datasets.js';
 import { JobRunner } from '../../../src/service/jobs/job-runner.js';
 import { MountRoot } from '../../../src/service/jobs/mount-job.js';
@@ -59,6 +59,14 @@ test('a server mounts datasets when they are READY and after changes, unmounts d
   await api.request('DELETE', `/${fresh}`);
   // The old folders are removed right after.
   await expect.poll(() => mountedIn(root)).toEqual(['kept']);
+
+  expect(await server.stop()).toBe(0);
+  // As when its disk is not mounted.
+  await rename(dataFolder, join(root, '.away'));
+  server = await startServer(settings, { dataFolder });
+  api = await server.api();
+  await currentStateMounted(await datasetOf(api, await pairsOf(1), 'new'), 'new');
+  expect(existsSync(join(root, 'kept'))).toBe(true);
 });
 
 /** A mount root whose clock is ahead as much as its jobs need. */
@@ -114,80 +122,78 @@ async function open() {
   };
 }
 
-describe('a mount root', () => {
-  test('a dataset that is not READY is not mounted, and one that was mounted stays while it is not READY', async () => {
-    const { newDataset, currentStateMounted, uploadAll, runner, root } = await open();
-    runner.start();
-    const wavering = await newDataset('wavering');
-    await newDataset('failed', { files: { 'bare.jpg': await media.jpeg() } });
-    await currentStateMounted(wavering);
-    const digest = await digestIn(root, 'wavering');
-    await uploadAll(wavering, { 'bare.jpg': await media.jpeg({ seed: 5 }) });
-    // Earlier changes are reconciled first.
-    await currentStateMounted(await newDataset('later'));
-    expect(await digestIn(root, 'wavering')).toBe(digest);
-    expect(existsSync(join(root, 'failed'))).toBe(false);
-    await uploadAll(wavering, { 'bare.txt': 'no longer' });
-    await currentStateMounted(wavering);
-  });
+test('a dataset that is not READY is not mounted, and one that was mounted stays while it is not READY', async () => {
+  const { newDataset, currentStateMounted, uploadAll, runner, root } = await open();
+  runner.start();
+  const wavering = await newDataset('wavering');
+  await newDataset('failed', { files: { 'bare.jpg': await media.jpeg() } });
+  await currentStateMounted(wavering);
+  const digest = await digestIn(root, 'wavering');
+  await uploadAll(wavering, { 'bare.jpg': await media.jpeg({ seed: 5 }) });
+  // Earlier changes are reconciled first.
+  await currentStateMounted(await newDataset('later'));
+  expect(await digestIn(root, 'wavering')).toBe(digest);
+  expect(existsSync(join(root, 'failed'))).toBe(false);
+  await uploadAll(wavering, { 'bare.txt': 'no longer' });
+  await currentStateMounted(wavering);
+});
 
-  test('a control is not mounted ahead of its target, and by itself once it is the control of none', async () => {
-    const opened = await open();
-    const { newDataset, currentStateMounted, catalog, removals, uploadAll, failed, now, runner, root } = opened;
-    runner.start();
-    const target = await newDataset('ahead', { files: await pairsOf(2) });
-    const { '01.jpg': first = '', '02.jpg': second = '' } = await pairsOf(2);
-    const control = await newDataset('depth', { role: 'control', files: { '01.jpg': second, '02.jpg': first } });
-    await catalog.links.replace(target, { links: [{ slot: 'control_1', linkedId: control.id }], now: now() });
-    await currentStateMounted(target);
-    await currentStateMounted(control);
-    const before = await digestIn(root, 'depth');
-    await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
-    await uploadAll(control, { '01.jpg': await media.jpeg({ seed: 21 }) });
-    await failed('ahead was changed after it was mounted');
-    await currentStateMounted(await newDataset('later'));
-    expect(await digestIn(root, 'depth')).toBe(before);
-    await rm(join(root, 'ahead', 'mine.txt'));
-    await uploadAll(target, { '01.txt': 'another caption' });
-    await currentStateMounted(target);
-    await currentStateMounted(control);
+test('a control is not mounted ahead of its target, and by itself once it is the control of none', async () => {
+  const opened = await open();
+  const { newDataset, currentStateMounted, catalog, removals, uploadAll, failed, now, runner, root } = opened;
+  runner.start();
+  const target = await newDataset('ahead', { files: await pairsOf(2) });
+  const { '01.jpg': first = '', '02.jpg': second = '' } = await pairsOf(2);
+  const control = await newDataset('depth', { role: 'control', files: { '01.jpg': second, '02.jpg': first } });
+  await catalog.links.replace(target, { links: [{ slot: 'control_1', linkedId: control.id }], now: now() });
+  await currentStateMounted(target);
+  await currentStateMounted(control);
+  const before = await digestIn(root, 'depth');
+  await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
+  await uploadAll(control, { '01.jpg': await media.jpeg({ seed: 21 }) });
+  await failed('ahead was changed after it was mounted');
+  await currentStateMounted(await newDataset('later'));
+  expect(await digestIn(root, 'depth')).toBe(before);
+  await rm(join(root, 'ahead', 'mine.txt'));
+  await uploadAll(target, { '01.txt': 'another caption' });
+  await currentStateMounted(target);
+  await currentStateMounted(control);
 
-    const together = await digestIn(root, 'depth');
-    await removals.file(control, '02.jpg', { author: laptop });
-    await currentStateMounted(await newDataset('later still'));
-    expect(await digestIn(root, 'depth')).toBe(together);
-    await catalog.links.replace(target, { links: [], now: now() });
-    await currentStateMounted(target);
-    await currentStateMounted(control);
-  });
+  const together = await digestIn(root, 'depth');
+  await removals.file(control, '02.jpg', { author: laptop });
+  await currentStateMounted(await newDataset('later still'));
+  expect(await digestIn(root, 'depth')).toBe(together);
+  await catalog.links.replace(target, { links: [], now: now() });
+  await currentStateMounted(target);
+  await currentStateMounted(control);
+});
 
-  test("a deleted dataset's folder stays when files were added to it, and does not keep its other folders", async () => {
-    const { newDataset, currentStateMounted, datasets, failed, passes, runner, root } = await open();
-    runner.start();
-    const shared = await newDataset('shared');
-    await currentStateMounted(shared);
-    await cp(join(root, 'shared'), join(root, 'earlier'), { recursive: true });
-    const record = await readFile(join(root, 'shared', '.mount.json'), 'utf8');
-    await writeFile(join(root, 'earlier', '.mount.json'), record.replace('"shared"', '"earlier"'));
-    await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
-    await datasets.remove(shared);
-    await failed('shared was changed after it was mounted');
-    await passes(() => !existsSync(join(root, 'earlier')));
-    expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
-    expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
-  });
+test("a deleted dataset's folder stays when files were added to it, and does not keep its other folders", async () => {
+  const { newDataset, currentStateMounted, datasets, failed, passes, runner, root } = await open();
+  runner.start();
+  const shared = await newDataset('shared');
+  await currentStateMounted(shared);
+  await cp(join(root, 'shared'), join(root, 'earlier'), { recursive: true });
+  const record = await readFile(join(root, 'shared', '.mount.json'), 'utf8');
+  await writeFile(join(root, 'earlier', '.mount.json'), record.replace('"shared"', '"earlier"'));
+  await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
+  await datasets.remove(shared);
+  await failed('shared was changed after it was mounted');
+  await passes(() => !existsSync(join(root, 'earlier')));
+  expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
+  expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
+});
 
-  test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', async () => {
-    const { newDataset, currentStateMounted, accounts, datasets, failed, runner, root } = await open();
-    runner.start();
-    const { token } = await accounts.createToken('other', 1);
-    const { accountId } = (await accounts.grantOf(token))!;
-    const mine = await newDataset('twin');
-    await currentStateMounted(mine);
-    const theirs = await newDataset('twin', { accountId, files: await pairsOf(2) });
-    await failed('twin holds another dataset');
-    expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
-    await datasets.remove(mine);
-    await currentStateMounted(theirs);
-  });
+test('of two datasets with the same name in two accounts the first is mounted, and the other after it is deleted', async () => {
+  const { newDataset, currentStateMounted, accounts, datasets, failed, runner, root } = await open();
+  runner.start();
+  const { token } = await accounts.createToken('other', 1);
+  const { accountId } = (await accounts.grantOf(token))!;
+  const mine = await newDataset('twin');
+  await currentStateMounted(mine);
+  const theirs = await newDataset('twin', { accountId, files: await pairsOf(2) });
+  await failed('twin holds another dataset');
+  expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
+  await datasets.remove(mine);
+  await currentStateMounted(theirs);
 });
