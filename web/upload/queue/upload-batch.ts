@@ -197,8 +197,9 @@ export class UploadBatch {
       const { name, change } = group;
       const add = change.add.filter((filename) => !left.has(filename));
       if (add.length > 0) await client.groups.save(this.dataset.id, name, { ...change, add }, { signal });
-      // A failed file can be sent again.
-      const rest = { name, change: { ...change, add: change.add.filter((filename) => left.has(filename)) } };
+      // A failed file can be sent again. A group that is saved keeps its repeats.
+      const settings = add.length > 0 ? {} : change;
+      const rest = { name, change: { ...settings, add: change.add.filter((filename) => left.has(filename)) } };
       this.#groups = this.#groups.map((each) => (each === group ? rest : each));
     }
   }
