@@ -115,6 +115,24 @@ test('mount.sh replaces no folder in which a caption is edited while the archive
   }
 });
 
+test.each([
+  ['a caption is saved', 0, 'printf edited >yard/a.txt; exec mv "$@"', 'edited'],
+  ['another folder takes its place', 73, 'mv "$@" && mkdir -p yard/b', 'a wagon'],
+])('mount.sh keeps an old folder if %s after it was compared', async (_, code, mv, caption) => {
+  const root = await newRoot();
+  expect((await mountBy(SHELLS[0]!, await serve({}), root)).code).toBe(0);
+  const programs = await newRoot();
+  await writeFile(join(programs, 'mv'), `#!/bin/sh\ncd '${root}'; PATH=/bin\n${mv}\n`, { mode: 0o755 });
+  const mounted = await mountBy(
+    ['env', `PATH=${programs}:${process.env.PATH}`, ...SHELLS[0]!],
+    `${await serve({})}2`,
+    root,
+  );
+  expect(mounted).toEqual({ code, stderr: expect.stringContaining('The old one is now') });
+  const kept = (await readdir(root)).find((name) => name.startsWith('.yard.kept-'));
+  expect(await readFile(join(root, `${kept}`, 'a.txt'), 'utf8')).toBe(caption);
+});
+
 test('mount.sh reads no endless list of checksums, and no endless archive', async () => {
   const longList = lineOf(`yard/${'x'.repeat(64 * 1024)}`).repeat(1100);
   let taken = 0;

@@ -35,6 +35,7 @@ clean_up() {
   [ -z "$jobs" ] || { kill -KILL $jobs $! || :; wait; } 2>/dev/null || :
   [ -z "$placing" ] || put_back
   [ -z "$lock" ] || [ "$(cat "$lock" 2>/dev/null)" != "$holder" ] || rm -f -- "$lock"
+  keep_old
   rm -rf -- "$temporary"
   exit "$code"
 }
@@ -80,11 +81,23 @@ put_back() {
   done <"$temporary/names"
 }
 
+# Gives another name to an old folder that is not as its record says (a person may have saved a caption after it was compared), or
+# that `put_back` found no place for.
+keep_old() {
+  for old in "$temporary"/old/*; do
+    [ -d "$old" ] || continue
+    if [ -z "$placing" ] && { [ -n "$replace" ] || [ -z "$(changed "$old")" ]; }; then continue; fi
+    kept="$root/.${old##*/}.kept-${temporary##*.}"
+    mv -- "$old" "$kept" || exit 74
+    echo "mount.sh: $root/${old##*/} was changed or made meanwhile. The old one is now $kept." >&2
+  done
+}
+
 # Names of files below a mounted folder that are not as its record says, which has a field on each line, or not in it, without what
 # trainers write. Times tell nothing: a file that was moved here may be old.
 changed() { # FOLDER
-  sed -n '/^ *"mounted_name": /{s/^[^:]*: "//;s/",*$//;s/\\"/"/g;h;}
-    /^ *"sha256": /{s/^[^:]*: "//;s/".*//;G;s/\n/  /;p;}' "$1/.mount.json" >"$temporary/recorded"
+  cat -- "$1/.mount.json" 2>/dev/null | sed -n '/^ *"mounted_name": /{s/^[^:]*: "//;s/",*$//;s/\\"/"/g;h;}
+    /^ *"sha256": /{s/^[^:]*: "//;s/".*//;G;s/\n/  /;p;}' >"$temporary/recorded"
   (echo .mount.json && sed 's/^[^ ]*  //' "$temporary/recorded") >"$temporary/known"
   (cd -- "$1" && {
     sha256sum -c <"$temporary/recorded" 2>/dev/null | sed -n 's/: FAILED.*//p'
