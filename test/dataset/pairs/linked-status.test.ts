@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { countsOf } from '../../harness/counts-of.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/links.js';
@@ -26,33 +26,34 @@ function datasetWith(counts: DatasetCounts, ...linked: DatasetCounts[]): Pick<Da
   return { counts, links };
 }
 
-describe('the status of a dataset with links', () => {
-  test.each([
-    { own: 'READY', linked: ['READY', 'READY'], status: 'READY' },
-    { own: 'READY', linked: ['READY', 'UPLOADING'], status: 'UPLOADING' },
-    { own: 'READY', linked: ['FAILED', 'UPLOADING'], status: 'UPLOADING' },
-    { own: 'READY', linked: ['READY', 'FAILED'], status: 'FAILED' },
-    { own: 'READY', linked: ['DRAFT'], status: 'FAILED' },
-    { own: 'FAILED', linked: ['READY'], status: 'FAILED' },
-    { own: 'FAILED', linked: ['UPLOADING'], status: 'UPLOADING' },
-    { own: 'UPLOADING', linked: ['FAILED'], status: 'UPLOADING' },
-    { own: 'DRAFT', linked: ['FAILED'], status: 'DRAFT' },
-    { own: 'DRAFT', linked: ['UPLOADING'], status: 'DRAFT' },
-  ] as const)('is $status if its own is $own and those of the linked ones are $linked', ({ own, linked, status }) => {
+test.each([
+  { own: 'READY', linked: ['READY', 'READY'], status: 'READY' },
+  { own: 'READY', linked: ['READY', 'UPLOADING'], status: 'UPLOADING' },
+  { own: 'READY', linked: ['FAILED', 'UPLOADING'], status: 'UPLOADING' },
+  { own: 'READY', linked: ['READY', 'FAILED'], status: 'FAILED' },
+  { own: 'READY', linked: ['DRAFT'], status: 'FAILED' },
+  { own: 'FAILED', linked: ['READY'], status: 'FAILED' },
+  { own: 'FAILED', linked: ['UPLOADING'], status: 'UPLOADING' },
+  { own: 'UPLOADING', linked: ['FAILED'], status: 'UPLOADING' },
+  { own: 'DRAFT', linked: ['FAILED'], status: 'DRAFT' },
+  { own: 'DRAFT', linked: ['UPLOADING'], status: 'DRAFT' },
+] as const)(
+  'the status of a dataset with links is $status if its own is $own and those of the linked ones are $linked',
+  ({ own, linked, status }) => {
     const dataset = datasetWith(COUNTS[own], ...linked.map((each) => COUNTS[each]));
     expect(datasetStatusOf(dataset, LATER, RULES)).toBe(status);
-  });
+  },
+);
 
-  test('waits for a missing control as for a caption, from the last activity in any of the datasets', () => {
-    const target = { ...COUNTS.READY, unpaired: 1 };
-    const control = { ...COUNTS.READY, lastActivity: 2000 };
-    const dataset = datasetWith(target, control);
-    expect(lastActivityOf(dataset)).toBe(2000);
-    expect(nextStatusChangeOf(dataset, 2050, RULES)).toBe(2100);
-    expect(datasetStatusOf(dataset, 2099, RULES)).toBe('UPLOADING');
-    expect(datasetStatusOf(dataset, 2100, RULES)).toBe('FAILED');
-    expect(datasetStatusOf(datasetWith({ ...target, unpaired: 0 }, control), 2100, RULES)).toBe('READY');
-    const uploading = datasetWith(COUNTS.READY, { ...COUNTS.READY, pending: 1, pendingUntil: 3000 });
-    expect(nextStatusChangeOf(uploading, 2500, RULES)).toBe(3000);
-  });
+test('a dataset waits for a missing control as for a caption, from the last activity in any of the datasets', () => {
+  const target = { ...COUNTS.READY, unpaired: 1 };
+  const control = { ...COUNTS.READY, lastActivity: 2000 };
+  const dataset = datasetWith(target, control);
+  expect(lastActivityOf(dataset)).toBe(2000);
+  expect(nextStatusChangeOf(dataset, 2050, RULES)).toBe(2100);
+  expect(datasetStatusOf(dataset, 2099, RULES)).toBe('UPLOADING');
+  expect(datasetStatusOf(dataset, 2100, RULES)).toBe('FAILED');
+  expect(datasetStatusOf(datasetWith({ ...target, unpaired: 0 }, control), 2100, RULES)).toBe('READY');
+  const uploading = datasetWith(COUNTS.READY, { ...COUNTS.READY, pending: 1, pendingUntil: 3000 });
+  expect(nextStatusChangeOf(uploading, 2500, RULES)).toBe(3000);
 });

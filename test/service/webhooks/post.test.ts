@@ -3,7 +3,7 @@ import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { AllowedAddresses } from '../../../src/service/webhooks/allowed-addresses.js';
 import { post } from '../../../src/service/webhooks/post.js';
 import { type Receiver, startReceiver } from '../../harness/receiver.js';
@@ -32,35 +32,33 @@ test('an attempt ends at once when the server stops', async () => {
   await expect(send(receiver.url, { signal: stopping.signal })).rejects.toThrow('stopping');
 });
 
-describe('allowed addresses', () => {
-  const PUBLIC = new AllowedAddresses([], NO_NAMES);
-  const accepts = (allowed: AllowedAddresses, url: string) => {
-    try {
-      allowed.checkUrl(new URL(url));
-      return true;
-    } catch {
-      return false;
-    }
-  };
+const PUBLIC = new AllowedAddresses([], NO_NAMES);
+const accepts = (allowed: AllowedAddresses, url: string) => {
+  try {
+    allowed.checkUrl(new URL(url));
+    return true;
+  } catch {
+    return false;
+  }
+};
 
-  test.each([
-    ...['0.0.0.0', '10.1.2.3', '100.100.100.200', '127.0.0.1', '169.254.169.254', '172.31.0.1', '192.168.1.1'],
-    ...['198.18.0.1', '224.0.0.1', '239.255.255.250', '255.255.255.255', '168.63.129.16', '2130706433', '0x7f.1'],
-    ...['[::]', '[::1]', '[fe80::1]', '[fc00::1]', '[fd00:ec2::254]', '[ff02::1]', '[::ffff:8.8.8.8]', '[::127.0.0.1]'],
-    ...['[64:ff9b::7f00:1]', '[64:ff9b:1::1]', '[2002:7f00:1::]', '[2001::1]', '[2001:db8::1]', '[fec0::1]'],
-  ])('do not contain %s, unless the operator lists it', (host) => {
-    expect(accepts(PUBLIC, `https://${host}/`)).toBe(false);
-    expect(accepts(new AllowedAddresses(['0.0.0.0/0', '::/0'], NO_NAMES), `http://${host}/`)).toBe(true);
-  });
+test.each([
+  ...['0.0.0.0', '10.1.2.3', '100.100.100.200', '127.0.0.1', '169.254.169.254', '172.31.0.1', '192.168.1.1'],
+  ...['198.18.0.1', '224.0.0.1', '239.255.255.250', '255.255.255.255', '168.63.129.16', '2130706433', '0x7f.1'],
+  ...['[::]', '[::1]', '[fe80::1]', '[fc00::1]', '[fd00:ec2::254]', '[ff02::1]', '[::ffff:8.8.8.8]', '[::127.0.0.1]'],
+  ...['[64:ff9b::7f00:1]', '[64:ff9b:1::1]', '[2002:7f00:1::]', '[2001::1]', '[2001:db8::1]', '[fec0::1]'],
+])('allowed addresses do not contain %s, unless the operator lists it', (host) => {
+  expect(accepts(PUBLIC, `https://${host}/`)).toBe(false);
+  expect(accepts(new AllowedAddresses(['0.0.0.0/0', '::/0'], NO_NAMES), `http://${host}/`)).toBe(true);
+});
 
-  test('contain public ones over https, and over http only those that are listed', () => {
-    for (const host of ['192.0.32.8', '[2600::1]']) {
-      expect([accepts(PUBLIC, `https://${host}/`), accepts(PUBLIC, `http://${host}/`)]).toEqual([true, false]);
-    }
-    const listed = new AllowedAddresses(['192.0.32.8', '10.0.0.0/8', 'fd00::/8'], NO_NAMES);
-    for (const host of ['192.0.32.8', '10.9.9.9', '[fd00::9]']) expect(accepts(listed, `http://${host}/`)).toBe(true);
-    expect(accepts(listed, 'https://192.168.0.1/')).toBe(false);
-  });
+test('allowed addresses contain public ones over https, and over http only those that are listed', () => {
+  for (const host of ['192.0.32.8', '[2600::1]']) {
+    expect([accepts(PUBLIC, `https://${host}/`), accepts(PUBLIC, `http://${host}/`)]).toEqual([true, false]);
+  }
+  const listed = new AllowedAddresses(['192.0.32.8', '10.0.0.0/8', 'fd00::/8'], NO_NAMES);
+  for (const host of ['192.0.32.8', '10.9.9.9', '[fd00::9]']) expect(accepts(listed, `http://${host}/`)).toBe(true);
+  expect(accepts(listed, 'https://192.168.0.1/')).toBe(false);
 });
 
 /** Answers every question for an IPv4 address with the next of `answers`, which starts anew after the last (RFC 1035). */
