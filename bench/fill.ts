@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import pg from 'pg';
-import { countsOf } from '../test/harness/counts-of.js';
+import { datasetCountsOf } from '../test/harness/counts-of.js';
 import { type OpenCatalog, openCatalog } from '../src/storage/catalog/open-catalog.js';
 
 /** Datasets to create, each with this many images and captions. There are at least as many captions. */
@@ -137,7 +137,7 @@ function insertFiles({ account, datasets, images, captions }: Filling, hex: stri
 async function checkCounts({ catalog }: OpenCatalog, key: { accountId: string; id: string }): Promise<void> {
   const dataset = await catalog.dataset(key);
   if (dataset === undefined) throw new Error(`${key.id} is not in the catalog`);
-  const counted = countsOf(await catalog.files(key.id), dataset.counts.lastActivity);
+  const counted = datasetCountsOf(await catalog.files(key.id), dataset.counts.lastActivity);
   const [inserted, expected] = [dataset.counts, counted].map((counts) => JSON.stringify(Object.entries(counts).sort()));
   if (inserted !== expected) throw new Error(`the counts of ${key.id} are wrong: ${inserted} instead of ${expected}`);
 }

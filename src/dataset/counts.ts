@@ -1,6 +1,6 @@
 import type { DatasetCounts, DatasetFile, Role, StoredFile, Upload } from './dataset.js';
 import { groupedBy } from './grouped-by.js';
-import { isTextCaption, mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 export type CountedFile = Pick<DatasetFile, 'filename' | 'kind'> & {
   readonly upload: Upload | Pick<StoredFile['upload'], 'state' | 'sizeBytes' | 'problem'>;
@@ -24,35 +24,36 @@ const ZERO: StemCounts = {
 
 export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
 
-/** Only files of one stem pair or collide, so that a change needs a recount of its stem group alone. */
-export function countsOfStem(group: readonly CountedFile[]): StemCounts {
+export function countsOf(files: readonly CountedFile[]): StemCounts {
   const counts = { ...ZERO };
-  const mountedNames = new Set<string>();
-  let hasText = false;
-  for (const { filename, kind, upload } of group) {
-    if (upload.state === 'pending') counts.pending++;
-    else if (upload.state === 'received') counts.received++;
-    else if (upload.state === 'rejected') counts.rejected++;
-    else {
-      if (upload.problem !== undefined) counts.rejected++;
-      counts.bytes += upload.sizeBytes;
-      if (kind === 'image') counts.images++;
-      else if (kind === 'video') counts.videos++;
-      else counts.captions++;
-      if (mediaTypeOf(filename)?.trainable) counts.trainable++;
-      hasText ||= isTextCaption(filename);
-      if (mountedNames.has(mountedNameOf(filename))) counts.collisions++;
-      mountedNames.add(mountedNameOf(filename));
-    }
-  }
-  if (!hasText) counts.uncaptioned = counts.images + counts.videos;
+  for (const group of stemGroupsOf(files).values()) addStem(counts, group);
   return counts;
 }
 
-/** The counts after one stem group changed from `before` to `after`. */
+function addStem(counts: Record<keyof StemCounts, number>, group: readonly CountedFile[]): void {
+  const mountedNames = new Set<string>();
+  let [media, hasText] = [0, false];
+  for (const { filename, kind, upload } of group) {
+    if (upload.state !== 'stored') counts[upload.state]++;
+    else {
+      if (upload.problem !== undefined) counts.rejected++;
+      counts.bytes += upload.sizeBytes;
+      counts[`${kind}s`]++;
+      if (kind !== 'caption') media++;
+      const type = mediaTypeOf(filename);
+      if (type?.trainable) counts.trainable++;
+      hasText ||= type?.format === 'text';
+      const mountedName = mountedNameOf(filename);
+      if (mountedNames.has(mountedName)) counts.collisions++;
+      mountedNames.add(mountedName);
+    }
+  }
+  if (!hasText) counts.uncaptioned += media;
+}
+
+/** The counts after one stem group changed: only files of one stem pair or collide. */
 export function recount(counts: StemCounts, before: readonly CountedFile[], after: readonly CountedFile[]): StemCounts {
-  const minus = countsOfStem(before);
-  const plus = countsOfStem(after);
+  const [minus, plus] = [countsOf(before), countsOf(after)];
   const changed = { ...ZERO };
   for (const key of COUNT_FIELDS) changed[key] = counts[key] - minus[key] + plus[key];
   return changed;

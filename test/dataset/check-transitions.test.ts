@@ -11,7 +11,7 @@ import {
   type StemGroup,
   withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
-import { countsOf } from '../harness/counts-of.js';
+import { datasetCountsOf } from '../harness/counts-of.js';
 import {
   areInterrupted,
   type DatasetFile,
@@ -62,14 +62,14 @@ const pending = (id: string, at: number, via: PendingFile['upload']['via'] = 'di
 
 const shapeOf = (group: StemGroup | undefined) => group?.map(({ id, upload }) => `${id} ${upload.state}`);
 const holder = (id: string) => ({ id, ...HOLDER });
-const statusAt = (group: StemGroup, now: number) => statusOf(countsOf(group, 1), now, { captionGrace: 0 });
+const statusAt = (group: StemGroup, now: number) => statusOf(datasetCountsOf(group, 1), now, { captionGrace: 0 });
 
 describe('a file that is received and not checked completely', () => {
   const group = [received('new', 20)];
 
   test('keeps its dataset UPLOADING without an end, also if an older upload of the name has expired', () => {
     for (const others of [[], [pending('expired', 1, 'link')], [fileOf('old', 1, rejectedAt(1))]]) {
-      const counts = countsOf([...others, ...group], 1);
+      const counts = datasetCountsOf([...others, ...group], 1);
       expect(statusOf(counts, Number.MAX_SAFE_INTEGER, { captionGrace: 0 })).toBe('UPLOADING');
       expect(nextChangeOf(counts, 5, { captionGrace: 0 })).toBeUndefined();
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { countsOfStem } from '../../src/dataset/counts.js';
+import { countsOf } from '../../src/dataset/counts.js';
 import { allFindings, findingsOf } from '../../src/dataset/findings.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { errorIn } from '../../src/dataset/problems.js';
@@ -84,7 +84,7 @@ describe('sound', () => {
 
 test('a structured caption is none for a trainer that reads .txt, in the counts and in the findings', () => {
   const uncaptioned = (...filenames: string[]) =>
-    countsOfStem(
+    countsOf(
       filenames.map((filename) => {
         return { filename, kind: mediaTypeOf(filename)!.kind, upload: { state: 'stored', sizeBytes: 1 } };
       }),

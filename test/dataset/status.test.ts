@@ -15,7 +15,7 @@ import {
   withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
 import { countsInRole, recount, type StemCounts } from '../../src/dataset/counts.js';
-import { countsOf, pendingUntilOf } from '../harness/counts-of.js';
+import { datasetCountsOf, pendingUntilOf } from '../harness/counts-of.js';
 import { imageNamed } from '../harness/stored-image.js';
 import {
   type DatasetCounts,
@@ -46,7 +46,7 @@ const FILENAMES = ['a.jpg', 'a.JPG', 'a.png', 'a.txt', 'a.mp4', 'b.gif', 'b.txt'
 class Model {
   now = 1_000_000_000;
   files: readonly DatasetFile[] = [];
-  counts: DatasetCounts = countsOf([], this.now);
+  counts: DatasetCounts = datasetCountsOf([], this.now);
   #ids = 0;
 
   newPending(filename: string, via: 'link' | 'direct'): PendingFile {
@@ -233,7 +233,7 @@ test('after any history of uploads, leases, checks, removals and waiting, counts
         perform(model, action);
         const { counts, files, now } = model;
         // The counts that each change updates are those of a full recount.
-        expect(counts).toEqual(countsOf(files, counts.lastActivity));
+        expect(counts).toEqual(datasetCountsOf(files, counts.lastActivity));
         const status = statusOf(counts, now, RULES);
         expect(status).toBe(expectedStatus(model));
         // A READY dataset has no errors, and a FAILED one has at least one.

@@ -1,5 +1,5 @@
 import { COUNT_FIELDS } from '../../src/dataset/counts.js';
-import { countsOf } from './counts-of.js';
+import { datasetCountsOf } from './counts-of.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from '../../src/storage/catalog/rows.js';
 import { type Database, query } from '../../src/storage/database/database.js';
 
@@ -17,7 +17,7 @@ export async function wrongCountsOf({ run }: Database, datasetId: string): Promi
   const recorded = countsInRow(row);
   const rows = await run(query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId));
   const files = rows.map(fileOf);
-  const counts = countsOf(files, recorded.lastActivity);
+  const counts = datasetCountsOf(files, recorded.lastActivity);
   const links = query.selectFrom('link').select('slot').limit(1);
   const from = await run(links.where('dataset_id', '=', datasetId));
   const to = await run(links.where('linked_id', '=', datasetId));

@@ -1,11 +1,9 @@
-import { countsOfStem, recount, stemGroupsOf } from '../../src/dataset/counts.js';
+import { countsOf } from '../../src/dataset/counts.js';
 import { type DatasetCounts, type DatasetFile, liveUntil, type Micros } from '../../src/dataset/dataset.js';
 
 /** Without links, as a training dataset. The counts in the catalog must always equal the result. */
-export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
-  let counts = countsOfStem([]);
-  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
-  return { ...counts, unpaired: 0, pendingUntil: pendingUntilOf(files), lastActivity };
+export function datasetCountsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
+  return { ...countsOf(files), unpaired: 0, pendingUntil: pendingUntilOf(files), lastActivity };
 }
 
 /** When the last pending upload expires; `null` without any. */

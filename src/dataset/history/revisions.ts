@@ -1,4 +1,4 @@
-import { type CountedFile, countsInRole, countsOfStem, recount, stemGroupsOf } from '../counts.js';
+import { type CountedFile, countsInRole, countsOf } from '../counts.js';
 import {
   type Author,
   type ChangeKind,
@@ -122,8 +122,7 @@ interface FilesState {
 export function filesStateOf(
   files: readonly (CountedFile & { readonly upload: { readonly sha256: string } })[],
 ): FilesState {
-  let counts = countsOfStem([]);
-  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
+  const counts = countsOf(files);
   const nothingPending = { unpaired: 0, pendingUntil: null, lastActivity: 0 };
   const isReadyAs = (role: Role) =>
     statusOf({ ...countsInRole(counts, role), ...nothingPending }, 1, { captionGrace: 0 }) === 'READY';

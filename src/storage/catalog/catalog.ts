@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { withTimeout } from '../../abort-signals.js';
-import { countsOfStem, stemGroupsOf } from '../../dataset/counts.js';
+import { countsOf, stemGroupsOf } from '../../dataset/counts.js';
 import type {
   Author,
   CompleteFile,
@@ -131,7 +131,7 @@ export class Catalog {
     const { limits, changes } = this.#changeOptions;
     const row = {
       ...{ id, account_id: accountId, name, role, created_at: createdAt, updated_at: createdAt },
-      ...{ ...countsOfStem([]), pending_until: null, linked: LINKED.none, version: 0 },
+      ...{ ...countsOf([]), pending_until: null, linked: LINKED.none, version: 0 },
       ...{ announced: null, file_groups: null, revision: 0, revision_group: null, revision_since: null },
     };
     const statements = [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countsOf } from '../../harness/counts-of.js';
+import { datasetCountsOf } from '../../harness/counts-of.js';
 import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/links.js';
 
@@ -7,7 +7,7 @@ const RULES: StatusRules = { captionGrace: 100 };
 const ACTIVE_AT = 1000;
 const LATER = 10_000;
 
-const NONE = countsOf([], ACTIVE_AT);
+const NONE = datasetCountsOf([], ACTIVE_AT);
 
 /** What the status of a dataset without links is, long after its last activity. */
 const COUNTS = {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import { finalize, remove, reserve } from '../../../src/dataset/upload-transitions.js';
-import { countsOf } from '../../harness/counts-of.js';
+import { datasetCountsOf } from '../../harness/counts-of.js';
 import type { DatasetFile, PendingFile, ReceivedFile, StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, MEDIA, mediaTypeOf } from '../../../src/dataset/media.js';
 import type { ErrorProblem } from '../../../src/dataset/problems.js';
@@ -174,7 +174,7 @@ onEach(catalogs, (open) => {
       const wrong: unknown[] = [];
       while (!isOver) {
         const { dataset, files } = (await catalog.contents({ accountId, id: datasetId }))!;
-        const counted = countsOf(files, dataset.updatedAt);
+        const counted = datasetCountsOf(files, dataset.updatedAt);
         if (!isDeepStrictEqual(dataset.counts, counted)) wrong.push({ stored: dataset.counts, counted });
       }
       return wrong;
