@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/limits.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
@@ -112,37 +112,35 @@ test('a link that has expired is rejected, its dataset says so, and an upload in
   expect((await mine.manifest(dataset)).body).toMatchObject({ status: 'READY', digest });
 });
 
-describe('the address in a link', () => {
-  const forwarded = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
-  const addressOf = async (url: string, { token }: Api, headers: Record<string, string>) => {
-    const own = await fetch(url + BASE_PATH, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
-    const { id: dataset } = (await own.json()) as { id: string };
-    const response = await fetch(`${url}${BASE_PATH}/${dataset}/get-upload-endpoint`, {
-      method: 'POST',
-      body: '{"filenameToByteSize":{"a.txt":5}}',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
-    });
-    return /"upload_url":"(.*)\/uploads\//.exec(await response.text())?.[1];
-  };
-
-  test('is the host that the client used; forwarded headers from an untrusted address are ignored', async () => {
-    const localhost = `http://localhost:${new URL(server.url).port}`;
-    for (const url of [server.url, localhost]) expect(await addressOf(url, api, forwarded)).toBe(url);
+const forwarded = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+const addressOf = async (url: string, { token }: Api, headers: Record<string, string>) => {
+  const own = await fetch(url + BASE_PATH, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  const { id: dataset } = (await own.json()) as { id: string };
+  const response = await fetch(`${url}${BASE_PATH}/${dataset}/get-upload-endpoint`, {
+    method: 'POST',
+    body: '{"filenameToByteSize":{"a.txt":5}}',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
   });
+  return /"upload_url":"(.*)\/uploads\//.exec(await response.text())?.[1];
+};
 
-  test('comes from the headers of a trusted proxy, or is the public URL; links work after a restart', async () => {
-    const behind = await startServer({ 'trusted-proxies': '10.0.0.0/8,127.0.0.1' });
-    const mine = await behind.api();
-    expect(await addressOf(behind.url, mine, forwarded)).toBe('https://evil.example');
-    const dataset = await mine.newDataset();
-    const { pathname, search } = new URL(await mine.link(dataset, 'a.txt', 5));
-    // Each service has its own key.
-    expect((await put(server.url + pathname + search, 'hello')).body.error_code).toBe(403001);
-    await behind.stop();
-    const settings = { 'public-url': 'https://data.example/train/' };
-    const known = await serverUntil(onTestFinished, settings, { dataFolder: behind.dataFolder });
-    expect(await addressOf(known.url, mine, forwarded)).toBe('https://data.example/train');
-    expect((await put(known.url + pathname + search, 'hello')).status).toBe(200);
-    expect(await eventually(async () => (await (await known.api()).filenames(dataset)).at(0))).toBe('a.txt');
-  });
+test('the address in a link is the host that the client used; forwarded headers from an untrusted address are ignored', async () => {
+  const localhost = `http://localhost:${new URL(server.url).port}`;
+  for (const url of [server.url, localhost]) expect(await addressOf(url, api, forwarded)).toBe(url);
+});
+
+test('the address in a link comes from the headers of a trusted proxy, or is the public URL; links work after a restart', async () => {
+  const behind = await startServer({ 'trusted-proxies': '10.0.0.0/8,127.0.0.1' });
+  const mine = await behind.api();
+  expect(await addressOf(behind.url, mine, forwarded)).toBe('https://evil.example');
+  const dataset = await mine.newDataset();
+  const { pathname, search } = new URL(await mine.link(dataset, 'a.txt', 5));
+  // Each service has its own key.
+  expect((await put(server.url + pathname + search, 'hello')).body.error_code).toBe(403001);
+  await behind.stop();
+  const settings = { 'public-url': 'https://data.example/train/' };
+  const known = await serverUntil(onTestFinished, settings, { dataFolder: behind.dataFolder });
+  expect(await addressOf(known.url, mine, forwarded)).toBe('https://data.example/train');
+  expect((await put(known.url + pathname + search, 'hello')).status).toBe(200);
+  expect(await eventually(async () => (await (await known.api()).filenames(dataset)).at(0))).toBe('a.txt');
 });
