@@ -27,7 +27,7 @@ const KEEPERS: Record<string, RegExp> = {
  */
 const BUDGETS: Record<string, number> = {
   cli: 8189,
-  server: 3587,
+  server: 3586,
   client: 1694,
   api: 1967,
   service: 8990,

@@ -35,7 +35,7 @@ const SECURITY_SCHEMES = {
     type: 'apiKey',
     in: 'query',
     name: 'signature',
-    description: 'Send it with the other parameters of the query that `download-link` or `tar-link` returns.',
+    description: 'Send it with the other parameters of the query of the link.',
   },
 };
 
@@ -72,7 +72,7 @@ export function openApiOf({ version, publicUrl }: { version: string; publicUrl: 
   }
   const document = {
     openapi: '3.1.0',
-    info: { title: 'trainyard', version, description: DESCRIPTION },
+    info: { title: 'trainyard', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: publicUrl ?? '/' }],
     paths,
     components: { securitySchemes: SECURITY_SCHEMES, schemas: schemas.components },
@@ -82,14 +82,13 @@ export function openApiOf({ version, publicUrl }: { version: string; publicUrl: 
 
 function operationOf(name: string, row: Route, schemas: Schemas): object {
   const [word = ''] = name.split('.');
-  const { body, bodyType = 'application/json', answer, otherAnswers = {} } = row;
+  const { body, bodyType = 'application/json', answer, otherAnswers = {}, link } = row;
   const answers = Object.entries({ 200: answer, ...otherAnswers }).map(([status, each]) => {
     return [status, answerOf(each, schemas)];
   });
   return {
-    tags: [TAGS[word] ?? word],
-    summary: row.summary,
-    ...(hasBasePath(row) && { security: [{ token: [] }, ...(row.link === undefined ? [] : [{ link: [] }])] }),
+    ...{ operationId: name, summary: row.summary, tags: [TAGS[word] ?? word] },
+    security: [...(hasBasePath(row) ? [{ token: [] }] : []), ...(link === undefined ? [] : [{ link: [] }])],
     parameters: parametersOf(row, schemas),
     ...(body !== undefined && {
       requestBody: {

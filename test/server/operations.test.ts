@@ -13,6 +13,11 @@ const get = (path: string) => fetch(`${server.url}${path}`);
 
 test('/docs, /healthz and /readyz answer without a token, and /metrics counts requests by route, uploads by outcome', async () => {
   expect(await (await get('/docs')).text()).toContain('/openapi.json');
+  type Operations = Record<string, { operationId: string; security: object[] }>;
+  const { paths } = (await (await get('/openapi.json')).json()) as { paths: Record<string, Operations> };
+  const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId));
+  expect(ids).toEqual([...new Set(ids)]);
+  expect(paths).toMatchObject({ '/healthz': { get: { security: [] } }, '/uploads/{id}': { put: { security: [{}] } } });
   expect(await (await get('/healthz')).json()).toEqual({ status: 'ok' });
   expect(await (await get('/readyz')).json()).toMatchObject({ status: 'ready' });
   const api = await server.api();
